@@ -1,0 +1,31 @@
+/** The stable codes of every error this package throws by itself. */
+export type WritePinningErrorCode =
+  | 'ERR_WRITE_PINNING_OPTION'
+  | 'ERR_WRITE_PINNING_UNKNOWN_OPTION'
+  | 'ERR_WRITE_PINNING_NOT_SUPPORTED_YET'
+  | 'ERR_WRITE_PINNING_ALREADY_REGISTERED'
+  | 'ERR_WRITE_PINNING_NODE'
+  | 'ERR_WRITE_PINNING_UNKNOWN_NODE'
+  | 'ERR_WRITE_PINNING_WRITE_ON_REPLICA'
+  | 'ERR_WRITE_PINNING_NOT_EXECUTED'
+  | 'ERR_WRITE_PINNING_TEST_CLUSTER'
+
+/**
+ * An error of this package's own; match it by its `code`, which never changes, and not by its message.
+ *
+ * @example
+ * try {
+ *   await app.register(writePinning, { pinningSeconds: 0 })
+ * } catch (error) {
+ *   if (error instanceof WritePinningError) console.error(error.code, error.message)
+ * }
+ */
+export class WritePinningError extends Error {
+  override readonly name = 'WritePinningError'
+  readonly code: WritePinningErrorCode
+
+  constructor(code: WritePinningErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

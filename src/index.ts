@@ -1,0 +1,1 @@
+export { WritePinningError, type WritePinningErrorCode } from './errors.ts'
