@@ -1,0 +1,1 @@
+export { type WritePinningOptions, writePinning, writePinning as default } from './plugin.ts'

@@ -1,0 +1,105 @@
+import { serialize } from '@fastify/cookie'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { WritePinningError } from '../errors.ts'
+import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
+import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
+import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
+import { currentContext, runInContext } from '../routing/context.ts'
+import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
+
+/** The options of the Fastify plugin. */
+export type WritePinningOptions = PinningOptions<FastifyRequest>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whether this user agent's reads are pinned, why, and until when. */
+    readonly writePin: WritePin
+  }
+  interface FastifyInstance {
+    /** What the plugin has done so far. */
+    readonly writePinning: { readonly counts: PinCounts }
+  }
+  interface FastifyContextConfig {
+    /** True: the route is what a POST is, its reads go to the primary and it pins. False: takes that from a POST. */
+    dbWrite?: boolean
+    /** Where the route's reads go: `'primary'`, `'replica'`, or a node's name. It pins nothing. */
+    readFrom?: string
+  }
+}
+
+/**
+ * Pins whoever writes: after a write request, the user agent's reads go to the primary for `pinningSeconds`
+ * (default 15). Register it before plugins whose `onRequest` hooks use the database.
+ *
+ * @throws {WritePinningError} at registration, for every option that is wrong or unknown.
+ * @example
+ * await app.register(writePinning)
+ * app.post('/comment', async (request, reply) => {
+ *   await db.insertInto('comment').values({ text: request.body.text }).execute()
+ *   return reply.redirect('/', 303) // and that page shows the comment
+ * })
+ */
+export const writePinning = fastifyPlugin(
+  async (app: FastifyInstance, options: WritePinningOptions) => {
+    if (app.hasRequestDecorator('writePin')) throw alreadyRegistered()
+    const pinning = new Pinning(pinningSettings<FastifyRequest>('writePinning', ownOptions(options)), fastify)
+
+    app.decorate('writePinning', { counts: pinning.counts })
+    app.decorateRequest<RequestPin | null>(PIN, null)
+    app.decorateRequest('writePin', {
+      getter(this: WithPin) {
+        return this[PIN] ?? UNPINNED
+      },
+    })
+    app.addHook('onRoute', checkRouteMarks)
+
+    app.addHook('onRequest', (request, reply, done) => {
+      const pin = pinning.begin(request, {
+        method: request.method,
+        cookieHeader: request.raw.headers.cookie,
+        response: reply.raw,
+        marks: marksOfRoute(request),
+      })
+      ;(request as WithPin)[PIN] = pin
+      runInContext(pin.context, done)
+    })
+
+    // The context can be lost on the way: body parsing continues in an event of the socket, and a handler may
+    // reply from a callback of a client that belongs to another request. So it is entered anew.
+    app.addHook('preValidation', (request, _reply, done) => reenter(request, done))
+    app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
+  },
+  { name: 'write-pinning', fastify: '5.x' },
+)
+
+const PIN = Symbol('write-pinning.request-pin')
+type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
+
+const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
+
+const fastify: Framework<FastifyRequest> = {
+  serializeCookie: serialize,
+  isHttps: (request) => request.protocol === 'https',
+  routeOf: (request) => `${request.method} ${request.routeOptions.url ?? request.url}`,
+  logOf: (request) => request.log,
+}
+
+function reenter(request: FastifyRequest, next: () => void): void {
+  const context = (request as WithPin)[PIN]?.context
+  if (context === undefined || context.memory === currentContext()?.memory) next()
+  else runInContext(context, next)
+}
+
+// Fastify hands a plugin its own options together with the plugin's.
+function ownOptions(options: object): object {
+  const { prefix, logLevel, logSerializers, ...own } = options as Record<string, unknown>
+  return own
+}
+
+function alreadyRegistered(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_ALREADY_REGISTERED',
+    'writePinning is registered already, here or in a parent; register it once.',
+  )
+}

@@ -1,0 +1,78 @@
+import { WritePinningError } from './errors.ts'
+
+/** Refuses an option that does not exist, because a typing error must not be silent. */
+export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_UNKNOWN_OPTION',
+      `${where} has no option \`${name}\`; it has ${known.map((each) => `\`${each}\``).join(', ')}.`,
+    )
+  }
+}
+
+/**
+ * The error for an option with a wrong value. It names the value's kind and never the value itself, which
+ * could be a secret or hold a password.
+ */
+export function optionError(
+  where: string,
+  name: string,
+  value: unknown,
+  expected: string,
+): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    `${where}: \`${name}\` must be ${expected}, and got ${kindOf(value)}.`,
+  )
+}
+
+/** The options object itself, which a caller in JavaScript may have got wrong. */
+export function optionsObject(where: string, options: unknown): object {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    `${where} takes an object of options, and got ${kindOf(options)}.`,
+  )
+}
+
+export function booleanOption(where: string, name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw optionError(where, name, value, 'true or false')
+  return value
+}
+
+export function functionOption<T>(where: string, name: string, value: T): T {
+  if (value !== undefined && typeof value !== 'function') throw optionError(where, name, value, 'a function')
+  return value
+}
+
+export function oneOfOption<const T extends string>(
+  where: string,
+  name: string,
+  value: unknown,
+  allowed: readonly T[],
+  fallback: T,
+): T {
+  if (value === undefined) return fallback
+  const found = allowed.find((each) => each === value)
+  if (found !== undefined) return found
+  throw optionError(where, name, value, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`)
+}
+
+export function namesOption(where: string, name: string, value: unknown): readonly string[] {
+  if (value === undefined) return []
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string' && each.trim() !== ''))
+    return [...value]
+  throw optionError(where, name, value, 'an array of names')
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (value === '') return 'an empty string'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'number') return `the number ${value}`
+  if (typeof value === 'boolean') return String(value)
+  if (typeof value === 'undefined') return 'undefined'
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
+}

@@ -1,0 +1,88 @@
+import { booleanOption, oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+
+/** The cookie that carries the pin. */
+export interface CookieOptions {
+  /** Default: `'write_pin'`. A name with the prefix `__Host-` or `__Secure-` is sent with `Secure`. */
+  name?: string
+  /** Default: `'/'`. */
+  path?: string
+  /** Default: none, so that only the host that set it gets it back. */
+  domain?: string
+  /** Default: true. */
+  httpOnly?: boolean
+  /** Default: `'lax'`. `'none'` is sent with `Secure`, as browsers demand. */
+  sameSite?: 'lax' | 'strict' | 'none'
+  /** `'auto'` (default) follows the request's protocol. */
+  secure?: boolean | 'auto'
+  /** Whether the cookie is partitioned (CHIPS); it is sent with `Secure` then. Default: false. */
+  partitioned?: boolean
+}
+
+/** The cookie's options, checked, with their defaults. */
+export interface CookieSettings {
+  readonly name: string
+  readonly path: string
+  readonly domain: string | undefined
+  readonly httpOnly: boolean
+  readonly sameSite: 'lax' | 'strict' | 'none'
+  readonly secure: boolean | 'auto'
+  readonly partitioned: boolean
+}
+
+const KNOWN = ['name', 'path', 'domain', 'httpOnly', 'sameSite', 'secure', 'partitioned']
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/ // a token of RFC 9110, 5.6.2
+const COOKIE_PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/ // RFC 6265, 4.1.1: no control character, no semicolon
+const COOKIE_DOMAIN = /^\.?[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?)*$/
+
+export function cookieSettings(where: string, given: unknown): CookieSettings {
+  const options = optionsObject(`${where}: \`cookie\``, given ?? {}) as CookieOptions
+  refuseUnknownOptions(`${where}: \`cookie\``, options, KNOWN)
+  const settings: CookieSettings = {
+    name: matching(where, 'cookie.name', options.name ?? 'write_pin', COOKIE_NAME, 'a cookie name'),
+    path: matching(where, 'cookie.path', options.path ?? '/', COOKIE_PATH, 'a path that begins with a slash'),
+    domain:
+      options.domain === undefined
+        ? undefined
+        : matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
+    httpOnly: booleanOption(where, 'cookie.httpOnly', options.httpOnly, true),
+    sameSite: oneOfOption(where, 'cookie.sameSite', options.sameSite, ['lax', 'strict', 'none'], 'lax'),
+    secure: secureOption(where, options.secure),
+    partitioned: booleanOption(where, 'cookie.partitioned', options.partitioned, false),
+  }
+  return withSecureWhereDemanded(where, settings)
+}
+
+/**
+ * Browsers drop a cookie in silence when its name, `SameSite=None` or `Partitioned` demands a `Secure` that is
+ * not there; so it is set, or refused where the caller said that it must not be (RFC 6265bis, 4.1.3 and 5.7).
+ */
+function withSecureWhereDemanded(where: string, settings: CookieSettings): CookieSettings {
+  const name = settings.name.toLowerCase()
+  const isHost = name.startsWith('__host-')
+  if (isHost && (settings.path !== '/' || settings.domain !== undefined)) {
+    throw optionError(where, 'cookie.name', settings.name, "without `__Host-`, or the path '/' and no domain")
+  }
+  const demandsSecure =
+    isHost || name.startsWith('__secure-') || settings.sameSite === 'none' || settings.partitioned
+  if (!demandsSecure) return settings
+  if (settings.secure === false) {
+    throw optionError(
+      where,
+      'cookie.secure',
+      false,
+      "true or 'auto', as this name, sameSite or partitioned demands it",
+    )
+  }
+  return { ...settings, secure: true }
+}
+
+function secureOption(where: string, value: unknown): boolean | 'auto' {
+  if (value === undefined || value === 'auto') return 'auto'
+  if (typeof value === 'boolean') return value
+  throw optionError(where, 'cookie.secure', value, "true, false or 'auto'")
+}
+
+function matching(where: string, name: string, value: unknown, pattern: RegExp, expected: string): string {
+  if (typeof value === 'string' && pattern.test(value)) return value
+  throw optionError(where, name, value, expected)
+}

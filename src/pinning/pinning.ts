@@ -1,0 +1,124 @@
+import type { ServerResponse } from 'node:http'
+import { type IgnoredPinReason, ignoredPinChannel, type PinReason, pinChannel } from '../diagnostics.ts'
+import { readFromRequirement } from '../routing/requirement.ts'
+import { pinOfCookies } from './cookie.ts'
+import type { CookieSettings } from './cookie-options.ts'
+import type { PinningSettings } from './options.ts'
+import { type Pin, pinFromNow } from './pin.ts'
+import { policyOf, type RouteMarks } from './policy.ts'
+import { RequestPin } from './request-pin.ts'
+import { encodeToken, type TokenContext } from './token.ts'
+
+/** What a framework's edge does for the request side, which knows no framework. */
+export interface Framework<Request> {
+  serializeCookie(name: string, value: string, attributes: CookieAttributes): string
+  isHttps(request: Request): boolean
+  /** The route's pattern, to name it in a warning. */
+  routeOf(request: Request): string
+  logOf(request: Request): { warn(message: string): void; debug(message: string): void }
+}
+
+/** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
+export type CookieAttributes = Omit<CookieSettings, 'name' | 'secure'> & { maxAge: number; secure: boolean }
+
+/** What came in, as `node:http` and the router have it. */
+export interface Incoming {
+  readonly method: string
+  readonly cookieHeader: string | undefined
+  readonly response: ServerResponse
+  /** The marks of the route; undefined where the request reached none. */
+  readonly marks: RouteMarks | undefined
+}
+
+/** How many pins were set, honoured and ignored since the start. */
+export interface PinCounts {
+  set: number
+  honoured: number
+  readonly ignored: Record<IgnoredPinReason, number>
+}
+
+/** The request side of one plugin or middleware: reads the pin of each request, and sets that of each response. */
+export class Pinning<Request> {
+  readonly counts: PinCounts = {
+    set: 0,
+    honoured: 0,
+    ignored: { malformed: 0, expired: 0, 'too-far-ahead': 0, 'bad-signature': 0 },
+  }
+  readonly #settings: PinningSettings<Request>
+  readonly #framework: Framework<Request>
+  readonly #tokens: TokenContext
+  readonly #publicRoutes = new Set<string>()
+
+  constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
+    this.#settings = settings
+    this.#framework = framework
+    this.#tokens = {
+      cookieName: settings.cookie.name,
+      secrets: settings.secrets,
+      pinningSeconds: settings.pinningSeconds,
+    }
+  }
+
+  /** Begins a request: finds its pin and what it is, and opens its routing context. */
+  begin(request: Request, incoming: Incoming): RequestPin {
+    const { method, cookieHeader, response, marks } = incoming
+    const isSkipped = this.#settings.skip?.(request) === true
+    const carried = isSkipped ? undefined : this.#carriedPin(request, cookieHeader)
+    const start = {
+      policy: policyOf(this.#settings, method, marks),
+      pinningMs: this.#settings.pinningSeconds * 1000,
+      carried,
+      readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
+      mayPin: !isSkipped,
+      response,
+    }
+    return new RequestPin(start, (reason) => this.#setPin(request, response, reason))
+  }
+
+  #carriedPin(request: Request, cookieHeader: string | undefined): Pin | undefined {
+    const pin = pinOfCookies(cookieHeader, this.#tokens, (reason) => this.#ignore(request, reason))
+    if (pin !== undefined) this.counts.honoured++
+    return pin
+  }
+
+  #ignore(request: Request, reason: IgnoredPinReason): void {
+    this.counts.ignored[reason]++
+    this.#framework.logOf(request).debug(`Ignored a pinning cookie: ${reason}`)
+    if (ignoredPinChannel.hasSubscribers) ignoredPinChannel.publish({ reason })
+  }
+
+  #setPin(request: Request, response: ServerResponse, reason: PinReason): Pin {
+    const { name, secure, ...attributes } = this.#settings.cookie
+    const pin = pinFromNow(this.#settings.pinningSeconds)
+    const cookie = this.#framework.serializeCookie(name, encodeToken(pin, this.#tokens), {
+      ...attributes,
+      maxAge: this.#settings.pinningSeconds,
+      secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
+    })
+    response.appendHeader('set-cookie', cookie)
+    this.#keepPrivate(request, response)
+    this.counts.set++
+    if (pinChannel.hasSubscribers) pinChannel.publish({ reason, until: new Date(pin.untilMs) })
+    return pin
+  }
+
+  /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */
+  #keepPrivate(request: Request, response: ServerResponse): void {
+    const cacheControl = response.getHeader('cache-control')
+    if (cacheControl === undefined) {
+      response.setHeader('cache-control', 'private')
+      return
+    }
+    if (!PUBLIC.test(String(cacheControl))) return
+    const route = this.#framework.routeOf(request)
+    if (this.#publicRoutes.has(route)) return
+    this.#publicRoutes.add(route)
+    this.#framework
+      .logOf(request)
+      .warn(
+        `${route} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+      )
+  }
+}
+
+const PUBLIC = /\b(?:public|s-maxage)\b/i

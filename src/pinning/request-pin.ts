@@ -1,0 +1,93 @@
+import type { ServerResponse } from 'node:http'
+import onHeaders from 'on-headers'
+import type { PinReason } from '../diagnostics.ts'
+import { openRequestContext, type RoutingContext } from '../routing/context.ts'
+import { closeMemory, createMemory, type RequestMemory } from '../routing/memory.ts'
+import type { Requirement } from '../routing/requirement.ts'
+import type { Pin } from './pin.ts'
+import type { RequestPolicy } from './policy.ts'
+
+/** What a request knows of its pin; a live view, which a write during the request changes. */
+export interface WritePin {
+  /** Whether the user agent carries a pin, or will with this response. */
+  readonly pinned: boolean
+  /** Why; undefined where not pinned. */
+  readonly reason: PinReason | undefined
+  /** Until when, as it stands; undefined where not pinned. */
+  readonly until: Date | undefined
+}
+
+/** What {@link RequestPin} needs to know about one request. */
+export interface RequestStart {
+  readonly policy: RequestPolicy
+  readonly pinningMs: number
+  /** The pin that the user agent brought. */
+  readonly carried: Pin | undefined
+  /** The requirement of the route's `readFrom`. */
+  readonly readFrom: Requirement | undefined
+  /** False for a skipped request, which sets no pin. */
+  readonly mayPin: boolean
+  readonly response: ServerResponse
+}
+
+/** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
+export class RequestPin implements WritePin {
+  readonly context: RoutingContext
+  readonly #memory: RequestMemory
+  readonly #start: RequestStart
+  readonly #setPin: (reason: PinReason) => Pin
+  #reason: PinReason | undefined
+  #set: Pin | undefined
+  #watched = false
+
+  /** `setPin` is called once, as the headers of a response that pins are about to leave. */
+  constructor(start: RequestStart, setPin: (reason: PinReason) => Pin) {
+    this.#start = start
+    this.#setPin = setPin
+    this.#memory = createMemory(start.pinningMs, start.carried?.untilMs ?? 0, start.policy.isWrite)
+    this.#memory.onWrite = (kind) => this.#wrote(kind)
+    this.context = openRequestContext(this.#memory, start.readFrom)
+    if (start.policy.isWrite) this.#watchEnd()
+    if (start.policy.pinReason !== undefined) this.#pinResponse(start.policy.pinReason)
+  }
+
+  get pinned(): boolean {
+    return this.reason !== undefined
+  }
+
+  get reason(): PinReason | undefined {
+    if (this.#reason !== undefined) return this.#reason
+    return this.#memory.pinnedUntilMs > Date.now() ? 'cookie' : undefined
+  }
+
+  get until(): Date | undefined {
+    if (this.#set !== undefined) return new Date(this.#set.untilMs)
+    if (this.#reason !== undefined) return new Date(Date.now() + this.#start.pinningMs)
+    return this.pinned ? new Date(this.#memory.pinnedUntilMs) : undefined
+  }
+
+  #wrote(kind: PinReason): void {
+    this.#watchEnd()
+    this.#pinResponse(kind)
+  }
+
+  /**
+   * The pin is decided as the headers leave, not in a hook of the framework's: whatever hook comes last may
+   * still write (a session store), and a response that bypasses the framework's hooks carries it too.
+   */
+  #pinResponse(reason: PinReason): void {
+    const { mayPin, response } = this.#start
+    if (!mayPin || this.#reason !== undefined || response.headersSent) return
+    this.#reason = reason
+    onHeaders(response, () => {
+      this.#set = this.#setPin(reason)
+    })
+  }
+
+  // 'close' comes for every response, also for one whose client has gone away.
+  #watchEnd(): void {
+    if (this.#watched) return
+    this.#watched = true
+    this.#start.response.once('close', () => closeMemory(this.#memory))
+  }
+}

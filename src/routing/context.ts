@@ -1,0 +1,60 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type RequestMemory, requirementOfMemory } from './memory.ts'
+import { ANY, type Requirement } from './requirement.ts'
+
+/**
+ * What holds for the code that is running now: the request it belongs to, and the scope it is in. Plain
+ * data, because two copies of this package in one process share it.
+ */
+export interface RoutingContext {
+  /** The request's memory; undefined in a scope outside any request. */
+  readonly memory: RequestMemory | undefined
+  /** Where the innermost scope, or the route's `readFrom`, sends reads; undefined where nobody says. */
+  readonly override: Requirement | undefined
+  /** False inside `withoutPin()`, where writes do not count. */
+  readonly countsWrites: boolean
+}
+
+interface Shared {
+  readonly storage: AsyncLocalStorage<RoutingContext>
+  /** How many request contexts were ever opened: none means that nobody registered the plugin. */
+  requestsOpened: number
+}
+
+// Versioned, so that a later, incompatible context does not meet this one.
+const SHARED = Symbol.for('write-pinning.routing.v1')
+const holder = globalThis as { [SHARED]?: Shared }
+holder[SHARED] ??= { storage: new AsyncLocalStorage(), requestsOpened: 0 }
+const shared: Shared = holder[SHARED]
+
+/** The context of the code that is running; undefined outside any request or scope. */
+export function currentContext(): RoutingContext | undefined {
+  return shared.storage.getStore()
+}
+
+/** Makes the context in which a whole request runs. */
+export function openRequestContext(memory: RequestMemory, override: Requirement | undefined): RoutingContext {
+  shared.requestsOpened++
+  return { memory, override, countsWrites: true }
+}
+
+/** Runs `fn` in `context`; everything that `fn` starts stays in it. */
+export function runInContext<T>(context: RoutingContext, fn: () => T): T {
+  return shared.storage.run(context, fn)
+}
+
+/** Whether any request context was ever opened in this process. */
+export function anyRequestOpened(): boolean {
+  return shared.requestsOpened > 0
+}
+
+/** What a read in `cluster` demands here; undefined where no request or scope says anything. */
+export function requirementHere(
+  context: RoutingContext | undefined,
+  cluster: string,
+): Requirement | undefined {
+  if (context === undefined) return undefined
+  if (context.override !== undefined) return context.override
+  if (context.memory === undefined) return undefined
+  return requirementOfMemory(context.memory, cluster) ?? ANY
+}

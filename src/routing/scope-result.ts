@@ -1,0 +1,55 @@
+import { WritePinningError } from '../errors.ts'
+import { type RoutingContext, runInContext } from './context.ts'
+
+/**
+ * Sees to it that what a scope returns does not run outside of it: a lazy thenable is started inside, a
+ * stream keeps the scope in which it was made, and a query that was not executed is an error.
+ */
+export function keepInScope<T>(scopeName: string, context: RoutingContext, result: T): T {
+  if (typeof result !== 'object' || result === null) return result
+  if (result instanceof Promise) {
+    return result.then((value) => keepInScope(scopeName, context, value)) as T
+  }
+  if (isThenable(result)) {
+    // Some query builders start only when their `then` is called, which would be outside the scope.
+    const started = new Promise((resolve, reject) => {
+      runInContext(context, () => result.then(resolve, reject))
+    })
+    return started as T
+  }
+  if (isAsyncGenerator(result)) return boundGenerator(context, result) as T
+  if (isUnexecutedQuery(result)) throw notExecuted(scopeName)
+  return result
+}
+
+function boundGenerator(context: RoutingContext, inner: AsyncGenerator): AsyncGenerator {
+  const bound: Pick<AsyncGenerator, 'next' | 'return' | 'throw' | typeof Symbol.asyncIterator> = {
+    next: (...args) => runInContext(context, () => inner.next(...args)),
+    return: (value) => runInContext(context, () => inner.return(value)),
+    throw: (error) => runInContext(context, () => inner.throw(error)),
+    [Symbol.asyncIterator]: () => bound as AsyncGenerator,
+  }
+  return bound as AsyncGenerator
+}
+
+function isThenable(value: object): value is PromiseLike<unknown> {
+  return 'then' in value && typeof value.then === 'function'
+}
+
+function isAsyncGenerator(value: object): value is AsyncGenerator {
+  return Object.prototype.toString.call(value) === '[object AsyncGenerator]'
+}
+
+// Kysely's builders have these methods; an application's own object with an `execute` of its own has not.
+function isUnexecutedQuery(value: object): boolean {
+  if (!('execute' in value) || typeof value.execute !== 'function') return false
+  return 'toOperationNode' in value || 'setIsolationLevel' in value
+}
+
+function notExecuted(scopeName: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NOT_EXECUTED',
+    `${scopeName}() was given back a query that has not been executed; it would run outside the scope. ` +
+      'Call `.execute()` (or `.executeTakeFirst()`, …) inside the function.',
+  )
+}

@@ -1,0 +1,108 @@
+import { WritePinningError } from '../errors.ts'
+import { optionError } from '../options.ts'
+import { currentContext, type RoutingContext, runInContext } from './context.ts'
+import { rememberMarkedWrite } from './memory.ts'
+import { USE_PRIMARY, USE_REPLICA } from './requirement.ts'
+import { keepInScope } from './scope-result.ts'
+
+type AnyFunction = (...args: never[]) => unknown
+
+/** Runs a function in a scope, or wraps one so that each of its calls runs there. */
+export interface Scope {
+  <T>(fn: () => T): T
+  /** Gives a function of the same type that runs in the scope at each call. */
+  wrap<F extends AnyFunction>(fn: F): F
+}
+
+/** {@link Scope} for one node, by its name. */
+export interface NodeScope {
+  <T>(node: string, fn: () => T): T
+  /** Gives a function of the same type that runs in the scope at each call. */
+  wrap<F extends AnyFunction>(node: string, fn: F): F
+}
+
+/**
+ * Runs `fn` with its reads on the primary, whatever the pin says, and gives its result.
+ *
+ * Scopes nest and the innermost wins; leaving one restores exactly what was before.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @example
+ * const profile = await usePrimary(() => db.selectFrom('profile').selectAll().executeTakeFirst())
+ */
+export const usePrimary: Scope = scope('usePrimary', (outer) => ({ ...outer, override: USE_PRIMARY }))
+
+/**
+ * Runs `fn` with its reads on a replica, stale ones accepted, even under a pin; writes still go to the primary.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @example
+ * const top = await useReplica(() => db.selectFrom('product').selectAll().limit(10).execute())
+ */
+export const useReplica: Scope = scope('useReplica', (outer) => ({ ...outer, override: USE_REPLICA }))
+
+/**
+ * Runs `fn` without its writes counting as writes: they pin nobody.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @example
+ * await withoutPin(() => db.updateTable('user').set({ last_seen_at: new Date() }).where('id', '=', 1).execute())
+ */
+export const withoutPin: Scope = scope('withoutPin', (outer) => ({ ...outer, countsWrites: false }))
+
+/**
+ * Runs `fn` with its reads on the node called `node`; a write there is refused unless it is the primary.
+ *
+ * A transaction, or a connection that is on the primary already, stays where it is.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` at the first statement where no node has that name.
+ * @example
+ * const report = await useNode('reporting', () => db.selectFrom('sale').selectAll().execute())
+ */
+export const useNode: NodeScope = Object.assign(<T>(node: string, fn: () => T): T => nodeScope(node)(fn), {
+  wrap: <F extends AnyFunction>(node: string, fn: F): F => nodeScope(node).wrap(fn),
+})
+
+/**
+ * Tells the router of a write that it cannot see (another client, another service): this request's reads
+ * go to the primary from now on, and its response pins. Outside a request it does nothing.
+ *
+ * @example
+ * await searchService.reindex(product)
+ * markWrite()
+ */
+export function markWrite(): void {
+  const memory = currentContext()?.memory
+  if (memory !== undefined) rememberMarkedWrite(memory)
+}
+
+const OUTSIDE: RoutingContext = { memory: undefined, override: undefined, countsWrites: true }
+
+function nodeScope(node: string): Scope {
+  if (typeof node !== 'string' || node === '') throw optionError('useNode()', 'node', node, "a node's name")
+  return scope('useNode', (outer) => ({ ...outer, override: { kind: 'named', node, reason: 'use-node' } }))
+}
+
+function scope(name: string, enter: (outer: RoutingContext) => RoutingContext): Scope {
+  const run = <T>(fn: () => T): T => {
+    if (typeof fn !== 'function') throw missingFunction(name)
+    const context = enter(currentContext() ?? OUTSIDE)
+    return keepInScope(name, context, runInContext(context, fn))
+  }
+  const wrap = <F extends AnyFunction>(fn: F): F => {
+    if (typeof fn !== 'function') throw missingFunction(name)
+    // `this` and the arguments are the caller's: the wrapped function may be a method or a route handler.
+    const wrapped = function (this: unknown, ...args: never[]): unknown {
+      return run(() => fn.apply(this, args))
+    }
+    return wrapped as F
+  }
+  return Object.assign(run, { wrap })
+}
+
+function missingFunction(name: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    `${name}() takes the function to run in its scope.`,
+  )
+}
