@@ -1,4 +1,4 @@
-import { serialize } from '@fastify/cookie'
+import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
@@ -48,8 +48,8 @@ export const writePinning = fastifyPlugin(
     app.decorate('writePinning', { counts: pinning.counts })
     app.decorateRequest<RequestPin | null>(PIN, null)
     app.decorateRequest('writePin', {
-      getter(this: WithPin) {
-        return this[PIN] ?? UNPINNED
+      getter() {
+        return (this as WithPin)[PIN] ?? UNPINNED
       },
     })
     app.addHook('onRoute', checkRouteMarks)
@@ -79,7 +79,7 @@ type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
 const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
 
 const fastify: Framework<FastifyRequest> = {
-  serializeCookie: serialize,
+  serializeCookie: fastifyCookie.serialize,
   isHttps: (request) => request.protocol === 'https',
   routeOf: (request) => `${request.method} ${request.routeOptions.url ?? request.url}`,
   logOf: (request) => request.log,

@@ -22,7 +22,7 @@ export interface CookieOptions {
 export interface CookieSettings {
   readonly name: string
   readonly path: string
-  readonly domain: string | undefined
+  readonly domain?: string
   readonly httpOnly: boolean
   readonly sameSite: 'lax' | 'strict' | 'none'
   readonly secure: boolean | 'auto'
@@ -40,10 +40,9 @@ export function cookieSettings(where: string, given: unknown): CookieSettings {
   const settings: CookieSettings = {
     name: matching(where, 'cookie.name', options.name ?? 'write_pin', COOKIE_NAME, 'a cookie name'),
     path: matching(where, 'cookie.path', options.path ?? '/', COOKIE_PATH, 'a path that begins with a slash'),
-    domain:
-      options.domain === undefined
-        ? undefined
-        : matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
+    ...(options.domain !== undefined && {
+      domain: matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
+    }),
     httpOnly: booleanOption(where, 'cookie.httpOnly', options.httpOnly, true),
     sameSite: oneOfOption(where, 'cookie.sameSite', options.sameSite, ['lax', 'strict', 'none'], 'lax'),
     secure: secureOption(where, options.secure),
