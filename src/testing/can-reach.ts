@@ -1,0 +1,27 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import path from 'node:path'
+import type { ServerUser } from './unprivileged-user.ts'
+
+/** Whether the user who runs the servers may run or enter `target`, and every directory on the way to it. */
+export function canReach(target: string, user: ServerUser | undefined): boolean {
+  if (user === undefined) return canReachMyself(target)
+  const parent = path.dirname(target)
+  return mayEnter(target, user) && (parent === target || canReach(parent, user))
+}
+
+function canReachMyself(target: string): boolean {
+  try {
+    accessSync(target, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+// Node.js can only ask what this process may do, which as root is everything; so the mode tells.
+function mayEnter(target: string, { uid, gid }: ServerUser): boolean {
+  const stats = statSync(target)
+  if (stats.uid === uid) return (stats.mode & 0o100) !== 0
+  if (stats.gid === gid) return (stats.mode & 0o010) !== 0
+  return (stats.mode & 0o001) !== 0
+}

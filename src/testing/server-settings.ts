@@ -1,0 +1,41 @@
+/** The value of a setting in postgresql.conf. */
+export type SettingValue = string | number | boolean
+
+export type Settings = Readonly<Record<string, SettingValue>>
+
+/** What every node of a test cluster is started with, unless the caller's settings say otherwise. */
+export function defaultSettings(majorVersion: number): Settings {
+  return {
+    // Nothing here outlives the test, so nothing needs to reach the disk. A killed server loses nothing by that.
+    fsync: false,
+    full_page_writes: false,
+    wal_init_zero: false,
+    shared_buffers: '16MB',
+    max_connections: 100,
+    wal_level: 'replica',
+    max_wal_senders: 20,
+    max_replication_slots: 20,
+    hot_standby: true,
+    hot_standby_feedback: false,
+    wal_retrieve_retry_interval: '100ms',
+    // In the data directory, so that a killed server leaves nothing in /dev/shm.
+    dynamic_shared_memory_type: 'mmap',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    lc_messages: 'C',
+    jit: false,
+    ...(majorVersion >= 18 && { io_method: 'sync' }),
+  }
+}
+
+/** The text of a postgresql.conf. */
+export function configurationFile(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = ${quoted(value)}\n`)
+    .join('')
+}
+
+function quoted(value: SettingValue): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  return `'${String(value).replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+}

@@ -1,0 +1,98 @@
+import type { Client } from 'pg'
+import { clusterError } from './cluster-error.ts'
+
+/** Where a session connects to, and what it sets there. */
+export interface SessionTarget {
+  host: string
+  port: number
+  database: string
+  /** Command-line options for the server's session, such as `-c synchronous_commit=local`. */
+  options?: string
+}
+
+/** One connection, made when it is first needed, which neither keeps the process alive nor crashes it. */
+export class Session {
+  readonly #target: SessionTarget
+  #client: Promise<Client> | undefined
+  #running = 0
+
+  constructor(target: SessionTarget) {
+    this.#target = target
+  }
+
+  async query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+    const client = await this.#connected()
+    // The process may end while nothing runs here, but not while someone waits for an answer.
+    if (this.#running++ === 0) refable(client).ref()
+    try {
+      const { rows } = await client.query(sql, params as unknown[] | undefined)
+      return rows as Row[]
+    } finally {
+      if (--this.#running === 0) refable(client).unref()
+    }
+  }
+
+  /** Ends the connection; the next query makes a new one. */
+  async close(): Promise<void> {
+    const client = await this.#client?.catch(() => undefined)
+    this.#client = undefined
+    await client?.end().catch(() => {})
+  }
+
+  /** Forgets a connection whose server cannot say goodbye. */
+  drop(): void {
+    this.#client?.then(
+      (client) => streamOf(client).destroy(),
+      () => {},
+    )
+    this.#client = undefined
+  }
+
+  #connected(): Promise<Client> {
+    if (!this.#client) {
+      const connecting: Promise<Client> = this.#connect(() => {
+        if (this.#client === connecting) this.#client = undefined
+      })
+      this.#client = connecting
+    }
+    return this.#client
+  }
+
+  async #connect(onEnd: () => void): Promise<Client> {
+    try {
+      const { default: pg } = await importPg()
+      const client = new pg.Client({
+        ...this.#target,
+        user: 'postgres',
+        ssl: false,
+        application_name: 'write-pinning/testing',
+        connectionTimeoutMillis: 5_000,
+      })
+      client.on('error', onEnd)
+      client.on('end', onEnd)
+      await client.connect()
+      refable(client).unref()
+      return client
+    } catch (error) {
+      onEnd()
+      throw error
+    }
+  }
+}
+
+async function importPg(): Promise<typeof import('pg')> {
+  try {
+    return await import('pg')
+  } catch (error) {
+    throw clusterError('write-pinning/testing needs the package pg: npm install --save-dev pg', error)
+  }
+}
+
+// pg's pool calls these two of the client's methods for `allowExitOnIdle`; its types leave them out.
+function refable(client: Client): { ref(): void; unref(): void } {
+  return client as unknown as { ref(): void; unref(): void }
+}
+
+function streamOf(client: Client): { destroy(): void } {
+  return (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream
+}

@@ -1,0 +1,212 @@
+/** What the supervisor is told when it is started. */
+export interface SupervisorSetup {
+  /** Where it makes the cluster's directory. */
+  temporaryRoot: string
+  /** Whom the servers run as, where that is not whoever runs the tests. */
+  user?: { uid: number; gid: number } | undefined
+}
+
+/** A command that ends by itself, such as `initdb`. */
+export interface SupervisedCommand {
+  command: string
+  args: readonly string[]
+  logFile: string
+}
+
+/** A PostgreSQL server, which runs until it is told to end. */
+export interface SupervisedServer {
+  /** Its name, by which later orders mean it. */
+  name: string
+  postgres: string
+  dataDirectory: string
+  logFile: string
+}
+
+export type SupervisorOrder =
+  | { kind: 'run'; command: SupervisedCommand }
+  | { kind: 'serve'; server: SupervisedServer }
+  | { kind: 'signal'; name: string; signal: NodeJS.Signals }
+  | { kind: 'freeze' | 'thaw' | 'kill'; name: string }
+
+export type SupervisorMessage =
+  | { kind: 'ready'; directory: string }
+  | { kind: 'done'; id: number; result: number }
+  | { kind: 'failed'; id: number; reason: string }
+  | { kind: 'exited'; name: string }
+
+/**
+ * The program of a cluster's supervisor: a process of its own that owns the cluster's servers and its directory, and
+ * that ends the ones and removes the other when the IPC channel to the test process closes, for whatever reason.
+ *
+ * It is a function whose source text is given to `node --eval`, because the package's own tests run it from a `.ts`
+ * file, which Node.js 20 cannot run, and its users from `dist`. So it must stand alone: no imports, nothing from
+ * around it. The coverage hint keeps counters out of its text that would not exist in that process.
+ */
+/* istanbul ignore next */
+export function supervise(): void {
+  const fs = process.getBuiltinModule('node:fs')
+  const path = process.getBuiltinModule('node:path')
+  const { spawn, execFileSync } = process.getBuiltinModule('node:child_process')
+  const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises')
+
+  const POLL_MS = 5
+  const IMMEDIATE_SHUTDOWN_MS = 3_000
+  type Child = ReturnType<typeof spawn>
+
+  const setup = JSON.parse(process.argv[1] ?? '') as SupervisorSetup
+  const directory = fs.mkdtempSync(path.join(setup.temporaryRoot, 'write-pinning-cluster-'))
+  const servers = new Map<string, { child: Child; server: SupervisedServer }>()
+  const commands = new Set<Child>()
+  let isCleaningUp = false
+
+  process.on('disconnect', cleanUp)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cleanUp)
+  process.on('uncaughtException', cleanUp)
+  process.on('unhandledRejection', cleanUp)
+  if (setup.user) fs.chownSync(directory, setup.user.uid, setup.user.gid)
+  process.on('message', ({ id, order }: { id: number; order: SupervisorOrder }) => {
+    obey(order).then(
+      (result) => tell({ kind: 'done', id, result }),
+      (error: Error) => tell({ kind: 'failed', id, reason: error.message }),
+    )
+  })
+  tell({ kind: 'ready', directory })
+
+  function tell(message: SupervisorMessage): void {
+    if (process.connected) process.send?.(message, undefined, undefined, () => {})
+  }
+
+  /** Does what it is told; gives an exit code, a process id, or 0. */
+  async function obey(order: SupervisorOrder): Promise<number> {
+    if (isCleaningUp) throw new Error('the cluster is being stopped')
+    if (order.kind === 'run') return run(order.command)
+    if (order.kind === 'serve') return serve(order.server)
+    const pid = servers.get(order.name)?.child.pid
+    if (pid === undefined) return 0
+    if (order.kind === 'signal') signalAll([pid], order.signal)
+    else await { freeze, thaw, kill }[order.kind](pid)
+    return 0
+  }
+
+  function start(command: string, args: readonly string[], logFile: string): Child {
+    const log = fs.openSync(logFile, 'a')
+    try {
+      // Nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
+      const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+      return spawn(command, args, { cwd: directory, env, stdio: ['ignore', log, log], ...setup.user })
+    } finally {
+      fs.closeSync(log)
+    }
+  }
+
+  function run({ command, args, logFile }: SupervisedCommand): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const child = start(command, args, logFile)
+      commands.add(child)
+      child.once('error', reject)
+      child.once('exit', (code) => {
+        commands.delete(child)
+        resolve(code ?? -1)
+      })
+    })
+  }
+
+  function serve(server: SupervisedServer): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const child = start(server.postgres, ['-D', server.dataDirectory], server.logFile)
+      child.once('error', reject)
+      child.once('spawn', () => {
+        servers.set(server.name, { child, server })
+        resolve(child.pid ?? 0)
+      })
+      child.once('exit', () => {
+        servers.delete(server.name)
+        tell({ kind: 'exited', name: server.name })
+      })
+    })
+  }
+
+  /** Stops the postmaster first, so that it makes no new child while the others are looked for. */
+  async function freeze(pid: number): Promise<void> {
+    signalAll([pid], 'SIGSTOP')
+    for (;;) {
+      const moving = family(pid).filter(({ state }) => state !== 'T' && state !== 'Z')
+      if (moving.length === 0) return
+      signalAll(
+        moving.map((member) => member.pid),
+        'SIGSTOP',
+      )
+      await sleep(POLL_MS)
+    }
+  }
+
+  async function thaw(pid: number): Promise<void> {
+    const members = family(pid).map((member) => member.pid)
+    signalAll(members.reverse(), 'SIGCONT')
+  }
+
+  async function kill(pid: number): Promise<void> {
+    await freeze(pid)
+    const members = new Set(family(pid).map((member) => member.pid))
+    signalAll([...members], 'SIGKILL')
+    while (processTable().some((entry) => members.has(entry.pid) && entry.state !== 'Z')) await sleep(POLL_MS)
+  }
+
+  function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It ended in the meantime.
+      }
+    }
+  }
+
+  /** A process and all its descendants, itself first. Backends call setsid, so a process group would not do. */
+  function family(root: number): { pid: number; ppid: number; state: string }[] {
+    const table = processTable()
+    const members = table.filter(({ pid }) => pid === root)
+    for (const member of members) members.push(...table.filter(({ ppid }) => ppid === member.pid))
+    return members
+  }
+
+  function processTable(): { pid: number; ppid: number; state: string }[] {
+    if (process.platform !== 'linux') {
+      const lines = execFileSync('ps', ['-axo', 'pid=,ppid=,stat='], { encoding: 'utf8' }).trim().split('\n')
+      return lines.map((line) => {
+        const [pid, ppid, state = ''] = line.trim().split(/\s+/)
+        return { pid: Number(pid), ppid: Number(ppid), state: state.charAt(0) }
+      })
+    }
+    // Not `ps`: slim container images have none.
+    const pids = fs.readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
+    return pids.flatMap((pid) => {
+      try {
+        const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
+        const [state = '', ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        return [{ pid: Number(pid), ppid: Number(ppid), state }]
+      } catch {
+        return []
+      }
+    })
+  }
+
+  async function cleanUp(): Promise<void> {
+    if (isCleaningUp) return
+    isCleaningUp = true
+    try {
+      for (const child of commands) if (child.pid !== undefined) await kill(child.pid)
+      const running = [...servers.values()].map(({ child }) => child.pid ?? 0)
+      for (const pid of running) {
+        await thaw(pid)
+        signalAll([pid], 'SIGQUIT')
+      }
+      const deadline = performance.now() + IMMEDIATE_SHUTDOWN_MS
+      while (servers.size > 0 && performance.now() < deadline) await sleep(POLL_MS)
+      for (const { child } of servers.values()) if (child.pid !== undefined) await kill(child.pid)
+    } finally {
+      fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
+      process.exit(0)
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { clusterError } from './cluster-error.ts'
+
+const POLL_MS = 10
+
+/** Asks `isTrue` every 10 ms until it says yes; throws what `otherwise` says once `withinMs` are over. */
+export async function until(
+  isTrue: () => Promise<boolean> | boolean,
+  withinMs: number,
+  otherwise: () => string,
+): Promise<void> {
+  const deadline = performance.now() + withinMs
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw clusterError(otherwise())
+    await sleep(POLL_MS)
+  }
+}
