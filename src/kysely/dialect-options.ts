@@ -1,0 +1,109 @@
+import type { PostgresDialectConfig } from 'kysely'
+import { WritePinningError } from '../errors.ts'
+import {
+  functionOption,
+  namesOption,
+  oneOfOption,
+  optionError,
+  optionsObject,
+  refuseUnknownOptions,
+} from '../options.ts'
+import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node.ts'
+import type { NodeDriverConfig } from './node-driver.ts'
+
+/** The options of {@link PrimaryReplicaDialect}. */
+export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig, 'pool'> {
+  /** The server that takes writes: a pool, its configuration, a connection string, or `{ name, pool }`. */
+  primary: NodeInput
+  /** The servers that follow it; `[]` sends everything to the primary, with one warning. */
+  replicas: readonly NodeInput[]
+  /** The cluster's name, where an application has several. Default: `'default'`. */
+  name?: string
+  /**
+   * Where reads outside any request or scope go. Default: `'primary'`, because a lost context looks just like
+   * this. `'replica'` spreads them.
+   */
+  withoutContext?: 'primary' | 'replica'
+  /** Tables that are read from the primary only, as `table` or `schema.table`. Default: `[]`. */
+  primaryTables?: readonly string[]
+  /** Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`. */
+  unpinnedTables?: readonly string[]
+}
+
+/** The options, checked, with their defaults. */
+export interface DialectSettings {
+  readonly name: string
+  readonly nodes: ClusterNodes
+  readonly withoutContext: 'primary' | 'replica'
+  readonly primaryTables: readonly string[]
+  readonly unpinnedTables: readonly string[]
+  readonly driver: NodeDriverConfig
+}
+
+const WHERE = 'PrimaryReplicaDialect'
+const FUNCTIONS = ['cursor', 'controlClient', 'onCreateConnection', 'onReserveConnection'] as const
+const KNOWN = [
+  'primary',
+  'replicas',
+  'name',
+  'withoutContext',
+  'primaryTables',
+  'unpinnedTables',
+  ...FUNCTIONS,
+]
+const NOT_YET = [
+  ...[
+    'choose',
+    'maxLagMs',
+    'maxLagBytes',
+    'lagSource',
+    'whenNoReplica',
+    'primaryFunctions',
+    'replicaFunctions',
+  ],
+  ...['enforceReadOnly', 'probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs'],
+]
+// Kysely's own: a migration that a lagging replica does not know of yet would be run twice.
+const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
+
+/** @throws {WritePinningError} for every option that is wrong, unknown, or not supported yet. */
+export function dialectSettings(given: unknown): DialectSettings {
+  const options = optionsObject(WHERE, given) as PrimaryReplicaDialectOptions
+  for (const name of NOT_YET) if (name in options) throw notSupportedYet(name)
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  return {
+    name: clusterName(options.name),
+    nodes: clusterNodes(WHERE, options.primary, options.replicas),
+    withoutContext: oneOfOption(
+      WHERE,
+      'withoutContext',
+      options.withoutContext,
+      ['primary', 'replica'],
+      'primary',
+    ),
+    primaryTables: [...MIGRATION_TABLES, ...namesOption(WHERE, 'primaryTables', options.primaryTables)],
+    unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables),
+    driver: driverConfig(options),
+  }
+}
+
+function clusterName(given: unknown = 'default'): string {
+  if (typeof given === 'string' && given !== '') return given
+  throw optionError(WHERE, 'name', given, 'a name')
+}
+
+function driverConfig(options: PrimaryReplicaDialectOptions): NodeDriverConfig {
+  const config: Record<string, unknown> = {}
+  for (const name of FUNCTIONS) {
+    const value = (options as unknown as Record<string, unknown>)[name]
+    if (value !== undefined) config[name] = functionOption(WHERE, name, value)
+  }
+  return config
+}
+
+function notSupportedYet(name: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
+    `${WHERE}: \`${name}\` is not supported yet; leave it out.`,
+  )
+}

@@ -1,0 +1,69 @@
+import {
+  type DatabaseIntrospector,
+  type Dialect,
+  type DialectAdapter,
+  type Driver,
+  type Kysely,
+  PostgresAdapter,
+  PostgresQueryCompiler,
+  type QueryCompiler,
+} from 'kysely'
+import { Cluster } from './cluster.ts'
+import { ContextWatch } from './context-watch.ts'
+import {
+  type DialectSettings,
+  dialectSettings,
+  type PrimaryReplicaDialectOptions,
+} from './dialect-options.ts'
+import { PrimaryReplicaDriver } from './driver.ts'
+import { PrimaryIntrospector } from './introspector.ts'
+import { NodeDriver } from './node-driver.ts'
+import { StatementClassifier } from './statement.ts'
+
+/**
+ * A Kysely dialect for one PostgreSQL primary and its replicas: writes and transactions go to the primary, reads
+ * to a replica, unless the request's pin or a scope demands the primary.
+ *
+ * @throws {WritePinningError} for every option that is wrong or unknown, and for a node without connection string.
+ * @example
+ * const db = new Kysely<Database>({
+ *   dialect: new PrimaryReplicaDialect({
+ *     primary: new Pool({ connectionString: process.env.DATABASE_URL }),
+ *     replicas: [new Pool({ connectionString: process.env.DATABASE_REPLICA_URL })],
+ *   }),
+ * })
+ */
+export class PrimaryReplicaDialect implements Dialect {
+  readonly #settings: DialectSettings
+
+  constructor(options: PrimaryReplicaDialectOptions) {
+    this.#settings = dialectSettings(options)
+  }
+
+  createDriver(): Driver {
+    const { name, nodes, withoutContext, primaryTables, unpinnedTables, driver } = this.#settings
+    return new PrimaryReplicaDriver(
+      new Cluster({
+        name,
+        primary: new NodeDriver(nodes.primary, driver),
+        replicas: nodes.replicas.map((each) => new NodeDriver(each, driver)),
+        classifier: new StatementClassifier(primaryTables, unpinnedTables),
+        withoutContext,
+        watch: new ContextWatch(name, nodes.replicas.length > 0, withoutContext),
+      }),
+    )
+  }
+
+  createQueryCompiler(): QueryCompiler {
+    return new PostgresQueryCompiler()
+  }
+
+  createAdapter(): DialectAdapter {
+    return new PostgresAdapter()
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.
+  createIntrospector(db: Kysely<any>): DatabaseIntrospector {
+    return new PrimaryIntrospector(db)
+  }
+}

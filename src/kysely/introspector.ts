@@ -1,0 +1,23 @@
+import {
+  type DatabaseMetadata,
+  type DatabaseMetadataOptions,
+  PostgresIntrospector,
+  type SchemaMetadata,
+  type TableMetadata,
+} from 'kysely'
+import { usePrimary } from '../routing/scopes.ts'
+
+/** Kysely's own introspector, on the primary: a replica may not know of a table that was just made. */
+export class PrimaryIntrospector extends PostgresIntrospector {
+  override getSchemas(): Promise<SchemaMetadata[]> {
+    return usePrimary(() => super.getSchemas())
+  }
+
+  override getTables(options?: DatabaseMetadataOptions): Promise<TableMetadata[]> {
+    return usePrimary(() => super.getTables(options))
+  }
+
+  override getMetadata(options?: DatabaseMetadataOptions): Promise<DatabaseMetadata> {
+    return usePrimary(() => super.getMetadata(options))
+  }
+}
