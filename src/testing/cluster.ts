@@ -3,16 +3,19 @@ import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Binaries, findBinaries } from './binaries.ts'
-import { waitForCatchup } from './catchup.ts'
 import { clusterError } from './cluster-error.ts'
 import { type CheckedOptions, checkOptions, type PostgresClusterOptions } from './cluster-options.ts'
-import { copyDataDirectory, initializeDataDirectory } from './data-directory.ts'
+import { copyTemplate, type DataTemplate, dataTemplate, TEMPLATE_DATABASE } from './data-directory.ts'
 import { freePort } from './free-port.ts'
-import { type NodeSetup, PostgresNode } from './node.ts'
+import { PostgresNode } from './node.ts'
+import { waitForCatchup } from './replay.ts'
+import { Server, type ServerSetup } from './server.ts'
 import { defaultSettings, type Settings } from './server-settings.ts'
 import { Supervisor } from './supervisor.ts'
 import { temporaryRoot } from './temporary-root.ts'
 import { unprivilegedUser } from './unprivileged-user.ts'
+
+const PORT_ATTEMPTS = 5
 
 /** A running primary and its replicas; `await using` stops it at the end of the block. */
 export interface PostgresCluster extends AsyncDisposable {
@@ -23,7 +26,7 @@ export interface PostgresCluster extends AsyncDisposable {
   /**
    * Resolves when every replica that runs and is not paused has replayed what the primary had written at the call.
    *
-   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` after 30 seconds beyond the replicas' apply delay
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` where that takes 30 seconds more than the replica's apply delay
    */
   waitForCatchup(): Promise<void>
   /** Ends every server and removes all that the cluster has made; may be called again. */
@@ -50,13 +53,13 @@ export async function startPostgresCluster(options: PostgresClusterOptions = {})
     )
   }
   const user = unprivilegedUser()
-  const root = temporaryRoot(tmpdir(), user)
-  const supervisor = await Supervisor.start({ temporaryRoot: root, user })
+  const place = { user, temporaryRoot: temporaryRoot(tmpdir(), user) }
+  const supervisor = await Supervisor.start(place)
   try {
-    const { directory: clusterDirectory } = supervisor
-    const { binDirectory } = checked
-    const binaries = await findBinaries({ binDirectory, user, temporaryRoot: root, clusterDirectory })
-    return await startNodes(checked, supervisor, binaries)
+    const ownPlace = { ...place, clusterDirectory: supervisor.directory }
+    const binaries = await findBinaries(checked.binDirectory, ownPlace)
+    const template = await dataTemplate(supervisor, binaries, ownPlace)
+    return await startNodes(checked, supervisor, binaries, template)
   } catch (error) {
     await supervisor.close()
     throw error
@@ -67,59 +70,79 @@ async function startNodes(
   options: CheckedOptions,
   supervisor: Supervisor,
   binaries: Binaries,
+  template: DataTemplate,
 ): Promise<PostgresCluster> {
-  const say = options.onProgress ?? (() => {})
-  const replicaNames = Array.from({ length: options.replicas }, (_, index) => `replica-${index + 1}`)
   const dataDirectoryOf = (name: string) => path.join(supervisor.directory, name)
-
-  const majorVersion = await initializeDataDirectory(supervisor, binaries, dataDirectoryOf('primary'))
-  for (const name of replicaNames) {
-    await copyDataDirectory(supervisor, dataDirectoryOf('primary'), dataDirectoryOf(name))
-  }
-  say(`data directories of PostgreSQL ${majorVersion} are made`)
-
-  const startNode = (name: string, settings: Settings) =>
-    startOnFreePort({
+  const startServer = async (name: string, settings: Settings) => {
+    await copyTemplate(supervisor, template, dataDirectoryOf(name))
+    if (name !== 'primary') writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '')
+    const server = await startOnFreePort({
       name,
+      host: '127.0.0.1',
       database: options.database,
+      majorVersion: template.majorVersion,
+      postgres: binaries.postgres,
       dataDirectory: dataDirectoryOf(name),
       logFile: path.join(supervisor.directory, `${name}.log`),
-      settings: { ...defaultSettings(majorVersion), ...options.settings, ...settings, cluster_name: name },
+      settings: { ...defaultSettings(template.majorVersion), ...options.settings, ...settings },
       supervisor,
-      binaries,
     })
-
-  const primary = await startNode('primary', options.synchronous ? synchronousWith(replicaNames) : {})
-  say(`primary is up on port ${primary.port}`)
-  await primary.control(`create database "${options.database}"`)
-
-  const replicas = await Promise.all(
-    replicaNames.map(async (name) => {
-      const slot = await createSlot(primary, name)
-      writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '')
-      const replica = await startNode(name, {
-        primary_conninfo: `host=${primary.host} port=${primary.port} user=postgres application_name=${name}`,
-        primary_slot_name: slot,
-      })
-      say(`${name} is up on port ${replica.port}`)
-      return replica
-    }),
-  )
-
-  const cluster: PostgresCluster = {
-    primary,
-    replicas,
-    nodes: [primary, ...replicas],
-    waitForCatchup: () => waitForCatchup(primary, replicas),
-    stop: () => supervisor.close(),
-    [Symbol.asyncDispose]: () => supervisor.close(),
+    options.onProgress(`${name} is up on port ${server.setup.port}`)
+    return server
   }
-  await cluster.waitForCatchup()
-  // Only now, or the start would wait for the delay.
+
+  const replicaNames = Array.from({ length: options.replicas }, (_, index) => `replica-${index + 1}`)
+  const primary = await startServer('primary', options.synchronous ? synchronousWith(replicaNames) : {})
+  await nameDatabase(primary, options.database)
+  const replicas = await Promise.all(
+    replicaNames.map(async (name) =>
+      startServer(name, following(primary, name, await createSlot(primary, name))),
+    ),
+  )
+  await waitForCatchup(primary, replicas)
+  const cluster = clusterOf(primary, replicas, supervisor)
+  // Only now, or the start itself would be delayed.
   if (options.applyDelayMs > 0) {
-    await Promise.all(replicas.map((replica) => replica.setApplyDelay(options.applyDelayMs)))
+    await Promise.all(cluster.replicas.map((replica) => replica.setApplyDelay(options.applyDelayMs)))
   }
   return cluster
+}
+
+function clusterOf(primary: Server, replicas: readonly Server[], supervisor: Supervisor): PostgresCluster {
+  const nodes = [primary, ...replicas].map((server) => new PostgresNode(server))
+  const [primaryNode, ...replicaNodes] = nodes as [PostgresNode, ...PostgresNode[]]
+  const stop = async () => {
+    await supervisor.close()
+    for (const server of [primary, ...replicas]) server.hasEnded()
+  }
+  return {
+    primary: primaryNode,
+    replicas: replicaNodes,
+    nodes,
+    waitForCatchup: () => waitForCatchup(primary, replicas),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function nameDatabase(primary: Server, name: string): Promise<void> {
+  if (name === TEMPLATE_DATABASE || name === 'postgres') return
+  await primary.ask(`alter database ${TEMPLATE_DATABASE} rename to "${name}"`)
+}
+
+/** A slot keeps the WAL that a replica has missed while it was down. */
+async function createSlot(primary: Server, replicaName: string): Promise<string> {
+  // A name that no other cluster has: a replica must never follow another cluster's primary that got the same port.
+  const slot = `${replicaName.replace('-', '_')}_${randomBytes(4).toString('hex')}`
+  await primary.ask('select pg_create_physical_replication_slot($1, true)', [slot])
+  return slot
+}
+
+function following({ setup }: Server, replicaName: string, slot: string): Settings {
+  return {
+    primary_conninfo: `host=${setup.host} port=${setup.port} user=postgres application_name=${replicaName}`,
+    primary_slot_name: slot,
+  }
 }
 
 function synchronousWith(replicaNames: readonly string[]): Settings {
@@ -131,28 +154,15 @@ function synchronousWith(replicaNames: readonly string[]): Settings {
   }
 }
 
-/** A slot keeps the WAL that a replica has missed while it was down. */
-async function createSlot(primary: PostgresNode, replicaName: string): Promise<string> {
-  // A name that no other cluster has: a replica must never follow another cluster's primary that got this one's port.
-  const slot = `${replicaName.replace('-', '_')}_${randomBytes(4).toString('hex')}`
-  await primary.control('select pg_create_physical_replication_slot($1, true)', [slot])
-  return slot
-}
-
-const PORT_ATTEMPTS = 5
-
 /** Another process may take a port between the moment it was found free and the moment the server binds it. */
-async function startOnFreePort(setup: Omit<NodeSetup, 'port'>): Promise<PostgresNode> {
+async function startOnFreePort(setup: Omit<ServerSetup, 'port'>): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
-    const node = new PostgresNode({
-      ...setup,
-      port,
-      settings: { ...setup.settings, port, listen_addresses: '127.0.0.1', unix_socket_directories: '' },
-    })
+    const settings = { ...setup.settings, port, listen_addresses: setup.host, unix_socket_directories: '' }
+    const server = new Server({ ...setup, port, settings })
     try {
-      await node.start()
-      return node
+      await server.start()
+      return server
     } catch (error) {
       if (attempt === PORT_ATTEMPTS || !/address already in use/i.test(String(error))) throw error
     }

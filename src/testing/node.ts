@@ -1,90 +1,38 @@
-import { writeFileSync } from 'node:fs'
-import type { Binaries } from './binaries.ts'
 import { clusterError } from './cluster-error.ts'
 import { checkApplyDelay } from './cluster-options.ts'
-import { logTail } from './data-directory.ts'
-import { configurationFile, type Settings } from './server-settings.ts'
-import { Session } from './session.ts'
-import type { Supervisor } from './supervisor.ts'
+import { hasApplyDelay, isReplayPaused, isReplica } from './replay.ts'
+import type { Server, StopMode } from './server.ts'
 import { until } from './until.ts'
 
-const HOST = '127.0.0.1'
-const START_MS = 60_000
-const STOP_MS = 60_000
 const REPLAY_MS = 10_000
-
-/** How a server is asked to stop; as in `pg_ctl stop --mode`. */
-export type StopMode = 'smart' | 'fast' | 'immediate'
-
-const STOP_SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
-  smart: 'SIGTERM',
-  fast: 'SIGINT',
-  immediate: 'SIGQUIT',
-}
-
-/** What a node is made of. */
-export interface NodeSetup {
-  name: string
-  port: number
-  database: string
-  dataDirectory: string
-  logFile: string
-  settings: Settings
-  supervisor: Supervisor
-  binaries: Binaries
-}
-
-type State = 'stopped' | 'running' | 'frozen'
 
 /**
  * One server of a test cluster: the primary or a replica.
  *
  * @example
- * await using cluster = await startPostgresCluster()
- * const [replica] = cluster.replicas
+ * const { primary, replicas: [replica] } = await startPostgresCluster()
  * await replica.pauseReplay()
- * await cluster.primary.query('create table note (id int)')
+ * await primary.query('create table note (id int)')
  * await replica.resumeReplay()
  */
 export class PostgresNode {
   /** `primary`, `replica-1`, `replica-2`, … */
   readonly name: string
   /** Always 127.0.0.1. */
-  readonly host: string = HOST
+  readonly host: string
   /** The same port for as long as the cluster lives. */
   readonly port: number
-  /** For `pg`: as the superuser `postgres`, who needs no password here. */
+  /** For `pg`: the superuser `postgres`, who needs no password here. */
   readonly connectionString: string
-  readonly #setup: NodeSetup
-  /** The caller's session, and the one that the methods here use, so that neither disturbs the other. */
-  readonly #session: Session
-  readonly #control: Session
-  #settings: Settings
-  #state: State = 'stopped'
+  readonly #server: Server
 
-  /** @internal Nodes are made by `startPostgresCluster`. */
-  constructor(setup: NodeSetup) {
-    const { name, port, database } = setup
+  constructor(server: Server) {
+    const { name, host, port, database } = server.setup
     this.name = name
+    this.host = host
     this.port = port
-    this.connectionString = `postgres://postgres@${HOST}:${port}/${database}`
-    this.#setup = setup
-    this.#settings = setup.settings
-    this.#session = new Session({ host: HOST, port, database })
-    // Local commits: what is done here must not wait for a replica that is paused or gone.
-    this.#control = new Session({
-      host: HOST,
-      port,
-      database: 'postgres',
-      options: '-c synchronous_commit=local -c default_transaction_read_only=off',
-    })
-  }
-
-  /**
-   * Whether the server runs: it was started, and was not stopped, killed or frozen since.
-   */
-  get isRunning(): boolean {
-    return this.#state === 'running'
+    this.connectionString = `postgres://postgres@${host}:${port}/${database}`
+    this.#server = server
   }
 
   /**
@@ -92,37 +40,37 @@ export class PostgresNode {
    *
    * @throws an error of `pg`, or `ERR_WRITE_PINNING_TEST_CLUSTER` where the node does not run
    * @example
-   * const [row] = await cluster.primary.query('select $1::int + 1 as sum', [1])
+   * const [row] = await primary.query('select $1::int + 1 as sum', [1])
    */
   query<Row = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
-    return this.#askOver(this.#session, sql, params)
+    return this.#server.query<Row>(sql, params)
   }
 
   /**
    * The node's WAL position: what the primary has flushed, what a replica has replayed.
    *
    * @example
-   * const written = await cluster.primary.lsn() // '0/3000148'
+   * const written = await primary.lsn() // '0/3000148'
    */
   async lsn(): Promise<string> {
-    const [row] = await this.#ask<{ lsn: string }>(
+    const [row] = await this.#server.ask<{ lsn: string }>(
       'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end as lsn',
     )
     return row?.lsn ?? ''
   }
 
   /**
-   * Stops replay on a replica; resolves once nothing more is applied. Replay goes on after a restart.
+   * Stops replay on a replica; resolves once nothing more is applied. A restart lets it go on.
    *
    * @example
    * await replica.pauseReplay()
    */
   async pauseReplay(): Promise<void> {
-    await this.#mustReplay('pauseReplay')
-    await this.#ask('select pg_wal_replay_pause()')
+    await this.#mustBeReplica('pauseReplay')
+    await this.#server.ask('select pg_wal_replay_pause()')
     await until(
-      () => this.#isPaused(),
-      REPLAY_MS,
+      () => isReplayPaused(this.#server),
+      () => REPLAY_MS,
       () => `${this.name} did not pause its replay within ${REPLAY_MS} ms`,
     )
   }
@@ -134,27 +82,25 @@ export class PostgresNode {
    * await replica.resumeReplay()
    */
   async resumeReplay(): Promise<void> {
-    await this.#mustReplay('resumeReplay')
-    await this.#ask('select pg_wal_replay_resume()')
+    await this.#mustBeReplica('resumeReplay')
+    await this.#server.ask('select pg_wal_replay_resume()')
   }
 
   /**
-   * Sets by how many milliseconds this replica applies each commit late (`recovery_min_apply_delay`), from now on.
+   * Sets how many milliseconds after its commit a transaction is applied by this replica; resolves once that holds.
    *
+   * @throws `ERR_WRITE_PINNING_OPTION` for what is no delay
    * @example
    * await replica.setApplyDelay(500)
    */
   async setApplyDelay(applyDelayMs: number): Promise<void> {
     checkApplyDelay(applyDelayMs)
-    this.#settings = { ...this.#settings, recovery_min_apply_delay: `${applyDelayMs}ms` }
-    if (this.#state === 'stopped') return
-    await this.#mustReplay('setApplyDelay')
-    this.#writeConfiguration()
-    await this.#setup.supervisor.signal(this.name, 'SIGHUP')
+    await this.#mustBeReplica('setApplyDelay')
+    await this.#server.configure({ recovery_min_apply_delay: `${applyDelayMs}ms` })
     await until(
-      () => this.#hasApplyDelay(applyDelayMs),
-      REPLAY_MS,
-      () => `${this.name} did not take the new delay within ${REPLAY_MS} ms`,
+      () => hasApplyDelay(this.#server, applyDelayMs),
+      () => REPLAY_MS,
+      () => `${this.name} did not take the new apply delay within ${REPLAY_MS} ms`,
     )
   }
 
@@ -164,10 +110,8 @@ export class PostgresNode {
    * @example
    * await replica.freeze()
    */
-  async freeze(): Promise<void> {
-    this.#mustRun('freeze')
-    await this.#setup.supervisor.each('freeze', this.name)
-    this.#state = 'frozen'
+  freeze(): Promise<void> {
+    return this.#server.freeze()
   }
 
   /**
@@ -176,164 +120,74 @@ export class PostgresNode {
    * @example
    * await replica.thaw()
    */
-  async thaw(): Promise<void> {
-    await this.#setup.supervisor.each('thaw', this.name)
-    if (this.#state === 'frozen') this.#state = 'running'
+  thaw(): Promise<void> {
+    return this.#server.thaw()
   }
 
   /**
    * Kills every process of the server (SIGKILL), as when a host dies; resolves when they are gone.
    *
    * @example
-   * await cluster.primary.kill()
-   * await cluster.primary.start()
+   * await primary.kill()
+   * await primary.start()
    */
-  async kill(): Promise<void> {
-    await this.#setup.supervisor.each('kill', this.name)
-    this.#hasEnded()
+  kill(): Promise<void> {
+    return this.#server.kill()
   }
 
   /**
    * Stops the server: `smart` waits for its clients, `fast` (the default) ends their sessions, `immediate` does not
-   * even write a checkpoint.
+   * wait for anything. A fast stop of the primary waits for its replicas to receive the last WAL.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` where it has not stopped after 60 seconds
    * @example
    * await replica.stop()
    */
-  async stop(mode: StopMode = 'fast'): Promise<void> {
-    if (this.#state === 'stopped') return
-    if (this.#state === 'frozen') await this.thaw()
-    await Promise.all([this.#session.close(), this.#control.close()])
-    await this.#setup.supervisor.signal(this.name, STOP_SIGNALS[mode])
-    await until(
-      () => this.#state === 'stopped',
-      STOP_MS,
-      () => `${this.name} did not stop within ${STOP_MS} ms (${mode})`,
-    )
+  stop(mode: StopMode = 'fast'): Promise<void> {
+    return this.#server.stop(mode)
   }
 
   /**
    * Starts a server that was stopped or killed, on the port that it had; resolves when it takes connections.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` with the end of its log, where it does not start
    * @example
    * await replica.start()
    */
-  async start(): Promise<void> {
-    if (this.#state !== 'stopped') throw clusterError(`${this.name} runs already`)
-    const { name, binaries, dataDirectory, logFile, supervisor } = this.#setup
-    this.#writeConfiguration()
-    this.#state = 'running'
-    await supervisor.serve({ name, postgres: binaries.postgres, dataDirectory, logFile }, () =>
-      this.#hasEnded(),
-    )
-    await until(
-      () => this.#answers(),
-      START_MS,
-      () => `${name} did not take connections within ${START_MS} ms:\n${logTail(logFile)}`,
-    )
+  start(): Promise<void> {
+    return this.#server.start()
   }
 
   /**
-   * Stops the server (fast) where it runs, and starts it.
+   * Stops the server (fast), unless it is stopped or killed already, and starts it.
    *
    * @example
-   * await cluster.primary.restart()
+   * await primary.restart()
    */
   async restart(): Promise<void> {
-    await this.stop()
-    await this.start()
+    await this.#server.stop('fast')
+    await this.#server.start()
   }
 
   /**
-   * Makes a replica a primary; resolves when it takes writes. The others go on following the old primary.
+   * Makes a replica a primary; resolves when it takes writes. The other nodes go on as they were.
    *
    * @example
-   * await cluster.primary.kill()
+   * await primary.kill()
    * await replica.promote()
    */
   async promote(): Promise<void> {
-    await this.#mustReplay('promote')
-    await this.#ask('select pg_promote(true, 60)')
+    await this.#mustBeReplica('promote')
+    await this.#server.ask('select pg_promote(true, 60)')
     await until(
-      async () => !(await this.isReplica()),
-      REPLAY_MS,
-      () => `${this.name} is still a replica after its promotion:\n${logTail(this.#setup.logFile)}`,
+      async () => !(await isReplica(this.#server)),
+      () => REPLAY_MS,
+      () => `${this.name} is still a replica after its promotion`,
     )
   }
 
-  /** @internal Whether it follows a primary. */
-  async isReplica(): Promise<boolean> {
-    const [row] = await this.#ask<{ is: boolean }>('select pg_is_in_recovery() as is')
-    return row?.is === true
-  }
-
-  /** @internal For the cluster's own statements. */
-  control<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
-    return this.#ask<Row>(sql, params)
-  }
-
-  async #ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
-    return this.#askOver<Row>(this.#control, sql, params)
-  }
-
-  async #askOver<Row>(session: Session, sql: string, params?: readonly unknown[]): Promise<Row[]> {
-    this.#mustRun('query')
-    return session.query<Row>(sql, params)
-  }
-
-  async #isPaused(): Promise<boolean> {
-    // While it waits for a commit's delay to pass, replay cannot say that it is paused; but it looks again before it
-    // applies that commit, so nothing more is applied.
-    const [row] = await this.#ask<{ state: string; event: string | null }>(
-      `select pg_get_wal_replay_pause_state() as state,
-         (select wait_event from pg_stat_activity where backend_type = 'startup') as event`,
-    )
-    return row?.state === 'paused' || (row?.state === 'pause requested' && row.event === 'RecoveryApplyDelay')
-  }
-
-  /** Asked over a new connection: the server makes one only after it has told its processes of the change. */
-  async #hasApplyDelay(applyDelayMs: number): Promise<boolean> {
-    const session = new Session({ host: HOST, port: this.port, database: 'postgres' })
-    try {
-      const [row] = await session.query<{ setting: string }>(
-        "select setting from pg_settings where name = 'recovery_min_apply_delay'",
-      )
-      return row?.setting === String(applyDelayMs)
-    } finally {
-      await session.close()
-    }
-  }
-
-  async #answers(): Promise<boolean> {
-    if (this.#state === 'stopped') {
-      throw clusterError(`${this.name} did not start:\n${logTail(this.#setup.logFile)}`)
-    }
-    try {
-      await this.#control.query('select 1')
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  async #mustReplay(method: string): Promise<void> {
-    this.#mustRun(method)
-    if (!(await this.isReplica())) throw clusterError(`${method}: ${this.name} is not a replica`)
-  }
-
-  #mustRun(method: string): void {
-    if (this.#state === 'running') return
-    const remedy = this.#state === 'frozen' ? 'thaw() it first' : 'start() it first'
-    throw clusterError(`${method}: ${this.name} is ${this.#state}; ${remedy}`)
-  }
-
-  #hasEnded(): void {
-    this.#state = 'stopped'
-    this.#session.drop()
-    this.#control.drop()
-  }
-
-  #writeConfiguration(): void {
-    writeFileSync(`${this.#setup.dataDirectory}/postgresql.conf`, configurationFile(this.#settings))
+  async #mustBeReplica(method: string): Promise<void> {
+    this.#server.mustRun(method)
+    if (!(await isReplica(this.#server))) throw clusterError(`${method}: ${this.name} is not a replica`)
   }
 }

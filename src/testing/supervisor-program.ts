@@ -1,65 +1,42 @@
-/** What the supervisor is told when it is started. */
-export interface SupervisorSetup {
-  /** Where it makes the cluster's directory. */
-  temporaryRoot: string
-  /** Whom the servers run as, where that is not whoever runs the tests. */
-  user?: { uid: number; gid: number } | undefined
-}
-
-/** A command that ends by itself, such as `initdb`. */
-export interface SupervisedCommand {
-  command: string
-  args: readonly string[]
-  logFile: string
-}
-
-/** A PostgreSQL server, which runs until it is told to end. */
-export interface SupervisedServer {
-  /** Its name, by which later orders mean it. */
-  name: string
-  postgres: string
-  dataDirectory: string
-  logFile: string
-}
-
-export type SupervisorOrder =
-  | { kind: 'run'; command: SupervisedCommand }
-  | { kind: 'serve'; server: SupervisedServer }
-  | { kind: 'signal'; name: string; signal: NodeJS.Signals }
-  | { kind: 'freeze' | 'thaw' | 'kill'; name: string }
-
-export type SupervisorMessage =
-  | { kind: 'ready'; directory: string }
-  | { kind: 'done'; id: number; result: number }
-  | { kind: 'failed'; id: number; reason: string }
-  | { kind: 'exited'; name: string }
+import type {
+  SupervisedCommand,
+  SupervisedServer,
+  SupervisorMessage,
+  SupervisorOrder,
+  SupervisorSetup,
+} from './supervisor-protocol.ts'
 
 /**
  * The program of a cluster's supervisor: a process of its own that owns the cluster's servers and its directory, and
  * that ends the ones and removes the other when the IPC channel to the test process closes, for whatever reason.
  *
  * It is a function whose source text is given to `node --eval`, because the package's own tests run it from a `.ts`
- * file, which Node.js 20 cannot run, and its users from `dist`. So it must stand alone: no imports, nothing from
- * around it. The coverage hint keeps counters out of its text that would not exist in that process.
+ * file, which Node.js 20 cannot run, and its users from `dist`. So it must stand alone: no imports but types, nothing
+ * from around it. The coverage hint keeps counters out of its text that would not exist in that process.
  */
 /* istanbul ignore next */
 export function supervise(): void {
   const fs = process.getBuiltinModule('node:fs')
   const path = process.getBuiltinModule('node:path')
-  const { spawn, execFileSync } = process.getBuiltinModule('node:child_process')
+  const { spawn, spawnSync, execFileSync } = process.getBuiltinModule('node:child_process')
   const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises')
 
   const POLL_MS = 5
   const IMMEDIATE_SHUTDOWN_MS = 3_000
   type Child = ReturnType<typeof spawn>
 
+  process.title = 'write-pinning test cluster'
   const setup = JSON.parse(process.argv[1] ?? '') as SupervisorSetup
   const directory = fs.mkdtempSync(path.join(setup.temporaryRoot, 'write-pinning-cluster-'))
-  const servers = new Map<string, { child: Child; server: SupervisedServer }>()
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+  const asServerUser = { cwd: directory, env, ...setup.user }
+  const running = new Map<string, Child>()
+  const served = new Map<string, SupervisedServer>()
   const commands = new Set<Child>()
   let isCleaningUp = false
 
   process.on('disconnect', cleanUp)
+  process.stderr.on('error', () => {})
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cleanUp)
   process.on('uncaughtException', cleanUp)
   process.on('unhandledRejection', cleanUp)
@@ -76,33 +53,35 @@ export function supervise(): void {
     if (process.connected) process.send?.(message, undefined, undefined, () => {})
   }
 
-  /** Does what it is told; gives an exit code, a process id, or 0. */
+  /** Does what it is told; gives a command's exit code, else 0. */
   async function obey(order: SupervisorOrder): Promise<number> {
     if (isCleaningUp) throw new Error('the cluster is being stopped')
     if (order.kind === 'run') return run(order.command)
     if (order.kind === 'serve') return serve(order.server)
-    const pid = servers.get(order.name)?.child.pid
-    if (pid === undefined) return 0
-    if (order.kind === 'signal') signalAll([pid], order.signal)
-    else await { freeze, thaw, kill }[order.kind](pid)
+    const child = running.get(order.name)
+    if (child?.pid === undefined) return 0
+    if (order.kind === 'signal') signalAll([child.pid], order.signal)
+    else await { freeze, thaw, kill }[order.kind](child.pid)
+    // Or a server that is started next could be taken for the one that ended.
+    while (order.kind === 'kill' && running.get(order.name) === child) await sleep(POLL_MS)
     return 0
   }
 
-  function start(command: string, args: readonly string[], logFile: string): Child {
+  // Nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
+  function launch(command: string, args: readonly string[], logFile: string): Child {
     const log = fs.openSync(logFile, 'a')
     try {
-      // Nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
-      const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
-      return spawn(command, args, { cwd: directory, env, stdio: ['ignore', log, log], ...setup.user })
+      return spawn(command, args, { ...asServerUser, stdio: ['pipe', log, log] })
     } finally {
       fs.closeSync(log)
     }
   }
 
-  function run({ command, args, logFile }: SupervisedCommand): Promise<number> {
+  function run({ command, args, input, logFile }: SupervisedCommand): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = start(command, args, logFile)
+      const child = launch(command, args, logFile)
       commands.add(child)
+      child.stdin?.on('error', () => {}).end(input)
       child.once('error', reject)
       child.once('exit', (code) => {
         commands.delete(child)
@@ -113,14 +92,16 @@ export function supervise(): void {
 
   function serve(server: SupervisedServer): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = start(server.postgres, ['-D', server.dataDirectory], server.logFile)
+      const child = launch(server.postgres, ['-D', server.dataDirectory], server.logFile)
+      child.stdin?.destroy()
       child.once('error', reject)
       child.once('spawn', () => {
-        servers.set(server.name, { child, server })
-        resolve(child.pid ?? 0)
+        running.set(server.name, child)
+        served.set(server.name, server)
+        resolve(0)
       })
       child.once('exit', () => {
-        servers.delete(server.name)
+        if (running.get(server.name) === child) running.delete(server.name)
         tell({ kind: 'exited', name: server.name })
       })
     })
@@ -196,17 +177,33 @@ export function supervise(): void {
     isCleaningUp = true
     try {
       for (const child of commands) if (child.pid !== undefined) await kill(child.pid)
-      const running = [...servers.values()].map(({ child }) => child.pid ?? 0)
-      for (const pid of running) {
+      for (const pid of postmasters()) {
         await thaw(pid)
         signalAll([pid], 'SIGQUIT')
       }
       const deadline = performance.now() + IMMEDIATE_SHUTDOWN_MS
-      while (servers.size > 0 && performance.now() < deadline) await sleep(POLL_MS)
-      for (const { child } of servers.values()) if (child.pid !== undefined) await kill(child.pid)
+      while (running.size > 0 && performance.now() < deadline) await sleep(POLL_MS)
+      for (const pid of postmasters()) await kill(pid)
+      for (const server of served.values()) removeSharedMemory(server)
     } finally {
       fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
       process.exit(0)
+    }
+  }
+
+  function postmasters(): number[] {
+    return [...running.values()].flatMap((child) => child.pid ?? [])
+  }
+
+  /**
+   * A killed server leaves its lock file, and a System V segment (on macOS, semaphores too). PostgreSQL removes them
+   * when it next starts in that directory; these two are its shortest starts, since version 15 and before that.
+   */
+  function removeSharedMemory({ postgres, dataDirectory }: SupervisedServer): void {
+    for (const shortStart of [['--check'], ['--boot', '-x0']]) {
+      if (!fs.existsSync(path.join(dataDirectory, 'postmaster.pid'))) return
+      const args = [...shortStart, '-D', dataDirectory]
+      spawnSync(postgres, args, { ...asServerUser, stdio: 'ignore', timeout: 5_000 })
     }
   }
 }

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { clusterError } from './cluster-error.ts'
-import {
-  type SupervisedCommand,
-  type SupervisedServer,
-  type SupervisorMessage,
-  type SupervisorOrder,
-  type SupervisorSetup,
-  supervise,
-} from './supervisor-program.ts'
+import { supervise } from './supervisor-program.ts'
+import type {
+  SupervisedCommand,
+  SupervisedServer,
+  SupervisorMessage,
+  SupervisorOrder,
+  SupervisorSetup,
+} from './supervisor-protocol.ts'
 
 interface Waiting {
   resolve: (result: number) => void
@@ -66,10 +66,10 @@ export class Supervisor {
     return this.#order({ kind: 'run', command })
   }
 
-  /** Starts a server, gives its process id, and calls `onExit` once it has ended. */
-  serve(server: SupervisedServer, onExit: () => void): Promise<number> {
+  /** Starts a server, and calls `onExit` once it has ended. */
+  async serve(server: SupervisedServer, onExit: () => void): Promise<void> {
     this.#exitListeners.set(server.name, onExit)
-    return this.#order({ kind: 'serve', server })
+    await this.#order({ kind: 'serve', server })
   }
 
   /** Sends a signal to a server's postmaster. */

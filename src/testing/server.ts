@@ -1,0 +1,160 @@
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { clusterError } from './cluster-error.ts'
+import { logTail } from './data-directory.ts'
+import { configurationFile, type Settings } from './server-settings.ts'
+import { Session } from './session.ts'
+import type { Supervisor } from './supervisor.ts'
+import { until } from './until.ts'
+
+const START_MS = 60_000
+const STOP_MS = 60_000
+
+/** How a server is asked to stop; as in `pg_ctl stop --mode`. */
+export type StopMode = 'smart' | 'fast' | 'immediate'
+
+const STOP_SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
+  smart: 'SIGTERM',
+  fast: 'SIGINT',
+  immediate: 'SIGQUIT',
+}
+
+/** What a server is made of. */
+export interface ServerSetup {
+  name: string
+  host: string
+  port: number
+  database: string
+  majorVersion: number
+  postgres: string
+  dataDirectory: string
+  logFile: string
+  settings: Settings
+  supervisor: Supervisor
+}
+
+/** One server's processes and configuration, and the two connections that a node may need to it. */
+export class Server {
+  readonly setup: ServerSetup
+  /** The caller's connection, and the one for what a node does by itself: neither disturbs the other. */
+  readonly #session: Session
+  readonly #control: Session
+  #settings: Settings
+  #state: 'stopped' | 'running' | 'frozen' = 'stopped'
+
+  constructor(setup: ServerSetup) {
+    this.setup = setup
+    this.#settings = setup.settings
+    const { host, port, database } = setup
+    this.#session = new Session({ host, port, database })
+    // What a node does by itself must not wait for a replica that is paused or gone.
+    const options = '-c synchronous_commit=local -c default_transaction_read_only=off'
+    this.#control = new Session({ host, port, database: 'postgres', options })
+  }
+
+  get isRunning(): boolean {
+    return this.#state === 'running'
+  }
+
+  /** A statement of the caller's. */
+  async query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+    this.mustRun('query')
+    return this.#session.query<Row>(sql, params)
+  }
+
+  /** A statement of the node's own. */
+  async ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+    this.mustRun('query')
+    return this.#control.query<Row>(sql, params)
+  }
+
+  /** Changes settings; a running server is told so, which it may not have done yet when this resolves. */
+  async configure(settings: Settings): Promise<void> {
+    this.#settings = { ...this.#settings, ...settings }
+    this.#writeConfiguration()
+    if (this.isRunning) await this.setup.supervisor.signal(this.setup.name, 'SIGHUP')
+  }
+
+  async start(): Promise<void> {
+    const { name, postgres, dataDirectory, logFile, supervisor } = this.setup
+    if (this.#state !== 'stopped') throw clusterError(`start: ${name} runs already`)
+    this.#writeConfiguration()
+    this.#state = 'running'
+    try {
+      await supervisor.serve({ name, postgres, dataDirectory, logFile }, () => this.hasEnded())
+    } catch (error) {
+      this.hasEnded()
+      throw error
+    }
+    await until(
+      () => this.#answers(),
+      () => START_MS,
+      () => `${name} did not take connections within ${START_MS} ms:\n${logTail(logFile)}`,
+    )
+  }
+
+  async stop(mode: StopMode): Promise<void> {
+    if (this.#state === 'frozen') await this.thaw()
+    if (this.#state === 'stopped') return
+    // Our own sessions would keep a smart stop waiting.
+    await Promise.all([this.#session.close(), this.#control.close()])
+    await this.setup.supervisor.signal(this.setup.name, STOP_SIGNALS[mode])
+    await until(
+      () => this.#state === 'stopped',
+      () => STOP_MS,
+      () => `${this.setup.name} did not stop (${mode}) within ${STOP_MS} ms`,
+    )
+  }
+
+  async kill(): Promise<void> {
+    await this.setup.supervisor.each('kill', this.setup.name)
+    this.hasEnded()
+  }
+
+  async freeze(): Promise<void> {
+    this.mustRun('freeze')
+    this.#state = 'frozen'
+    // Whatever waits for an answer over it is better told now than after the thaw.
+    this.#control.drop()
+    await this.setup.supervisor.each('freeze', this.setup.name)
+  }
+
+  async thaw(): Promise<void> {
+    await this.setup.supervisor.each('thaw', this.setup.name)
+    if (this.#state === 'frozen') this.#state = 'running'
+  }
+
+  hasEnded(): void {
+    this.#state = 'stopped'
+    this.#session.drop()
+    this.#control.drop()
+  }
+
+  mustRun(method: string): void {
+    if (this.#state === 'running') return
+    const remedy = this.#state === 'frozen' ? 'thaw() it first' : 'start() it first'
+    throw clusterError(`${method}: ${this.setup.name} is ${this.#state}; ${remedy}`)
+  }
+
+  async #answers(): Promise<boolean> {
+    if (this.#state === 'stopped') {
+      throw clusterError(`${this.setup.name} did not start:\n${logTail(this.setup.logFile)}`)
+    }
+    try {
+      await this.#control.query('select 1')
+      return true
+    } catch (error) {
+      if (isItsOwn(error)) throw error
+      return false
+    }
+  }
+
+  #writeConfiguration(): void {
+    writeFileSync(path.join(this.setup.dataDirectory, 'postgresql.conf'), configurationFile(this.#settings))
+  }
+}
+
+// Such as pg not being installed, which no waiting helps.
+function isItsOwn(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ERR_WRITE_PINNING_TEST_CLUSTER'
+}
