@@ -4,7 +4,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
-import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
+import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { currentContext, runInContext } from '../routing/context.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
@@ -49,7 +49,7 @@ export const writePinning = fastifyPlugin(
     app.decorateRequest<RequestPin | null>(PIN, null)
     app.decorateRequest('writePin', {
       getter() {
-        return (this as WithPin)[PIN] ?? UNPINNED
+        return (this as WithPin)[PIN]?.writePin ?? UNPINNED
       },
     })
     app.addHook('onRoute', checkRouteMarks)
@@ -75,8 +75,6 @@ export const writePinning = fastifyPlugin(
 
 const PIN = Symbol('write-pinning.request-pin')
 type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
-
-const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
 
 const fastify: Framework<FastifyRequest> = {
   serializeCookie: fastifyCookie.serialize,

@@ -7,7 +7,7 @@ import type { Requirement } from '../routing/requirement.ts'
 import type { Pin } from './pin.ts'
 import type { RequestPolicy } from './policy.ts'
 
-/** What a request knows of its pin; a live view, which a write during the request changes. */
+/** What a request knows of its pin at this moment; a write later in the request changes it. */
 export interface WritePin {
   /** Whether the user agent carries a pin, or will with this response. */
   readonly pinned: boolean
@@ -31,7 +31,7 @@ export interface RequestStart {
 }
 
 /** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
-export class RequestPin implements WritePin {
+export class RequestPin {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
   readonly #start: RequestStart
@@ -51,19 +51,15 @@ export class RequestPin implements WritePin {
     if (start.policy.pinReason !== undefined) this.#pinResponse(start.policy.pinReason)
   }
 
-  get pinned(): boolean {
-    return this.reason !== undefined
-  }
-
-  get reason(): PinReason | undefined {
-    if (this.#reason !== undefined) return this.#reason
-    return this.#memory.pinnedUntilMs > Date.now() ? 'cookie' : undefined
-  }
-
-  get until(): Date | undefined {
-    if (this.#set !== undefined) return new Date(this.#set.untilMs)
-    if (this.#reason !== undefined) return new Date(Date.now() + this.#start.pinningMs)
-    return this.pinned ? new Date(this.#memory.pinnedUntilMs) : undefined
+  /** The pin as it stands. */
+  get writePin(): WritePin {
+    const { pinnedUntilMs, pinningMs } = this.#memory
+    if (this.#reason !== undefined) {
+      const untilMs = this.#set?.untilMs ?? Date.now() + pinningMs
+      return { pinned: true, reason: this.#reason, until: new Date(untilMs) }
+    }
+    if (pinnedUntilMs > Date.now()) return { pinned: true, reason: 'cookie', until: new Date(pinnedUntilMs) }
+    return UNPINNED
   }
 
   #wrote(kind: PinReason): void {
@@ -91,3 +87,6 @@ export class RequestPin implements WritePin {
     this.#start.response.once('close', () => closeMemory(this.#memory))
   }
 }
+
+/** The pin of a request that brought none and has not written. */
+export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }

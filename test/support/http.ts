@@ -1,38 +1,66 @@
+import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { FastifyInstance } from 'fastify'
 import { CookieJar } from 'tough-cookie'
 
-/** A user agent with a cookie jar of its own, over real HTTP. */
+/** What came back, read to its end. */
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly setCookies: readonly string[]
+  readonly body: string
+  // biome-ignore lint/suspicious/noExplicitAny: the tests know what they sent.
+  json(): any
+}
+
+export interface RequestInit {
+  readonly headers?: OutgoingHttpHeaders
+  readonly body?: string | Buffer | URLSearchParams | FormData
+}
+
+/** A user agent with a cookie jar of its own, over real HTTP; unlike `fetch`, it also sends TRACE. */
 export class UserAgent {
   readonly jar = new CookieJar()
-  readonly #origin: string
+  readonly origin: string
 
   constructor(origin: string) {
-    this.#origin = origin
+    this.origin = origin
   }
 
-  async request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
-    const url = `${this.#origin}${path}`
-    const headers = new Headers(init.headers)
-    const cookie = await this.jar.getCookieString(url)
-    if (cookie !== '' && !headers.has('cookie')) headers.set('cookie', cookie)
-    const response = await fetch(url, { redirect: 'manual', ...init, method, headers })
-    for (const each of response.headers.getSetCookie()) await this.jar.setCookie(each, url)
-    return response
+  async request(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+    const url = new URL(path, this.origin)
+    const cookie = await this.jar.getCookieString(url.href)
+    const { body, type } = await encode(init.body)
+    const headers = {
+      ...(cookie !== '' && { cookie }),
+      ...(type !== undefined && { 'content-type': type }),
+      ...(body !== undefined && { 'content-length': body.byteLength }),
+      ...init.headers,
+    }
+    const answer = await send(url, method, headers, body)
+    for (const each of answer.setCookies) await this.jar.setCookie(each, url.href)
+    return answer
   }
 
-  get(path: string, init?: RequestInit): Promise<Response> {
+  get(path: string, init?: RequestInit): Promise<Answer> {
     return this.request('GET', path, init)
   }
 
-  post(path: string, init?: RequestInit): Promise<Response> {
+  post(path: string, init?: RequestInit): Promise<Answer> {
     return this.request('POST', path, init)
   }
 
   /** The pin that the jar holds, if any. */
   async pin(name = 'write_pin'): Promise<string | undefined> {
-    const cookies = await this.jar.getCookies(this.#origin)
+    const cookies = await this.jar.getCookies(this.origin)
     return cookies.find((each) => each.key === name)?.value
+  }
+
+  /** Puts a pin into the jar, as a client that forges it would. */
+  async forge(value: string, name = 'write_pin'): Promise<void> {
+    await this.jar.setCookie(`${name}=${value}; Path=/`, this.origin)
   }
 }
 
@@ -40,10 +68,44 @@ export class UserAgent {
 export async function listen(app: FastifyInstance): Promise<() => UserAgent> {
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
-  return () => new UserAgent(`http://127.0.0.1:${port}`)
+  const protocol = app.initialConfig.https === undefined ? 'http' : 'https'
+  return () => new UserAgent(`${protocol}://127.0.0.1:${port}`)
 }
 
-/** The pinning cookie of a response, attribute by attribute; undefined where it sets none. */
-export function pinCookie(response: Response, name = 'write_pin'): string | undefined {
-  return response.headers.getSetCookie().find((each) => each.startsWith(`${name}=`))
+/** The `Set-Cookie` of the pin in an answer; undefined where it sets none. */
+export function pinCookie(answer: Answer, name = 'write_pin'): string | undefined {
+  const pins = answer.setCookies.filter((each) => each.startsWith(`${name}=`))
+  if (pins.length > 1) throw new Error(`The pin was set ${pins.length} times`)
+  return pins[0]
+}
+
+function send(url: URL, method: string, headers: OutgoingHttpHeaders, body?: Buffer): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = url.protocol === 'https:' ? requestHttps : requestHttp
+    const options = { method, headers, agent: false, rejectUnauthorized: false }
+    const sent = request(url, options, async (response) => {
+      const received = await text(response).catch(reject)
+      if (received === undefined) return
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        setCookies: response.headers['set-cookie'] ?? [],
+        body: received,
+        json: () => JSON.parse(received),
+      })
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+async function encode(body: RequestInit['body']): Promise<{ body?: Buffer; type?: string | undefined }> {
+  if (body === undefined) return {}
+  if (typeof body === 'string') return { body: Buffer.from(body), type: 'application/json' }
+  if (Buffer.isBuffer(body)) return { body, type: 'application/octet-stream' }
+  const encoded = new Response(body)
+  return {
+    body: Buffer.from(await encoded.arrayBuffer()),
+    type: encoded.headers.get('content-type') ?? undefined,
+  }
 }
