@@ -1,0 +1,45 @@
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Kysely } from 'kysely'
+import { writePinning } from 'write-pinning/fastify'
+import { serveAssets } from './assets.ts'
+import { isPinningOff } from './browser.ts'
+import type { Database } from './database.ts'
+import { LastWrites } from './last-write.ts'
+import { showErrors } from './routes/errors.ts'
+import { pinningRoutes } from './routes/pinning.ts'
+import { shopRoutes } from './routes/shop.ts'
+import { wishlistRoutes } from './routes/wishlist.ts'
+import { protect } from './security.ts'
+import { traceStatements } from './trace.ts'
+
+/** What the routes work with. */
+export interface Shop {
+  readonly db: Kysely<Database>
+  readonly lastWrites: LastWrites
+}
+
+export interface ShopOptions {
+  db: Kysely<Database>
+  /** How long a browser's reads go to the primary after it has written. */
+  pinningSeconds?: number
+}
+
+export async function buildApp({ db, ...pinning }: ShopOptions): Promise<FastifyInstance> {
+  const app = Fastify({ logger: { level: 'error' }, bodyLimit: 16 * 1024 })
+  const shop: Shop = { db, lastWrites: new LastWrites() }
+
+  showErrors(app)
+  protect(app)
+  await app.register(cookie) // before write pinning, whose `skip` reads one of our own cookies
+  await app.register(formbody)
+  await app.register(writePinning, { ...pinning, skip: isPinningOff })
+  traceStatements(app)
+
+  serveAssets(app)
+  shopRoutes(app, shop)
+  wishlistRoutes(app, shop)
+  pinningRoutes(app)
+  return app
+}

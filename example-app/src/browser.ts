@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+const WISHLIST_COOKIE = 'wishlist'
+const PINNING_COOKIE = 'pinning'
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+const oneYear = {
+  path: '/',
+  httpOnly: true,
+  sameSite: 'lax',
+  secure: 'auto',
+  maxAge: 365 * 24 * 60 * 60,
+} as const
+
+/** The id of this browser's wishlist; `undefined` until it has wished for something. */
+export function wishlistOf(request: FastifyRequest): string | undefined {
+  const id = request.cookies[WISHLIST_COOKIE]
+  return id !== undefined && UUID.test(id) ? id : undefined
+}
+
+/** Like {@link wishlistOf}, and gives the browser an id if it has none. Only forms do: a look leaves no cookie. */
+export function ensureWishlist(request: FastifyRequest, reply: FastifyReply): string {
+  const id = wishlistOf(request) ?? randomUUID()
+  reply.setCookie(WISHLIST_COOKIE, id, oneYear)
+  return id
+}
+
+/** Whether this browser has turned write pinning off, to see what happens without. */
+export function isPinningOff(request: FastifyRequest): boolean {
+  return request.cookies[PINNING_COOKIE] === 'off'
+}
+
+export function turnPinning(to: 'on' | 'off', reply: FastifyReply): void {
+  if (to === 'off') reply.setCookie(PINNING_COOKIE, 'off', oneYear)
+  else reply.clearCookie(PINNING_COOKIE, oneYear)
+}

@@ -1,0 +1,66 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import { useNode } from 'write-pinning'
+import { type Database, nameServers, type Servers } from './database.ts'
+import { StartError } from './start-error.ts'
+import { listProducts } from './wishlist.ts'
+
+const UNDEFINED_TABLE = '42P01'
+const PATIENCE_MS = 30_000
+
+/**
+ * Sends a statement to each server.
+ *
+ * @throws {StartError} names the first one that does not answer, without its password.
+ */
+export async function checkServers(
+  db: Kysely<Database>,
+  servers: Servers,
+  onAnswer: (name: string, address: string) => void,
+): Promise<void> {
+  for (const { name, url } of nameServers(servers)) {
+    try {
+      await useNode(name, () => sql`select 1`.execute(db))
+      onAnswer(name, address(url))
+    } catch (error) {
+      const { message, code } = error as NodeJS.ErrnoException
+      throw new StartError(`The database ${name} (${address(url)}) cannot be reached: ${message || code}`)
+    }
+  }
+}
+
+/**
+ * Waits until each replica has replayed what the migrations did: a page read there sooner would find no table.
+ *
+ * @throws {StartError} names a replica that does not get there.
+ */
+export async function waitForMigrations(
+  db: Kysely<Database>,
+  servers: Servers,
+  signal: AbortSignal,
+): Promise<void> {
+  const [, ...replicas] = nameServers(servers)
+  const deadline = Date.now() + PATIENCE_MS
+  for (const { name } of replicas) {
+    while (!(await hasProducts(db, name))) {
+      if (Date.now() > deadline)
+        throw new StartError(`${name} does not follow the primary: its tables are missing.`)
+      await wait(100, undefined, { signal })
+    }
+  }
+}
+
+async function hasProducts(db: Kysely<Database>, node: string): Promise<boolean> {
+  try {
+    return (await useNode(node, () => listProducts(db))).length > 0
+  } catch (error) {
+    if ((error as { code?: string }).code === UNDEFINED_TABLE) return false
+    throw error
+  }
+}
+
+/** The part of a connection string that may be shown. */
+function address(url: string): string {
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
+}

@@ -1,0 +1,28 @@
+/** A piece of HTML that is safe to send: only {@link html} makes one. */
+class Html {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  toString(): string {
+    return this.#text
+  }
+}
+
+export type { Html }
+
+type HtmlValue = Html | string | number | false | undefined | readonly HtmlValue[]
+
+/** A template whose values are escaped unless they are themselves `html`; `false` and `undefined` are nothing. */
+export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): Html {
+  return new Html(String.raw({ raw: strings }, ...values.map(render)))
+}
+
+function render(value: HtmlValue): string {
+  if (value === undefined || value === false) return ''
+  if (value instanceof Html) return value.toString()
+  if (typeof value === 'object') return value.map(render).join('')
+  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

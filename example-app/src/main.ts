@@ -1,0 +1,91 @@
+import type { AddressInfo } from 'node:net'
+import { WritePinningError } from 'write-pinning'
+import { startPostgresCluster } from 'write-pinning/testing'
+import { buildApp } from './app.ts'
+import { checkServers, waitForMigrations } from './check-servers.ts'
+import { openDatabase, type Servers } from './database.ts'
+import { migrate } from './migrations.ts'
+import { portError, tryPort } from './port.ts'
+import { readSettings } from './settings.ts'
+import { StartError } from './start-error.ts'
+
+const REPLICAS = 2
+const LATE_MS = 2_000
+
+const interrupt = new AbortController()
+const { signal } = interrupt
+// These stay for as long as the process: a second Ctrl-C must not cut the clean-up short.
+process.on('SIGINT', () => interrupt.abort())
+process.on('SIGTERM', () => interrupt.abort())
+
+/** What is open, in the order in which it was opened. */
+const open: { close(): Promise<unknown> }[] = []
+
+try {
+  await start()
+  await interrupted()
+} catch (error) {
+  if (!signal.aborted) fail(error)
+} finally {
+  if (signal.aborted) say('\nStopping …')
+  for (const { close } of open.reverse()) await close().catch(fail)
+  if (signal.aborted) say('Stopped.')
+}
+
+async function start(): Promise<void> {
+  const settings = readSettings(process.env)
+  const { host, port } = settings
+  await tryPort(host, port)
+
+  say('Windfall, a wishlist shop with write pinning\n')
+  const servers = settings.servers ?? (await startServers())
+  const db = openDatabase(servers)
+  open.push({ close: () => db.destroy() })
+  signal.throwIfAborted()
+
+  await checkServers(db, servers, (name, address) => say(`  ${name} answers at ${address}`))
+  signal.throwIfAborted()
+
+  const migrations = await migrate(db)
+  say(`  schema is up to date${migrations.length > 0 ? `, after ${migrations.join(' and ')}` : ''}`)
+  await waitForMigrations(db, servers, signal)
+  say('  replicas have it too')
+
+  const app = await buildApp({ db })
+  open.push({ close: () => app.close() })
+  await app.listen({ host, port }).catch((error) => {
+    throw portError(host, port, error)
+  })
+  const { port: bound } = app.server.address() as AddressInfo
+  say(`\nReady: http://${host.includes(':') ? `[${host}]` : host}:${bound} (Ctrl-C stops it)`)
+  say('Turn “Write pinning” off at the top of the page and add something, to see what it cures.')
+}
+
+/** A primary, and replicas that are late on purpose: late enough for eyes to see what programs run into. */
+async function startServers(): Promise<Servers> {
+  say(`No DATABASE_URL: starting a primary, and ${REPLICAS} replicas that replay ${LATE_MS / 1_000} s late.`)
+  const onProgress = (message: string) => say(`  ${message}`)
+  const cluster = await startPostgresCluster({ replicas: REPLICAS, applyDelayMs: LATE_MS, onProgress })
+  open.push({ close: () => cluster.stop() })
+  return {
+    primary: cluster.primary.connectionString,
+    replicas: cluster.replicas.map((replica) => replica.connectionString),
+  }
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve())
+  })
+}
+
+function fail(error: unknown): void {
+  const isExplained = error instanceof StartError || error instanceof WritePinningError
+  console.error(isExplained ? error.message : error)
+  process.exitCode = 1
+}
+
+function say(line: string): void {
+  console.log(line)
+}

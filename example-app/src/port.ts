@@ -1,0 +1,34 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { StartError } from './start-error.ts'
+
+/**
+ * Fails at once where the port cannot be had: nobody should wait for a database first to hear that.
+ *
+ * @throws {StartError}
+ */
+export async function tryPort(host: string, port: number): Promise<void> {
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw portError(host, port, error)
+  }
+  server.close()
+  await once(server, 'close')
+}
+
+/** Says what an error of `listen` means. */
+export function portError(host: string, port: number, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    return new StartError(
+      `Port ${port} on ${host} is taken. Choose another one, as in: PORT=${port + 1} npm start`,
+    )
+  }
+  if (code === 'EACCES') return new StartError(`Port ${port} on ${host} may not be used: ${message}.`)
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new StartError(`HOST is “${host}”, which is not an address of this machine.`)
+  }
+  return error
+}

@@ -1,0 +1,42 @@
+import type { Servers } from './database.ts'
+import { StartError } from './start-error.ts'
+
+export interface Settings {
+  readonly host: string
+  readonly port: number
+  /** `undefined`: the shop starts servers of its own. */
+  readonly servers: Servers | undefined
+}
+
+/** @throws {StartError} for a value that would fail later, and less clearly. */
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
+  return { host: env.HOST || '127.0.0.1', port: readPort(env.PORT || '3000'), servers: readServers(env) }
+}
+
+function readPort(text: string): number {
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port <= 65_535) return port
+  throw new StartError(
+    `PORT is “${text}”, which is not a port: give a number from 0 (any free one) to 65535.`,
+  )
+}
+
+function readServers({ DATABASE_URL, DATABASE_REPLICA_URLS }: NodeJS.ProcessEnv): Servers | undefined {
+  const replicas = (DATABASE_REPLICA_URLS ?? '').split(',').flatMap((url) => url.trim() || [])
+  if (!DATABASE_URL) {
+    if (replicas.length === 0) return undefined
+    throw new StartError('DATABASE_REPLICA_URLS is set, but DATABASE_URL, the primary, is not.')
+  }
+  return {
+    primary: checkUrl('DATABASE_URL', DATABASE_URL),
+    replicas: replicas.map((url) => checkUrl('DATABASE_REPLICA_URLS', url)),
+  }
+}
+
+// The value is not repeated: it may hold a password.
+function checkUrl(name: string, url: string): string {
+  if (/^postgres(ql)?:/.test(url) && URL.canParse(url)) return url
+  throw new StartError(
+    `${name} is not a PostgreSQL address, such as postgres://user:password@host:5432/name.`,
+  )
+}
