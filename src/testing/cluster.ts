@@ -13,7 +13,7 @@ import { Server, type ServerSetup } from './server.ts'
 import { defaultSettings, type Settings } from './server-settings.ts'
 import { Supervisor } from './supervisor.ts'
 import { temporaryRoot } from './temporary-root.ts'
-import { unprivilegedUser } from './unprivileged-user.ts'
+import { type ServerUser, unprivilegedUser } from './unprivileged-user.ts'
 
 const PORT_ATTEMPTS = 5
 
@@ -59,7 +59,7 @@ export async function startPostgresCluster(options: PostgresClusterOptions = {})
     const ownPlace = { ...place, clusterDirectory: supervisor.directory }
     const binaries = await findBinaries(checked.binDirectory, ownPlace)
     const template = await dataTemplate(supervisor, binaries, ownPlace)
-    return await startNodes(checked, supervisor, binaries, template)
+    return await startNodes(checked, supervisor, binaries, template, user)
   } catch (error) {
     await supervisor.close()
     throw error
@@ -71,19 +71,21 @@ async function startNodes(
   supervisor: Supervisor,
   binaries: Binaries,
   template: DataTemplate,
+  user: ServerUser | undefined,
 ): Promise<PostgresCluster> {
-  const dataDirectoryOf = (name: string) => path.join(supervisor.directory, name)
   const startServer = async (name: string, settings: Settings) => {
-    await copyTemplate(supervisor, template, dataDirectoryOf(name))
-    if (name !== 'primary') writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '')
+    const dataDirectory = path.join(supervisor.directory, name)
+    await copyTemplate(supervisor, template, dataDirectory, user)
+    if (name !== 'primary') writeFileSync(path.join(dataDirectory, 'standby.signal'), '', { flag: 'wx' })
     const server = await startOnFreePort({
       name,
       host: '127.0.0.1',
       database: options.database,
       majorVersion: template.majorVersion,
       postgres: binaries.postgres,
-      dataDirectory: dataDirectoryOf(name),
-      logFile: path.join(supervisor.directory, `${name}.log`),
+      dataDirectory,
+      configFile: `${dataDirectory}.conf`,
+      logFile: `${dataDirectory}.log`,
       settings: { ...defaultSettings(template.majorVersion), ...options.settings, ...settings },
       supervisor,
     })

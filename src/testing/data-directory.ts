@@ -1,10 +1,11 @@
-import { chmodSync, readFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import path from 'node:path'
 import { type Binaries, type BinariesPlace, fingerprint } from './binaries.ts'
 import { clusterError } from './cluster-error.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import type { Supervisor } from './supervisor.ts'
+import type { ServerUser } from './unprivileged-user.ts'
 
 /** The database that every template has, so that a cluster need not wait for one to be made and replicated. */
 export const TEMPLATE_DATABASE = 'test'
@@ -26,6 +27,7 @@ export async function dataTemplate(
     name: `data-${fingerprint(binaries.postgres)}`,
     async fill(template) {
       const fresh = path.join(place.clusterDirectory, 'fresh')
+      makePrivateDirectory(fresh, place.user)
       await initialize(supervisor, binaries, fresh)
       // Copied by this process: what later runs trust must not belong to the servers' user.
       await cp(fresh, path.join(template, 'data'), { recursive: true })
@@ -36,14 +38,21 @@ export async function dataTemplate(
   return { directory: data, majorVersion }
 }
 
-/** Makes a data directory from a template; by the servers' user, who must own it. */
+/** Makes a data directory from a template. */
 export async function copyTemplate(
   supervisor: Supervisor,
   template: DataTemplate,
   to: string,
+  user: ServerUser | undefined,
 ): Promise<void> {
-  await runOrThrow(supervisor, 'cp', ['-R', template.directory, to])
-  chmodSync(to, 0o700)
+  makePrivateDirectory(to, user)
+  await runOrThrow(supervisor, 'cp', ['-R', `${template.directory}/.`, to])
+}
+
+/** PostgreSQL insists that its data belong to the user who runs it, and that no other may enter. */
+function makePrivateDirectory(directory: string, user: ServerUser | undefined): void {
+  mkdirSync(directory, 0o700)
+  if (user) chownSync(directory, user.uid, user.gid)
 }
 
 async function initialize(supervisor: Supervisor, { initdb, postgres }: Binaries, to: string): Promise<void> {

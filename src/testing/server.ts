@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { clusterError } from './cluster-error.ts'
 import { logTail } from './data-directory.ts'
 import { configurationFile, type Settings } from './server-settings.ts'
@@ -28,6 +27,7 @@ export interface ServerSetup {
   majorVersion: number
   postgres: string
   dataDirectory: string
+  configFile: string
   logFile: string
   settings: Settings
   supervisor: Supervisor
@@ -76,12 +76,13 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const { name, postgres, dataDirectory, logFile, supervisor } = this.setup
+    const { name, postgres, dataDirectory, configFile, logFile, supervisor } = this.setup
+    const args = ['-D', dataDirectory, '-c', `config_file=${configFile}`]
     if (this.#state !== 'stopped') throw clusterError(`start: ${name} runs already`)
     this.#writeConfiguration()
     this.#state = 'running'
     try {
-      await supervisor.serve({ name, postgres, dataDirectory, logFile }, () => this.hasEnded())
+      await supervisor.serve({ name, postgres, args, dataDirectory, logFile }, () => this.hasEnded())
     } catch (error) {
       this.hasEnded()
       throw error
@@ -150,7 +151,7 @@ export class Server {
   }
 
   #writeConfiguration(): void {
-    writeFileSync(path.join(this.setup.dataDirectory, 'postgresql.conf'), configurationFile(this.#settings))
+    writeFileSync(this.setup.configFile, configurationFile(this.#settings), { mode: 0o644 })
   }
 }
 

@@ -40,7 +40,9 @@ export function supervise(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cleanUp)
   process.on('uncaughtException', cleanUp)
   process.on('unhandledRejection', cleanUp)
-  if (setup.user) fs.chownSync(directory, setup.user.uid, setup.user.gid)
+  // It stays ours, and the servers' user may only pass through: as root, nothing is written where they could have put
+  // a link.
+  fs.chmodSync(directory, 0o711)
   process.on('message', ({ id, order }: { id: number; order: SupervisorOrder }) => {
     obey(order).then(
       (result) => tell({ kind: 'done', id, result }),
@@ -92,13 +94,14 @@ export function supervise(): void {
 
   function serve(server: SupervisedServer): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = launch(server.postgres, ['-D', server.dataDirectory], server.logFile)
+      const child = launch(server.postgres, server.args, server.logFile)
       child.stdin?.destroy()
-      child.once('error', reject)
-      child.once('spawn', () => {
-        running.set(server.name, child)
-        served.set(server.name, server)
-        resolve(0)
+      running.set(server.name, child)
+      served.set(server.name, server)
+      child.once('spawn', () => resolve(0))
+      child.once('error', (error) => {
+        running.delete(server.name)
+        reject(error)
       })
       child.once('exit', () => {
         if (running.get(server.name) === child) running.delete(server.name)

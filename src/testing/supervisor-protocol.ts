@@ -20,6 +20,7 @@ export interface SupervisedServer {
   /** Its name, by which later orders mean it. */
   name: string
   postgres: string
+  args: readonly string[]
   dataDirectory: string
   logFile: string
 }
