@@ -13,15 +13,10 @@ const PATIENCE_MS = 30_000
  *
  * @throws {StartError} names the first one that does not answer, without its password.
  */
-export async function checkServers(
-  db: Kysely<Database>,
-  servers: Servers,
-  onAnswer: (name: string, address: string) => void,
-): Promise<void> {
+export async function checkServers(db: Kysely<Database>, servers: Servers): Promise<void> {
   for (const { name, url } of nameServers(servers)) {
     try {
       await useNode(name, () => sql`select 1`.execute(db))
-      onAnswer(name, address(url))
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException
       throw new StartError(`The database ${name} (${address(url)}) cannot be reached: ${message || code}`)
@@ -60,7 +55,7 @@ async function hasProducts(db: Kysely<Database>, node: string): Promise<boolean>
 }
 
 /** The part of a connection string that may be shown. */
-function address(url: string): string {
+export function address(url: string): string {
   const { host, pathname } = new URL(url)
   return `${host}${pathname}`
 }

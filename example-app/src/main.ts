@@ -2,8 +2,8 @@ import type { AddressInfo } from 'node:net'
 import { WritePinningError } from 'write-pinning'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from './app.ts'
-import { checkServers, waitForMigrations } from './check-servers.ts'
-import { openDatabase, type Servers } from './database.ts'
+import { address, checkServers, waitForMigrations } from './check-servers.ts'
+import { nameServers, openDatabase, type Servers } from './database.ts'
 import { migrate } from './migrations.ts'
 import { portError, tryPort } from './port.ts'
 import { readSettings } from './settings.ts'
@@ -39,17 +39,19 @@ async function start(): Promise<void> {
 
   say('Windfall, a wishlist shop with write pinning\n')
   const servers = settings.servers ?? (await startServers())
+  if (settings.servers)
+    for (const { name, url } of nameServers(servers)) say(`  ${name} is at ${address(url)}`)
   const db = openDatabase(servers)
   open.push({ close: () => db.destroy() })
   signal.throwIfAborted()
 
-  await checkServers(db, servers, (name, address) => say(`  ${name} answers at ${address}`))
+  await checkServers(db, servers)
   signal.throwIfAborted()
 
   const migrations = await migrate(db)
-  say(`  schema is up to date${migrations.length > 0 ? `, after ${migrations.join(' and ')}` : ''}`)
+  say(`  migrations: ${migrations.length > 0 ? migrations.join(', ') : 'none were missing'}`)
   await waitForMigrations(db, servers, signal)
-  say('  replicas have it too')
+  say('  replicas have replayed them')
 
   const app = await buildApp({ db })
   open.push({ close: () => app.close() })
