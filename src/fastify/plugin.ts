@@ -65,8 +65,8 @@ export const writePinning = fastifyPlugin(
       runInContext(pin.context, done)
     })
 
-    // The context can be lost on the way: body parsing continues in an event of the socket, and a handler may
-    // reply from a callback of a client that belongs to another request. So it is entered anew.
+    // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
+    // that other requests use as well, and so run in theirs. So it is entered anew where Fastify begins a new stage.
     app.addHook('preValidation', (request, _reply, done) => reenter(request, done))
     app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
   },

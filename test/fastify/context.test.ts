@@ -9,11 +9,14 @@ import { writePinning } from 'write-pinning/fastify'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listen, type RequestInit, type UserAgent } from '../support/http.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { withResolvers } from '../support/with-resolvers.ts'
 
 const cluster = await startShop(1)
 const db = openDatabase(cluster)
 const app = fastify()
 await app.register(writePinning)
+let onBegin = () => {}
+app.addHook('onRequest', async () => onBegin())
 await app.register(formbody)
 await app.register(multipart, { attachFieldsToBody: 'keyValues' })
 app.addContentTypeParser('application/octet-stream', (_request, payload, done) => {
@@ -57,8 +60,11 @@ app.all('/tagged', async (request) => {
   return 'done'
 })
 
-// A handler that answers from a callback of a client which other requests use as well.
 const shared = new pg.Client({ connectionString: cluster.primary.connectionString })
+
+// A hook, as a session store of callbacks has it, and a handler, which go on in a callback of a client that other
+// requests use as well.
+app.all('/lost', { onRequest: (_request, _reply, done) => shared.query('select 1', () => done()) }, read)
 app.all('/callback', { onSend: async () => void (await read()) }, (_request, reply) => {
   shared.query('select 1', () => reply.send('done'))
 })
@@ -105,6 +111,20 @@ describe('the context of a request', () => {
     },
   )
 
+  it.each(bodies.slice(0, -1))(
+    'survives a body, %s, that comes long after the headers',
+    async (_kind, init) => {
+      const routes = await whereAndWhy(async () => {
+        const begun = withResolvers<unknown>()
+        onBegin = () => begun.resolve(undefined)
+        const answer = await agent().post('/everywhere', { ...init, bodyAfter: begun.promise })
+        expect(answer.status).toBe(200)
+      })
+      const reads = routes.filter((each) => each !== 'primary: transaction')
+      expect(reads).toEqual(Array(detours.length + 2).fill('primary: write-request'))
+    },
+  )
+
   it('is never that of another of 200 concurrent requests of mixed kinds', async () => {
     const pinned = agent()
     await pinned.post('/everywhere')
@@ -130,6 +150,11 @@ describe('the context of a request', () => {
       const reasons = routes.filter(({ sql }) => sql.includes(`'<${index}>'`)).map((each) => each.reason)
       expect(reasons, `request ${index}`).toEqual(detours.map(() => reason))
     }
+  })
+
+  it('survives a hook that continues from the callback of a shared client', async () => {
+    const routes = await whereAndWhy(() => Promise.all([agent().post('/lost'), agent().get('/lost')]))
+    expect(routes.sort()).toEqual(['primary: write-request', 'replica: read'])
   })
 
   it('is there in onSend although the handler replied from the callback of a shared client', async () => {

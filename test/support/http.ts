@@ -18,6 +18,8 @@ export interface Answer {
 export interface RequestInit {
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Buffer | URLSearchParams | FormData
+  /** Holds the body back, after the headers have left, until this resolves. */
+  readonly bodyAfter?: Promise<unknown>
 }
 
 /** A user agent with a cookie jar of its own, over real HTTP; unlike `fetch`, it also sends TRACE. */
@@ -39,7 +41,7 @@ export class UserAgent {
       ...(body !== undefined && { 'content-length': body.byteLength }),
       ...init.headers,
     }
-    const answer = await send(url, method, headers, body)
+    const answer = await send(url, method, headers, body, init.bodyAfter)
     for (const each of answer.setCookies) await this.jar.setCookie(each, url.href)
     return answer
   }
@@ -79,7 +81,13 @@ export function pinCookie(answer: Answer, name = 'write_pin'): string | undefine
   return pins[0]
 }
 
-function send(url: URL, method: string, headers: OutgoingHttpHeaders, body?: Buffer): Promise<Answer> {
+function send(
+  url: URL,
+  method: string,
+  headers: OutgoingHttpHeaders,
+  body?: Buffer,
+  bodyAfter?: Promise<unknown>,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp
     const options = { method, headers, agent: false, rejectUnauthorized: false }
@@ -95,7 +103,12 @@ function send(url: URL, method: string, headers: OutgoingHttpHeaders, body?: Buf
       })
     })
     sent.on('error', reject)
-    sent.end(body)
+    if (bodyAfter === undefined) {
+      sent.end(body)
+      return
+    }
+    sent.flushHeaders()
+    bodyAfter.then(() => sent.end(body), reject)
   })
 }
 
