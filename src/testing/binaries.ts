@@ -40,10 +40,11 @@ export async function findBinaries(
   return programsIn(path.join(copy, 'native', 'bin'))
 }
 
-/** Tells one file, at one place, in one version, from any other. */
-export function fingerprint(file: string): string {
+/** Tells what is made of a file in one way from what is made of any other file, or in another way. */
+export function fingerprint(file: string, recipe: readonly string[] = []): string {
   const { size, mtimeMs } = statSync(file)
-  return createHash('sha256').update(`${file} ${size} ${mtimeMs}`).digest('hex').slice(0, 16)
+  const text = JSON.stringify([file, size, mtimeMs, ...recipe])
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
 function programsIn(binDirectory: string): Binaries {

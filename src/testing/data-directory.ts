@@ -10,6 +10,19 @@ import type { ServerUser } from './unprivileged-user.ts'
 /** The database that every template has, so that a cluster need not wait for one to be made and replicated. */
 export const TEMPLATE_DATABASE = 'test'
 
+const INITDB = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
+
+// A replica refuses to start with a lower limit than the one in its data directory, which is the last that ran there:
+// so the template ends with the lowest that PostgreSQL takes, and the caller's settings are free.
+const SMALLEST = [
+  ...['-c', 'fsync=off'],
+  ...['-c', 'max_connections=5'],
+  ...['-c', 'max_worker_processes=0'],
+  ...['-c', 'max_wal_senders=0'],
+  ...['-c', 'max_prepared_transactions=0'],
+  ...['-c', 'max_locks_per_transaction=10'],
+]
+
 /** A data directory to copy from. */
 export interface DataTemplate {
   directory: string
@@ -24,7 +37,7 @@ export async function dataTemplate(
 ): Promise<DataTemplate> {
   const directory = await sharedDirectory({
     ...place,
-    name: `data-${fingerprint(binaries.postgres)}`,
+    name: `data-${fingerprint(binaries.postgres, [...INITDB, ...SMALLEST, TEMPLATE_DATABASE])}`,
     async fill(template) {
       const fresh = path.join(place.clusterDirectory, 'fresh')
       makePrivateDirectory(fresh, place.user)
@@ -56,16 +69,9 @@ function makePrivateDirectory(directory: string, user: ServerUser | undefined): 
 }
 
 async function initialize(supervisor: Supervisor, { initdb, postgres }: Binaries, to: string): Promise<void> {
-  await runOrThrow(supervisor, initdb, [
-    `--pgdata=${to}`,
-    '--username=postgres',
-    '--auth=trust',
-    '--encoding=UTF8',
-    '--locale=C',
-    '--no-sync',
-  ])
+  await runOrThrow(supervisor, initdb, [`--pgdata=${to}`, ...INITDB])
   const statement = `create database ${TEMPLATE_DATABASE};\n`
-  await runOrThrow(supervisor, postgres, ['--single', '-F', '-D', to, 'postgres'], statement)
+  await runOrThrow(supervisor, postgres, ['--single', ...SMALLEST, '-D', to, 'postgres'], statement)
 }
 
 async function runOrThrow(

@@ -14,21 +14,28 @@ export interface SessionTarget {
 export class Session {
   readonly #target: SessionTarget
   #client: Promise<Client> | undefined
-  #running = 0
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(target: SessionTarget) {
     this.#target = target
   }
 
-  async query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+  /** One statement after the other, as pg wants them. */
+  query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+    const result = this.#last.then(() => this.#run<Row>(sql, params))
+    this.#last = result.catch(() => {})
+    return result
+  }
+
+  async #run<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     const client = await this.#connected()
     // The process may end while nothing runs here, but not while someone waits for an answer.
-    if (this.#running++ === 0) refable(client).ref()
+    refable(client).ref()
     try {
       const { rows } = await client.query(sql, params as unknown[] | undefined)
       return rows as Row[]
     } finally {
-      if (--this.#running === 0) refable(client).unref()
+      refable(client).unref()
     }
   }
 
