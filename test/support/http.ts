@@ -42,7 +42,7 @@ export class UserAgent {
       ...init.headers,
     }
     const answer = await send(url, method, headers, body, init.bodyAfter)
-    for (const each of answer.setCookies) await this.jar.setCookie(each, url.href)
+    for (const each of answer.setCookies) await this.jar.setCookie(each, url.href, { ignoreError: true })
     return answer
   }
 
