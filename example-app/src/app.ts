@@ -27,7 +27,11 @@ export interface ShopOptions {
 }
 
 export async function buildApp({ db, ...pinning }: ShopOptions): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: 'error' }, bodyLimit: 16 * 1024 })
+  const app = Fastify({
+    logger: { level: 'error' },
+    bodyLimit: 16 * 1024,
+    forceCloseConnections: true, // a browser's spare connection would hold up the stop for a minute
+  })
   const shop: Shop = { db, lastWrites: new LastWrites() }
 
   showErrors(app)

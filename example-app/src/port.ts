@@ -23,7 +23,7 @@ export function portError(host: string, port: number, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') {
     return new StartError(
-      `Port ${port} on ${host} is taken. Choose another one, as in: PORT=${port + 1} npm start`,
+      `Port ${port} on ${host} is taken: set PORT to another one, or to 0 for any that is free.`,
     )
   }
   if (code === 'EACCES') return new StartError(`Port ${port} on ${host} may not be used: ${message}.`)

@@ -29,6 +29,10 @@ describe('with servers of its own', () => {
       expect(page).toContain('Kitchen radio')
       expect(page).toMatch(/class="node replica">replica-[12]</)
 
+      const spare = connect(Number(new URL(address).port), '127.0.0.1') // browsers keep one in reserve
+      await once(spare, 'connect')
+      spare.on('error', () => {})
+
       running.signal('SIGINT')
       running.signal('SIGINT') // a second Ctrl-C does not cut the clean-up short
       expect(await running.exitCode).toBe(0)

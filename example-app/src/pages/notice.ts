@@ -10,7 +10,7 @@ export function notice({ lastWrite }: Visit): Html | undefined {
     return html`<p class="notice" role="status"><span>${confirmations[verb](product.name)}</span></p>`
   }
   return html`<p class="notice late" role="status">
-    <span>You just ${verb} <strong>${product.name}</strong>. This page was read from
+    <span>You just ${verb} <strong>${product.name}</strong>. Your wishlist was read from
     <strong>${readFrom}</strong>, which ${excuses[verb]}.</span>
     <a href="">Look again</a>
   </p>`
