@@ -34,12 +34,13 @@ const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/ // a token of RFC 9110, 5.6
 const COOKIE_PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/ // RFC 6265, 4.1.1: no control character, no semicolon
 const COOKIE_DOMAIN = /^\.?[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?)*$/
 
-export function cookieSettings(where: string, given: unknown): CookieSettings {
-  const options = optionsObject(`${where}: \`cookie\``, given ?? {}) as CookieOptions
+export function cookieSettings(where: string, given: unknown = {}): CookieSettings {
+  const options = optionsObject(`${where}: \`cookie\``, given) as CookieOptions
   refuseUnknownOptions(`${where}: \`cookie\``, options, KNOWN)
+  const { name = 'write_pin', path = '/' } = options
   const settings: CookieSettings = {
-    name: matching(where, 'cookie.name', options.name ?? 'write_pin', COOKIE_NAME, 'a cookie name'),
-    path: matching(where, 'cookie.path', options.path ?? '/', COOKIE_PATH, 'a path that begins with a slash'),
+    name: matching(where, 'cookie.name', name, COOKIE_NAME, 'a cookie name'),
+    path: matching(where, 'cookie.path', path, COOKIE_PATH, 'a path that begins with a slash'),
     ...(options.domain !== undefined && {
       domain: matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
     }),

@@ -47,7 +47,7 @@ const METHOD = /^[A-Z][A-Z-]*$/
  * @throws {WritePinningError} for every option that is wrong, unknown, or not supported yet.
  */
 export function pinningSettings<Request>(where: string, given: unknown): PinningSettings<Request> {
-  const options = optionsObject(where, given ?? {}) as PinningOptions<Request>
+  const options = optionsObject(where, given) as PinningOptions<Request>
   for (const name of NOT_YET) if (name in options) throw notSupportedYet(where, name)
   refuseUnknownOptions(where, options, KNOWN)
   if ((options.pin as unknown) === 'exact') throw notSupportedYet(where, "pin: 'exact'")
@@ -67,7 +67,7 @@ function pinningSeconds(where: string, given: unknown): number {
   if (given === undefined && fromEnvironment !== undefined && fromEnvironment !== '') {
     return wholeSeconds('The environment', 'PINNING_SECONDS', Number(fromEnvironment))
   }
-  return wholeSeconds(where, 'pinningSeconds', given ?? DEFAULT_PINNING_SECONDS)
+  return wholeSeconds(where, 'pinningSeconds', given === undefined ? DEFAULT_PINNING_SECONDS : given)
 }
 
 function wholeSeconds(where: string, name: string, value: unknown): number {
