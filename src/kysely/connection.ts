@@ -2,14 +2,9 @@ import { CompiledQuery, type DatabaseConnection, type QueryResult, type Transact
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Cluster, Route } from './cluster.ts'
-import type { ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
 import { type Statement, tookEffect } from './statement.ts'
 import { WriteRecord } from './write-record.ts'
-
-/** Kysely 0.29's options of an operation that can be aborted; 0.28 gives none. */
-export interface AbortOptions {
-  readonly signal?: AbortSignal
-}
 
 /**
  * The connection that Kysely sees. It binds to a node at its first statement, moves to the primary at the first
@@ -19,10 +14,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   readonly #cluster: Cluster
   readonly #writes: WriteRecord
   #session: Session | undefined
-  /** Whether begin, commit and the like are being sent: they belong to the node that the connection is on. */
-  #inCommand = false
+  /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
+  #command: CompiledQuery | undefined
   #wantsSessionInfo = false
   #mustDiscard = false
+  #isReleased = false
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -30,33 +26,47 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: AbortOptions): Promise<QueryResult<R>> {
-    if (this.#inCommand) return this.#bound().connection.executeQuery<R>(query)
+    if (query === this.#command) return this.#bound().connection.executeQuery<R>(query)
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query)
     const route = this.#routeOf(statement, context)
-    const session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node))
-    // The query may have been given up on while it waited for a connection.
-    options?.signal?.throwIfAborted()
-    this.#cluster.publish(route, statement, query.sql)
-    if (!statement.countsAsWrite) return session.connection.executeQuery<R>(query)
-    return this.#executeWrite<R>(session, statement, context, query)
+    let session: Session | undefined
+    try {
+      session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
+      this.#cluster.publish(route, statement, query.sql)
+      const result = await session.connection.executeQuery<R>(query)
+      if (statement.countsAsWrite && tookEffect(statement, result)) this.#writes.add(context)
+      return result
+    } catch (error) {
+      if (session !== undefined) this.#failed(error, statement, context)
+      throw error
+    } finally {
+      if (this.#isReleased) await this.#releaseLate()
+    }
   }
 
-  async *streamQuery<R>(query: CompiledQuery, chunkSize = 100): AsyncIterableIterator<QueryResult<R>> {
+  async *streamQuery<R>(
+    query: CompiledQuery,
+    chunkSize = 100,
+    options?: AbortOptions,
+  ): AsyncIterableIterator<QueryResult<R>> {
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query)
     const route = this.#routeOf(statement, context)
-    const session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node))
-    this.#cluster.publish(route, statement, query.sql)
-    let refused = false
+    let session: Session | undefined
+    let hasFailed = false
     try {
+      session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
+      this.#cluster.publish(route, statement, query.sql)
       yield* session.connection.streamQuery<R>(query, chunkSize)
     } catch (error) {
-      refused = statement.isAllOrNothing && isRefusal(error)
+      hasFailed = true
+      if (session !== undefined) this.#failed(error, statement, context)
       throw error
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (statement.countsAsWrite && !refused) this.#writes.add(context)
+      if (statement.countsAsWrite && !hasFailed) this.#writes.add(context)
+      if (this.#isReleased) await this.#releaseLate()
     }
   }
 
@@ -77,72 +87,92 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   async begin(settings: TransactionSettings): Promise<void> {
     const node = this.#nodeOfTransaction(settings, currentContext())
-    if (this.#sessionOn(node) === undefined) await this.#moveTo(node)
-    await this.#command(() => node.driver.beginTransaction(this, settings))
-    this.#writes.begin()
+    try {
+      if (this.#sessionOn(node) === undefined) await this.#moveTo(node)
+      // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
+      this.#writes.begin()
+      await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
+    } catch (error) {
+      this.#writes.rollback()
+      throw error
+    } finally {
+      if (this.#isReleased) await this.#releaseLate()
+    }
   }
 
   async commit(): Promise<void> {
     const { node } = this.#bound()
     try {
-      await this.#command(() => node.driver.commitTransaction(this))
+      await this.#sendCommand((connection) => node.driver.commitTransaction(connection))
+      this.#writes.commit()
     } catch (error) {
       if (isRolledBackCommit(error)) this.#writes.rollback()
       // Unless the server refused, the transaction may be committed.
       else if (!isRefusal(error)) this.#writes.commit()
       throw error
+    } finally {
+      if (this.#isReleased) await this.#releaseLate()
     }
-    this.#writes.commit()
   }
 
   async rollback(): Promise<void> {
     try {
-      await this.#command(() => this.executeQuery(CompiledQuery.raw('rollback')))
+      await this.#sendCommand((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
       this.#mustDiscard = true
       throw error
     } finally {
       this.#writes.rollback()
+      if (this.#isReleased) await this.#releaseLate()
     }
   }
 
   /** Sends a savepoint command, by Kysely's own driver, to the node of the transaction. */
-  async savepoint(send: (driver: NodeDriver['driver']) => Promise<void>): Promise<void> {
+  async savepoint(
+    send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
+  ): Promise<void> {
     const { node } = this.#bound()
-    await this.#command(() => send(node.driver))
+    await this.#sendCommand((connection) => send(node.driver, connection))
   }
 
   async release(): Promise<void> {
+    this.#isReleased = true
+    await this.#letGo()
+  }
+
+  /**
+   * A statement that nobody awaited may run on after its connection was released, and take a session then; it
+   * is given back as soon as the statement, or the transaction that it began, is over.
+   */
+  async #releaseLate(): Promise<void> {
+    if (!this.#writes.inTransaction) await this.#letGo()
+  }
+
+  async #letGo(): Promise<void> {
     const session = this.#session
     if (session === undefined) return
+    const mustDiscard = this.#mustDiscard || this.#writes.inTransaction
     this.#session = undefined
-    if (this.#mustDiscard || this.#writes.inTransaction) await session.node.discard(session)
+    this.#mustDiscard = false
+    if (mustDiscard) await session.node.discard(session)
     else await session.node.release(session)
   }
 
-  async #executeWrite<R>(
-    session: Session,
-    statement: Statement,
-    context: RoutingContext | undefined,
-    query: CompiledQuery,
-  ): Promise<QueryResult<R>> {
-    try {
-      const result = await session.connection.executeQuery<R>(query)
-      if (tookEffect(statement, result)) this.#writes.add(context)
-      return result
-    } catch (error) {
-      // A write whose outcome is unknown counts.
-      if (!statement.isAllOrNothing || !isRefusal(error)) this.#writes.add(context)
-      throw error
-    }
+  /** Draws the conclusions from the error of a statement that was sent. */
+  #failed(error: unknown, statement: Statement, context: RoutingContext | undefined): void {
+    const wasRefused = isRefusal(error)
+    // A lost connection, a time-out on this side: the session may still be busy, or gone.
+    if (!wasRefused) this.#mustDiscard = true
+    // A write whose outcome is unknown counts.
+    if (statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)) this.#writes.add(context)
   }
 
   /** The route of a statement, given the node that the connection is on. */
   #routeOf(statement: Statement, context: RoutingContext | undefined): Route {
+    if (this.#writes.inTransaction) return { node: this.#bound().node, reason: 'transaction' }
     const node = this.#session?.node
     if (node === undefined) return this.#cluster.routeOf(statement, context)
-    if (this.#writes.inTransaction) return { node, reason: 'transaction' }
     if (statement.kind !== 'read') return this.#cluster.routeOf(statement, context)
     const requirement = this.#cluster.requirementOf(context)
     if (this.#cluster.meets(node, requirement)) return { node, reason: requirement.reason }
@@ -152,6 +182,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   }
 
   #nodeOfTransaction(settings: TransactionSettings, context: RoutingContext | undefined): NodeDriver {
+    if (this.#writes.inTransaction) return this.#bound().node
     // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
     const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
     if (!isRead) {
@@ -169,26 +200,34 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     return this.#session?.node === node ? this.#session : undefined
   }
 
-  async #moveTo(node: NodeDriver): Promise<Session> {
-    await this.release()
-    const session = await node.acquire()
+  async #moveTo(node: NodeDriver, options?: AbortOptions): Promise<Session> {
+    await this.#letGo()
+    const session = await node.acquire(options)
     this.#session = session
     if (this.#wantsSessionInfo) await session.connection.collectSessionInfo?.()
+    // The query may have been given up on while it waited for a connection.
+    options?.signal?.throwIfAborted()
     return session
   }
 
   #bound(): Session {
-    if (this.#session === undefined)
-      throw new Error('This connection is on no node: nothing was begun on it.')
-    return this.#session
+    if (this.#session !== undefined) return this.#session
+    throw new Error(
+      'This connection is on no node: no transaction was begun on it, or it was released meanwhile.',
+    )
   }
 
-  async #command(send: () => Promise<unknown>): Promise<void> {
-    this.#inCommand = true
+  /** Sends begin, commit or the like: through `this.executeQuery`, which Kysely may have replaced by one that logs. */
+  async #sendCommand(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {
+    const executeQuery = (query: CompiledQuery) => {
+      this.#command = query
+      return this.executeQuery(query)
+    }
     try {
-      await send()
-    } finally {
-      this.#inCommand = false
+      await send({ executeQuery } as DatabaseConnection)
+    } catch (error) {
+      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#mustDiscard = true
+      throw error
     }
   }
 }

@@ -4,10 +4,10 @@ import {
   type DialectAdapter,
   type Driver,
   type Kysely,
-  PostgresAdapter,
   PostgresQueryCompiler,
   type QueryCompiler,
 } from 'kysely'
+import { PrimaryAdapter } from './adapter.ts'
 import { Cluster } from './cluster.ts'
 import { ContextWatch } from './context-watch.ts'
 import {
@@ -59,7 +59,7 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   createAdapter(): DialectAdapter {
-    return new PostgresAdapter()
+    return new PrimaryAdapter()
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.

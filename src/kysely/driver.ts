@@ -39,15 +39,15 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   savepoint(connection: RoutedConnection, name: string, compileQuery: CompileQuery): Promise<void> {
-    return connection.savepoint((driver) => driver.savepoint(connection, name, compileQuery))
+    return connection.savepoint((driver, inner) => driver.savepoint(inner, name, compileQuery))
   }
 
   rollbackToSavepoint(connection: RoutedConnection, name: string, compileQuery: CompileQuery): Promise<void> {
-    return connection.savepoint((driver) => driver.rollbackToSavepoint(connection, name, compileQuery))
+    return connection.savepoint((driver, inner) => driver.rollbackToSavepoint(inner, name, compileQuery))
   }
 
   releaseSavepoint(connection: RoutedConnection, name: string, compileQuery: CompileQuery): Promise<void> {
-    return connection.savepoint((driver) => driver.releaseSavepoint(connection, name, compileQuery))
+    return connection.savepoint((driver, inner) => driver.releaseSavepoint(inner, name, compileQuery))
   }
 
   releaseConnection(connection: RoutedConnection): Promise<void> {

@@ -15,7 +15,17 @@ export type NodeDriverConfig = Omit<PostgresDialectConfig, 'pool'>
 export interface Session {
   readonly node: NodeDriver
   readonly connection: PostgresConnection
-  readonly client: Promise<PoolClientLike>
+  readonly client: Promise<PoolClientLike> | undefined
+}
+
+/** Kysely 0.29's options of an operation that can be aborted; 0.28 gives none. */
+export interface AbortOptions {
+  readonly signal?: AbortSignal
+}
+
+/** Kysely's own driver, with the options that 0.29 hands on to the hooks. */
+type NodeOwnDriver = Required<Driver> & {
+  acquireConnection(options?: AbortOptions): Promise<DatabaseConnection>
 }
 
 /** Kysely's own connection, with what 0.29 adds to it: typed here, because 0.28 does not know it. */
@@ -35,8 +45,9 @@ export class NodeDriver {
   readonly name: string
   readonly role: Node['role']
   /** Kysely's own driver, for begin, commit and savepoints. */
-  readonly driver: Required<Driver>
+  readonly driver: NodeOwnDriver
   readonly #pool: ObservedPool
+  #isDestroyed = false
 
   constructor(node: Node, config: NodeDriverConfig) {
     this.name = node.name
@@ -49,15 +60,18 @@ export class NodeDriver {
     return this.driver.init()
   }
 
-  async acquire(): Promise<Session> {
-    const acquired = this.driver.acquireConnection()
+  async acquire(options?: AbortOptions): Promise<Session> {
+    // A connection is taken at its first statement: the database may have been destroyed since.
+    if (this.#isDestroyed) throw new Error('driver has already been destroyed')
+    const acquired = this.driver.acquireConnection(options)
     // The driver has called `connect()` by now, before its first await.
-    const client = this.#pool.lastClient
+    const client = this.#pool.takeLastClient()
     try {
       return { node: this, connection: await acquired, client }
     } catch (error) {
-      // Kysely's driver keeps the client when `onCreateConnection` or `onReserveConnection` throws.
-      client.then((each) => each.release(true), ignore)
+      // Kysely's driver keeps the client when `onCreateConnection` or `onReserveConnection` throws. Where it has
+      // given it back, because the database was destroyed meanwhile, the pool only complains.
+      client?.then((each) => each.release(true)).catch(ignore)
       throw error
     }
   }
@@ -67,8 +81,10 @@ export class NodeDriver {
   }
 
   /** Ends a session whose state is unknown, instead of giving it back to the pool. */
-  async discard({ client }: Session): Promise<void> {
-    ;(await client).release(true)
+  async discard(session: Session): Promise<void> {
+    const client = await session.client
+    if (client === undefined) await this.release(session)
+    else client.release(true)
   }
 
   /** Runs a control query (a cancel, a kill) on this node: elsewhere the process id means nothing, or somebody else. */
@@ -82,33 +98,52 @@ export class NodeDriver {
   }
 
   async destroy(): Promise<void> {
+    this.#isDestroyed = true
     await this.driver.destroy()
   }
 }
 
 /** The node's pool as Kysely's driver sees it; it remembers the client that was asked for last. */
 class ObservedPool {
-  lastClient: Promise<PoolClientLike> = Promise.reject(new Error('no client was asked for'))
   readonly #node: Node
+  #opened: Promise<PostgresPool> | undefined
+  #lastClient: Promise<PoolClientLike> | undefined
 
   constructor(node: Node) {
     this.#node = node
-    this.lastClient.catch(ignore)
   }
 
-  async open(): Promise<PostgresPool> {
+  /** Opens the pool once; after a failure the next call tries again, as Kysely does with `init()`. */
+  open(): Promise<PostgresPool> {
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = undefined
+      throw error
+    })
+    return this.#opened
+  }
+
+  takeLastClient(): Promise<PoolClientLike> | undefined {
+    const client = this.#lastClient
+    this.#lastClient = undefined
+    return client
+  }
+
+  async #open(): Promise<PostgresPool> {
     const pool: PoolLike = await this.#node.openPool()
-    const stopSurviving = surviveLostConnections(pool)
+    const connectionsClosed = surviveLostConnections(pool)
     const observed: PoolLike = {
       Client: pool.Client,
       options: pool.options ?? {},
       connect: () => {
-        this.lastClient = pool.connect()
-        return this.lastClient
+        this.#lastClient = pool.connect()
+        return this.#lastClient
       },
       end: async () => {
-        await pool.end()
-        stopSurviving()
+        try {
+          await pool.end()
+        } finally {
+          await connectionsClosed()
+        }
       },
     }
     return observed as PostgresPool

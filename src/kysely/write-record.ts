@@ -25,7 +25,8 @@ export class WriteRecord {
   }
 
   begin(): void {
-    this.#uncommitted = new Set()
+    // PostgreSQL only warns of a second `begin`: it is still the same transaction.
+    this.#uncommitted ??= new Set()
   }
 
   commit(): void {

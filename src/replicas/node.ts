@@ -13,7 +13,7 @@ export type NodeInput = PoolInput | { name?: string; pool: PoolInput }
 export interface Node {
   readonly name: string
   readonly role: 'primary' | 'replica'
-  /** Gives the node's pool, made at the first call where the option did not bring one. */
+  /** Gives the node's pool; where the option did not bring one, each call makes one. */
   openPool(): Promise<PoolLike>
 }
 
@@ -32,7 +32,7 @@ export function clusterNodes(where: string, primary: unknown, replicas: unknown)
   if (!Array.isArray(replicas)) {
     throw optionError(where, 'replicas', replicas, 'an array of nodes; `[]` where there is none')
   }
-  const seen: Seen = { names: new Set(), pools: new Set() }
+  const seen: Seen = { names: new Set(), pools: new Map() }
   return {
     primary: node(`${where}: \`primary\``, primary, 'primary', 'primary', seen),
     replicas: replicas.map((each, index) =>
@@ -41,9 +41,10 @@ export function clusterNodes(where: string, primary: unknown, replicas: unknown)
   }
 }
 
+/** What the nodes before had: a name, or a pool, is one node's. */
 interface Seen {
   readonly names: Set<string>
-  readonly pools: Set<PoolLike>
+  readonly pools: Map<PoolLike, string>
 }
 
 function node(where: string, input: unknown, defaultName: string, role: Node['role'], seen: Seen): Node {
@@ -55,41 +56,45 @@ function node(where: string, input: unknown, defaultName: string, role: Node['ro
   return { name, role, openPool: poolOpener(where, pool, seen) }
 }
 
-function nodeObject(
-  where: string,
-  input: { name?: unknown; pool: unknown },
-): { name?: unknown; pool: unknown } {
-  refuseUnknownOptions(where, input, ['name', 'pool'])
-  return input
+function isNodeObject(input: unknown): input is { name?: unknown; pool?: unknown } {
+  if (typeof input !== 'object' || input === null || isPool(input)) return false
+  return 'pool' in input || 'name' in input
 }
 
-function isNodeObject(input: unknown): input is { name?: unknown; pool: unknown } {
-  return typeof input === 'object' && input !== null && !isPool(input) && 'pool' in input
+function nodeObject(
+  where: string,
+  input: { name?: unknown; pool?: unknown },
+): { name?: unknown; pool: unknown } {
+  for (const option of NOT_YET) if (option in input) throw notSupportedYet(where, option)
+  refuseUnknownOptions(where, input, ['name', 'pool'])
+  return { ...input, pool: input.pool }
 }
 
 function poolOpener(where: string, input: unknown, seen: Seen): Node['openPool'] {
   if (isPool(input)) {
-    if (seen.pools.has(input)) throw nodeError(`${where} is the same Pool object as another node.`)
-    seen.pools.add(input)
-    refuseEmptyConnectionString(where, input.options ?? {})
-    return async () => input
+    const pool = checkPool(where, input, seen)
+    return async () => pool
   }
-  if (typeof input === 'function') return once(async () => madePool(where, await input()))
+  if (typeof input === 'function') return async () => checkPool(where, await input(), seen)
   if (typeof input === 'string') {
     if (input.trim() === '') throw emptyConnectionString(where)
-    return once(() => poolOf({ connectionString: input }))
-  }
-  if (typeof input === 'object' && input !== null && !Array.isArray(input)) {
-    refuseEmptyConnectionString(where, input)
-    return once(() => poolOf(input))
+    return () => poolOf({ connectionString: input })
   }
   if (input === undefined || input === null) throw emptyConnectionString(where)
-  throw nodeError(`${where} must be a pg Pool, its configuration, a connection string, or { name, pool }.`)
+  if (typeof input !== 'object' || Array.isArray(input)) throw nodeError(`${where} must be ${A_POOL}.`)
+  refuseEmptyConnectionString(where, input)
+  return () => poolOf(input)
 }
 
-function madePool(where: string, made: unknown): PoolLike {
-  if (isPool(made)) return made
-  throw nodeError(`${where}: the function must give a pg Pool.`)
+function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
+  if (!isPool(pool)) throw nodeError(`${where}: the function must give a pg Pool.`)
+  // A pg Client, which also has `connect` and `end`, is one connection and no pool.
+  if ('connectionParameters' in pool) throw nodeError(`${where} is a pg Client; it must be ${A_POOL}.`)
+  const owner = seen.pools.get(pool) ?? where
+  if (owner !== where) throw nodeError(`${where} is the same Pool object as ${owner}.`)
+  seen.pools.set(pool, where)
+  refuseEmptyConnectionString(where, pool.options ?? {})
+  return pool
 }
 
 // `pg` is loaded only where a pool is to be made of it.
@@ -98,19 +103,11 @@ async function poolOf(config: PoolConfig): Promise<PoolLike> {
   return new pg.Pool(config) as PoolLike
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined
-      throw error
-    })
-    return made
-  }
-}
-
 function refuseEmptyConnectionString(where: string, config: object): void {
-  if ('connectionString' in config && !config.connectionString) throw emptyConnectionString(where)
+  if (!('connectionString' in config)) return
+  const { connectionString } = config
+  if (typeof connectionString !== 'string' || connectionString.trim() === '')
+    throw emptyConnectionString(where)
 }
 
 function emptyConnectionString(where: string): WritePinningError {
@@ -123,3 +120,14 @@ function emptyConnectionString(where: string): WritePinningError {
 function nodeError(message: string): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
 }
+
+function notSupportedYet(where: string, option: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
+    `${where}: \`${option}\` is not supported yet; leave it out.`,
+  )
+}
+
+const NOT_YET = ['weight', 'maxLagMs']
+const A_POOL =
+  'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'

@@ -4,9 +4,9 @@ export interface PoolLike {
   end(): Promise<void>
   readonly options?: object
   readonly Client?: unknown
-  on?(event: 'connect', listener: (client: PoolClientLike) => void): unknown
+  on?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   on?(event: 'error', listener: (error: Error) => void): unknown
-  off?(event: 'connect', listener: (client: PoolClientLike) => void): unknown
+  off?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   off?(event: 'error', listener: (error: Error) => void): unknown
 }
 
@@ -14,6 +14,7 @@ export interface PoolLike {
 export interface PoolClientLike {
   release(destroy?: boolean): void
   on?(event: 'error', listener: (error: Error) => void): unknown
+  on?(event: 'end', listener: () => void): unknown
 }
 
 export function isPool(value: unknown): value is PoolLike {
@@ -21,19 +22,46 @@ export function isPool(value: unknown): value is PoolLike {
   return 'connect' in value && typeof value.connect === 'function' && 'end' in value
 }
 
+/** How long an ended pool's connections may take to close; a frozen server never closes its side. */
+const CLOSING_MS = 1_000
+
 /**
  * Keeps a terminated backend from bringing the process down: `pg` emits `error` on the client, and on the
  * pool for an idle one, and Node.js ends a process over an `error` event that nobody listens to. The query that
- * was running, if any, fails by itself. Gives the function that takes the listeners away.
+ * was running, if any, fails by itself.
+ *
+ * Gives a function to be called once the pool has ended: it waits until its connections are closed, for a second at
+ * most, and takes the listeners away when the last one is.
  */
-export function surviveLostConnections(pool: PoolLike): () => void {
-  const onConnect = (client: PoolClientLike) => client.on?.('error', ignore)
-  pool.on?.('connect', onConnect)
-  pool.on?.('error', ignore)
-  return () => {
-    pool.off?.('connect', onConnect)
+export function surviveLostConnections(pool: PoolLike): () => Promise<void> {
+  const clients = new Set<PoolClientLike>()
+  let onAllClosed = () => {}
+  // Not `connect`: a pool of the caller's may have had connections before.
+  const onAcquire = (client: PoolClientLike) => {
+    if (client.on === undefined || clients.has(client)) return
+    clients.add(client)
+    client.on('error', ignore)
+    client.on('end', () => {
+      clients.delete(client)
+      if (clients.size === 0) onAllClosed()
+    })
+  }
+  const stop = () => {
+    pool.off?.('acquire', onAcquire)
     pool.off?.('error', ignore)
   }
+  pool.on?.('acquire', onAcquire)
+  pool.on?.('error', ignore)
+  return () =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, CLOSING_MS).unref()
+      onAllClosed = () => {
+        clearTimeout(timer)
+        stop()
+        resolve()
+      }
+      if (clients.size === 0) onAllClosed()
+    })
 }
 
 function ignore(): void {}

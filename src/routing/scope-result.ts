@@ -7,29 +7,37 @@ import { type RoutingContext, runInContext } from './context.ts'
  */
 export function keepInScope<T>(scopeName: string, context: RoutingContext, result: T): T {
   if (typeof result !== 'object' || result === null) return result
-  if (result instanceof Promise) {
-    return result.then((value) => keepInScope(scopeName, context, value)) as T
-  }
+  if (isUnexecutedQuery(result)) throw notExecuted(scopeName)
   if (isThenable(result)) {
+    const keep = (value: unknown) => keepInScope(scopeName, context, value)
+    if (isPlainPromise(result)) return result.then(keep) as T
     // Some query builders start only when their `then` is called, which would be outside the scope.
     const started = new Promise((resolve, reject) => {
       runInContext(context, () => result.then(resolve, reject))
     })
-    return started as T
+    return started.then(keep) as T
   }
   if (isAsyncGenerator(result)) return boundGenerator(context, result) as T
-  if (isUnexecutedQuery(result)) throw notExecuted(scopeName)
   return result
 }
 
 function boundGenerator(context: RoutingContext, inner: AsyncGenerator): AsyncGenerator {
-  const bound: Pick<AsyncGenerator, 'next' | 'return' | 'throw' | typeof Symbol.asyncIterator> = {
+  const bound: Pick<AsyncGenerator, 'next' | 'return' | 'throw' | typeof Symbol.asyncIterator> &
+    AsyncDisposable = {
     next: (...args) => runInContext(context, () => inner.next(...args)),
     return: (value) => runInContext(context, () => inner.return(value)),
     throw: (error) => runInContext(context, () => inner.throw(error)),
     [Symbol.asyncIterator]: () => bound as AsyncGenerator,
+    [Symbol.asyncDispose]: async () => {
+      await bound.return(undefined)
+    },
   }
   return bound as AsyncGenerator
+}
+
+// A subclass may be a query that starts when its `then` is called.
+function isPlainPromise(value: PromiseLike<unknown>): value is Promise<unknown> {
+  return Object.getPrototypeOf(value) === Promise.prototype
 }
 
 function isThenable(value: object): value is PromiseLike<unknown> {

@@ -95,7 +95,9 @@ function scope(name: string, enter: (outer: RoutingContext) => RoutingContext): 
     const wrapped = function (this: unknown, ...args: never[]): unknown {
       return run(() => fn.apply(this, args))
     }
-    return wrapped as F
+    // Frameworks look at a handler's length (Express tells an error handler by it) and print its name.
+    const { length } = fn
+    return Object.defineProperties(wrapped, { length: { value: length }, name: { value: fn.name } }) as F
   }
   return Object.assign(run, { wrap })
 }

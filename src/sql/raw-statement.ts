@@ -1,4 +1,4 @@
-import { mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
+import { mayBeSameTable, readTableName, TABLE_NAME_PATTERN, type TableName } from './table-name.ts'
 
 /** What the first words of a raw SQL text tell. */
 export interface RawStatement {
@@ -19,7 +19,7 @@ export function readRawStatement(sql: string): RawStatement {
   return {
     isRead: false,
     // Behind a semicolon there may be another statement, with another table.
-    target: sql.includes(';') ? undefined : parseTableName(name.replaceAll('"', '')),
+    target: sql.includes(';') ? undefined : readTableName(name),
     isRowless: !verb.toLowerCase().startsWith('insert'),
   }
 }
@@ -30,8 +30,7 @@ export function namesAnyTable(sql: string, tables: readonly TableName[]): boolea
   return tables.some((each) => {
     if (!lower.includes(each.table.toLowerCase())) return false
     return (sql.match(NAMES) ?? []).some((found) => {
-      const name = parseTableName(found.replaceAll('"', '').toLowerCase())
-      return mayBeSameTable(name, lowerCase(each))
+      return mayBeSameTable(lowerCase(readTableName(found)), lowerCase(each))
     })
   })
 }
@@ -44,9 +43,8 @@ const READS = new Set(['select', 'values', 'table', 'show'])
 const A_READ: RawStatement = { isRead: true, target: undefined, isRowless: false }
 const SOME_WRITE: RawStatement = { isRead: false, target: undefined, isRowless: false }
 const FIRST_WORD = /^[\s(]*([a-z]+)/i
-const NAME = String.raw`(?:"[^"]+"|[\w$]+)(?:\s*\.\s*(?:"[^"]+"|[\w$]+))?`
-const NAMES = new RegExp(NAME, 'g')
+const NAMES = new RegExp(TABLE_NAME_PATTERN, 'g')
 const TARGET = new RegExp(
-  String.raw`^\s*(insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into(?:\s+only)?)\s+(${NAME})`,
+  String.raw`^\s*(insert\s+into|update(?:\s+only)?|delete\s+from(?:\s+only)?|merge\s+into(?:\s+only)?)\s+(${TABLE_NAME_PATTERN})`,
   'i',
 )

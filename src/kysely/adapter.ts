@@ -1,0 +1,13 @@
+import { type Kysely, type MigrationLockOptions, PostgresAdapter } from 'kysely'
+import { usePrimary } from '../routing/scopes.ts'
+
+/**
+ * Kysely's own adapter; the lock around migrations is taken on the primary, and the connection that took it stays
+ * there, so that migrations read what they have written, whatever the names of their tables.
+ */
+export class PrimaryAdapter extends PostgresAdapter {
+  // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.
+  override acquireMigrationLock(db: Kysely<any>, options: MigrationLockOptions): Promise<void> {
+    return usePrimary(() => super.acquireMigrationLock(db, options))
+  }
+}
