@@ -73,10 +73,10 @@ async function startNodes(
   template: DataTemplate,
   user: ServerUser | undefined,
 ): Promise<PostgresCluster> {
+  const dataDirectoryOf = (name: string) => path.join(supervisor.directory, name)
+  const copyTo = (name: string) => copyTemplate(supervisor, template, dataDirectoryOf(name), user)
   const startServer = async (name: string, settings: Settings) => {
-    const dataDirectory = path.join(supervisor.directory, name)
-    await copyTemplate(supervisor, template, dataDirectory, user)
-    if (name !== 'primary') writeFileSync(path.join(dataDirectory, 'standby.signal'), '', { flag: 'wx' })
+    const dataDirectory = dataDirectoryOf(name)
     const server = await startOnFreePort({
       name,
       host: '127.0.0.1',
@@ -94,12 +94,18 @@ async function startNodes(
   }
 
   const replicaNames = Array.from({ length: options.replicas }, (_, index) => `replica-${index + 1}`)
-  const primary = await startServer('primary', options.synchronous ? synchronousWith(replicaNames) : {})
+  await copyTo('primary')
+  const [primary] = await Promise.all([
+    startServer('primary', options.synchronous ? synchronousWith(replicaNames) : {}),
+    ...replicaNames.map(copyTo),
+  ])
   await nameDatabase(primary, options.database)
   const replicas = await Promise.all(
-    replicaNames.map(async (name) =>
-      startServer(name, following(primary, name, await createSlot(primary, name))),
-    ),
+    replicaNames.map(async (name) => {
+      // Never through a link that is there already.
+      writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '', { flag: 'wx' })
+      return startServer(name, following(primary, name, await createSlot(primary, name)))
+    }),
   )
   await waitForCatchup(primary, replicas)
   const cluster = clusterOf(primary, replicas, supervisor)

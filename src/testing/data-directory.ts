@@ -1,9 +1,10 @@
-import { chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import path from 'node:path'
 import { type Binaries, type BinariesPlace, fingerprint } from './binaries.ts'
 import { clusterError } from './cluster-error.ts'
 import { sharedDirectory } from './shared-directory.ts'
+import { makeTailSparse } from './sparse.ts'
 import type { Supervisor } from './supervisor.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
@@ -14,14 +15,22 @@ const INITDB = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--loc
 
 // A replica refuses to start with a lower limit than the one in its data directory, which is the last that ran there:
 // so the template ends with the lowest that PostgreSQL takes, and the caller's settings are free.
-const SMALLEST = [
+const SETTINGS = [
   ...['-c', 'fsync=off'],
   ...['-c', 'max_connections=5'],
   ...['-c', 'max_worker_processes=0'],
   ...['-c', 'max_wal_senders=0'],
   ...['-c', 'max_prepared_transactions=0'],
   ...['-c', 'max_locks_per_transaction=10'],
+  ...['-c', 'wal_recycle=off'],
+  ...['-c', 'min_wal_size=32MB'],
 ]
+
+// The last two leave the WAL of all that behind, in a segment that the checkpoint removes: it need not be copied.
+const STATEMENTS = `create database ${TEMPLATE_DATABASE};
+select pg_switch_wal();
+checkpoint;
+`
 
 /** A data directory to copy from. */
 export interface DataTemplate {
@@ -37,13 +46,15 @@ export async function dataTemplate(
 ): Promise<DataTemplate> {
   const directory = await sharedDirectory({
     ...place,
-    name: `data-${fingerprint(binaries.postgres, [...INITDB, ...SMALLEST, TEMPLATE_DATABASE])}`,
+    name: `data-${fingerprint(binaries.postgres, [...INITDB, ...SETTINGS, STATEMENTS])}`,
     async fill(template) {
       const fresh = path.join(place.clusterDirectory, 'fresh')
       makePrivateDirectory(fresh, place.user)
       await initialize(supervisor, binaries, fresh)
       // Copied by this process: what later runs trust must not belong to the servers' user.
-      await cp(fresh, path.join(template, 'data'), { recursive: true })
+      const data = path.join(template, 'data')
+      await cp(fresh, data, { recursive: true })
+      for (const segment of walSegments(data)) makeTailSparse(segment)
     },
   })
   const data = path.join(directory, 'data')
@@ -70,8 +81,14 @@ function makePrivateDirectory(directory: string, user: ServerUser | undefined): 
 
 async function initialize(supervisor: Supervisor, { initdb, postgres }: Binaries, to: string): Promise<void> {
   await runOrThrow(supervisor, initdb, [`--pgdata=${to}`, ...INITDB])
-  const statement = `create database ${TEMPLATE_DATABASE};\n`
-  await runOrThrow(supervisor, postgres, ['--single', ...SMALLEST, '-D', to, 'postgres'], statement)
+  await runOrThrow(supervisor, postgres, ['--single', ...SETTINGS, '-D', to, 'postgres'], STATEMENTS)
+}
+
+function walSegments(dataDirectory: string): string[] {
+  const directory = path.join(dataDirectory, 'pg_wal')
+  return readdirSync(directory)
+    .filter((name) => /^[0-9A-F]{24}$/.test(name))
+    .map((name) => path.join(directory, name))
 }
 
 async function runOrThrow(
