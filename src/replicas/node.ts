@@ -3,8 +3,11 @@ import { WritePinningError } from '../errors.ts'
 import { optionError, refuseUnknownOptions } from '../options.ts'
 import { isPool, type PoolLike } from './pool.ts'
 
-/** What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. */
-export type PoolInput = PoolLike | PoolConfig | string | (() => PoolLike | Promise<PoolLike>)
+/**
+ * What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. Undefined
+ * is there for `process.env.…`, and refused when the dialect is made.
+ */
+export type PoolInput = PoolLike | PoolConfig | string | undefined | (() => PoolLike | Promise<PoolLike>)
 
 /** A node, as an option gives it. */
 export type NodeInput = PoolInput | { name?: string; pool: PoolInput }
