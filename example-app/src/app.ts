@@ -12,13 +12,8 @@ import { pinningRoutes } from './routes/pinning.ts'
 import { shopRoutes } from './routes/shop.ts'
 import { wishlistRoutes } from './routes/wishlist.ts'
 import { protect } from './security.ts'
+import type { Shop } from './shop.ts'
 import { traceStatements } from './trace.ts'
-
-/** What the routes work with. */
-export interface Shop {
-  readonly db: Kysely<Database>
-  readonly lastWrites: LastWrites
-}
 
 export interface ShopOptions {
   db: Kysely<Database>

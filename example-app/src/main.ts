@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WritePinningError } from 'write-pinning'
 import { startPostgresCluster } from 'write-pinning/testing'
@@ -23,7 +24,7 @@ const open: { close(): Promise<unknown> }[] = []
 
 try {
   await start()
-  await interrupted()
+  if (!signal.aborted) await once(signal, 'abort')
 } catch (error) {
   if (!signal.aborted) fail(error)
 } finally {
@@ -38,9 +39,7 @@ async function start(): Promise<void> {
   await tryPort(host, port)
 
   say('Windfall, a wishlist shop with write pinning\n')
-  const servers = settings.servers ?? (await startServers())
-  if (settings.servers)
-    for (const { name, url } of nameServers(servers)) say(`  ${name} is at ${address(url)}`)
+  const servers = settings.servers ? showServers(settings.servers) : await startServers()
   const db = openDatabase(servers)
   open.push({ close: () => db.destroy() })
   signal.throwIfAborted()
@@ -63,6 +62,11 @@ async function start(): Promise<void> {
   say('Turn “Write pinning” off at the top of the page and add something, to see what it cures.')
 }
 
+function showServers(servers: Servers): Servers {
+  for (const { name, url } of nameServers(servers)) say(`  ${name} is at ${address(url)}`)
+  return servers
+}
+
 /** A primary, and replicas that are late on purpose: late enough for eyes to see what programs run into. */
 async function startServers(): Promise<Servers> {
   say(`No DATABASE_URL: starting a primary, and ${REPLICAS} replicas that replay ${LATE_MS / 1_000} s late.`)
@@ -73,13 +77,6 @@ async function startServers(): Promise<Servers> {
     primary: cluster.primary.connectionString,
     replicas: cluster.replicas.map((replica) => replica.connectionString),
   }
-}
-
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve())
-  })
 }
 
 function fail(error: unknown): void {

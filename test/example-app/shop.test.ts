@@ -40,10 +40,7 @@ describe.skipIf(executablePath === undefined)('in Chromium, over replicas that a
   let page: Page
 
   beforeAll(async () => {
-    browser = await chromium.launch({
-      ...(executablePath && { executablePath }),
-      args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-    })
+    browser = await chromium.launch(executablePath ? { executablePath } : {})
   }, 120_000)
 
   afterAll(() => browser?.close())

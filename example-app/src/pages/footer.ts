@@ -1,10 +1,8 @@
-import type { RouteEvent } from 'write-pinning'
+import type { RouteEvent, RouteReason } from 'write-pinning'
 import { type Html, html } from '../html.ts'
-import type { Frame } from './layout.ts'
+import type { Frame } from './frame.ts'
 
-type Reason = RouteEvent['reason']
-
-const reasons: Record<Reason, string> = {
+const reasons: Record<RouteReason, string> = {
   write: 'it writes',
   locking: 'it locks rows',
   transaction: 'it is part of a transaction',

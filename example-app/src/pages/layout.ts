@@ -1,25 +1,8 @@
-import type { RouteEvent } from 'write-pinning'
 import { href } from '../assets.ts'
 import { type Html, html } from '../html.ts'
-import type { Visit } from '../routes/visit.ts'
 import { footer } from './footer.ts'
+import type { Frame, Page } from './frame.ts'
 import { notice } from './notice.ts'
-
-export interface Page {
-  readonly title: string
-  readonly path: '/' | '/wishlist'
-  readonly main: Html
-}
-
-/** What the frame around a page tells of the request that read it. */
-export interface Frame {
-  readonly visit: Visit
-  readonly pin: { readonly pinned: boolean; readonly until: Date | undefined }
-  readonly isPinningOff: boolean
-  readonly statements: readonly RouteEvent[]
-  /** In ms since the epoch. */
-  readonly now: number
-}
 
 /** The frame that all pages share. */
 export function layout(page: Page, frame: Frame): Html {

@@ -1,5 +1,5 @@
 import { type Html, html } from '../html.ts'
-import type { Visit } from '../routes/visit.ts'
+import type { Visit } from '../visit.ts'
 
 /** One line on what the browser has just written: that it is done, or that this page does not know it yet. */
 export function notice({ lastWrite }: Visit): Html | undefined {

@@ -1,6 +1,6 @@
 import { html } from '../html.ts'
 import type { Product, WishlistItem } from '../wishlist.ts'
-import type { Page } from './layout.ts'
+import type { Page } from './frame.ts'
 import { productCard } from './product.ts'
 
 export function shopPage(products: readonly Product[], items: readonly WishlistItem[]): Page {

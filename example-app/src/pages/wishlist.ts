@@ -1,7 +1,7 @@
 import { type Html, html } from '../html.ts'
 import { MAX_QUANTITY, type Product, type WishlistItem } from '../wishlist.ts'
+import type { Page } from './frame.ts'
 import { illustration } from './illustration.ts'
-import type { Page } from './layout.ts'
 import { price, productCard } from './product.ts'
 
 export const MAX_NOTE_LENGTH = 140

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { Shop } from '../app.ts'
 import { shopPage } from '../pages/shop.ts'
+import type { Shop } from '../shop.ts'
+import { visitWishlist } from '../visit.ts'
 import { listProducts } from '../wishlist.ts'
-import { sendPage, visitWishlist } from './visit.ts'
+import { sendPage } from './send-page.ts'
 
 export function shopRoutes(app: FastifyInstance, shop: Shop): void {
   app.get('/', async (request, reply) => {

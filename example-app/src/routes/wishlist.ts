@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Shop } from '../app.ts'
 import { ensureWishlist } from '../browser.ts'
 import type { LastWrite } from '../last-write.ts'
 import { MAX_NOTE_LENGTH, wishlistPage } from '../pages/wishlist.ts'
+import type { Shop } from '../shop.ts'
+import { visitWishlist } from '../visit.ts'
 import { addItem, changeItem, findProduct, listProducts, MAX_QUANTITY, removeItem } from '../wishlist.ts'
-import { sendPage, visitWishlist } from './visit.ts'
+import { sendPage } from './send-page.ts'
 
 interface Item {
   product: number

@@ -1,0 +1,25 @@
+import type { FastifyRequest } from 'fastify'
+import { wishlistOf } from './browser.ts'
+import { isShown, type LastWrite } from './last-write.ts'
+import type { Shop } from './shop.ts'
+import { listItems, type WishlistItem } from './wishlist.ts'
+
+/** A browser's wishlist as one node has just answered it, beside what that browser last wrote. */
+export interface Visit {
+  readonly items: readonly WishlistItem[]
+  readonly lastWrite?: LastWrite & { readonly isShown: boolean; readonly readFrom: string }
+}
+
+export async function visitWishlist(request: FastifyRequest, shop: Shop): Promise<Visit> {
+  const wishlist = wishlistOf(request)
+  if (wishlist === undefined) return { items: [] }
+
+  const items = await listItems(shop.db, wishlist)
+  const readFrom = request.statements.at(-1)?.node ?? 'unknown'
+
+  const lastWrite = shop.lastWrites.get(wishlist)
+  if (!lastWrite) return { items }
+  const shown = isShown(lastWrite, items)
+  if (shown) shop.lastWrites.forget(wishlist)
+  return { items, lastWrite: { ...lastWrite, isShown: shown, readFrom } }
+}
