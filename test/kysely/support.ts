@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+import type { PostgresNode } from 'write-pinning/testing'
+import { openRequestContext, type RoutingContext, runInContext } from '../../src/routing/context.ts'
+import { createMemory, type RequestMemory } from '../../src/routing/memory.ts'
+
+/** The version of Kysely that is installed, as `0.28` or `0.29`. */
+export const kyselyVersion: string = installedKysely()
+
+function installedKysely(): string {
+  const entry = fileURLToPath(import.meta.resolve('kysely'))
+  const root = entry.slice(0, entry.lastIndexOf('/dist/'))
+  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { version: string }
+  return version.split('.').slice(0, 2).join('.')
+}
+
+/** A request without HTTP: its memory, and a function that runs code in it. */
+export interface Request {
+  readonly memory: RequestMemory
+  readonly context: RoutingContext
+  run<T>(fn: () => T): T
+}
+
+export function openRequest(
+  pin: { pinningMs?: number; pinnedUntilMs?: number; write?: boolean } = {},
+): Request {
+  const memory = createMemory(pin.pinningMs ?? 15_000, pin.pinnedUntilMs ?? 0, pin.write ?? false)
+  const context = openRequestContext(memory, undefined)
+  return { memory, context, run: (fn) => runInContext(context, fn) }
+}
+
+export function inRequest<T>(fn: () => T): T {
+  return openRequest().run(fn)
+}
+
+/** What the package warned of while `fn` ran, code by code. */
+export async function warningsOf(fn: () => unknown): Promise<string[]> {
+  const codes: string[] = []
+  const onWarning = (warning: Error & { code?: string }) => {
+    if (warning.name === 'WritePinningWarning') codes.push(warning.code ?? '')
+  }
+  process.on('warning', onWarning)
+  try {
+    await fn()
+    // Node.js emits a warning one tick later.
+    await new Promise(setImmediate)
+  } finally {
+    process.off('warning', onWarning)
+  }
+  return codes
+}
+
+/** The code of the error that `fn` throws or rejects with; undefined where it does neither. */
+export async function codeOf(fn: () => unknown): Promise<unknown> {
+  try {
+    await fn()
+  } catch (error) {
+    return (error as { code?: unknown }).code
+  }
+  return undefined
+}
+
+/** What the server knows of the clients that are connected to it, the test's own session excepted. */
+export function clientsOf(node: PostgresNode): Promise<{ pid: number; state: string; query: string }[]> {
+  return node.query(
+    `select pid, state, query from pg_stat_activity
+     where backend_type = 'client backend' and application_name <> 'write-pinning/testing'`,
+  )
+}
+
+/** Ends every client's backend on the node; gives how many. */
+export async function terminateClients(node: PostgresNode): Promise<number> {
+  const ended = await node.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where backend_type = 'client backend' and application_name <> 'write-pinning/testing'`,
+  )
+  return ended.length
+}
+
+/** How many clients of the pool are in use. */
+export function inUse(pool: pg.Pool): number {
+  return pool.totalCount - pool.idleCount
+}
