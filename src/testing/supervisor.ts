@@ -107,7 +107,7 @@ export class Supervisor {
     const waiting = this.#waiting.get(message.id)
     this.#waiting.delete(message.id)
     if (message.kind === 'done') waiting?.resolve(message.result)
-    else waiting?.reject(clusterError(message.reason))
+    else waiting?.reject(clusterError(explained(message.reason)))
     if (this.#waiting.size === 0) this.#letTheProcessEnd()
   }
 
@@ -121,4 +121,9 @@ export class Supervisor {
     for (const { reject } of this.#waiting.values()) reject(clusterError('the cluster has been stopped'))
     this.#waiting.clear()
   }
+}
+
+function explained(reason: string): string {
+  if (!reason.includes('EACCES')) return reason
+  return `${reason}: the user who runs the servers may not run it, or its file system is mounted noexec`
 }
