@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type pg from 'pg'
+import pg from 'pg'
 import type { PostgresNode } from 'write-pinning/testing'
 import { openRequestContext, type RoutingContext, runInContext } from '../../src/routing/context.ts'
 import { createMemory, type RequestMemory } from '../../src/routing/memory.ts'
@@ -61,12 +61,21 @@ export async function codeOf(fn: () => unknown): Promise<unknown> {
   return undefined
 }
 
-/** What the server knows of the clients that are connected to it, the test's own session excepted. */
-export function clientsOf(node: PostgresNode): Promise<{ pid: number; state: string; query: string }[]> {
+/** What the server knows of the clients that are connected to it: of one pool's, or of all but the test's own. */
+export function clientsOf(
+  node: PostgresNode,
+  application?: string,
+): Promise<{ pid: number; state: string; query: string }[]> {
   return node.query(
-    `select pid, state, query from pg_stat_activity
-     where backend_type = 'client backend' and application_name <> 'write-pinning/testing'`,
+    `select pid, state, query from pg_stat_activity where backend_type = 'client backend'
+     and application_name <> 'write-pinning/testing' and application_name = coalesce($1, application_name)`,
+    [application ?? null],
   )
+}
+
+/** A pool whose connections `clientsOf()` can tell from others. */
+export function namedPool(node: PostgresNode, application: string, config: pg.PoolConfig = {}): pg.Pool {
+  return new pg.Pool({ connectionString: node.connectionString, application_name: application, ...config })
 }
 
 /** Ends every client's backend on the node; gives how many. */

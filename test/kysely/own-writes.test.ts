@@ -1,0 +1,281 @@
+import { type Kysely, sql } from 'kysely'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { markWrite, useReplica, withoutPin } from 'write-pinning'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { whereAndWhy } from '../support/routes.ts'
+import { openRequest, type Request } from './support.ts'
+
+let cluster: PostgresCluster
+let db: Kysely<Database>
+let request: Request
+
+beforeAll(async () => {
+  cluster = await startShop(1)
+  await cluster.primary.query("insert into item (name) values ('first')")
+  await cluster.primary.query(
+    'create table "Odd.Name" (id int); create schema audit; create table audit.entry (note text)',
+  )
+  await cluster.waitForCatchup()
+  await cluster.replicas[0]?.pauseReplay()
+  db = openDatabase(cluster, { unpinnedTables: ['session', 'audit.entry', 'Mixed'] })
+  await cluster.primary.query('create table "Mixed" (id int); create table session_log (id int)')
+})
+
+beforeEach(() => {
+  request = openRequest()
+})
+
+afterAll(async () => {
+  await db.destroy()
+  await cluster.stop()
+})
+
+const read = () => db.selectFrom('item').selectAll().execute()
+const names = async () => (await read()).map(({ name }) => name)
+/** The route of a read after `fn`, in one request. */
+const readAfter = async (fn: () => unknown) => {
+  await request.run(async () => fn())
+  const [route] = await whereAndWhy(() => request.run(read))
+  return route
+}
+
+const OWN = 'primary: own-write'
+const FREE = 'replica: read'
+
+describe('after a write that took effect, the request reads from the primary', () => {
+  test('and sees its own write, which the replica has not replayed', async () => {
+    expect(await request.run(names)).toEqual(['first'])
+    await request.run(() => db.insertInto('item').values({ name: 'own' }).execute())
+    expect(await request.run(names)).toContain('own')
+    expect(await request.run(() => useReplica(names))).toEqual(['first'])
+    expect(await openRequest().run(names)).toEqual(['first'])
+  })
+
+  const effective: Record<string, () => Promise<unknown>> = {
+    'an insert': () => db.insertInto('item').values({ name: 'a' }).execute(),
+    'an update': () => db.updateTable('item').set({ name: 'first' }).where('name', '=', 'first').execute(),
+    'a delete': () => db.deleteFrom('item').where('name', '=', 'a').execute(),
+    'a merge': () =>
+      db
+        .mergeInto('item')
+        .using('item as other', 'item.id', 'other.id')
+        .whenMatched()
+        .thenUpdateSet({ name: 'first' })
+        .execute(),
+    'raw SQL': () => sql`insert into item (name) values ('raw')`.execute(db),
+    'a raw update': () => sql`update item set name = name`.execute(db),
+    'a table made': () => db.schema.createTable('made').addColumn('id', 'integer').execute(),
+    'an update of no row with a CTE that inserts': () =>
+      db
+        .with('new', (qc) => qc.insertInto('item').values({ name: 'b' }).returning('id'))
+        .updateTable('item')
+        .set({ name: 'c' })
+        .where('id', '=', -1)
+        .execute(),
+    'a stream of insert … returning': async () => {
+      for await (const _ of db.insertInto('item').values({ name: 'streamed' }).returningAll().stream());
+    },
+    'such a stream that its reader left': async () => {
+      for await (const _ of db.insertInto('item').values({ name: 'left' }).returningAll().stream()) break
+    },
+    'markWrite()': async () => markWrite(),
+    'a write in useReplica()': () => useReplica(() => db.insertInto('item').values({ name: 'd' }).execute()),
+  }
+  for (const [name, write] of Object.entries(effective)) {
+    test(name, async () => {
+      expect(await readAfter(write)).toBe(OWN)
+    })
+  }
+})
+
+describe('what had no effect is not a write', () => {
+  const ineffective: Record<string, () => Promise<unknown>> = {
+    'an update of no row': () => db.updateTable('item').set({ name: 'x' }).where('id', '=', -1).execute(),
+    'a delete of no row': () => db.deleteFrom('item').where('id', '=', -1).execute(),
+    'a merge of no row': () =>
+      db
+        .mergeInto('item')
+        .using('item as other', (join) => join.onRef('item.id', '=', 'other.id').on('item.id', '=', -1))
+        .whenMatched()
+        .thenDelete()
+        .execute(),
+    'a raw update of no row': () => sql`UPDATE item SET name = 'x' WHERE id = -1`.execute(db),
+    'a raw delete of no row': () => sql`delete from only public.item where id = -1`.execute(db),
+    'an insert that the server refuses': async () => {
+      const insert = db.insertInto('item').values({ id: 1, name: 'again' }).execute()
+      await expect(insert).rejects.toMatchObject({ code: '23505' })
+    },
+    'an update that the server cancels': async () => {
+      const update = sql`update item set name = 'x' where pg_sleep(10) is null`.execute(slow)
+      await expect(update).rejects.toMatchObject({ code: '57014' })
+    },
+    'a locking read': () => db.selectFrom('item').selectAll().forUpdate().execute(),
+    'a transaction that rolls back': async () => {
+      const transaction = db.transaction().execute(async (trx) => {
+        await trx.insertInto('item').values({ name: 'undone' }).execute()
+        throw new Error('changed my mind')
+      })
+      await expect(transaction).rejects.toThrow('changed my mind')
+    },
+    'a controlled transaction that rolls back': async () => {
+      const trx = await db.startTransaction().execute()
+      await trx.insertInto('item').values({ name: 'undone' }).execute()
+      await trx.rollback().execute()
+    },
+    'a transaction whose commit the server refuses': async () => {
+      const transaction = db.transaction().execute((trx) => sql`insert into child values (7)`.execute(trx))
+      await expect(transaction).rejects.toMatchObject({ code: '23503' })
+    },
+    'a transaction that only reads': () =>
+      db.transaction().execute((trx) => trx.selectFrom('item').selectAll().execute()),
+    'a transaction that updates no row': () =>
+      db
+        .transaction()
+        .execute((trx) => trx.updateTable('item').set({ name: 'x' }).where('id', '=', -1).execute()),
+  }
+  let slow: Kysely<Database>
+  beforeAll(async () => {
+    const { connectionString } = cluster.primary
+    slow = openDatabase(cluster, { primary: { connectionString, statement_timeout: 50 } })
+    await cluster.primary.query(
+      'create table parent (id int primary key); create table child (id int references parent deferrable initially deferred)',
+    )
+  })
+  afterAll(() => slow.destroy())
+
+  for (const [name, run] of Object.entries(ineffective)) {
+    test(name, async () => {
+      expect(await readAfter(run)).toBe(FREE)
+    })
+  }
+})
+
+describe('in a transaction, a write counts once it is committed', () => {
+  test('and not before', async () => {
+    const routes = await whereAndWhy(() =>
+      request.run(() =>
+        db.transaction().execute(async (trx) => {
+          await trx.insertInto('item').values({ name: 'committed' }).execute()
+          await read()
+        }),
+      ),
+    )
+    expect(routes).toEqual(['primary: transaction', FREE])
+    expect(request.memory.wroteTo).toEqual(new Set(['default']))
+    expect(await readAfter(() => {})).toBe(OWN)
+  })
+
+  test('also where it is controlled by hand', async () => {
+    await request.run(async () => {
+      const trx = await db.startTransaction().execute()
+      await trx.insertInto('item').values({ name: 'by hand' }).execute()
+      expect(request.memory.wroteTo).toBeUndefined()
+      await trx.commit().execute()
+    })
+    expect(await readAfter(() => {})).toBe(OWN)
+  })
+
+  test('for every request that wrote in it', async () => {
+    const other = openRequest()
+    const trx = await request.run(() => db.startTransaction().execute())
+    await request.run(() => trx.insertInto('item').values({ name: 'mine' }).execute())
+    await other.run(() => trx.insertInto('item').values({ name: 'yours' }).execute())
+    await trx.commit().execute()
+    expect(other.memory.wroteTo).toEqual(new Set(['default']))
+    expect(await readAfter(() => {})).toBe(OWN)
+  })
+})
+
+describe('writes to `unpinnedTables` alone do not count', () => {
+  const uncounted: Record<string, () => Promise<unknown>> = {
+    'by its name': () => db.insertInto('session').values({ sid: crypto.randomUUID(), data: '' }).execute(),
+    'with an alias': () => db.updateTable('session as s').set({ data: 'touched' }).execute(),
+    'with a schema, where the option has none': () =>
+      db.withSchema('public').deleteFrom('session').where('sid', '=', '').execute(),
+    'with the option’s schema': () => sql`insert into audit.entry values ('x')`.execute(db),
+    'with the option’s schema, built': () =>
+      db
+        .withTables<{ 'audit.entry': { note: string } }>()
+        .insertInto('audit.entry')
+        .values({ note: 'x' })
+        .execute(),
+    'in a transaction': () =>
+      db.transaction().execute((trx) => trx.updateTable('session').set({ data: 'touched' }).execute()),
+    'in raw SQL': () => sql`insert into session values (${crypto.randomUUID()}, '')`.execute(db),
+    'in raw SQL, upper case': () => sql`UPDATE ONLY SESSION SET data = ''`.execute(db),
+    'in raw SQL, quoted': () => sql`delete from "public" . "session" where false`.execute(db),
+    'in raw SQL, quoted and of mixed case': () => sql`insert into "Mixed" values (1)`.execute(db),
+    'several, through a CTE': () =>
+      db
+        .withTables<{ 'audit.entry': { note: string } }>()
+        .with('log', (qc) => qc.insertInto('audit.entry').values({ note: 'x' }).returning('note'))
+        .updateTable('session')
+        .set({ data: 'touched' })
+        .execute(),
+    'under withoutPin()': () => withoutPin(() => db.insertInto('item').values({ name: 'quiet' }).execute()),
+    'of a transaction under withoutPin()': () =>
+      withoutPin(() =>
+        db.transaction().execute((trx) => trx.insertInto('item').values({ name: 'quiet' }).execute()),
+      ),
+  }
+  for (const [name, write] of Object.entries(uncounted)) {
+    test(name, async () => {
+      expect(await readAfter(write)).toBe(FREE)
+    })
+  }
+
+  const counted: Record<string, () => Promise<unknown>> = {
+    'another table as well, through a CTE': () =>
+      db
+        .with('new', (qc) => qc.insertInto('item').values({ name: 'e' }).returning('id'))
+        .updateTable('session')
+        .set({ data: 'touched' })
+        .execute(),
+    'another table in the same transaction': () =>
+      db.transaction().execute(async (trx) => {
+        await trx.updateTable('session').set({ data: 'touched' }).execute()
+        await trx.insertInto('item').values({ name: 'f' }).execute()
+      }),
+    'a table whose name only begins alike': () => sql`insert into session_log values (1)`.execute(db),
+    'a table of another schema': () => sql`create table entry (note text)`.execute(db),
+    'a table whose name differs by its case': async () => {
+      await cluster.primary.query('create table if not exists mixed (id int)')
+      await sql`insert into Mixed values (1)`.execute(db)
+    },
+    'a second statement in the same raw text': () =>
+      sql`update session set data = ''; update item set name = name`.execute(db),
+    'raw SQL that is not so plain': () => sql`with x as (select 1) update session set data = ''`.execute(db),
+  }
+  for (const [name, write] of Object.entries(counted)) {
+    test(`but ${name} does`, async () => {
+      expect(await readAfter(write)).toBe(OWN)
+    })
+  }
+})
+
+describe('two clusters', () => {
+  test('do not bind each other', async () => {
+    await using stock = openDatabase(cluster, { name: 'stock' })
+    const routes = await whereAndWhy(() =>
+      request.run(async () => {
+        await stock.insertInto('item').values({ name: 'stock' }).execute()
+        await read()
+        await stock.selectFrom('item').selectAll().execute()
+      }),
+    )
+    expect(routes).toEqual(['primary: write', FREE, OWN])
+  })
+
+  test('are both bound by markWrite(), which names none', async () => {
+    await using stock = openDatabase(cluster, { name: 'stock' })
+    const routes = await whereAndWhy(() =>
+      request.run(async () => {
+        markWrite()
+        await read()
+        await stock.selectFrom('item').selectAll().execute()
+      }),
+    )
+    expect(routes).toEqual([OWN, OWN])
+  })
+})
