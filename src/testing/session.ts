@@ -43,7 +43,10 @@ export class Session {
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined)
     this.#client = undefined
-    await client?.end().catch(() => {})
+    if (client === undefined) return
+    // Whoever awaits this must not see the process end for want of anything else to do.
+    refable(client).ref()
+    await client.end().catch(() => {})
   }
 
   /** Forgets a connection whose server cannot say goodbye. */
