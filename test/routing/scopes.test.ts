@@ -146,7 +146,6 @@ describe('wrap', () => {
   })
 })
 
-// biome-ignore lint/suspicious/noThenProperty: that is how such a query builder works.
 const lazily = (then: PromiseLike<string>['then']) => ({ then }) as PromiseLike<string>
 
 describe('what a scope returns does not run outside of it', () => {
