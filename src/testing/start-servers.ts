@@ -42,7 +42,12 @@ export async function startServers({
       dataDirectory,
       configFile: `${dataDirectory}.conf`,
       logFile: `${dataDirectory}.log`,
-      settings: { ...defaultSettings(template.majorVersion), ...options.settings, ...settings },
+      settings: {
+        ...defaultSettings(template.majorVersion),
+        cluster_name: name,
+        ...options.settings,
+        ...settings,
+      },
       supervisor,
     })
     options.onProgress(`${name} is up on port ${server.setup.port}`)
