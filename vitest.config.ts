@@ -1,7 +1,23 @@
+import { readFileSync, statfsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+/**
+ * The servers of the tests live in memory where there is plenty of it, which some file systems repay tenfold. In a
+ * container `/dev/shm` is often small, and nothing may be run from it.
+ */
+function temporaryDirectory(): Record<string, string> {
+  try {
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+    const memory = mounts.find((line) => line.split(' ')[1] === '/dev/shm') ?? 'noexec'
+    const { bavail, bsize } = statfsSync('/dev/shm')
+    return memory.includes('noexec') || bavail * bsize < 4e9 ? {} : { TMPDIR: '/dev/shm' }
+  } catch {
+    return {}
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -13,7 +29,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
+    env: temporaryDirectory(),
+    testTimeout: 30_000,
     hookTimeout: 60_000,
   },
 })
