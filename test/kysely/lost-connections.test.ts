@@ -1,0 +1,121 @@
+import { type Kysely, sql } from 'kysely'
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { usePrimary, useReplica } from 'write-pinning'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inUse, namedPool, terminateClients } from './support.ts'
+
+// An `error` event that nobody listens to would end the process; vitest fails a file that has one.
+let cluster: PostgresCluster
+let pools: pg.Pool[]
+let db: Kysely<Database>
+
+beforeAll(async () => {
+  cluster = await startShop(1)
+  await cluster.primary.query("insert into item (name) select 'item ' || n from generate_series(1, 1000) n")
+  await cluster.waitForCatchup()
+})
+
+beforeEach(() => {
+  pools = cluster.nodes.map((node) => namedPool(node, 'lost', { max: 1 }))
+  const [primary, ...replicas] = pools as [pg.Pool, ...pg.Pool[]]
+  db = openDatabase(cluster, { primary, replicas })
+})
+
+afterEach(() => db.destroy())
+
+afterAll(() => cluster.stop())
+
+const pidOf = async (on: Kysely<Database>) =>
+  (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(on)).rows[0]?.pid
+
+const nodes = [
+  { role: 'primary', scope: usePrimary, at: () => 0 },
+  { role: 'replica', scope: useReplica, at: () => 1 },
+]
+
+for (const { role, scope, at } of nodes) {
+  describe(`a backend of the ${role} that is terminated`, () => {
+    const pool = () => pools[at()] as pg.Pool
+    const terminate = async () => {
+      expect(await terminateClients(cluster.nodes[at()] as PostgresNode)).toBe(1)
+    }
+    /** The pool's one connection can be had again, and is another one. */
+    const expectNewConnection = async (before: number | undefined) => {
+      const after = await scope(() => pidOf(db))
+      expect(after).toBeDefined()
+      expect(after).not.toBe(before)
+      expect(inUse(pool())).toBe(0)
+    }
+
+    test('while it is idle is replaced', async () => {
+      const pid = await scope(() => pidOf(db))
+      await terminate()
+      await vi.waitFor(() => expect(pool().totalCount).toBe(0))
+      await expectNewConnection(pid)
+    })
+
+    test('while it is checked out fails its statements, and is replaced', async () => {
+      let pid: number | undefined
+      const using = scope(() =>
+        db.connection().execute(async (one) => {
+          pid = await pidOf(one)
+          await terminate()
+          await pidOf(one)
+        }),
+      )
+      await expect(using).rejects.toThrow()
+      await expectNewConnection(pid)
+    })
+
+    test('while it is checked out and nothing more is asked of it is replaced', async () => {
+      const pid = await scope(() =>
+        db.connection().execute(async (one) => {
+          const its = await pidOf(one)
+          await terminate()
+          return its
+        }),
+      )
+      await vi.waitFor(() => expect(pool().totalCount).toBe(0))
+      await expectNewConnection(pid)
+    })
+
+    test('while its statement runs fails that statement, and is replaced', async () => {
+      const pid = await scope(() => pidOf(db))
+      const sleeping = expect(scope(() => sql`select pg_sleep(30)`.execute(db))).rejects.toThrow(/terminat/)
+      await vi.waitFor(async () =>
+        expect(await terminateClients(cluster.nodes[at()] as PostgresNode)).toBe(1),
+      )
+      await sleeping
+      await expectNewConnection(pid)
+    })
+
+    test('in a transaction, whose rollback then fails, is not given to the next one', async () => {
+      let pid: number | undefined
+      const transaction = scope(() => {
+        const builder = role === 'replica' ? db.transaction().setAccessMode('read only') : db.transaction()
+        return builder.execute(async (trx) => {
+          pid = await pidOf(trx)
+          await terminate()
+          await pidOf(trx)
+        })
+      })
+      await expect(transaction).rejects.toThrow()
+      await expectNewConnection(pid)
+    })
+
+    test('in a controlled transaction is not given to the next one', async () => {
+      const pid = await scope(async () => {
+        const builder = db.startTransaction()
+        const trx = await (role === 'replica' ? builder.setAccessMode('read only') : builder).execute()
+        const its = await pidOf(trx)
+        await terminate()
+        await expect(pidOf(trx)).rejects.toThrow()
+        await expect(trx.rollback().execute()).rejects.toThrow()
+        return its
+      })
+      await expectNewConnection(pid)
+    })
+  })
+}
