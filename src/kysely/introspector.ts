@@ -1,5 +1,4 @@
 import {
-  type DatabaseMetadata,
   type DatabaseMetadataOptions,
   PostgresIntrospector,
   type SchemaMetadata,
@@ -7,7 +6,10 @@ import {
 } from 'kysely'
 import { usePrimary } from '../routing/scopes.ts'
 
-/** Kysely's own introspector, on the primary: a replica may not know of a table that was just made. */
+/**
+ * Kysely's own introspector, on the primary: a replica may not know of a table that was just made. 0.28's
+ * `getMetadata()` calls `getTables()`.
+ */
 export class PrimaryIntrospector extends PostgresIntrospector {
   override getSchemas(): Promise<SchemaMetadata[]> {
     return usePrimary(() => super.getSchemas())
@@ -15,9 +17,5 @@ export class PrimaryIntrospector extends PostgresIntrospector {
 
   override getTables(options?: DatabaseMetadataOptions): Promise<TableMetadata[]> {
     return usePrimary(() => super.getTables(options))
-  }
-
-  override getMetadata(options?: DatabaseMetadataOptions): Promise<DatabaseMetadata> {
-    return usePrimary(() => super.getMetadata(options))
   }
 }
