@@ -3,6 +3,7 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Cluster, Route } from './cluster.ts'
 import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import { streamOn } from './session-stream.ts'
 import { type Statement, tookEffect } from './statement.ts'
 import { WriteRecord } from './write-record.ts'
 
@@ -58,7 +59,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     try {
       session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
       this.#cluster.publish(route, statement, query.sql)
-      yield* session.connection.streamQuery<R>(query, chunkSize)
+      yield* streamOn<R>(session, query, chunkSize)
     } catch (error) {
       hasFailed = true
       if (session !== undefined) this.#failed(error, statement, context)

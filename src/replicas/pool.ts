@@ -15,6 +15,7 @@ export interface PoolClientLike {
   release(destroy?: boolean): void
   on?(event: 'error', listener: (error: Error) => void): unknown
   on?(event: 'end', listener: () => void): unknown
+  off?(event: 'end', listener: () => void): unknown
 }
 
 export function isPool(value: unknown): value is PoolLike {
@@ -40,8 +41,12 @@ export function surviveLostConnections(pool: PoolLike): () => Promise<void> {
   const onAcquire = (client: PoolClientLike) => {
     if (client.on === undefined || clients.has(client)) return
     clients.add(client)
-    client.on('error', ignore)
+    let reason = new Error('Connection terminated unexpectedly')
+    client.on('error', (error) => {
+      reason = error
+    })
     client.on('end', () => {
+      lost.set(client, reason)
       clients.delete(client)
       if (clients.size === 0) onAllClosed()
     })
@@ -62,6 +67,22 @@ export function surviveLostConnections(pool: PoolLike): () => Promise<void> {
       }
       if (clients.size === 0) onAllClosed()
     })
+}
+
+/** The clients whose connection has ended, and why. */
+const lost = new WeakMap<PoolClientLike, Error>()
+
+/**
+ * Waits for `work` as long as the client's connection lasts, and rejects when it ends: a cursor of `pg-cursor`
+ * would wait for ever.
+ */
+export function whileConnected<T>(client: PoolClientLike, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onEnd = () => reject(lost.get(client))
+    if (lost.has(client)) onEnd()
+    client.on?.('end', onEnd)
+    work.then(resolve, reject).finally(() => client.off?.('end', onEnd))
+  })
 }
 
 function ignore(): void {}

@@ -117,5 +117,16 @@ for (const { role, scope, at } of nodes) {
       })
       await expectNewConnection(pid)
     })
+
+    test('in a stream fails the stream, and is replaced', async () => {
+      const pid = await scope(() => pidOf(db))
+      const reading = scope(async () => {
+        for await (const _ of db.selectFrom('item').selectAll().stream(1)) {
+          if (inUse(pool()) === 1) await terminateClients(cluster.nodes[at()] as PostgresNode)
+        }
+      })
+      await expect(reading).rejects.toThrow()
+      await expectNewConnection(pid)
+    })
   })
 }

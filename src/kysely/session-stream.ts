@@ -1,0 +1,27 @@
+import type { CompiledQuery, QueryResult } from 'kysely'
+import { whileConnected } from '../replicas/pool.ts'
+import type { Session } from './node-driver.ts'
+
+/**
+ * The stream of Kysely's own connection, which fails where the connection is lost: by itself it would wait for ever
+ * for its cursor to close.
+ */
+export async function* streamOn<R>(
+  session: Session,
+  query: CompiledQuery,
+  chunkSize: number,
+): AsyncIterableIterator<QueryResult<R>> {
+  const client = await session.client
+  const inner = session.connection.streamQuery<R>(query, chunkSize)
+  if (client === undefined) return yield* inner
+  try {
+    for (;;) {
+      const next = await whileConnected(client, inner.next())
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    // Closes the cursor of a stream that its reader left early; one that has ended has nothing left to do.
+    if (inner.return !== undefined) await whileConnected(client, inner.return())
+  }
+}

@@ -1,0 +1,137 @@
+import { type Kysely, sql } from 'kysely'
+import type pg from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { usePrimary, useReplica } from 'write-pinning'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { inUse, namedPool, openRequest, terminateClients } from '../kysely/support.ts'
+import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+
+let cluster: PostgresCluster
+let primary: pg.Pool
+let replica: pg.Pool
+let db: Kysely<Database>
+
+beforeAll(async () => {
+  cluster = await startShop(1)
+})
+
+afterAll(() => cluster.stop())
+
+beforeEach(() => {
+  primary = namedPool(cluster.primary, 'regressions', { max: 1 })
+  replica = namedPool(cluster.replicas[0] as PostgresNode, 'regressions', { max: 1 })
+  db = openDatabase(cluster, { primary, replicas: [replica] })
+  return () => db.destroy()
+})
+
+const read = (on: Kysely<Database>) => on.selectFrom('item').selectAll().execute()
+const pidOf = async (on: Kysely<Database>) =>
+  (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(on)).rows[0]?.pid
+
+test('a query that nobody awaited keeps no client after its connection was released', async () => {
+  let floating: Promise<unknown> | undefined
+  await db.connection().execute(async (one) => {
+    floating = usePrimary(() => read(one)).then(() => read(one))
+  })
+  expect(await floating).toEqual([])
+  await vi.waitFor(() => expect(inUse(primary)).toBe(0))
+  expect(await usePrimary(() => read(db))).toEqual([])
+})
+
+test('a transaction that nobody awaited is never left open on a pooled client', async () => {
+  let floating: Promise<unknown> | undefined
+  await db.connection().execute(async (one) => {
+    floating = one
+      .transaction()
+      .execute((trx) => trx.insertInto('item').values({ name: 'floating' }).execute())
+      .catch(() => {})
+  })
+  await floating
+  await vi.waitFor(() => expect(inUse(primary)).toBe(0))
+  const { rows } = await usePrimary(() =>
+    sql<{ open: boolean }>`select now() <> statement_timestamp() as open`.execute(db),
+  )
+  expect(rows).toEqual([{ open: false }])
+})
+
+test('a write that nobody awaited, sent behind the commit of its transaction, still counts', async () => {
+  const request = openRequest()
+  let floating: Promise<unknown> | undefined
+  await request.run(() =>
+    db.transaction().execute(async (trx) => {
+      const first = trx.selectFrom('item').selectAll().execute()
+      floating = Promise.all([first, trx.insertInto('item').values({ name: 'behind' }).execute()])
+    }),
+  )
+  await floating
+  expect(request.memory.wroteTo).toEqual(new Set(['default']))
+})
+
+test('a first statement after destroy() fails, and releases nobody else’s client', async () => {
+  const unhandled: unknown[] = []
+  const onUnhandled = (reason: unknown) => unhandled.push(reason)
+  process.on('unhandledRejection', onUnhandled)
+  let destroying: Promise<void> | undefined
+  await useReplica(() => read(db))
+  const late = db.connection().execute(async (one) => {
+    destroying = db.destroy()
+    return useReplica(() => read(one))
+  })
+  await expect(late).rejects.toThrow('driver has already been destroyed')
+  await destroying
+  await new Promise(setImmediate)
+  process.off('unhandledRejection', onUnhandled)
+  expect(unhandled).toEqual([])
+  expect(replica.ended).toBe(true)
+})
+
+test('destroying while a connection is being made releases its client once', async () => {
+  const unhandled: unknown[] = []
+  const onUnhandled = (reason: unknown) => unhandled.push(reason)
+  process.on('unhandledRejection', onUnhandled)
+  const node = cluster.replicas[0] as PostgresNode
+  await usePrimary(() => read(db))
+  await node.freeze()
+  const failed = expect(useReplica(() => read(db))).rejects.toThrow('driver has already been destroyed')
+  await vi.waitFor(() => expect(replica.totalCount).toBe(1))
+  const destroyed = db.destroy()
+  await node.thaw()
+  await destroyed
+  await failed
+  await new Promise(setImmediate)
+  process.off('unhandledRejection', onUnhandled)
+  expect(unhandled).toEqual([])
+})
+
+test('a client that was connected before the dialect came survives a terminated backend, too', async () => {
+  await primary.query('select 1')
+  const pid = await usePrimary(() => pidOf(db))
+  const using = usePrimary(() =>
+    db.connection().execute(async (one) => {
+      expect(await pidOf(one)).toBe(pid)
+      expect(await terminateClients(cluster.primary)).toBe(1)
+      await pidOf(one)
+    }),
+  )
+  await expect(using).rejects.toThrow()
+  expect(await usePrimary(() => pidOf(db))).not.toBe(pid)
+})
+
+test('a client whose query timed out on this side is not given to the next query, which it would poison', async () => {
+  const impatient = namedPool(cluster.primary, 'impatient', { max: 1, query_timeout: 100 })
+  await using own = openDatabase(cluster, { primary: impatient })
+  await usePrimary(() => read(own))
+  await expect(usePrimary(() => sql`select pg_sleep(5)`.execute(own))).rejects.toThrow('Query read timeout')
+  expect(await usePrimary(() => read(own))).not.toBeUndefined()
+})
+
+test('a refusal by a server that speaks another language is a refusal', async () => {
+  const { isRefusal } = await import('../../src/replicas/server-error.ts')
+  const refusal = { severity: 'FEHLER', code: '23505' }
+  expect(isRefusal(refusal)).toBe(true)
+  expect(isRefusal({ ...refusal, code: '57P01' })).toBe(false)
+  expect(isRefusal({ ...refusal, severity: 'FATAL' })).toBe(false)
+  expect(isRefusal({ ...refusal, code: 'ECONNRESET' })).toBe(false)
+  expect(isRefusal({ code: '23505' })).toBe(false)
+  expect(isRefusal(undefined)).toBe(false)
+})
