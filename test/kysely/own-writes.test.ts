@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { markWrite, useReplica, withoutPin } from 'write-pinning'
+import { markWrite, useReplica } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { whereAndWhy } from '../support/routes.ts'
@@ -13,13 +13,9 @@ let request: Request
 beforeAll(async () => {
   cluster = await startShop(1)
   await cluster.primary.query("insert into item (name) values ('first')")
-  await cluster.primary.query(
-    'create table "Odd.Name" (id int); create schema audit; create table audit.entry (note text)',
-  )
   await cluster.waitForCatchup()
   await cluster.replicas[0]?.pauseReplay()
-  db = openDatabase(cluster, { unpinnedTables: ['session', 'audit.entry', 'Mixed'] })
-  await cluster.primary.query('create table "Mixed" (id int); create table session_log (id int)')
+  db = openDatabase(cluster)
 })
 
 beforeEach(() => {
@@ -185,73 +181,6 @@ describe('in a transaction, a write counts once it is committed', () => {
     expect(other.memory.wroteTo).toEqual(new Set(['default']))
     expect(await readAfter(() => {})).toBe(OWN)
   })
-})
-
-describe('writes to `unpinnedTables` alone do not count', () => {
-  const uncounted: Record<string, () => Promise<unknown>> = {
-    'by its name': () => db.insertInto('session').values({ sid: crypto.randomUUID(), data: '' }).execute(),
-    'with an alias': () => db.updateTable('session as s').set({ data: 'touched' }).execute(),
-    'with a schema, where the option has none': () =>
-      db.withSchema('public').deleteFrom('session').where('sid', '=', '').execute(),
-    'with the option’s schema': () => sql`insert into audit.entry values ('x')`.execute(db),
-    'with the option’s schema, built': () =>
-      db
-        .withTables<{ 'audit.entry': { note: string } }>()
-        .insertInto('audit.entry')
-        .values({ note: 'x' })
-        .execute(),
-    'in a transaction': () =>
-      db.transaction().execute((trx) => trx.updateTable('session').set({ data: 'touched' }).execute()),
-    'in raw SQL': () => sql`insert into session values (${crypto.randomUUID()}, '')`.execute(db),
-    'in raw SQL, upper case': () => sql`UPDATE ONLY SESSION SET data = ''`.execute(db),
-    'in raw SQL, quoted': () => sql`delete from "public" . "session" where false`.execute(db),
-    'in raw SQL, quoted and of mixed case': () => sql`insert into "Mixed" values (1)`.execute(db),
-    'several, through a CTE': () =>
-      db
-        .withTables<{ 'audit.entry': { note: string } }>()
-        .with('log', (qc) => qc.insertInto('audit.entry').values({ note: 'x' }).returning('note'))
-        .updateTable('session')
-        .set({ data: 'touched' })
-        .execute(),
-    'under withoutPin()': () => withoutPin(() => db.insertInto('item').values({ name: 'quiet' }).execute()),
-    'of a transaction under withoutPin()': () =>
-      withoutPin(() =>
-        db.transaction().execute((trx) => trx.insertInto('item').values({ name: 'quiet' }).execute()),
-      ),
-  }
-  for (const [name, write] of Object.entries(uncounted)) {
-    test(name, async () => {
-      expect(await readAfter(write)).toBe(FREE)
-    })
-  }
-
-  const counted: Record<string, () => Promise<unknown>> = {
-    'another table as well, through a CTE': () =>
-      db
-        .with('new', (qc) => qc.insertInto('item').values({ name: 'e' }).returning('id'))
-        .updateTable('session')
-        .set({ data: 'touched' })
-        .execute(),
-    'another table in the same transaction': () =>
-      db.transaction().execute(async (trx) => {
-        await trx.updateTable('session').set({ data: 'touched' }).execute()
-        await trx.insertInto('item').values({ name: 'f' }).execute()
-      }),
-    'a table whose name only begins alike': () => sql`insert into session_log values (1)`.execute(db),
-    'a table of another schema': () => sql`create table entry (note text)`.execute(db),
-    'a table whose name differs by its case': async () => {
-      await cluster.primary.query('create table if not exists mixed (id int)')
-      await sql`insert into Mixed values (1)`.execute(db)
-    },
-    'a second statement in the same raw text': () =>
-      sql`update session set data = ''; update item set name = name`.execute(db),
-    'raw SQL that is not so plain': () => sql`with x as (select 1) update session set data = ''`.execute(db),
-  }
-  for (const [name, write] of Object.entries(counted)) {
-    test(`but ${name} does`, async () => {
-      expect(await readAfter(write)).toBe(OWN)
-    })
-  }
 })
 
 describe('two clusters', () => {
