@@ -1,0 +1,19 @@
+/**
+ * Runs the benchmarks, or those that are named: `npm run bench`, `npm run bench -- routing`. Each prints the
+ * tables that README.md shows.
+ */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const ALL = ['classify', 'routing', 'fastify']
+const named = process.argv.slice(2)
+
+for (const name of named) {
+  if (!ALL.includes(name)) throw new Error(`There is no benchmark '${name}'; there are: ${ALL.join(', ')}.`)
+}
+
+for (const name of named.length > 0 ? named : ALL) {
+  const script = fileURLToPath(new URL(`./${name}.js`, import.meta.url))
+  const { status } = spawnSync(process.execPath, ['--expose-gc', script], { stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
