@@ -18,7 +18,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
   #command: CompiledQuery | undefined
   #wantsSessionInfo = false
-  #mustDiscard = false
+  #mustDiscard: { readonly because: unknown } | undefined
   #isReleased = false
 
   constructor(cluster: Cluster) {
@@ -121,7 +121,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       await this.#sendCommand((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
-      this.#mustDiscard = true
+      this.#mustDiscard ??= { because: error }
       throw error
     } finally {
       this.#writes.rollback()
@@ -153,10 +153,10 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   async #letGo(): Promise<void> {
     const session = this.#session
     if (session === undefined) return
-    const mustDiscard = this.#mustDiscard || this.#writes.inTransaction
+    const mustDiscard = this.#mustDiscard
     this.#session = undefined
-    this.#mustDiscard = false
-    if (mustDiscard) await session.node.discard(session)
+    this.#mustDiscard = undefined
+    if (mustDiscard || this.#writes.inTransaction) await session.node.discard(session, mustDiscard?.because)
     else await session.node.release(session)
   }
 
@@ -164,7 +164,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   #failed(error: unknown, statement: Statement, context: RoutingContext | undefined): void {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
-    if (!wasRefused) this.#mustDiscard = true
+    if (!wasRefused) this.#mustDiscard = { because: error }
     // A write whose outcome is unknown counts.
     if (statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)) this.#writes.add(context)
   }
@@ -227,7 +227,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     try {
       await send({ executeQuery } as DatabaseConnection)
     } catch (error) {
-      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#mustDiscard = true
+      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#mustDiscard = { because: error }
       throw error
     }
   }

@@ -7,6 +7,7 @@ import {
 } from 'kysely'
 import type { Node } from '../replicas/node.ts'
 import { type PoolClientLike, type PoolLike, surviveLostConnections } from '../replicas/pool.ts'
+import { isServerError } from '../replicas/server-error.ts'
 
 /** What of Kysely's PostgresDialect's options every node gets. */
 export type NodeDriverConfig = Omit<PostgresDialectConfig, 'pool'>
@@ -80,11 +81,12 @@ export class NodeDriver {
     return this.driver.releaseConnection(connection)
   }
 
-  /** Ends a session whose state is unknown, instead of giving it back to the pool. */
-  async discard(session: Session): Promise<void> {
+  /** Ends a session whose state is unknown, `because` of an error, instead of giving it back to the pool. */
+  async discard(session: Session, because: unknown): Promise<void> {
     const client = await session.client
-    if (client === undefined) await this.release(session)
-    else client.release(true)
+    if (client === undefined) return this.release(session)
+    client.release(true)
+    if (isServerError(because)) this.#pool.reportLoss(client)
   }
 
   /** Runs a control query (a cancel, a kill) on this node: elsewhere the process id means nothing, or somebody else. */
@@ -108,6 +110,7 @@ class ObservedPool {
   readonly #node: Node
   #opened: Promise<PostgresPool> | undefined
   #lastClient: Promise<PoolClientLike> | undefined
+  #pool: PoolLike | undefined
 
   constructor(node: Node) {
     this.#node = node
@@ -128,8 +131,17 @@ class ObservedPool {
     return client
   }
 
+  /**
+   * Tells the pool's listeners of a session that the server has ended. `pg` would, had the client been given back
+   * before its connection closed; but then the next query could get it.
+   */
+  reportLoss(client: PoolClientLike): void {
+    this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)
+  }
+
   async #open(): Promise<PostgresPool> {
     const pool: PoolLike = await this.#node.openPool()
+    this.#pool = pool
     const connectionsClosed = surviveLostConnections(pool)
     const observed: PoolLike = {
       Client: pool.Client,

@@ -37,7 +37,7 @@ function visit(node: AnyNode | OperationNode, found: Found): void {
     case 'PrimitiveValueListNode':
       return
     case 'TableNode':
-      found.tables.push(tableName((node as AnyNode).table as SchemableIdentifierNode))
+      found.tables.push(tableName(node as AnyNode))
       return
     case 'SelectModifierNode':
       if ((node as AnyNode).modifier !== 'Distinct') found.locks = true
@@ -73,8 +73,7 @@ function isNode(value: unknown): value is AnyNode {
 function foundWrite(found: Found, target: unknown): void {
   found.writes = true
   const table = isNode(target) && target.kind === 'AliasNode' ? target.node : target
-  if (isNode(table) && table.kind === 'TableNode')
-    found.targets.push(tableName(table.table as SchemableIdentifierNode))
+  if (isNode(table) && table.kind === 'TableNode') found.targets.push(tableName(table))
   else found.areTargetsKnown = false
 }
 
@@ -91,6 +90,8 @@ function isWritingRaw(expression: AnyNode): boolean {
   return !readRawStatement(first).isRead
 }
 
-function tableName({ schema, identifier }: SchemableIdentifierNode): TableName {
-  return { schema: schema?.name, table: identifier.name }
+// Kysely's `withSchema()` leaves the tables of `for update of` and `json_agg` with a bare identifier.
+function tableName({ table }: AnyNode): TableName {
+  const { schema, identifier, name } = table as Partial<SchemableIdentifierNode> & { readonly name?: string }
+  return { schema: schema?.name, table: identifier?.name ?? name ?? '' }
 }

@@ -6,6 +6,7 @@ export interface PoolLike {
   readonly Client?: unknown
   on?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   on?(event: 'error', listener: (error: Error) => void): unknown
+  emit?(event: 'error', error: Error, client: PoolClientLike): unknown
   off?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   off?(event: 'error', listener: (error: Error) => void): unknown
 }

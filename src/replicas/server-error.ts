@@ -7,14 +7,18 @@
  * session that was idle or busy for too long, 40003 says itself that the completion is unknown.
  */
 export function isRefusal(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null || !('code' in error) || !('severity' in error))
-    return false
+  if (!isServerError(error)) return false
   const { code, severity } = error
   // The server writes its severities in its own language; those of a session that it ends have codes of their own.
-  if (typeof code !== 'string' || !SQLSTATE.test(code) || severity === 'FATAL' || severity === 'PANIC')
-    return false
+  if (!SQLSTATE.test(code) || severity === 'FATAL' || severity === 'PANIC') return false
   return !code.startsWith('08') && !code.startsWith('57P') && !UNKNOWN_OUTCOME.has(code)
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
 const UNKNOWN_OUTCOME = new Set(['40003', '25P03', '25P04'])
+
+/** Whether an error is one that the server sent, and none of this side's. */
+export function isServerError(error: unknown): error is { code: string; severity: unknown } {
+  if (typeof error !== 'object' || error === null) return false
+  return 'severity' in error && 'code' in error && typeof error.code === 'string'
+}

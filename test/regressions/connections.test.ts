@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inUse, namedPool, openRequest, terminateClients } from '../kysely/support.ts'
+import { clientsOf, inUse, namedPool, openRequest, terminateClients } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 
 let cluster: PostgresCluster
@@ -134,4 +134,21 @@ test('a refusal by a server that speaks another language is a refusal', async ()
   expect(isRefusal({ ...refusal, code: 'ECONNRESET' })).toBe(false)
   expect(isRefusal({ code: '23505' })).toBe(false)
   expect(isRefusal(undefined)).toBe(false)
+})
+
+test('a session that the server ended is reported to the pool’s listeners, as pg does it', async () => {
+  const errors: string[] = []
+  primary.on('error', ({ message }) => errors.push(message))
+  const sleeping = expect(usePrimary(() => sql`select pg_sleep(30)`.execute(db))).rejects.toMatchObject({
+    code: '57P01',
+  })
+  const pid = await vi.waitFor(async () => {
+    const clients = await clientsOf(cluster.primary, 'regressions')
+    const sleeper = clients.find(({ state, query }) => state === 'active' && query.includes('pg_sleep(30)'))
+    if (sleeper === undefined) throw new Error('nobody sleeps yet')
+    return sleeper.pid
+  })
+  await cluster.primary.query('select pg_terminate_backend($1)', [pid])
+  await sleeping
+  await vi.waitFor(() => expect(errors).toEqual(['Connection terminated unexpectedly']))
 })
