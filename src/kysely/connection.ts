@@ -12,6 +12,8 @@ import { WriteRecord } from './write-record.ts'
  * one that needs it, and runs everything through Kysely's own connection to that node.
  */
 export class RoutedConnection implements Required<DatabaseConnection> {
+  /** This connection, as a promise that is made once. */
+  readonly #opened: Promise<this> = Promise.resolve(this)
   readonly #cluster: Cluster
   readonly #writes: WriteRecord
   #session: Session | undefined
@@ -20,10 +22,19 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   #wantsSessionInfo = false
   #mustDiscard: { readonly because: unknown } | undefined
   #isReleased = false
+  /** How many statements are under way. */
+  #running = 0
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#writes = new WriteRecord(cluster.name)
+  }
+
+  /** Lends it out, anew or again. */
+  open(): Promise<this> {
+    this.#isReleased = false
+    this.#wantsSessionInfo = false
+    return this.#opened
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: AbortOptions): Promise<QueryResult<R>> {
@@ -31,9 +42,26 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query)
     const route = this.#routeOf(statement, context)
-    let session: Session | undefined
+    let session = this.#sessionOn(route.node)
+    this.#running++
     try {
-      session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
+      if (session === undefined) {
+        if (this.#session !== undefined || this.#wantsSessionInfo) {
+          session = await this.#moveTo(route.node, options)
+        } else {
+          // As #moveTo() does it, without its promises: nearly every query is the first on its connection.
+          const acquisition = route.node.beginAcquire(options)
+          try {
+            const connection = await acquisition.connection
+            this.#session = { node: route.node, connection, client: acquisition.client }
+          } catch (error) {
+            route.node.giveUp(acquisition)
+            throw error
+          }
+          options?.signal?.throwIfAborted()
+          session = this.#session
+        }
+      }
       this.#cluster.publish(route, statement, query.sql)
       const result = await session.connection.executeQuery<R>(query)
       if (statement.countsAsWrite && tookEffect(statement, result)) this.#writes.add(context)
@@ -42,6 +70,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (session !== undefined) this.#failed(error, statement, context)
       throw error
     } finally {
+      this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
   }
@@ -56,6 +85,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const route = this.#routeOf(statement, context)
     let session: Session | undefined
     let hasFailed = false
+    this.#running++
     try {
       session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
       this.#cluster.publish(route, statement, query.sql)
@@ -67,6 +97,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     } finally {
       // A stream that its reader left early may have written all the same.
       if (statement.countsAsWrite && !hasFailed) this.#writes.add(context)
+      this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
   }
@@ -88,6 +119,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   async begin(settings: TransactionSettings): Promise<void> {
     const node = this.#nodeOfTransaction(settings, currentContext())
+    this.#running++
     try {
       if (this.#sessionOn(node) === undefined) await this.#moveTo(node)
       // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
@@ -97,6 +129,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       this.#writes.rollback()
       throw error
     } finally {
+      this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
   }
@@ -137,9 +170,16 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     await this.#sendCommand((connection) => send(node.driver, connection))
   }
 
-  async release(): Promise<void> {
+  release(): Promise<void> {
     this.#isReleased = true
-    await this.#letGo()
+    return this.#letGo()
+  }
+
+  /** Whether it is as good as new: released, and with nothing left that may still take a session. */
+  get isReusable(): boolean {
+    return (
+      this.#isReleased && this.#running === 0 && this.#session === undefined && !this.#writes.inTransaction
+    )
   }
 
   /**
@@ -150,14 +190,14 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (!this.#writes.inTransaction) await this.#letGo()
   }
 
-  async #letGo(): Promise<void> {
+  #letGo(): Promise<void> {
     const session = this.#session
-    if (session === undefined) return
+    if (session === undefined) return NOTHING_TO_DO
     const mustDiscard = this.#mustDiscard
     this.#session = undefined
     this.#mustDiscard = undefined
-    if (mustDiscard || this.#writes.inTransaction) await session.node.discard(session, mustDiscard?.because)
-    else await session.node.release(session)
+    if (mustDiscard === undefined && !this.#writes.inTransaction) return session.node.release(session)
+    return session.node.discard(session, mustDiscard?.because)
   }
 
   /** Draws the conclusions from the error of a statement that was sent. */
@@ -232,6 +272,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     }
   }
 }
+
+const NOTHING_TO_DO = Promise.resolve()
 
 // Kysely 0.29 says by this error that PostgreSQL answered COMMIT with ROLLBACK; 0.28 does not notice.
 const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError')

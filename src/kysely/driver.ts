@@ -5,9 +5,14 @@ import { RoutedConnection } from './connection.ts'
 
 type CompileQuery = QueryCompiler['compileQuery']
 
+/** How many connection objects are kept for reuse; they are small and hold no client. */
+const MAX_IDLE = 100
+
 /** The driver that Kysely sees: it gives connections that find their node by themselves. */
 export class PrimaryReplicaDriver implements Required<Driver> {
   readonly #cluster: Cluster
+  // Kysely remembers, and with `log` wraps, every connection object that it meets: that is dearer than all of routing.
+  readonly #idle: RoutedConnection[] = []
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -22,8 +27,8 @@ export class PrimaryReplicaDriver implements Required<Driver> {
     )
   }
 
-  async acquireConnection(): Promise<RoutedConnection> {
-    return new RoutedConnection(this.#cluster)
+  acquireConnection(): Promise<RoutedConnection> {
+    return (this.#idle.pop() ?? new RoutedConnection(this.#cluster)).open()
   }
 
   beginTransaction(connection: RoutedConnection, settings: TransactionSettings): Promise<void> {
@@ -51,7 +56,11 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   releaseConnection(connection: RoutedConnection): Promise<void> {
-    return connection.release()
+    // Released twice, it must not be lent out twice.
+    const wasReleased = connection.isReusable
+    const released = connection.release()
+    if (!wasReleased && connection.isReusable && this.#idle.length < MAX_IDLE) this.#idle.push(connection)
+    return released
   }
 
   async destroy(): Promise<void> {

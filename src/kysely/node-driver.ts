@@ -29,6 +29,12 @@ type NodeOwnDriver = Required<Driver> & {
   acquireConnection(options?: AbortOptions): Promise<DatabaseConnection>
 }
 
+/** A session that is not there yet. */
+export interface Acquisition {
+  readonly connection: Promise<PostgresConnection>
+  readonly client: Session['client']
+}
+
 /** Kysely's own connection, with what 0.29 adds to it: typed here, because 0.28 does not know it. */
 type PostgresConnection = DatabaseConnection & {
   cancelQuery?(provider: ControlConnectionProvider): Promise<void>
@@ -62,19 +68,30 @@ export class NodeDriver {
   }
 
   async acquire(options?: AbortOptions): Promise<Session> {
-    // A connection is taken at its first statement: the database may have been destroyed since.
-    if (this.#isDestroyed) throw new Error('driver has already been destroyed')
-    const acquired = this.driver.acquireConnection(options)
-    // The driver has called `connect()` by now, before its first await.
-    const client = this.#pool.takeLastClient()
+    const acquisition = this.beginAcquire(options)
     try {
-      return { node: this, connection: await acquired, client }
+      return { node: this, connection: await acquisition.connection, client: acquisition.client }
     } catch (error) {
-      // Kysely's driver keeps the client when `onCreateConnection` or `onReserveConnection` throws. Where it has
-      // given it back, because the database was destroyed meanwhile, the pool only complains.
-      client?.then((each) => each.release(true)).catch(ignore)
+      this.giveUp(acquisition)
       throw error
     }
+  }
+
+  /** Begins to acquire, without a promise of its own: on the path of every query each one counts. */
+  beginAcquire(options?: AbortOptions): Acquisition {
+    // A connection is taken at its first statement: the database may have been destroyed since.
+    if (this.#isDestroyed) throw new Error('driver has already been destroyed')
+    const connection = this.driver.acquireConnection(options)
+    // The driver has called `connect()` by now, before its first await.
+    return { connection, client: this.#pool.takeLastClient() }
+  }
+
+  /**
+   * Kysely's driver keeps the client when `onCreateConnection` or `onReserveConnection` throws. Where it has
+   * given it back, because the database was destroyed meanwhile, the pool only complains.
+   */
+  giveUp({ client }: Acquisition): void {
+    client?.then((each) => each.release(true)).catch(ignore)
   }
 
   release({ connection }: Session): Promise<void> {
