@@ -68,6 +68,9 @@ const forms: Record<string, (node: PostgresNode) => PoolLike> = {
   'pools of one connection': (node) => namedPool(node, 'abort', { max: 1 }),
   'pools without the member `Client`': (node) => {
     const pool = namedPool(node, 'abort', { max: 2 })
+    // A pool without events, too: then it is its owner who must hear of killed sessions.
+    pool.on('error', () => {})
+    pool.on('connect', (client) => client.on('error', () => {}))
     return { connect: () => pool.connect(), end: () => pool.end() } as PoolLike
   },
 }
