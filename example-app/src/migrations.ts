@@ -1,5 +1,6 @@
-import { type Kysely, type Migration, Migrator, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { createMigrator, type Migration } from './migrator.ts'
 import { firstProducts } from './products.ts'
 
 // A migration is frozen once it has run somewhere, so it knows nothing of today's `Database` type.
@@ -42,7 +43,7 @@ const migrations: Record<string, Migration> = {
 
 /** Brings the schema up to date and gives the names of the migrations that had to run. */
 export async function migrate(db: Kysely<Database>): Promise<string[]> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const migrator = await createMigrator({ db, provider: { getMigrations: async () => migrations } })
   const { error, results = [] } = await migrator.migrateToLatest()
   if (error) throw error
   return results.map((result) => result.migrationName)

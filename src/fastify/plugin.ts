@@ -42,8 +42,12 @@ declare module 'fastify' {
  */
 export const writePinning = fastifyPlugin(
   async (app: FastifyInstance, options: WritePinningOptions) => {
-    if (app.hasRequestDecorator('writePin')) throw alreadyRegistered()
-    const pinning = new Pinning(pinningSettings<FastifyRequest>('writePinning', ownOptions(options)), fastify)
+    if (app.hasRequestDecorator(PIN)) throw alreadyRegistered()
+    const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
+    const pinning = new Pinning(settings, {
+      ...fastifyFramework,
+      serializeCookie: await cookieSerializer(app),
+    })
 
     app.decorate('writePinning', { counts: pinning.counts })
     app.decorateRequest<RequestPin | null>(PIN, null)
@@ -55,6 +59,8 @@ export const writePinning = fastifyPlugin(
     app.addHook('onRoute', checkRouteMarks)
 
     app.addHook('onRequest', (request, reply, done) => {
+      // In a child that has registered the plugin for itself, that registration is the one that counts.
+      if ((request as WithPin)[PIN]) return done()
       const pin = pinning.begin(request, {
         method: request.method,
         cookieHeader: request.raw.headers.cookie,
@@ -66,8 +72,14 @@ export const writePinning = fastifyPlugin(
     })
 
     // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
-    // that other requests use as well, and so run in theirs. So it is entered anew where Fastify begins a new stage.
+    // that other requests use as well, and so run in theirs; or a hook may be called inside a scope, and go on in it.
+    // So it is entered anew at the stages that run the application's code, and last of all before the handler.
     app.addHook('preValidation', (request, _reply, done) => reenter(request, done))
+    app.addHook('preHandler', (request, _reply, done) => reenter(request, done))
+    app.addHook('onRoute', (route) => {
+      route.preHandler = [...asArray(route.preHandler), (request, _reply, done) => reenter(request, done)]
+    })
+    app.addHook('onError', (request, _reply, _error, done) => reenter(request, done))
     app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
   },
   { name: 'write-pinning', fastify: '5.x' },
@@ -76,21 +88,38 @@ export const writePinning = fastifyPlugin(
 const PIN = Symbol('write-pinning.request-pin')
 type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
 
-const fastify: Framework<FastifyRequest> = {
-  serializeCookie: fastifyCookie.serialize,
-  isHttps: (request) => request.protocol === 'https',
-  routeOf: (request) => `${request.method} ${request.routeOptions.url ?? request.url}`,
-  logOf: (request) => request.log,
+const fastifyFramework = {
+  isHttps: (request: FastifyRequest) => request.protocol?.toLowerCase() === 'https',
+  routeOf: (request: FastifyRequest) =>
+    request.is404 ? 'A request that reached no route' : `${request.method} ${request.routeOptions.url}`,
+  logOf: (request: FastifyRequest) => request.log,
+}
+
+/** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
+async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
+  if (app.hasDecorator('serializeCookie')) return app.serializeCookie
+  let serialize: FastifyInstance['serializeCookie'] | undefined
+  await app.register(async (child) => {
+    await child.register(fastifyCookie, { hook: false })
+    serialize = child.serializeCookie
+  })
+  return serialize as FastifyInstance['serializeCookie']
+}
+
+function asArray<T>(value: T | T[] | undefined): T[] {
+  if (value === undefined) return []
+  return Array.isArray(value) ? value : [value]
 }
 
 function reenter(request: FastifyRequest, next: () => void): void {
   const context = (request as WithPin)[PIN]?.context
-  if (context === undefined || context.memory === currentContext()?.memory) next()
+  if (context === undefined || context === currentContext()) next()
   else runInContext(context, next)
 }
 
 // Fastify hands a plugin its own options together with the plugin's.
 function ownOptions(options: object): object {
+  if (typeof options !== 'object') return options
   const { prefix, logLevel, logSerializers, ...own } = options as Record<string, unknown>
   return own
 }

@@ -39,6 +39,7 @@ const DEFAULT_PINNING_SECONDS = 15
 const MAX_PINNING_SECONDS = 86_400
 const MIN_SECRET_LENGTH = 32
 const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
+const DIGITS = /^\d+$/
 const METHOD = /^[A-Z][A-Z-]*$/
 
 /**
@@ -57,15 +58,19 @@ export function pinningSettings<Request>(where: string, given: unknown): Pinning
     pinOn: oneOfOption(where, 'pinOn', options.pinOn, ['method', 'write'], 'method'),
     readMethods: readMethods(where, options.readMethods),
     cookie: cookieSettings(where, options.cookie),
-    secrets: secrets(where, options.secret),
-    skip: functionOption(where, 'skip', options.skip),
+    secrets: secrets(where, options),
+    skip: skipOption(where, options.skip),
   }
 }
 
 function pinningSeconds(where: string, given: unknown): number {
   const fromEnvironment = process.env.PINNING_SECONDS
   if (given === undefined && fromEnvironment !== undefined && fromEnvironment !== '') {
-    return wholeSeconds('The environment', 'PINNING_SECONDS', Number(fromEnvironment))
+    return wholeSeconds(
+      'The environment',
+      'PINNING_SECONDS',
+      DIGITS.test(fromEnvironment) ? Number(fromEnvironment) : fromEnvironment,
+    )
   }
   return wholeSeconds(where, 'pinningSeconds', given === undefined ? DEFAULT_PINNING_SECONDS : given)
 }
@@ -85,17 +90,28 @@ function readMethods(where: string, given: unknown): ReadonlySet<string> {
   return new Set(given)
 }
 
-function secrets(where: string, given: unknown): readonly string[] {
-  if (given === undefined) return []
-  const all: unknown[] = Array.isArray(given) ? given : [given]
+function secrets(where: string, options: PinningOptions<never>): readonly string[] {
+  if (!('secret' in options)) return []
+  // A secret that is there and undefined is an environment variable that is not set: unsigned pins must be a choice.
+  const given: unknown = options.secret
+  const all: unknown[] = Array.isArray(given) ? [...given] : [given]
   const areLong = all.every((each) => typeof each === 'string' && each.length >= MIN_SECRET_LENGTH)
   if (all.length > 0 && areLong) return all as string[]
+  const what = typeof given === 'number' ? 'a number' : given // never the value
   throw optionError(
     where,
     'secret',
-    given,
+    what,
     `a string of ${MIN_SECRET_LENGTH} characters or more, or an array of such`,
   )
+}
+
+function skipOption<T>(where: string, given: T): T {
+  // A promise is no answer: the request begins before it is there.
+  if (given?.constructor?.name === 'AsyncFunction') {
+    throw optionError(where, 'skip', given, 'a function that answers at once, not an async one')
+  }
+  return functionOption(where, 'skip', given)
 }
 
 function notSupportedYet(where: string, name: string): WritePinningError {

@@ -47,11 +47,14 @@ export class Pinning<Request> {
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
+  readonly #attributes: Omit<CookieAttributes, 'secure'>
   readonly #publicRoutes = new Set<string>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     this.#settings = settings
     this.#framework = framework
+    const { name: _name, secure: _secure, ...attributes } = settings.cookie
+    this.#attributes = { ...attributes, maxAge: settings.pinningSeconds }
     this.#tokens = {
       cookieName: settings.cookie.name,
       secrets: settings.secrets,
@@ -70,14 +73,16 @@ export class Pinning<Request> {
       carried,
       readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
       mayPin: !isSkipped,
+      mayHaveBody: !this.#settings.readMethods.has(method),
       response,
     }
     return new RequestPin(start, (reason) => this.#setPin(request, response, reason))
   }
 
   #carriedPin(request: Request, cookieHeader: string | undefined): Pin | undefined {
-    const pin = pinOfCookies(cookieHeader, this.#tokens, (reason) => this.#ignore(request, reason))
+    const { pin, ignored } = pinOfCookies(cookieHeader, this.#tokens)
     if (pin !== undefined) this.counts.honoured++
+    for (const reason of ignored) this.#ignore(request, reason)
     return pin
   }
 
@@ -88,14 +93,15 @@ export class Pinning<Request> {
   }
 
   #setPin(request: Request, response: ServerResponse, reason: PinReason): Pin {
-    const { name, secure, ...attributes } = this.#settings.cookie
+    const { name, secure } = this.#settings.cookie
     const pin = pinFromNow(this.#settings.pinningSeconds)
     const cookie = this.#framework.serializeCookie(name, encodeToken(pin, this.#tokens), {
-      ...attributes,
-      maxAge: this.#settings.pinningSeconds,
+      ...this.#attributes,
       secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
     })
-    response.appendHeader('set-cookie', cookie)
+    // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
+    const others = response.getHeader('set-cookie')
+    response.setHeader('set-cookie', others === undefined ? cookie : [others, cookie].flat().map(String))
     this.#keepPrivate(request, response)
     this.counts.set++
     if (pinChannel.hasSubscribers) pinChannel.publish({ reason, until: new Date(pin.untilMs) })
@@ -104,12 +110,12 @@ export class Pinning<Request> {
 
   /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */
   #keepPrivate(request: Request, response: ServerResponse): void {
-    const cacheControl = response.getHeader('cache-control')
-    if (cacheControl === undefined) {
+    const cacheControl = String(response.getHeader('cache-control') ?? '')
+    if (cacheControl.trim() === '') {
       response.setHeader('cache-control', 'private')
       return
     }
-    if (!PUBLIC.test(String(cacheControl))) return
+    if (NOT_SHARED.test(cacheControl)) return
     const route = this.#framework.routeOf(request)
     if (this.#publicRoutes.has(route)) return
     this.#publicRoutes.add(route)
@@ -121,4 +127,5 @@ export class Pinning<Request> {
   }
 }
 
-const PUBLIC = /\b(?:public|s-maxage)\b/i
+// Without one of these a shared cache may store the response, and hand it out together with its cookies.
+const NOT_SHARED = /(?:^|,)\s*(?:private|no-store|no-cache)\s*(?:,|$)/i

@@ -27,6 +27,8 @@ export interface RequestStart {
   readonly readFrom: Requirement | undefined
   /** False for a skipped request, which sets no pin. */
   readonly mayPin: boolean
+  /** Whether the method is one that brings a body, which must not be kept longer than its request. */
+  readonly mayHaveBody: boolean
   readonly response: ServerResponse
 }
 
@@ -47,7 +49,7 @@ export class RequestPin {
     this.#memory = createMemory(start.pinningMs, start.carried?.untilMs ?? 0, start.policy.isWrite)
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.context = openRequestContext(this.#memory, start.readFrom)
-    if (start.policy.isWrite) this.#watchEnd()
+    if (start.policy.isWrite || start.mayHaveBody) this.#watchEnd()
     if (start.policy.pinReason !== undefined) this.#pinResponse(start.policy.pinReason)
   }
 
@@ -67,24 +69,38 @@ export class RequestPin {
     this.#pinResponse(kind)
   }
 
-  /**
-   * The pin is decided as the headers leave, not in a hook of the framework's: whatever hook comes last may
-   * still write (a session store), and a response that bypasses the framework's hooks carries it too.
-   */
   #pinResponse(reason: PinReason): void {
     const { mayPin, response } = this.#start
-    if (!mayPin || this.#reason !== undefined || response.headersSent) return
-    this.#reason = reason
-    onHeaders(response, () => {
-      this.#set = this.#setPin(reason)
-    })
+    if (mayPin && !response.headersSent) this.#reason ??= reason
   }
 
-  // 'close' comes for every response, also for one whose client has gone away.
+  /**
+   * The pin is decided as the headers leave, not in a hook of the framework's: whatever hook comes last may
+   * still write (a session store), and a response that bypasses the framework's hooks carries it too. From then on the
+   * request's own reads are fresh for as long as a pin lasts, however long it goes on (a stream, a timer).
+   */
   #watchEnd(): void {
     if (this.#watched) return
     this.#watched = true
-    this.#start.response.once('close', () => closeMemory(this.#memory))
+    const { response } = this.#start
+    if (response.headersSent || response.closed || response.destroyed) {
+      this.#end()
+      return
+    }
+    onHeaders(response, () => {
+      if (this.#reason !== undefined) this.#set = this.#setPin(this.#reason)
+      closeMemory(this.#memory)
+    })
+    response.once('close', () => this.#end())
+  }
+
+  /**
+   * The response is over, or its client is gone. The memory may live on in whatever was begun in the context (a pooled
+   * connection, a timer), so it lets go of the request.
+   */
+  #end(): void {
+    if (this.#memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(this.#memory)
+    if (this.#start.response.closed || this.#start.response.destroyed) this.#memory.onWrite = undefined
   }
 }
 

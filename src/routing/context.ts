@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type RequestMemory, requirementOfMemory } from './memory.ts'
-import { ANY, type Requirement } from './requirement.ts'
+import { hasFreshWrite, type RequestMemory, requirementOfMemory } from './memory.ts'
+import { ANY, OWN_WRITE, type Requirement } from './requirement.ts'
 
 /**
  * What holds for the code that is running now: the request it belongs to, and the scope it is in. Plain
@@ -54,7 +54,13 @@ export function requirementHere(
   cluster: string,
 ): Requirement | undefined {
   if (context === undefined) return undefined
-  if (context.override !== undefined) return context.override
-  if (context.memory === undefined) return undefined
-  return requirementOfMemory(context.memory, cluster) ?? ANY
+  const { override, memory } = context
+  if (override !== undefined) {
+    // Where a route's reads go was said before it wrote; a scope around a read is said of that read.
+    const isOwnWrite =
+      override.reason === 'read-from' && memory !== undefined && hasFreshWrite(memory, cluster)
+    return isOwnWrite ? OWN_WRITE : override
+  }
+  if (memory === undefined) return undefined
+  return requirementOfMemory(memory, cluster) ?? ANY
 }

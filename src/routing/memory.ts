@@ -5,7 +5,7 @@ export type WriteKind = 'write' | 'mark-write' | 'db-write'
 
 /**
  * What one request knows about how fresh its reads must be: the pin it brought, whether it is a write by
- * itself, and what it has written since. Plain data without methods, because two copies of this package in
+ * itself, and what it has written since. Data and one callback, no class, because two copies of this package in
  * one process may share it.
  */
 export interface RequestMemory {
@@ -40,9 +40,14 @@ export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequ
 /** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
 export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
-  if ((memory.markedWrite || memory.wroteTo?.has(cluster)) && isStillFresh(memory)) return OWN_WRITE
+  if (hasFreshWrite(memory, cluster)) return OWN_WRITE
   if (memory.pinnedUntilMs > 0 && memory.pinnedUntilMs > Date.now()) return PINNED
   return undefined
+}
+
+/** Whether the request has written to `cluster`, as far as it still matters. */
+export function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
+  return (memory.markedWrite || memory.wroteTo?.has(cluster) === true) && isStillFresh(memory)
 }
 
 /** Remembers a write that took effect in `cluster`. */

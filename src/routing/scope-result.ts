@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, runInContext } from './context.ts'
 
@@ -7,7 +8,9 @@ import { type RoutingContext, runInContext } from './context.ts'
  */
 export function keepInScope<T>(scopeName: string, context: RoutingContext, result: T): T {
   if (typeof result !== 'object' || result === null) return result
-  if (isUnexecutedQuery(result)) throw notExecuted(scopeName)
+  if (isUnexecutedQuery(result) || (Array.isArray(result) && result.some(isUnexecutedQuery))) {
+    throw notExecuted(scopeName)
+  }
   if (isThenable(result)) {
     const keep = (value: unknown) => keepInScope(scopeName, context, value)
     if (isPlainPromise(result)) return result.then(keep) as T
@@ -18,7 +21,16 @@ export function keepInScope<T>(scopeName: string, context: RoutingContext, resul
     return started.then(keep) as T
   }
   if (isAsyncGenerator(result)) return boundGenerator(context, result) as T
+  if (result instanceof Readable) bindReadable(context, result)
   return result
+}
+
+// `Readable.from(query.stream())` asks for its first row when it is read, which is outside the scope.
+function bindReadable(context: RoutingContext, stream: Readable): void {
+  const read = stream._read
+  stream._read = function (size) {
+    runInContext(context, () => read.call(this, size))
+  }
 }
 
 function boundGenerator(context: RoutingContext, inner: AsyncGenerator): AsyncGenerator {
@@ -49,7 +61,8 @@ function isAsyncGenerator(value: object): value is AsyncGenerator {
 }
 
 // Kysely's builders have these methods; an application's own object with an `execute` of its own has not.
-function isUnexecutedQuery(value: object): boolean {
+function isUnexecutedQuery(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
   if (!('execute' in value) || typeof value.execute !== 'function') return false
   return 'toOperationNode' in value || 'setIsolationLevel' in value
 }

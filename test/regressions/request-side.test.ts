@@ -1,0 +1,261 @@
+import { Readable } from 'node:stream'
+import { type FastifyInstance, fastify } from 'fastify'
+import pg from 'pg'
+import Cursor from 'pg-cursor'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { markWrite, usePrimary, useReplica, withoutPin } from 'write-pinning'
+import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import { openDatabase, startShop } from '../support/cluster.ts'
+import { listen, pinCookie } from '../support/http.ts'
+import { whereAndWhy } from '../support/routes.ts'
+import { withResolvers } from '../support/with-resolvers.ts'
+
+const cluster = await startShop(1)
+const db = openDatabase(cluster, { cursor: Cursor })
+const apps: FastifyInstance[] = []
+const clients: pg.Client[] = []
+
+beforeEach(() => cluster.replicas[0]?.pauseReplay())
+
+afterEach(async () => {
+  for (const app of apps.splice(0)) await app.close()
+  for (const client of clients.splice(0)) await client.end()
+  await cluster.replicas[0]?.resumeReplay()
+  await cluster.primary.query('truncate item')
+  await cluster.waitForCatchup()
+})
+
+afterAll(async () => {
+  await db.destroy()
+  await cluster.stop()
+})
+
+const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
+const read = () => db.selectFrom('item').selectAll().execute()
+
+async function pinningApp(options: WritePinningOptions = {}): Promise<FastifyInstance> {
+  const app = fastify()
+  apps.push(app)
+  await app.register(writePinning, options)
+  return app
+}
+
+/** A client that was connected outside every request: its callbacks run in none. */
+async function sharedClient(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: cluster.primary.connectionString })
+  clients.push(client)
+  await client.connect()
+  return client
+}
+
+describe('a context that a callback of a shared client has lost', () => {
+  it.each(['preValidation', 'preHandler'] as const)('in %s is there again in the handler', async (hook) => {
+    const app = await pinningApp()
+    const client = await sharedClient()
+    const goOn = (_request: unknown, _reply: unknown, done: () => void) =>
+      void client.query('select 1', () => done())
+    app.addHook(hook as 'preHandler', goOn)
+    app.get('/items', read)
+    app.get('/visit', insert)
+    app.get('/own', { [hook]: goOn }, insert)
+    const user = (await listen(app))()
+    expect(await whereAndWhy(() => user.get('/items'))).toEqual(['replica: read'])
+    expect(pinCookie(await user.get('/visit'))).toBeDefined()
+    expect(pinCookie(await user.get('/own'))).toBeDefined()
+    expect(await whereAndWhy(() => user.get('/items'))).toEqual(['primary: pin'])
+  })
+
+  it('is there again in onError and in the error handler', async () => {
+    const app = await pinningApp()
+    const client = await sharedClient()
+    app.setErrorHandler(async (_error, _request, reply) => {
+      await insert()
+      return reply.code(500).send('sorry')
+    })
+    app.get('/', (_request, reply) => void client.query('select 1', () => reply.send(new Error('no'))))
+    expect(pinCookie(await (await listen(app))().get('/'))).toBeDefined()
+  })
+})
+
+describe('a scope around a hook of callbacks', () => {
+  it('ends before the handler', async () => {
+    const app = await pinningApp()
+    app.addHook(
+      'onRequest',
+      withoutPin.wrap(
+        (_request: unknown, _reply: unknown, done: () => void) => void read().then(() => done()),
+      ),
+    )
+    app.addHook(
+      'preHandler',
+      useReplica.wrap(
+        (_request: unknown, _reply: unknown, done: () => void) => void read().then(() => done()),
+      ),
+    )
+    app.get('/', async () => {
+      await insert()
+      return read()
+    })
+    const user = (await listen(app))()
+    const routes = await whereAndWhy(async () => expect(pinCookie(await user.get('/'))).toBeDefined())
+    expect(routes).toEqual(['replica: read', 'replica: use-replica', 'primary: write', 'primary: own-write'])
+  })
+})
+
+describe('a context whose first write comes after its response', () => {
+  it('reads its own write for as long as a pin lasts, and no longer', async () => {
+    const app = await pinningApp({ pinningSeconds: 1 })
+    const answered = withResolvers<void>()
+    let later: Promise<void> | undefined
+    app.get('/', async () => {
+      later = answered.promise.then(async () => {
+        await insert()
+        expect(await whereAndWhy(read)).toEqual(['primary: own-write'])
+        await expect.poll(() => whereAndWhy(read), { timeout: 3_000 }).toEqual(['replica: read'])
+      })
+      return 'done'
+    })
+    app.addHook('onResponse', async () => answered.resolve())
+    await (await listen(app))().get('/')
+    await later
+  })
+
+  it('and one that streams on reads the primary no longer than a pin lasts', async () => {
+    const app = await pinningApp({ pinningSeconds: 1 })
+    let routes: string[] = []
+    app.get('/', async (_request, reply) => {
+      reply.hijack()
+      await insert()
+      reply.raw.flushHeaders()
+      while (!routes.includes('replica: read')) routes = await whereAndWhy(read)
+      reply.raw.end('done')
+    })
+    expect((await (await listen(app))().get('/')).body).toBe('done')
+  })
+})
+
+describe('a Set-Cookie array that the application keeps', () => {
+  it("never gets anybody's pin", async () => {
+    const COOKIES = ['a=1']
+    const app = await pinningApp()
+    app.all('/', async (_request, reply) => {
+      reply.raw.setHeader('set-cookie', COOKIES)
+      return 'done'
+    })
+    const agent = await listen(app)
+    for (let sent = 0; sent < 3; sent++) expect((await agent().post('/')).setCookies).toHaveLength(2)
+    expect((await agent().get('/')).setCookies).toEqual(['a=1'])
+    expect(COOKIES).toEqual(['a=1'])
+  })
+})
+
+describe('a header full of forged pins', () => {
+  it('costs a few signatures, and one line in the log', async () => {
+    const lines: string[] = []
+    const app = fastify({ logger: { level: 'debug', stream: { write: (line) => void lines.push(line) } } })
+    apps.push(app)
+    await app.register(writePinning, { secret: 'a secret of at least thirty-two characters' })
+    app.get('/', async () => 'done')
+    const until = Date.now() + 10_000
+    const forged = Array.from(
+      { length: 200 },
+      (_, index) => `write_pin=1t${(until + index).toString(36)}.${'A'.repeat(43)}`,
+    )
+    const answer = await (await listen(app))().get('/', { headers: { cookie: forged.join('; ') } })
+    expect(answer.status).toBe(200)
+    expect(lines.filter((line) => line.includes('pinning cookie'))).toHaveLength(1)
+  })
+})
+
+describe('Cache-Control that lets shared caches store a pin', () => {
+  it.each([
+    ['max-age=60', true],
+    ['public', true],
+    ['private="x-field", max-age=1', true],
+    ['private, max-age=60', false],
+    ['max-age=0, No-Store', false],
+    ['no-cache', false],
+  ])('%s: warned about is %s', async (value, isWarned) => {
+    const lines: string[] = []
+    const app = fastify({ logger: { level: 'warn', stream: { write: (line) => void lines.push(line) } } })
+    apps.push(app)
+    await app.register(writePinning)
+    app.post('/', async (_request, reply) => reply.header('cache-control', value).send('done'))
+    await (await listen(app))().post('/')
+    expect(lines).toHaveLength(isWarned ? 1 : 0)
+  })
+})
+
+describe('options', () => {
+  it.each([
+    ['a secret that is not set', { secret: undefined }],
+    ['an async skip', { skip: async () => true }],
+    ['a text', 'pinningSeconds'],
+  ])('%s is refused', async (_what, options) => {
+    const app = fastify()
+    await expect(app.register(writePinning, options as WritePinningOptions)).rejects.toMatchObject({
+      code: 'ERR_WRITE_PINNING_OPTION',
+    })
+  })
+
+  it('a secret that is a number is not shown', async () => {
+    const app = fastify()
+    const registered = app.register(writePinning, { secret: 98765432109876 as never })
+    await expect(registered).rejects.toThrow(/^(?!.*98765).*$/)
+  })
+})
+
+describe('a route’s readFrom', () => {
+  it('gives way to what the request has written itself', async () => {
+    const app = await pinningApp()
+    app.post('/', { config: { readFrom: 'replica' } }, async () => {
+      await read()
+      await insert()
+      return read()
+    })
+    const user = (await listen(app))()
+    expect(await whereAndWhy(() => user.post('/'))).toEqual([
+      'replica: read-from',
+      'primary: write',
+      'primary: own-write',
+    ])
+  })
+})
+
+describe('a plugin that is registered in a child first, and then at the root', () => {
+  it('serves the child by its own registration only', async () => {
+    const app = fastify()
+    apps.push(app)
+    await app.register(async (child) => {
+      await child.register(writePinning, { cookie: { name: 'child_pin' } })
+      child.post('/child', async () => 'done')
+    })
+    await app.register(writePinning)
+    app.post('/', async () => 'done')
+    const user = (await listen(app))()
+    expect((await user.post('/child')).setCookies).toEqual([expect.stringMatching(/^child_pin=/)])
+    expect((await user.post('/')).setCookies).toEqual([expect.stringMatching(/^write_pin=/)])
+  })
+})
+
+describe('what a scope returns', () => {
+  it('is read inside it, be it a Readable', async () => {
+    const stream = usePrimary(() => Readable.from(db.selectFrom('item').selectAll().stream(10)))
+    const routes = await whereAndWhy(async () => {
+      for await (const _row of stream) throw new Error('there is no row')
+    })
+    expect(routes).toEqual(['primary: use-primary'])
+  })
+
+  it('is refused where it is a list of queries that have not been executed', () => {
+    expect(() => usePrimary(() => [db.selectFrom('item').selectAll()])).toThrowError(
+      expect.objectContaining({ code: 'ERR_WRITE_PINNING_NOT_EXECUTED' }),
+    )
+  })
+})
+
+describe('markWrite()', () => {
+  it('outside any request does nothing', () => {
+    expect(() => markWrite()).not.toThrow()
+  })
+})
