@@ -16,9 +16,11 @@ interface Migrator {
   migrateToLatest(): Promise<{ error?: unknown; results?: { migrationName: string }[] }>
 }
 
+const ENTRY_OF_0_29: string = 'kysely/migration'
+
 /** Makes Kysely's migrator, which 0.29 has in an entry of its own, and 0.28 beside everything else. */
 export async function createMigrator(props: MigratorProps): Promise<Migrator> {
-  const entry: object = 'Migrator' in kysely ? kysely : await import('kysely/migration' as string)
+  const entry: object = 'Migrator' in kysely ? kysely : await import(ENTRY_OF_0_29)
   const { Migrator } = entry as { Migrator: new (props: MigratorProps) => Migrator }
   return new Migrator(props)
 }
