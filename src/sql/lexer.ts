@@ -1,3 +1,30 @@
+import {
+  AMPERSAND,
+  BACKSLASH,
+  CARRIAGE_RETURN,
+  COLON,
+  DOLLAR,
+  DOT,
+  DOUBLE_QUOTE,
+  EQUALS,
+  isDigit,
+  isNumberPart,
+  isOperator,
+  isPunctuation,
+  isSpace,
+  isStringPrefix,
+  isWordPart,
+  isWordStart,
+  LETTER_E,
+  LETTER_U,
+  LINE_FEED,
+  MINUS,
+  PLUS,
+  QUOTE,
+  SLASH,
+  STAR,
+} from './characters.ts'
+
 /**
  * The lexer of PostgreSQL's SQL, as far as telling reads from writes needs it: it finds where each token begins and
  * ends, and of what kind it is. The rules are those of https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
@@ -51,7 +78,7 @@ export class Lexer {
     else if (isDigit(code) || (code === DOT && isDigit(this.#sql.charCodeAt(this.#at + 1))))
       this.#readNumber()
     else if (code === DOLLAR) this.#readDollar()
-    else if (PUNCTUATION.has(code)) this.#readPunctuation(code)
+    else if (isPunctuation(code)) this.#readPunctuation(code)
     else if (isOperator(code)) this.#readOperator()
     else this.kind = TOKEN.unreadable
   }
@@ -105,7 +132,7 @@ export class Lexer {
     // A letter and a quote: E'', B'', X'', N'' and U&'', U&"".
     const following = this.#sql.charCodeAt(begin + 1)
     const letter = first | 0x20
-    if (following === QUOTE && STRING_PREFIXES.has(letter)) {
+    if (following === QUOTE && isStringPrefix(first)) {
       this.kind = this.#endOfString(begin + 1, letter === LETTER_E)
       return
     }
@@ -165,15 +192,20 @@ export class Lexer {
   #readQuoted(quote: number): void {
     const sql = this.#sql
     const begin = quote + 1
-    let end = sql.indexOf('"', begin)
-    while (end !== -1 && sql.charCodeAt(end + 1) === DOUBLE_QUOTE) end = sql.indexOf('"', end + 2)
-    if (end === -1 || end === begin) {
-      this.kind = TOKEN.unreadable
-      return
+    let hasQuotes = false
+    let end = begin
+    // A loop, because `indexOf()` costs more than it saves over so few characters.
+    for (; end < sql.length; end++) {
+      if (sql.charCodeAt(end) !== DOUBLE_QUOTE) continue
+      if (sql.charCodeAt(end + 1) !== DOUBLE_QUOTE) break
+      hasQuotes = true
+      end++
     }
-    this.kind = TOKEN.quoted
-    this.text = sql.slice(begin, end).replaceAll('""', '"')
     this.#at = end + 1
+    const isClosed = end < sql.length && end > begin
+    this.kind = isClosed ? TOKEN.quoted : TOKEN.unreadable
+    const text = sql.slice(begin, end)
+    this.text = hasQuotes ? text.replaceAll('""', '"') : text
   }
 
   #readNumber(): void {
@@ -230,58 +262,8 @@ function beginsComment(sql: string, at: number): boolean {
   return (code === MINUS && following === MINUS) || (code === SLASH && following === STAR)
 }
 
-const LINE_FEED = 0x0a
-const CARRIAGE_RETURN = 0x0d
-const DOUBLE_QUOTE = 0x22
-const DOLLAR = 0x24
-const AMPERSAND = 0x26
-const QUOTE = 0x27
-const STAR = 0x2a
-const PLUS = 0x2b
-const MINUS = 0x2d
-const DOT = 0x2e
-const SLASH = 0x2f
-const COLON = 0x3a
-const EQUALS = 0x3d
-const BACKSLASH = 0x5c
-const LETTER_E = 0x65
-const LETTER_U = 0x75
-const STRING_PREFIXES = codes('ebxn')
-const PUNCTUATION = codes('()[],;:.')
-const OPERATOR = codes('+-*/<>=~!@#%^&|`?')
+// A tag is an identifier without a dollar sign.
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
-
-function codes(characters: string): Set<number> {
-  return new Set(Array.from(characters, (each) => each.charCodeAt(0)))
-}
-
-// PostgreSQL's own: space, tab, line feed, carriage return, form feed, and, since 16, vertical tab.
-function isSpace(code: number): boolean {
-  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39
-}
-
-function isNumberPart(code: number): boolean {
-  // Digits, hexadecimal, octal and binary prefixes, exponents, underscores (since 16) and dots.
-  return isDigit(code) || code === DOT || code === 0x5f || NUMBER_LETTERS.has(code | 0x20)
-}
-
-const NUMBER_LETTERS = codes('abcdefox')
-
-function isWordStart(code: number): boolean {
-  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || code >= 0x80
-}
-
-function isWordPart(code: number): boolean {
-  return isWordStart(code) || isDigit(code) || code === DOLLAR
-}
-
-function isOperator(code: number): boolean {
-  return OPERATOR.has(code)
-}
 
 // Only ASCII: what a server does to other letters depends on its encoding.
 function lowerCaseAscii(text: string): string {

@@ -48,6 +48,7 @@ class Reader {
   /** The name that is being read, part by part, and the token before it. */
   #schema: string | undefined
   #name = ''
+  #isQuoted = false
   #isBareKeyWord = false
   #beforeKind: number = TOKEN.end
   #beforeText = ''
@@ -99,7 +100,7 @@ class Reader {
   /** The first word, behind any parentheses; the lexer stays on it. */
   #skipToFirstWord(): string {
     const lexer = this.#lexer
-    while (lexer.kind === TOKEN.punctuation && lexer.text === '(') {
+    while (this.#isAt('(')) {
       this.#openParenthesis()
       this.#lastKind = TOKEN.punctuation
       this.#lastText = '('
@@ -113,7 +114,7 @@ class Reader {
     const lexer = this.#lexer
     let analyzes = false
     lexer.next()
-    if (lexer.text === '(' && lexer.kind === TOKEN.punctuation) {
+    if (this.#isAt('(')) {
       lexer.next()
       // Anything but options is the statement itself, in parentheses: it is read as if it were run.
       if (lexer.kind !== TOKEN.word || STATEMENTS.has(lexer.text)) {
@@ -122,12 +123,12 @@ class Reader {
         this.#lastText = '('
         return true
       }
-      while (lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable && lexer.text !== ')') {
+      while (!this.#isAtEnd() && !this.#isAt(')')) {
         // Whatever value it is given: `analyze false` is rare, and the primary explains it as well.
         if (isAnalyze(lexer.text)) analyzes = true
         lexer.next()
       }
-      if (lexer.kind === TOKEN.punctuation) lexer.next()
+      if (this.#isAt(')')) lexer.next()
       return analyzes
     }
     while (isAnalyze(lexer.text) || lexer.text === 'verbose') {
@@ -152,7 +153,7 @@ class Reader {
   /** Whether a semicolon came before this token, which is not another: several statements in one text. */
   #beginsAnother(): boolean {
     if (this.#lastText !== ';' || this.#lastKind !== TOKEN.punctuation) return false
-    return this.#lexer.kind !== TOKEN.punctuation || this.#lexer.text !== ';'
+    return !this.#isAt(';')
   }
 
   /** Reads the current token, and gives the kind that it is to what follows. */
@@ -171,6 +172,14 @@ class Reader {
       return TOKEN.operator
     } else if (text !== '.') this.#endName()
     return kind
+  }
+
+  #isAt(punctuation: string): boolean {
+    return this.#lexer.kind === TOKEN.punctuation && this.#lexer.text === punctuation
+  }
+
+  #isAtEnd(): boolean {
+    return this.#lexer.kind === TOKEN.end || this.#lexer.kind === TOKEN.unreadable
   }
 
   #openParenthesis(): void {
@@ -194,6 +203,7 @@ class Reader {
       if (this.#isBareKeyWord) this.#readKeyWord(text)
     }
     this.#name = text
+    this.#isQuoted = kind === TOKEN.quoted
   }
 
   /** What a key word does by where it stands. */
@@ -283,7 +293,7 @@ class Reader {
   /** What has been read as a name is one: it may be watched, or what is written to. */
   #endName(): void {
     if (this.#name === '') return
-    if (this.#watch.has(this.#name.toLowerCase()))
+    if (this.#watch.has(this.#isQuoted ? this.#name.toLowerCase() : this.#name))
       this.#watched.push({ schema: this.#schema, table: this.#name })
     if (this.#isTarget && !(this.#isBareKeyWord && NOT_A_TARGET.has(this.#name))) {
       this.#targets.push({ schema: this.#schema, table: this.#name })
