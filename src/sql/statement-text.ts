@@ -23,17 +23,27 @@ export interface StatementText {
   readonly watched: readonly TableName[]
   /** The tables that it writes to; undefined where they are not known for sure. */
   readonly targets: readonly TableName[] | undefined
+  /** Whether it is a single insert, update, delete or merge: where the server refuses it, it has no effect. */
+  readonly isChange: boolean
   /** Whether it is an update, delete or merge of one table, which of no row has no effect. */
   readonly isRowless: boolean
 }
 
-/** Reads the text of a statement, watching for some names, in lower case. Doubt means write. */
-export function readStatementText(sql: string, watch: ReadonlySet<string>): StatementText {
-  return new Reader(sql, watch).read()
+/**
+ * Reads the text of a statement, watching for some names, in lower case. Doubt means write. Where `wantsTargets` is
+ * false, a plain insert, update, delete or merge is not read to its end, however long its values are.
+ */
+export function readStatementText(
+  sql: string,
+  watch: ReadonlySet<string>,
+  wantsTargets = true,
+): StatementText {
+  return new Reader(sql, watch).read(wantsTargets)
 }
 
 /** One pass over the tokens of a text. */
 class Reader {
+  readonly #sql: string
   readonly #lexer: Lexer
   readonly #watch: ReadonlySet<string>
   readonly #calls: FunctionCall[] = []
@@ -62,17 +72,19 @@ class Reader {
   #isPrefixNext = false
 
   constructor(sql: string, watch: ReadonlySet<string>) {
+    this.#sql = sql
     this.#lexer = new Lexer(sql)
     this.#watch = watch
   }
 
-  read(): StatementText {
+  read(wantsTargets: boolean): StatementText {
     const lexer = this.#lexer
     lexer.next()
     const first = this.#skipToFirstWord()
     const isExplained = first === 'explain' && !this.#readExplainOptions()
     const verb = first === 'explain' ? this.#skipToFirstWord() : first
     if (SESSION.has(verb)) return this.#readSessionStatement()
+    if (!wantsTargets && CHANGES.has(first) && !this.#mayHoldAnother()) return changeOf(first)
     while (lexer.kind !== TOKEN.end) {
       if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
       this.#lastKind = this.#readToken()
@@ -89,12 +101,13 @@ class Reader {
     if (!isRead && !isExplained) {
       const targets = this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
       const isRowless = ROWLESS.has(verb) && targets?.length === 1
-      return { kind: 'write', calls: this.#calls, watched: this.#watched, targets, isRowless }
+      const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
+      return { kind: 'write', calls: this.#calls, watched: this.#watched, targets, isChange, isRowless }
     }
     // What is only explained is planned, and neither writes nor locks nor calls anything that is volatile.
     const kind = this.#locks && !isExplained ? 'locking' : 'read'
     const calls = isExplained ? [] : this.#calls
-    return { kind, calls, watched: this.#watched, targets: undefined, isRowless: false }
+    return { ...SOME_WRITE, kind, calls, watched: this.#watched }
   }
 
   /** The first word, behind any parentheses; the lexer stays on it. */
@@ -148,6 +161,11 @@ class Reader {
       lexer.next()
     }
     return SESSION_STATEMENT
+  }
+
+  /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */
+  #mayHoldAnother(): boolean {
+    return this.#sql.includes(';')
   }
 
   /** Whether a semicolon came before this token, which is not another: several statements in one text. */
@@ -313,11 +331,18 @@ const SOME_WRITE: StatementText = {
   calls: [],
   watched: [],
   targets: undefined,
+  isChange: false,
   isRowless: false,
 }
 const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
 
+// Without its targets; that it is alone is all that has been made sure of.
+function changeOf(verb: string): StatementText {
+  return { ...SOME_WRITE, isChange: true, isRowless: ROWLESS.has(verb) }
+}
+
 const READS = new Set(['select', 'values', 'table', 'with', 'show'])
+const CHANGES = new Set(['insert', 'update', 'delete', 'merge'])
 const ROWLESS = new Set(['update', 'delete', 'merge'])
 const ALIAS_FOLLOWS = new Set(['as', 'ordinality'])
 // What may stand between the verb and the table.
