@@ -1,0 +1,87 @@
+/** The characters of PostgreSQL's lexer, and what each may begin or be part of. */
+
+export const LINE_FEED = 0x0a
+export const CARRIAGE_RETURN = 0x0d
+export const DOUBLE_QUOTE = 0x22
+export const DOLLAR = 0x24
+export const AMPERSAND = 0x26
+export const QUOTE = 0x27
+export const STAR = 0x2a
+export const PLUS = 0x2b
+export const MINUS = 0x2d
+export const DOT = 0x2e
+export const SLASH = 0x2f
+export const COLON = 0x3a
+export const EQUALS = 0x3d
+export const BACKSLASH = 0x5c
+export const LETTER_E = 0x65
+export const LETTER_U = 0x75
+
+const SPACE = 1
+const DIGIT = 2
+const WORD_START = 4
+const NUMBER_PART = 8
+const DOLLAR_SIGN = 128
+const WORD_PART = WORD_START | DIGIT | DOLLAR_SIGN
+const OPERATOR = 16
+const PUNCTUATION = 32
+const STRING_PREFIX = 64
+
+// One look-up per character, whatever it is: every character of a new text is looked at.
+const CLASSES = new Uint8Array(0x10000).fill(WORD_START, 0x80)
+
+mark(' \t\n\r\f\v', SPACE) // a vertical tab since PostgreSQL 16
+mark('0123456789', DIGIT | NUMBER_PART)
+mark('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', WORD_START)
+// Hexadecimal digits, the prefixes of other bases, exponents, and underscores (since PostgreSQL 16).
+mark('abcdefoxABCDEFOX_.', NUMBER_PART)
+mark('+-*/<>=~!@#%^&|`?', OPERATOR)
+mark('()[],;:.', PUNCTUATION)
+mark('ebxnEBXN', STRING_PREFIX)
+mark('$', DOLLAR_SIGN)
+
+function mark(characters: string, bit: number): void {
+  for (const each of characters) {
+    const code = each.charCodeAt(0)
+    CLASSES[code] = (CLASSES[code] ?? 0) | bit
+  }
+}
+
+function is(code: number, bits: number): boolean {
+  // Behind the end of a text the code is NaN, which is made a character that is nothing.
+  return ((CLASSES[code | 0] as number) & bits) !== 0
+}
+
+export function isSpace(code: number): boolean {
+  return is(code, SPACE)
+}
+
+export function isDigit(code: number): boolean {
+  return is(code, DIGIT)
+}
+
+export function isNumberPart(code: number): boolean {
+  return is(code, NUMBER_PART)
+}
+
+/** A letter, an underscore, or any character that is not ASCII. */
+export function isWordStart(code: number): boolean {
+  return is(code, WORD_START)
+}
+
+export function isWordPart(code: number): boolean {
+  return is(code, WORD_PART)
+}
+
+export function isOperator(code: number): boolean {
+  return is(code, OPERATOR)
+}
+
+export function isPunctuation(code: number): boolean {
+  return is(code, PUNCTUATION)
+}
+
+/** Whether the letter makes another kind of string of the quote that follows it. */
+export function isStringPrefix(code: number): boolean {
+  return is(code, STRING_PREFIX)
+}

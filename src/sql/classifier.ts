@@ -1,0 +1,147 @@
+import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
+import { type FunctionCall, readStatementText, type StatementText } from './statement-text.ts'
+import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
+import { TextCache } from './text-cache.ts'
+
+/** What a statement demands and does, as far as routing cares. */
+export interface Statement {
+  /** `'read'`: any node that is fresh enough will do. The others go to the primary, and say why. */
+  readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
+  /** Whether it counts as a write once it took effect. */
+  readonly countsAsWrite: boolean
+  /** Whether it has no effect where it affects no row (an update, delete or merge without a writing CTE). */
+  readonly isRowless: boolean
+  /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
+  readonly isAllOrNothing: boolean
+  /** Whether it calls functions, which may have left something in the session even where the statement was refused. */
+  readonly hasCalls: boolean
+  /** The function that keeps it from a replica, where one does. */
+  readonly blocker: FunctionCall | undefined
+}
+
+/** The options that name functions and tables. */
+export interface ClassifierOptions {
+  readonly primaryTables: readonly string[]
+  readonly unpinnedTables: readonly string[]
+  readonly primaryFunctions: readonly string[]
+  readonly replicaFunctions: readonly string[]
+}
+
+/** Tells by the text that will be sent where a statement may go. Doubt means primary. */
+export class StatementClassifier {
+  readonly #primaryTables: readonly TableName[]
+  readonly #unpinnedTables: readonly TableName[]
+  readonly #primaryFunctions: ReadonlySet<string>
+  readonly #replicaFunctions: ReadonlySet<string>
+  readonly #onUnknownFunction: (call: FunctionCall) => void
+  readonly #cache = new TextCache<Statement>()
+  #catalog: Catalog = BUILT_IN_CATALOG
+  #watch: ReadonlySet<string>
+
+  /** `onUnknownFunction` hears of calls that the catalog does not know. */
+  constructor(options: ClassifierOptions, onUnknownFunction: (call: FunctionCall) => void = () => {}) {
+    this.#primaryTables = options.primaryTables.map(parseTableName)
+    this.#unpinnedTables = options.unpinnedTables.map(parseTableName)
+    this.#primaryFunctions = new Set(options.primaryFunctions)
+    this.#replicaFunctions = new Set(options.replicaFunctions)
+    this.#onUnknownFunction = onUnknownFunction
+    this.#watch = this.#watchFor(BUILT_IN_CATALOG)
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog
+  }
+
+  /** From now on the functions and relations of this catalog hold; what was learned from the server's refusals stays. */
+  set catalog(catalog: Catalog) {
+    this.#catalog = catalog
+    this.#watch = this.#watchFor(catalog)
+    this.#cache.clear()
+  }
+
+  classify(sql: string): Statement {
+    const known = this.#cache.get(sql)
+    if (known !== undefined) return known
+    const statement = this.#decide(readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0))
+    this.#cache.set(sql, statement)
+    return statement
+  }
+
+  /** Remembers a text that a replica refused as what it is: a write, or something as good as one. */
+  learnRefused(sql: string): void {
+    this.#cache.pin(sql, write(true, false, false, true))
+  }
+
+  #decide(text: StatementText): Statement {
+    const hasCalls = text.calls.length > 0
+    if (text.kind === 'session') return SESSION
+    if (text.kind === 'write')
+      return write(this.#counts(text.targets), text.isRowless, text.isChange, hasCalls)
+    let isSession = false
+    for (const call of text.calls) {
+      const effect = this.#effectOf(call)
+      if (effect === 'session') isSession = true
+      else if (effect !== 'none') return { ...FUNCTION, blocker: call }
+    }
+    if (text.watched.some(({ table }) => this.#catalog.effectfulRelations.has(table.toLowerCase())))
+      return FUNCTION
+    if (isSession) return SESSION
+    if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
+    if (text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
+    return hasCalls ? READ_WITH_CALLS : READ
+  }
+
+  #effectOf(call: FunctionCall): ReturnType<Catalog['effectOf']> {
+    const qualified = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
+    if (this.#primaryFunctions.has(call.name) || this.#primaryFunctions.has(qualified)) return 'volatile'
+    if (this.#replicaFunctions.has(call.name) || this.#replicaFunctions.has(qualified)) return 'none'
+    const effect = this.#catalog.effectOf(call)
+    if (effect === 'unknown') this.#onUnknownFunction(call)
+    return effect
+  }
+
+  #isPrimaryTable(name: TableName): boolean {
+    return this.#primaryTables.some((each) => mayBeSameTable(lowerCase(each), lowerCase(name)))
+  }
+
+  /** Whether a write to these tables counts; where they are not known for sure, it does. */
+  #counts(targets: readonly TableName[] | undefined): boolean {
+    if (targets === undefined || targets.length === 0) return true
+    return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
+  }
+
+  #watchFor(catalog: Catalog): Set<string> {
+    return new Set([
+      ...catalog.effectfulRelations,
+      ...this.#primaryTables.map(({ table }) => table.toLowerCase()),
+    ])
+  }
+}
+
+function lowerCase({ schema, table }: TableName): TableName {
+  return { schema: schema?.toLowerCase(), table: table.toLowerCase() }
+}
+
+function write(
+  countsAsWrite: boolean,
+  isRowless: boolean,
+  isAllOrNothing: boolean,
+  hasCalls: boolean,
+): Statement {
+  return { kind: 'write', countsAsWrite, isRowless, isAllOrNothing, hasCalls, blocker: undefined }
+}
+
+const READ: Statement = {
+  kind: 'read',
+  countsAsWrite: false,
+  isRowless: false,
+  isAllOrNothing: true,
+  hasCalls: false,
+  blocker: undefined,
+}
+const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
+const LOCKING: Statement = { ...READ, kind: 'locking' }
+const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true }
+const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
+const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
+const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true }

@@ -1,0 +1,47 @@
+/** How many texts each of the two generations holds, and how long a text may be that is kept at all. */
+const GENERATION_SIZE = 1_000
+const MAX_LENGTH = 8_192
+
+/**
+ * Values by text, of a bounded number of texts: when the young generation is full, it becomes the old one, and what
+ * nobody has asked for since is forgotten. What is pinned is forgotten last.
+ */
+export class TextCache<Value> {
+  #young = new Map<string, Value>()
+  #old = new Map<string, Value>()
+  readonly #pinned = new Map<string, Value>()
+
+  get(text: string): Value | undefined {
+    const young = this.#young.get(text)
+    if (young !== undefined) return young
+    const kept = this.#pinned.get(text) ?? this.#old.get(text)
+    if (kept !== undefined) this.set(text, kept)
+    return kept
+  }
+
+  set(text: string, value: Value): void {
+    if (text.length > MAX_LENGTH) return
+    if (this.#young.size >= GENERATION_SIZE) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(text, value)
+  }
+
+  /** Keeps a value whatever is set or cleared later. */
+  pin(text: string, value: Value): void {
+    if (this.#pinned.size >= GENERATION_SIZE) {
+      const oldest = this.#pinned.keys().next()
+      if (!oldest.done) this.#pinned.delete(oldest.value)
+    }
+    this.#pinned.set(text, value)
+    this.#young.delete(text)
+    this.#old.delete(text)
+  }
+
+  /** Forgets everything that is not pinned. */
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+  }
+}
