@@ -4,6 +4,11 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 export type RouteReason =
   | 'write' // it writes, or cannot be told from a write
   | 'locking' // a read that locks rows: only the primary can
+  | 'session' // it is bound to the session: a setting, a lock, a prepared statement
+  | 'function' // it calls a function, or reads a view, that may do more than read
+  | 'refused' // a replica refused it, so it runs once more on the primary
+  | 'mark' // `toPrimary` or `toReplica`
+  | 'or-primary' // `orPrimary`: a replica gave no row
   | 'transaction' // it is part of a transaction, which runs on one node
   | 'same-connection' // an earlier statement of this connection had moved to the primary
   | 'primary-table' // it names one of `primaryTables`

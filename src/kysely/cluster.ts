@@ -2,9 +2,11 @@ import { type RouteReason, routeChannel } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import type { Requirement } from '../routing/requirement.ts'
+import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
+import type { FunctionWatch } from './function-watch.ts'
+import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
-import type { Statement, StatementClassifier } from './statement.ts'
 
 /** Where one statement goes, and why. */
 export interface Route {
@@ -20,6 +22,7 @@ export class Cluster {
   readonly classifier: StatementClassifier
   readonly #withoutContext: Requirement
   readonly #watch: ContextWatch
+  readonly #functions: FunctionWatch
   #turn = 0
 
   constructor(parts: {
@@ -29,6 +32,7 @@ export class Cluster {
     readonly classifier: StatementClassifier
     readonly withoutContext: 'primary' | 'replica'
     readonly watch: ContextWatch
+    readonly functions: FunctionWatch
   }) {
     this.name = parts.name
     this.primary = parts.primary
@@ -39,6 +43,7 @@ export class Cluster {
       reason: 'no-context',
     }
     this.#watch = parts.watch
+    this.#functions = parts.functions
   }
 
   get nodes(): readonly NodeDriver[] {
@@ -54,8 +59,10 @@ export class Cluster {
   }
 
   /** The route of a statement on a connection that is bound to no node. */
-  routeOf(statement: Statement, context: RoutingContext | undefined): Route {
-    if (statement.kind !== 'read') return this.#routeToPrimary(statement.kind, context)
+  routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark): Route {
+    if (mark === 'to-primary') return { node: this.primary, reason: 'mark' }
+    if (mark === 'to-replica' && MARKABLE.has(statement.kind)) return this.routeOfRead(MARKED_TO_REPLICA)
+    if (statement.kind !== 'read') return this.#routeToPrimary(statement, context)
     return this.routeOfRead(this.requirementOf(context))
   }
 
@@ -88,14 +95,17 @@ export class Cluster {
   }
 
   /** The route of a statement that only the primary can do, or only the primary should. */
-  #routeToPrimary(kind: 'locking' | 'primary-table' | 'write', context: RoutingContext | undefined): Route {
-    if (kind !== 'primary-table') {
-      this.refuseOnReplica(kind, context)
-      return { node: this.primary, reason: kind }
+  #routeToPrimary(statement: Statement, context: RoutingContext | undefined): Route {
+    const reason = statement.kind as Exclude<Statement['kind'], 'read'>
+    if (reason === 'write' || reason === 'locking') {
+      this.refuseOnReplica(reason, context)
+      return { node: this.primary, reason }
     }
-    // To read such a table from a replica all the same is what `useNode()` asks for by name.
+    // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.
     const node = this.#nodeInUse(context)
-    return node === undefined ? { node: this.primary, reason: kind } : { node, reason: 'use-node' }
+    if (node !== undefined) return { node, reason: 'use-node' }
+    if (reason === 'function' && context !== undefined) this.#functions.keptFromReplica(statement.blocker)
+    return { node: this.primary, reason }
   }
 
   /** The node that a surrounding `useNode()` names; a route's `readFrom` names one for its reads only. */
@@ -132,6 +142,10 @@ export class Cluster {
     )
   }
 }
+
+const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }
+// What a mark may send to a replica: not what writes or locks by its syntax, nor what is the session's.
+const MARKABLE: ReadonlySet<Statement['kind']> = new Set(['read', 'function', 'primary-table'])
 
 const WHAT = {
   locking: 'A read that locks rows',

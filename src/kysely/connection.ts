@@ -1,10 +1,12 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
+import { refusalOf } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
+import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
+import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
 import { streamOn } from './session-stream.ts'
-import { type Statement, tookEffect } from './statement.ts'
 import { WriteRecord } from './write-record.ts'
 
 /**
@@ -37,11 +39,17 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     return this.#opened
   }
 
-  async executeQuery<R>(query: CompiledQuery, options?: AbortOptions): Promise<QueryResult<R>> {
+  executeQuery<R>(query: CompiledQuery, options?: AbortOptions): Promise<QueryResult<R>> {
+    return this.#execute<R>(query, options)
+  }
+
+  /** Runs a statement where it belongs, or on the `second` route, which it is given once. */
+  async #execute<R>(query: CompiledQuery, options?: AbortOptions, second?: Route): Promise<QueryResult<R>> {
     if (query === this.#command) return this.#bound().connection.executeQuery<R>(query)
     const context = currentContext()
-    const statement = this.#cluster.classifier.classify(query)
-    const route = this.#routeOf(statement, context)
+    const statement = this.#cluster.classifier.classify(query.sql)
+    const mark = markOf(query)
+    const route = second ?? this.#routeOf(statement, context, mark)
     let session = this.#sessionOn(route.node)
     this.#running++
     try {
@@ -55,8 +63,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
             const connection = await acquisition.connection
             this.#session = { node: route.node, connection, client: acquisition.client }
           } catch (error) {
-            route.node.giveUp(acquisition)
-            throw error
+            if (!route.node.giveUp(acquisition, error)) throw error
+            this.#session = await route.node.acquire(options)
           }
           options?.signal?.throwIfAborted()
           session = this.#session
@@ -64,42 +72,66 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       }
       this.#cluster.publish(route, statement, query.sql)
       const result = await session.connection.executeQuery<R>(query)
-      if (statement.countsAsWrite && tookEffect(statement, result)) this.#writes.add(context)
-      return result
+      if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
+      if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
     } catch (error) {
-      if (session !== undefined) this.#failed(error, statement, context)
-      throw error
+      if (session === undefined) throw error
+      this.#failed(error, statement, session, context)
+      if (!this.#wasMisrouted(error, query, statement, route)) throw error
+      return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'refused' })
     } finally {
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
+    return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'or-primary' })
   }
 
-  async *streamQuery<R>(
+  streamQuery<R>(
     query: CompiledQuery,
     chunkSize = 100,
     options?: AbortOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
+    return this.#stream<R>(query, chunkSize, options)
+  }
+
+  async *#stream<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    options?: AbortOptions,
+    second?: Route,
+  ): AsyncGenerator<QueryResult<R>, void, undefined> {
     const context = currentContext()
-    const statement = this.#cluster.classifier.classify(query)
-    const route = this.#routeOf(statement, context)
+    const statement = this.#cluster.classifier.classify(query.sql)
+    const mark = markOf(query)
+    const route = second ?? this.#routeOf(statement, context, mark)
     let session: Session | undefined
     let hasFailed = false
+    let hasRows = false
+    let again: Route | undefined
     this.#running++
     try {
       session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
       this.#cluster.publish(route, statement, query.sql)
-      yield* streamOn<R>(session, query, chunkSize)
+      for await (const rows of streamOn<R>(session, query, chunkSize)) {
+        hasRows = true
+        yield rows
+      }
+      if (mark === 'or-primary' && !hasRows && this.#mayTryPrimary(route)) {
+        again = { node: this.#cluster.primary, reason: 'or-primary' }
+      }
     } catch (error) {
       hasFailed = true
-      if (session !== undefined) this.#failed(error, statement, context)
-      throw error
+      if (session === undefined) throw error
+      this.#failed(error, statement, session, context)
+      if (hasRows || !this.#wasMisrouted(error, query, statement, route)) throw error
+      again = { node: this.#cluster.primary, reason: 'refused' }
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (statement.countsAsWrite && !hasFailed) this.#writes.add(context)
+      if (statement.countsAsWrite && !hasFailed && session?.node.role === 'primary') this.#writes.add(context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
+    if (again !== undefined) yield* this.#stream<R>(query, chunkSize, options, again)
   }
 
   async collectSessionInfo(): Promise<void> {
@@ -201,19 +233,44 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   }
 
   /** Draws the conclusions from the error of a statement that was sent. */
-  #failed(error: unknown, statement: Statement, context: RoutingContext | undefined): void {
+  #failed(error: unknown, statement: Statement, session: Session, context: RoutingContext | undefined): void {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
     if (!wasRefused) this.#mustDiscard = { because: error }
     // A write whose outcome is unknown counts.
-    if (statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)) this.#writes.add(context)
+    const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
+    if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
+  }
+
+  /**
+   * Whether a replica refused what the primary will take. It had no effect, so it may be run once more; and if it was a
+   * write, its text is known from now on.
+   */
+  #wasMisrouted(error: unknown, query: CompiledQuery, statement: Statement, route: Route): boolean {
+    if (!this.#mayTryPrimary(route)) return false
+    const refusal = refusalOf(error)
+    if (refusal === undefined) return false
+    if (refusal === 'read-only') {
+      this.#cluster.classifier.learnRefused(query.sql)
+      // A function may have taken a lock of the session's before it was refused: no other query must find it.
+      if (statement.hasCalls) this.#mustDiscard = { because: undefined }
+    }
+    return true
+  }
+
+  #mayTryPrimary(route: Route): boolean {
+    return route.node.role === 'replica' && route.reason !== 'use-node' && !this.#writes.inTransaction
   }
 
   /** The route of a statement, given the node that the connection is on. */
-  #routeOf(statement: Statement, context: RoutingContext | undefined): Route {
+  #routeOf(statement: Statement, context: RoutingContext | undefined, mark: Mark | undefined): Route {
     if (this.#writes.inTransaction) return { node: this.#bound().node, reason: 'transaction' }
     const node = this.#session?.node
-    if (node === undefined) return this.#cluster.routeOf(statement, context)
+    if (node === undefined || mark === 'to-primary') return this.#cluster.routeOf(statement, context, mark)
+    if (mark === 'to-replica') {
+      const route = this.#cluster.routeOf(statement, context, mark)
+      return route.reason === 'mark' ? { node, reason: 'mark' } : route
+    }
     if (statement.kind !== 'read') return this.#cluster.routeOf(statement, context)
     const requirement = this.#cluster.requirementOf(context)
     if (this.#cluster.meets(node, requirement)) return { node, reason: requirement.reason }
@@ -274,6 +331,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 }
 
 const NOTHING_TO_DO = Promise.resolve()
+
+/** Whether a statement that the server accepted changed anything; an `execute` tells only by what it gives. */
+function tookEffect(statement: Statement, result: QueryResult<unknown>): boolean {
+  if (statement.countsAsWrite) return !(statement.isRowless && result.numAffectedRows === 0n)
+  return statement.kind === 'session' && (result.numAffectedRows ?? 0n) > 0n
+}
 
 // Kysely 0.29 says by this error that PostgreSQL answered COMMIT with ROLLBACK; 0.28 does not notice.
 const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError')

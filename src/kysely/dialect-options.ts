@@ -1,6 +1,7 @@
 import type { PostgresDialectConfig } from 'kysely'
 import { WritePinningError } from '../errors.ts'
 import {
+  booleanOption,
   functionOption,
   namesOption,
   oneOfOption,
@@ -9,6 +10,7 @@ import {
   refuseUnknownOptions,
 } from '../options.ts'
 import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node.ts'
+import type { ClassifierOptions } from '../sql/classifier.ts'
 import type { NodeDriverConfig } from './node-driver.ts'
 
 /** The options of {@link PrimaryReplicaDialect}. */
@@ -28,6 +30,12 @@ export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig
   primaryTables?: readonly string[]
   /** Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`. */
   unpinnedTables?: readonly string[]
+  /** Functions that run on the primary only, and count as writes, as `name` or `schema.name`. Default: `[]`. */
+  primaryFunctions?: readonly string[]
+  /** Functions that may run on a replica although they are declared volatile, as `name` or `schema.name`. Default: `[]`. */
+  replicaFunctions?: readonly string[]
+  /** Whether the sessions of replicas are read-only, also where the server is not. Default: true. */
+  enforceReadOnly?: boolean
 }
 
 /** The options, checked, with their defaults. */
@@ -35,8 +43,8 @@ export interface DialectSettings {
   readonly name: string
   readonly nodes: ClusterNodes
   readonly withoutContext: 'primary' | 'replica'
-  readonly primaryTables: readonly string[]
-  readonly unpinnedTables: readonly string[]
+  readonly classifier: ClassifierOptions
+  readonly enforceReadOnly: boolean
   readonly driver: NodeDriverConfig
 }
 
@@ -49,19 +57,14 @@ const KNOWN = [
   'withoutContext',
   'primaryTables',
   'unpinnedTables',
+  'primaryFunctions',
+  'replicaFunctions',
+  'enforceReadOnly',
   ...FUNCTIONS,
 ]
 const NOT_YET = [
-  ...[
-    'choose',
-    'maxLagMs',
-    'maxLagBytes',
-    'lagSource',
-    'whenNoReplica',
-    'primaryFunctions',
-    'replicaFunctions',
-  ],
-  ...['enforceReadOnly', 'probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs'],
+  ...['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'],
+  ...['probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs'],
 ]
 // Kysely's own: a migration that a lagging replica does not know of yet would be run twice.
 const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
@@ -81,8 +84,13 @@ export function dialectSettings(given: unknown): DialectSettings {
       ['primary', 'replica'],
       'primary',
     ),
-    primaryTables: [...MIGRATION_TABLES, ...namesOption(WHERE, 'primaryTables', options.primaryTables)],
-    unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables),
+    classifier: {
+      primaryTables: [...MIGRATION_TABLES, ...namesOption(WHERE, 'primaryTables', options.primaryTables)],
+      unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables),
+      primaryFunctions: namesOption(WHERE, 'primaryFunctions', options.primaryFunctions),
+      replicaFunctions: namesOption(WHERE, 'replicaFunctions', options.replicaFunctions),
+    },
+    enforceReadOnly: booleanOption(WHERE, 'enforceReadOnly', options.enforceReadOnly, true),
     driver: driverConfig(options),
   }
 }

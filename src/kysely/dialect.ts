@@ -7,7 +7,9 @@ import {
   PostgresQueryCompiler,
   type QueryCompiler,
 } from 'kysely'
+import { StatementClassifier } from '../sql/classifier.ts'
 import { PrimaryAdapter } from './adapter.ts'
+import { CatalogReader } from './catalog-reader.ts'
 import { Cluster } from './cluster.ts'
 import { ContextWatch } from './context-watch.ts'
 import {
@@ -16,9 +18,9 @@ import {
   type PrimaryReplicaDialectOptions,
 } from './dialect-options.ts'
 import { PrimaryReplicaDriver } from './driver.ts'
+import { FunctionWatch } from './function-watch.ts'
 import { PrimaryIntrospector } from './introspector.ts'
 import { NodeDriver } from './node-driver.ts'
-import { StatementClassifier } from './statement.ts'
 
 /**
  * A Kysely dialect for one PostgreSQL primary and its replicas: writes and transactions go to the primary, reads
@@ -41,16 +43,16 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   createDriver(): Driver {
-    const { name, nodes, withoutContext, primaryTables, unpinnedTables, driver } = this.#settings
+    const { name, nodes, withoutContext, classifier: options, enforceReadOnly, driver } = this.#settings
+    const primary = new NodeDriver(nodes.primary, driver, false)
+    const replicas = nodes.replicas.map((each) => new NodeDriver(each, driver, enforceReadOnly))
+    const classifier = new StatementClassifier(options, () => catalog.read())
+    const catalog = new CatalogReader([primary, ...replicas], () => classifier)
+    const watch = new ContextWatch(name, nodes.replicas.length > 0, withoutContext)
+    const functions = new FunctionWatch(name)
     return new PrimaryReplicaDriver(
-      new Cluster({
-        name,
-        primary: new NodeDriver(nodes.primary, driver),
-        replicas: nodes.replicas.map((each) => new NodeDriver(each, driver)),
-        classifier: new StatementClassifier(primaryTables, unpinnedTables),
-        withoutContext,
-        watch: new ContextWatch(name, nodes.replicas.length > 0, withoutContext),
-      }),
+      new Cluster({ name, primary, replicas, classifier, withoutContext, watch, functions }),
+      catalog,
     )
   }
 

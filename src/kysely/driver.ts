@@ -1,5 +1,6 @@
 import type { Driver, QueryCompiler, TransactionSettings } from 'kysely'
 import { warn } from '../diagnostics.ts'
+import type { CatalogReader } from './catalog-reader.ts'
 import type { Cluster } from './cluster.ts'
 import { RoutedConnection } from './connection.ts'
 
@@ -11,16 +12,21 @@ const MAX_IDLE = 100
 /** The driver that Kysely sees: it gives connections that find their node by themselves. */
 export class PrimaryReplicaDriver implements Required<Driver> {
   readonly #cluster: Cluster
+  readonly #catalog: CatalogReader
   // Kysely remembers, and with `log` wraps, every connection object that it meets: that is dearer than all of routing.
   readonly #idle: RoutedConnection[] = []
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, catalog: CatalogReader) {
     this.#cluster = cluster
+    this.#catalog = catalog
   }
 
   async init(): Promise<void> {
     await Promise.all(this.#cluster.nodes.map((node) => node.init()))
-    if (this.#cluster.replicas.length > 0) return
+    if (this.#cluster.replicas.length > 0) {
+      this.#catalog.read()
+      return
+    }
     warn(
       'WRITE_PINNING_NO_REPLICAS',
       `Cluster '${this.#cluster.name}' has no replicas; everything runs on its primary.`,
@@ -64,6 +70,7 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   async destroy(): Promise<void> {
+    await this.#catalog.settled()
     const ended = await Promise.allSettled(this.#cluster.nodes.map((node) => node.destroy()))
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }

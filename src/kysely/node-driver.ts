@@ -7,6 +7,7 @@ import {
 } from 'kysely'
 import type { Node } from '../replicas/node.ts'
 import { type PoolClientLike, type PoolLike, surviveLostConnections } from '../replicas/pool.ts'
+import { ReadOnlySessions } from '../replicas/read-only.ts'
 import { isServerError } from '../replicas/server-error.ts'
 
 /** What of Kysely's PostgresDialect's options every node gets. */
@@ -56,10 +57,11 @@ export class NodeDriver {
   readonly #pool: ObservedPool
   #isDestroyed = false
 
-  constructor(node: Node, config: NodeDriverConfig) {
+  /** With `readOnly`, its sessions are opened read-only. */
+  constructor(node: Node, config: NodeDriverConfig, readOnly: boolean) {
     this.name = node.name
     this.role = node.role
-    this.#pool = new ObservedPool(node)
+    this.#pool = new ObservedPool(node, readOnly)
     this.driver = new PostgresDriver({ ...config, pool: () => this.#pool.open() })
   }
 
@@ -68,12 +70,13 @@ export class NodeDriver {
   }
 
   async acquire(options?: AbortOptions): Promise<Session> {
-    const acquisition = this.beginAcquire(options)
-    try {
-      return { node: this, connection: await acquisition.connection, client: acquisition.client }
-    } catch (error) {
-      this.giveUp(acquisition)
-      throw error
+    for (;;) {
+      const acquisition = this.beginAcquire(options)
+      try {
+        return { node: this, connection: await acquisition.connection, client: acquisition.client }
+      } catch (error) {
+        if (!this.giveUp(acquisition, error)) throw error
+      }
     }
   }
 
@@ -87,11 +90,13 @@ export class NodeDriver {
   }
 
   /**
-   * Kysely's driver keeps the client when `onCreateConnection` or `onReserveConnection` throws. Where it has
-   * given it back, because the database was destroyed meanwhile, the pool only complains.
+   * Lets go of what was acquired in vain; true where another try may succeed. Kysely's driver keeps the client when
+   * `onCreateConnection` or `onReserveConnection` throws. Where it has given it back, because the database was
+   * destroyed meanwhile, the pool only complains.
    */
-  giveUp({ client }: Acquisition): void {
+  giveUp({ client }: Acquisition, error: unknown): boolean {
     client?.then((each) => each.release(true)).catch(ignore)
+    return this.#pool.doWithoutReadOnly(error)
   }
 
   release({ connection }: Session): Promise<void> {
@@ -116,6 +121,17 @@ export class NodeDriver {
     }
   }
 
+  /** Asks the server something, over a connection of its own that is closed at once: the pool is the application's. */
+  async query<Row>(sql: string): Promise<Row[]> {
+    const client = await this.#pool.ownClient()
+    try {
+      await client.connect()
+      return (await client.query<Row>(sql)).rows
+    } finally {
+      await client.end().catch(ignore)
+    }
+  }
+
   async destroy(): Promise<void> {
     this.#isDestroyed = true
     await this.driver.destroy()
@@ -125,12 +141,15 @@ export class NodeDriver {
 /** The node's pool as Kysely's driver sees it; it remembers the client that was asked for last. */
 class ObservedPool {
   readonly #node: Node
+  readonly #isReadOnly: boolean
   #opened: Promise<PostgresPool> | undefined
   #lastClient: Promise<PoolClientLike> | undefined
   #pool: PoolLike | undefined
+  #readOnly: ReadOnlySessions | undefined
 
-  constructor(node: Node) {
+  constructor(node: Node, isReadOnly: boolean) {
     this.#node = node
+    this.#isReadOnly = isReadOnly
   }
 
   /** Opens the pool once; after a failure the next call tries again, as Kysely does with `init()`. */
@@ -156,15 +175,39 @@ class ObservedPool {
     this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)
   }
 
+  /** Whether connecting failed because of the read-only option, which is then done without. */
+  doWithoutReadOnly(error: unknown): boolean {
+    return this.#readOnly?.doWithout(error) === true
+  }
+
+  /** A client that is not the pool's, and that nobody has to wait long for. */
+  async ownClient(): Promise<OwnClient> {
+    await this.open()
+    const options = (this.#pool?.options ?? {}) as { password?: unknown }
+    const Client = this.#pool?.Client as (new (config: object) => OwnClient) | undefined
+    if (Client === undefined) throw new Error('This pool cannot make clients of its own.')
+    const client = new Client({
+      ...options,
+      password: options.password, // which is not enumerable
+      connectionTimeoutMillis: OWN_CLIENT_TIMEOUT_MS,
+      query_timeout: OWN_CLIENT_TIMEOUT_MS,
+    })
+    client.on('error', ignore)
+    return client
+  }
+
   async #open(): Promise<PostgresPool> {
     const pool: PoolLike = await this.#node.openPool()
     this.#pool = pool
+    const readOnly = this.#isReadOnly ? new ReadOnlySessions(this.#node.name, pool) : undefined
+    this.#readOnly = readOnly
+    const connect = readOnly?.hasOlderConnections ? () => readOnly.connect() : () => pool.connect()
     const connectionsClosed = surviveLostConnections(pool)
     const observed: PoolLike = {
       Client: pool.Client,
       options: pool.options ?? {},
       connect: () => {
-        this.#lastClient = pool.connect()
+        this.#lastClient = connect()
         return this.#lastClient
       },
       end: async () => {
@@ -178,5 +221,15 @@ class ObservedPool {
     return observed as PostgresPool
   }
 }
+
+/** The part of `pg`'s `Client` that is used here. */
+interface OwnClient {
+  connect(): Promise<unknown>
+  query<Row>(sql: string): Promise<{ rows: Row[] }>
+  end(): Promise<void>
+  on(event: 'error', listener: () => void): unknown
+}
+
+const OWN_CLIENT_TIMEOUT_MS = 5_000
 
 function ignore(): void {}

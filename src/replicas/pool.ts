@@ -4,6 +4,7 @@ export interface PoolLike {
   end(): Promise<void>
   readonly options?: object
   readonly Client?: unknown
+  readonly totalCount?: number
   on?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   on?(event: 'error', listener: (error: Error) => void): unknown
   emit?(event: 'error', error: Error, client: PoolClientLike): unknown
@@ -14,6 +15,7 @@ export interface PoolLike {
 /** The part of `pg`'s pooled client that is used here. */
 export interface PoolClientLike {
   release(destroy?: boolean): void
+  readonly connectionParameters?: { readonly options?: string }
   on?(event: 'error', listener: (error: Error) => void): unknown
   on?(event: 'end', listener: () => void): unknown
   off?(event: 'end', listener: () => void): unknown

@@ -4,6 +4,11 @@ import type { Frame } from './frame.ts'
 
 const reasons: Record<RouteReason, string> = {
   write: 'it writes',
+  session: 'it is bound to the session',
+  function: 'it calls a function that may write',
+  refused: 'a replica refused it',
+  mark: 'its query is marked',
+  'or-primary': 'a replica had no row for it',
   locking: 'it locks rows',
   transaction: 'it is part of a transaction',
   'same-connection': 'its connection had moved there',
