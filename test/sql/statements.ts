@@ -39,7 +39,7 @@ export class Statements {
     if (this.#harms(0.5)) return this.#change(2)
     if (random.chance(0.06)) return this.#explain()
     if (random.chance(0.02)) return words(this.#pick(['show all', 'show search_path', 'show time zone']))
-    return this.#query(3)
+    return this.#query(random.pick([1, 1, 2]))
   }
 
   #explain(): string[] {
@@ -63,7 +63,7 @@ export class Statements {
   }
 
   #change(depth: number): string[] {
-    const table = this.#table()
+    const table = words(this.#pick(['t', 'public.t', '"T"', '"public" . "into"']))
     const where = ['where', ...this.#expression(depth)]
     return this.#pick([
       () => [...words('insert into'), ...table, ...this.#query(depth)],
@@ -159,7 +159,7 @@ export class Statements {
       () => ['distinct'],
       () => [...words('distinct on'), '(', ...this.#expression(depth - 1), ')'],
     ])()
-    const targets = this.#list(() => [...this.#expression(depth), ...this.#alias()], 3)
+    const targets = this.#list(() => [...this.#expression(depth), ...this.#alias()], 2)
     const into = this.#harms(0.5) ? words(this.#pick(['into x', 'into temp x', 'into table x'])) : []
     const from = random.chance(0.8) ? ['from', ...this.#list(() => this.#from(depth - 1), 2)] : []
     const where = random.chance(0.5) ? ['where', ...this.#expression(depth)] : []
@@ -304,9 +304,10 @@ export class Statements {
   }
 
   #call(depth: number): string[] {
+    const random = this.#random
     const name = this.#harms(1) ? this.#volatileName() : words(this.#pick(HARMLESS_CALLS))
-    if (this.#random.chance(0.1)) return [...name, '(', ')']
-    const args = this.#list(() => this.#argument(depth), 2)
+    if (random.chance(0.1)) return [...name, '(', ')']
+    const args = random.chance(0.7) ? this.#list(() => this.#expression(depth - 1), 2) : this.#argument(depth)
     return [...name, '(', ...args, ')']
   }
 
@@ -340,15 +341,10 @@ export class Statements {
   }
 
   #argument(depth: number): string[] {
-    const value = this.#expression(depth - 1)
-    return this.#pick([
-      () => value,
-      () => value,
-      () => value,
-      () => ['a', '=>', ...value],
-      () => ['a', ':=', ...value],
-      () => ['variadic', ...value],
-    ])()
+    return [
+      ...words(this.#pick(['a =>', 'a :=', 'variadic', 'distinct', 'all'])),
+      ...this.#expression(depth - 1),
+    ]
   }
 
   /** An expression that needs no parentheses around it. */
@@ -364,7 +360,7 @@ export class Statements {
 
   #expression(depth: number): string[] {
     const random = this.#random
-    if (depth < 0 || random.chance(0.3)) return this.#harms(0.5) ? this.#call(-1) : [this.#leaf()]
+    if (depth < 0 || random.chance(0.55)) return this.#harms(0.5) ? this.#call(-1) : [this.#leaf()]
     const one = () => this.#expression(depth - 1)
     const small = () => this.#primary(depth - 1)
     return this.#pick<() => string[]>([
@@ -443,7 +439,7 @@ export class Statements {
       () => ['trim', '(', this.#pick(['both', 'leading', 'trailing']), ...one(), 'from', ...one(), ')'],
       () => ['normalize', '(', ...one(), ',', 'nfc', ')'],
       () => [...words('collation for ('), ...one(), ')'],
-      () => ['treat', '(', ...one(), 'as', this.#harms(0.5) ? 'nextval' : 'kind', ')'],
+      () => (this.#harms(1) ? ['treat', '(', ...one(), ...words('as nextval )')] : one()),
       () => [...words("json_object ( 'a' value"), ...one(), ')'],
       () => [...words("json_object ( 'a' :"), ...one(), ...words('absent on null )')],
       () => [...words('json_array ('), ...one(), ',', ...one(), ...words('null on null )')],
@@ -531,8 +527,10 @@ export class Statements {
         't *',
         'only ( t )',
         'größe',
-        'update',
-        'nextval',
+        '"t"',
+        '"t"',
+        's.t',
+        's.t',
         'a$b',
       ]),
     ).map((token) => token.replaceAll('\u00a0', ' '))
@@ -562,7 +560,7 @@ const HARMLESS_CALLS = [
   'upper',
   'count',
   'max',
-  'coalesce',
+  'length',
   'pg_catalog.now',
   'now',
   '"lower"',
