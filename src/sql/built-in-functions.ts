@@ -40,7 +40,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   jsonb_populate_record jsonb_populate_record_valid jsonb_populate_recordset jsonb_pretty jsonb_set
   jsonb_set_lax jsonb_strip_nulls jsonb_to_record jsonb_to_recordset jsonb_to_tsvector jsonb_typeof
   justify_days justify_hours justify_interval lag last_value lcm lead left length lgamma like like_escape
-  line ln log log10 lower lower_inc lower_inf lpad lseg ltrim macaddr macaddr8 macaddr8_set7bit make_date
+  line ln log10 lower lower_inc lower_inf lpad lseg ltrim macaddr macaddr8 macaddr8_set7bit make_date
   make_interval make_time make_timestamp make_timestamptz makeaclitem masklen max md5 min min_scale mod
   mode money multirange mxid_age name netmask network normalize notlike now npoints nth_value ntile
   num_nonnulls num_nulls numeric nummultirange numnode numrange obj_description octet_length oid overlaps
@@ -67,7 +67,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   pg_tablespace_databases pg_tablespace_location pg_timezone_abbrevs_abbrevs pg_timezone_abbrevs_zone
   pg_timezone_names pg_trigger_depth pg_ts_config_is_visible pg_ts_dict_is_visible pg_ts_parser_is_visible
   pg_ts_template_is_visible pg_type_is_visible pg_typeof pg_visible_in_snapshot pg_wal_lsn_diff
-  pg_walfile_name pg_walfile_name_offset phraseto_tsquery pi plainto_tsquery point polygon popen position
+  phraseto_tsquery pi plainto_tsquery point polygon popen position
   pow power querytree quote_ident quote_literal quote_nullable radians radius range_adjacent
   range_adjacent_multirange range_after range_after_multirange range_agg range_before
   range_before_multirange range_contained_by range_contained_by_multirange range_contains

@@ -1,4 +1,4 @@
-import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
+import { BUILT_IN_CATALOG, type CallEffect, type Catalog } from './catalog.ts'
 import { type FunctionCall, readStatementText, type StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
 import { TextCache } from './text-cache.ts'
@@ -75,8 +75,8 @@ export class StatementClassifier {
   #decide(text: StatementText): Statement {
     const hasCalls = text.calls.length > 0
     if (text.kind === 'session') return SESSION
-    if (text.kind === 'write')
-      return write(this.#counts(text.targets), text.isRowless, text.isChange, hasCalls)
+    if (text.kind === 'execute') return EXECUTION
+    if (text.kind === 'write') return this.#decideWrite(text)
     let isSession = false
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
@@ -91,13 +91,26 @@ export class StatementClassifier {
     return hasCalls ? READ_WITH_CALLS : READ
   }
 
-  #effectOf(call: FunctionCall): ReturnType<Catalog['effectOf']> {
+  // What it calls may write, whatever its table is and however few rows it has.
+  #decideWrite({ calls, targets, isRowless, isChange }: StatementText): Statement {
+    const hasCalls = calls.length > 0
+    const counts = this.#counts(targets)
+    if (counts && !isRowless) return write(true, false, isChange, hasCalls)
+    const callsMore = calls.some((call) => WRITING.has(this.#knownEffectOf(call)))
+    return write(counts || callsMore, isRowless && !callsMore, isChange, hasCalls)
+  }
+
+  #effectOf(call: FunctionCall): CallEffect {
+    const effect = this.#knownEffectOf(call)
+    if (effect === 'unknown') this.#onUnknownFunction(call)
+    return effect
+  }
+
+  #knownEffectOf(call: FunctionCall): CallEffect {
     const qualified = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
     if (this.#primaryFunctions.has(call.name) || this.#primaryFunctions.has(qualified)) return 'volatile'
     if (this.#replicaFunctions.has(call.name) || this.#replicaFunctions.has(qualified)) return 'none'
-    const effect = this.#catalog.effectOf(call)
-    if (effect === 'unknown') this.#onUnknownFunction(call)
-    return effect
+    return this.#catalog.effectOf(call)
   }
 
   #isPrimaryTable(name: TableName): boolean {
@@ -113,7 +126,7 @@ export class StatementClassifier {
   #watchFor(catalog: Catalog): Set<string> {
     return new Set([
       ...catalog.effectfulRelations,
-      ...this.#primaryTables.map(({ table }) => table.toLowerCase()),
+      ...this.#primaryTables.flatMap(({ table }) => [table, table.toLowerCase()]),
     ])
   }
 }
@@ -144,4 +157,7 @@ const LOCKING: Statement = { ...READ, kind: 'locking' }
 const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true }
 const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
 const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
+const EXECUTION: Statement = { ...SESSION, countsAsWrite: true, isAllOrNothing: false }
 const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true }
+
+const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])

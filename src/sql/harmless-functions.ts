@@ -23,13 +23,16 @@ export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Functions that leave something in the session, and write nothing: the connection stays on the primary after them. */
+/**
+ * Functions that leave something in the session, or that only a primary answers, and that write nothing: the connection
+ * stays on the primary after them.
+ */
 export const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
   `
   set_config setseed pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all
   pg_advisory_unlock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_lock
   pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared pg_export_snapshot currval lastval
-  pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn
+  pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn pg_walfile_name pg_walfile_name_offset
 `
     .trim()
     .split(/\s+/),

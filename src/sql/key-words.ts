@@ -49,7 +49,7 @@ export const KEY_WORDS: ReadonlySet<string> = new Set(
 
 /**
  * Those of them that a parenthesis may follow without being a call of a function that anybody could have made: the reserved
- * ones, and those whose syntax is PostgreSQL's own. `treat` is not here: it calls a function named like a type.
+ * ones, and those whose syntax is PostgreSQL's own.
  */
 export const NEVER_CALLED: ReadonlySet<string> = new Set(
   `
@@ -64,6 +64,19 @@ export const NEVER_CALLED: ReadonlySet<string> = new Set(
   select session_user setof smallint some substring symmetric system_user table then time timestamp to
   trailing trim true union unique user using values varchar variadic when where window with xmlattributes
   xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
+`
+    .trim()
+    .split(/\s+/),
+)
+
+/**
+ * Those that a parenthesis may follow as syntax, and that could name a function of somebody's as well. `treat` is
+ * not here: it calls the function of `pg_catalog` that is named like the type.
+ */
+export const SYNTAX_WORDS: ReadonlySet<string> = new Set(
+  `
+  by columns conflict content cube document escape filter first groups ilike insert join like materialized next
+  operator over overlaps passing path range recursive repeatable rollup rows second set sets value varying zone
 `
     .trim()
     .split(/\s+/),

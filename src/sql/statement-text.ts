@@ -1,12 +1,16 @@
-import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
+import { readExplainOptions, readExplainWords } from './explain.ts'
+import { SYNTAX_WORDS } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { NameChain } from './name-chain.ts'
+import { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-name.ts'
+import { CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
 
 /** Something that could be the call of a function, as a text writes it. */
 export interface FunctionCall {
   readonly schema: string | undefined
   readonly name: string
-  /** Whether it is a key word, which is syntax unless there is a function of that name. */
+  /** Whether it is a key word that is syntax before a parenthesis, unless there is a function of that name. */
   readonly isKeyWord: boolean
 }
 
@@ -14,24 +18,25 @@ export interface FunctionCall {
 export interface StatementText {
   /**
    * `'read'`: a single select, values, table, show or explain without anything that locks or writes by its syntax.
-   * `'session'`: it is about the session or its transaction. `'write'`: everything else, also what cannot be read.
+   * `'session'`: it is about the session or its transaction. `'execute'`: it runs what the session has prepared.
+   * `'write'`: everything else, also what cannot be read.
    */
-  readonly kind: 'read' | 'locking' | 'session' | 'write'
+  readonly kind: 'read' | 'locking' | 'session' | 'execute' | 'write'
   /** Whatever could be a call of a function. */
   readonly calls: readonly FunctionCall[]
-  /** The names in it that the caller watches. */
+  /** The names in it, and the operators, that the caller watches. */
   readonly watched: readonly TableName[]
   /** The tables that it writes to; undefined where they are not known for sure. */
   readonly targets: readonly TableName[] | undefined
   /** Whether it is a single insert, update, delete or merge: where the server refuses it, it has no effect. */
   readonly isChange: boolean
-  /** Whether it is an update, delete or merge of one table, which of no row has no effect. */
+  /** Whether it is an update, delete or merge of one table, which of no row has no effect but by what it calls. */
   readonly isRowless: boolean
 }
 
 /**
  * Reads the text of a statement, watching for some names, in lower case. Doubt means write. Where `wantsTargets` is
- * false, a plain insert, update, delete or merge is not read to its end, however long its values are.
+ * false, a plain insert is not read to its end, however long its values are.
  */
 export function readStatementText(
   sql: string,
@@ -49,27 +54,16 @@ class Reader {
   readonly #calls: FunctionCall[] = []
   readonly #watched: TableName[] = []
   readonly #targets: TableName[] = []
+  readonly #parentheses = new Parentheses()
+  readonly #chain = new NameChain()
   #areTargetsKnown = true
   #writes = false
   #locks = false
-  /** The token before the current one. */
+  /** The token before the current one; a quoted identifier has no text here, so that it is never taken for a word. */
   #lastKind: number = TOKEN.end
   #lastText = ''
-  /** The name that is being read, part by part, and the token before it. */
-  #schema: string | undefined
-  #name = ''
-  #isQuoted = false
-  #isBareKeyWord = false
-  #beforeKind: number = TOKEN.end
-  #beforeText = ''
   /** Whether the name being read is what an insert, update, delete or merge writes to. */
   #isTarget = false
-  #depth = 0
-  /** At which depths the head of a `with` is being read, where names have columns and bodies but nothing is called. */
-  readonly #withHeads: boolean[] = []
-  /** The depth within the parentheses of `distinct on (…)` or `operator(…)`, which an expression may follow; or -1. */
-  #prefixDepth = -1
-  #isPrefixNext = false
 
   constructor(sql: string, watch: ReadonlySet<string>) {
     this.#sql = sql
@@ -81,86 +75,73 @@ class Reader {
     const lexer = this.#lexer
     lexer.next()
     const first = this.#skipToFirstWord()
-    const isExplained = first === 'explain' && !this.#readExplainOptions()
+    const isExplained = first === 'explain' && !this.#readExplain()
     const verb = first === 'explain' ? this.#skipToFirstWord() : first
-    if (SESSION.has(verb)) return this.#readSessionStatement()
-    if (!wantsTargets && CHANGES.has(first) && !this.#mayHoldAnother()) return changeOf(first)
+    if (SESSION_VERBS.has(verb)) return this.#readSessionStatement()
+    if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
     while (lexer.kind !== TOKEN.end) {
       if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
       this.#lastKind = this.#readToken()
-      this.#lastText = lexer.text
+      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
       lexer.next()
     }
     this.#endName()
-    if (this.#depth !== 0) return SOME_WRITE
-    return this.#result(verb, isExplained)
+    if (this.#parentheses.depth !== 0) return SOME_WRITE
+    // What is only explained is planned, and neither writes nor locks nor calls anything that is volatile.
+    return isExplained ? PLANNED : this.#result(verb)
   }
 
-  #result(verb: string, isExplained: boolean): StatementText {
-    const isRead = READS.has(verb) && !this.#writes
-    if (!isRead && !isExplained) {
-      const targets = this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
-      const isRowless = ROWLESS.has(verb) && targets?.length === 1
-      const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
-      return { kind: 'write', calls: this.#calls, watched: this.#watched, targets, isChange, isRowless }
-    }
-    // What is only explained is planned, and neither writes nor locks nor calls anything that is volatile.
-    const kind = this.#locks && !isExplained ? 'locking' : 'read'
-    const calls = isExplained ? [] : this.#calls
-    return { ...SOME_WRITE, kind, calls, watched: this.#watched }
+  #result(verb: string): StatementText {
+    const calls = this.#calls
+    const watched = this.#watched
+    if (READS.has(verb) && !this.#writes)
+      return { ...SOME_WRITE, kind: this.#locks ? 'locking' : 'read', calls, watched }
+    const targets = this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
+    const isRowless = ROWLESS.has(verb) && targets?.length === 1
+    const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
+    return { kind: 'write', calls, watched, targets, isChange, isRowless }
   }
 
   /** The first word, behind any parentheses; the lexer stays on it. */
   #skipToFirstWord(): string {
-    const lexer = this.#lexer
-    while (this.#isAt('(')) {
-      this.#openParenthesis()
-      this.#lastKind = TOKEN.punctuation
-      this.#lastText = '('
-      lexer.next()
-    }
-    return lexer.kind === TOKEN.word ? lexer.text : ''
+    while (this.#lexer.isAt('(')) this.#skipParenthesis()
+    return this.#lexer.kind === TOKEN.word ? this.#lexer.text : ''
   }
 
-  /** Reads `explain`'s options, and leaves the lexer on the statement. True where it is run as well. */
-  #readExplainOptions(): boolean {
+  #skipParenthesis(): void {
+    this.#parentheses.open()
+    this.#lastKind = TOKEN.punctuation
+    this.#lastText = '('
+    this.#lexer.next()
+  }
+
+  /** Reads what stands between `explain` and its statement. True where that is run as well. */
+  #readExplain(): boolean {
     const lexer = this.#lexer
-    let analyzes = false
     lexer.next()
-    if (this.#isAt('(')) {
-      lexer.next()
-      // Anything but options is the statement itself, in parentheses: it is read as if it were run.
-      if (lexer.kind !== TOKEN.word || STATEMENTS.has(lexer.text)) {
-        this.#openParenthesis()
-        this.#lastKind = TOKEN.punctuation
-        this.#lastText = '('
-        return true
-      }
-      while (!this.#isAtEnd() && !this.#isAt(')')) {
-        // Whatever value it is given: `analyze false` is rare, and the primary explains it as well.
-        if (isAnalyze(lexer.text)) analyzes = true
-        lexer.next()
-      }
-      if (this.#isAt(')')) lexer.next()
-      return analyzes
-    }
-    while (isAnalyze(lexer.text) || lexer.text === 'verbose') {
-      if (isAnalyze(lexer.text)) analyzes = true
-      lexer.next()
-    }
-    return analyzes
+    if (!lexer.isAt('(')) return readExplainWords(lexer)
+    this.#skipParenthesis()
+    // The statement itself, in parentheses: it is read as if it were run.
+    if (lexer.isAt('(') || EXPLAINED.has(lexer.text)) return true
+    this.#parentheses.close()
+    this.#lastKind = TOKEN.end
+    return readExplainOptions(lexer)
   }
 
-  /** `set x = …` and the like: nothing of it matters but whether it is alone. */
+  /** `set x = …` and the like: what matters is whether it is alone, and whether it runs what was prepared before. */
   #readSessionStatement(): StatementText {
     const lexer = this.#lexer
+    const verb = lexer.text
+    let isSecond = false
     while (lexer.kind !== TOKEN.end) {
       if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
+      if (isSecond && verb === 'commit' && lexer.isAtWord('prepared')) return SOME_WRITE
+      isSecond = this.#lastKind === TOKEN.end
       this.#lastKind = lexer.kind
-      this.#lastText = lexer.text
+      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
       lexer.next()
     }
-    return SESSION_STATEMENT
+    return verb === 'execute' ? EXECUTION : SESSION_STATEMENT
   }
 
   /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */
@@ -171,68 +152,43 @@ class Reader {
   /** Whether a semicolon came before this token, which is not another: several statements in one text. */
   #beginsAnother(): boolean {
     if (this.#lastText !== ';' || this.#lastKind !== TOKEN.punctuation) return false
-    return !this.#isAt(';')
+    return !this.#lexer.isAt(';')
   }
 
   /** Reads the current token, and gives the kind that it is to what follows. */
   #readToken(): number {
     const { kind, text } = this.#lexer
     if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readNamePart(kind, text)
+    else if (kind === TOKEN.operator) this.#readOperator(text)
     else if (kind !== TOKEN.punctuation) this.#endName()
     else if (text === '(') {
-      this.#readCall()
-      this.#openParenthesis()
+      this.#readParenthesis()
+      this.#parentheses.open()
     } else if (text === ')') {
       this.#endName()
-      this.#depth--
-      if (this.#prefixDepth !== this.#depth + 1) return kind
-      this.#prefixDepth = -1
-      return TOKEN.operator
+      // Behind `distinct on (…)` and `operator(…)` stands an expression, not an alias.
+      return this.#parentheses.close() ? TOKEN.operator : kind
     } else if (text !== '.') this.#endName()
     return kind
   }
 
-  #isAt(punctuation: string): boolean {
-    return this.#lexer.kind === TOKEN.punctuation && this.#lexer.text === punctuation
-  }
-
-  #isAtEnd(): boolean {
-    return this.#lexer.kind === TOKEN.end || this.#lexer.kind === TOKEN.unreadable
-  }
-
-  #openParenthesis(): void {
-    this.#depth++
-    this.#withHeads[this.#depth] = false
-    if (!this.#isPrefixNext) return
-    this.#isPrefixNext = false
-    this.#prefixDepth = this.#depth
-  }
-
   #readNamePart(kind: number, text: string): void {
-    const isAfterDot = this.#lastKind === TOKEN.punctuation && this.#lastText === '.' && this.#name !== ''
-    if (isAfterDot) {
-      this.#schema = this.#name
-      this.#isBareKeyWord = false
-    } else {
-      this.#endName()
-      this.#beforeKind = this.#lastKind
-      this.#beforeText = this.#lastText
-      this.#isBareKeyWord = kind === TOKEN.word && KEY_WORDS.has(text)
-      if (this.#isBareKeyWord) this.#readKeyWord(text)
+    const chain = this.#chain
+    if (chain.name !== '' && this.#isLast('.')) {
+      chain.extend(kind, text)
+      return
     }
-    this.#name = text
-    this.#isQuoted = kind === TOKEN.quoted
+    this.#endName()
+    chain.begin(kind, text, this.#lastKind, this.#lastText)
+    if (chain.isKeyWord) this.#readKeyWord(text)
   }
 
   /** What a key word does by where it stands. */
   #readKeyWord(word: string): void {
     const last = this.#lastKind === TOKEN.word ? this.#lastText : ''
-    const isFirst =
-      this.#lastKind === TOKEN.end || (this.#lastKind === TOKEN.punctuation && this.#lastText === '(')
-    const isInHead = this.#withHeads[this.#depth] === true
     switch (word) {
       case 'with':
-        if (isFirst) this.#withHeads[this.#depth] = true
+        if (this.#lastKind === TOKEN.end || this.#isLast('(')) this.#parentheses.isInWithHead = true
         break
       case 'select':
       case 'values':
@@ -240,12 +196,13 @@ class Reader {
       case 'insert':
       case 'merge':
       case 'delete':
-        this.#withHeads[this.#depth] = false
+        this.#parentheses.isInWithHead = false
         break
       case 'update':
         if (last === 'for' || last === 'key') this.#locks = true
-        else if (isFirst || isInHead) this.#beginTarget()
-        this.#withHeads[this.#depth] = false
+        // `on conflict … do update`, `when matched then update`: of what is written to already.
+        else if (last !== 'do' && last !== 'then') this.#beginTarget()
+        this.#parentheses.isInWithHead = false
         break
       case 'share':
         if (last === 'for' || last === 'key') this.#locks = true
@@ -258,9 +215,13 @@ class Reader {
         if (last === 'delete') this.#beginTarget()
         break
       case 'on':
-        if (last === 'distinct') this.#isPrefixNext = true
+        if (last === 'distinct') this.#parentheses.expectPrefix()
         break
     }
+  }
+
+  #isLast(punctuation: string): boolean {
+    return this.#lastKind === TOKEN.punctuation && this.#lastText === punctuation
   }
 
   #beginTarget(): void {
@@ -274,56 +235,43 @@ class Reader {
   }
 
   /** A parenthesis: behind a name it is a call, unless the name cannot be one there. */
-  #readCall(): void {
-    if (this.#withHeads[this.#depth] === true && this.#isPartOfHead()) {
-      this.#endName()
-      return
+  #readParenthesis(): void {
+    const chain = this.#chain
+    if (this.#parentheses.isInWithHead) {
+      const isBody = this.#lastKind === TOKEN.word && WITH_BODY_FOLLOWS.has(this.#lastText)
+      const isPartOfHead = isBody || chain.isOfWith
+      if (!isPartOfHead) this.#parentheses.isInWithHead = false
+      else chain.end()
     }
-    this.#withHeads[this.#depth] = false
-    if (this.#name === '' || this.#lastText === '.') return
-    const isCall = this.#schema !== undefined || !(this.#isNeverCalled() || this.#isAliasOrType())
-    if (isCall && !this.#isTarget) {
-      this.#calls.push({ schema: this.#schema, name: this.#name, isKeyWord: this.#isBareKeyWord })
+    if (chain.name === '') return
+    if (chain.canBeCalled && !this.#isTarget) {
+      const isKeyWord = chain.isKeyWord && SYNTAX_WORDS.has(chain.name)
+      this.#calls.push({ schema: chain.schema, name: chain.name, isKeyWord })
     }
-    if (this.#isBareKeyWord && this.#name === 'operator') this.#isPrefixNext = true
+    if (chain.isKeyWord && chain.name === 'operator') this.#parentheses.expectPrefix()
     this.#endName()
-  }
-
-  /** Whether a parenthesis in the head of a `with` holds the columns or the body of a CTE. */
-  #isPartOfHead(): boolean {
-    if (this.#lastText === 'as' || this.#lastText === 'materialized') return this.#lastKind === TOKEN.word
-    if (this.#beforeKind === TOKEN.punctuation) return this.#name !== '' && this.#beforeText === ','
-    return this.#name !== '' && (this.#beforeText === 'with' || this.#beforeText === 'recursive')
-  }
-
-  #isNeverCalled(): boolean {
-    return this.#isBareKeyWord && NEVER_CALLED.has(this.#name)
-  }
-
-  /** Behind a name, a closing parenthesis, `as` or `::` there is an alias with columns, or a type with a modifier. */
-  #isAliasOrType(): boolean {
-    if (this.#beforeKind === TOKEN.quoted) return true
-    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ')' || this.#beforeText === '::'
-    if (this.#beforeKind !== TOKEN.word) return false
-    return ALIAS_FOLLOWS.has(this.#beforeText) || !KEY_WORDS.has(this.#beforeText)
   }
 
   /** What has been read as a name is one: it may be watched, or what is written to. */
   #endName(): void {
-    if (this.#name === '') return
-    if (this.#watch.has(this.#isQuoted ? this.#name.toLowerCase() : this.#name))
-      this.#watched.push({ schema: this.#schema, table: this.#name })
-    if (this.#isTarget && !(this.#isBareKeyWord && NOT_A_TARGET.has(this.#name))) {
-      this.#targets.push({ schema: this.#schema, table: this.#name })
+    const { schema, name, isQuoted, isKeyWord } = this.#chain
+    if (name === '') return
+    if (this.#watch.has(isQuoted ? name.toLowerCase() : name)) this.#watched.push({ schema, table: name })
+    if (this.#isTarget && !(isKeyWord && BEFORE_TARGET.has(name))) {
+      this.#targets.push({ schema, table: name })
       this.#isTarget = false
     }
-    this.#name = ''
-    this.#schema = undefined
+    this.#chain.end()
   }
-}
 
-function isAnalyze(word: string): boolean {
-  return word === 'analyze' || word === 'analyse'
+  // An operator and a sign behind it are one token here, and may be two to PostgreSQL.
+  #readOperator(text: string): void {
+    this.#endName()
+    for (let end = text.length; end > 0; end--) {
+      if (this.#watch.has(text.slice(0, end))) this.#watched.push({ table: text.slice(0, end) })
+      if (!SIGNS.has(text.charAt(end - 1))) break
+    }
+  }
 }
 
 const SOME_WRITE: StatementText = {
@@ -335,45 +283,12 @@ const SOME_WRITE: StatementText = {
   isRowless: false,
 }
 const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
+const EXECUTION: StatementText = { ...SOME_WRITE, kind: 'execute' }
+const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
+// That it is alone is all that has been made sure of.
+const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }
 
-// Without its targets; that it is alone is all that has been made sure of.
-function changeOf(verb: string): StatementText {
-  return { ...SOME_WRITE, isChange: true, isRowless: ROWLESS.has(verb) }
-}
-
-const READS = new Set(['select', 'values', 'table', 'with', 'show'])
-const CHANGES = new Set(['insert', 'update', 'delete', 'merge'])
-const ROWLESS = new Set(['update', 'delete', 'merge'])
-const ALIAS_FOLLOWS = new Set(['as', 'ordinality'])
+const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
 // What may stand between the verb and the table.
-const NOT_A_TARGET = new Set(['into', 'from', 'update', 'only'])
-const STATEMENTS = new Set(['select', 'values', 'table', 'with', 'insert', 'update', 'delete', 'merge'])
-const SESSION = new Set([
-  ...[
-    'set',
-    'reset',
-    'discard',
-    'listen',
-    'unlisten',
-    'notify',
-    'lock',
-    'prepare',
-    'execute',
-    'deallocate',
-    'load',
-  ],
-  ...[
-    'declare',
-    'fetch',
-    'move',
-    'close',
-    'begin',
-    'start',
-    'commit',
-    'end',
-    'rollback',
-    'abort',
-    'savepoint',
-  ],
-  ...['release', 'checkpoint'],
-])
+const BEFORE_TARGET = new Set(['into', 'from', 'update', 'only'])
+const SIGNS = new Set(['+', '-'])

@@ -1,0 +1,101 @@
+import { loadModule } from 'libpg-query'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
+import {
+  catalogOf,
+  FUNCTIONS_QUERY,
+  type FunctionRow,
+  RELATIONS_QUERY,
+  type RelationRow,
+} from '../../src/sql/catalog.ts'
+import { StatementClassifier } from '../../src/sql/classifier.ts'
+import { disguise } from './disguise.ts'
+import { mutate } from './mutate.ts'
+import { parse } from './parse-tree.ts'
+import { Random } from './random.ts'
+import { Statements, VOLATILE_CALLS } from './statements.ts'
+
+/**
+ * Compares the classifier with PostgreSQL's own parser. WRITE_PINNING_SEED chooses other statements, and
+ * WRITE_PINNING_STATEMENTS more of them.
+ */
+const SEED = Number(process.env.WRITE_PINNING_SEED ?? 20_260_101)
+const COUNT = Number(process.env.WRITE_PINNING_STATEMENTS ?? 50_000)
+const GARBLED = COUNT / 5
+const LONG = 600_000
+
+let cluster: PostgresCluster
+const classifiers: StatementClassifier[] = []
+
+beforeAll(async () => {
+  console.log(`The seed is ${SEED}.`)
+  await loadModule()
+  cluster = await startPostgresCluster({ replicas: 0 })
+  await cluster.primary.query(
+    `create function "Log Access"(a text = '') returns text language sql as 'select a'`,
+  )
+  const functions = await cluster.primary.query<FunctionRow>(FUNCTIONS_QUERY)
+  const relations = await cluster.primary.query<RelationRow>(RELATIONS_QUERY)
+  const informed = new StatementClassifier(NO_NAMES)
+  informed.catalog = catalogOf(functions, relations)
+  classifiers.push(new StatementClassifier(NO_NAMES), informed)
+}, 60_000)
+
+afterAll(async () => {
+  await cluster?.stop()
+})
+
+test('no statement that writes, locks, is several or calls a volatile function is called a read', {
+  timeout: LONG,
+}, () => {
+  const random = new Random(SEED)
+  const harmless = new Statements(random, 0)
+  const seldom = new Statements(random, 0.06)
+  const often = new Statements(random, 0.2)
+  const falseReads: string[] = []
+  const counts = { parsed: 0, plain: 0, read: 0 }
+  while (counts.parsed < COUNT) {
+    const tokens = random.pick([harmless, seldom, often, often]).statement()
+    const sql = disguise(tokens, random, random.pick([0, 0.1, 0.4]))
+    const verdict = compare(sql)
+    if (verdict === undefined) continue
+    counts.parsed++
+    if (verdict.isPlain) counts.plain++
+    if (verdict.isPlain && verdict.isRead) counts.read++
+    if (!verdict.isPlain && verdict.isRead) falseReads.push(sql)
+  }
+  console.log(`${counts.parsed} statements, ${counts.plain} plain reads, ${counts.read} of them called so.`)
+  expect(shortest(falseReads)).toEqual([])
+  expect(counts.read / counts.plain).toBeGreaterThan(0.95)
+})
+
+test('no statement that was garbled is called a read where the parser sees more', { timeout: LONG }, () => {
+  const random = new Random(SEED + 1)
+  const statements = new Statements(random, 0.08)
+  const falseReads: string[] = []
+  let parsed = 0
+  for (let count = 0; count < GARBLED; count++) {
+    const sql = mutate(statements.statement(), random)
+    const verdict = compare(sql)
+    if (verdict !== undefined) parsed++
+    if (verdict?.isRead === true && !verdict.isPlain) falseReads.push(sql)
+  }
+  console.log(`${GARBLED} garbled statements, of which the parser takes ${parsed}.`)
+  expect(shortest(falseReads)).toEqual([])
+})
+
+/** What parser and classifiers say; undefined where the parser refuses the text, which must not crash the classifier. */
+function compare(sql: string): { isPlain: boolean; isRead: boolean } | undefined {
+  const reads = classifiers.map((each) => each.classify(sql).kind === 'read')
+  const parsed = parse(sql)
+  if (parsed === undefined) return undefined
+  const isPlain = parsed.isPlainRead && ![...parsed.calls].some((name) => VOLATILE_CALLS.has(name))
+  // A plain read has to be seen by both, anything else to be kept from the replicas by both.
+  return { isPlain, isRead: isPlain ? reads.every(Boolean) : reads.some(Boolean) }
+}
+
+function shortest(texts: string[]): string[] {
+  return texts.toSorted((a, b) => a.length - b.length).slice(0, 10)
+}
+
+const NO_NAMES = { primaryTables: [], unpinnedTables: [], primaryFunctions: [], replicaFunctions: [] }
