@@ -8,7 +8,7 @@ import {
 import type { StatementClassifier } from '../sql/classifier.ts'
 import type { NodeDriver } from './node-driver.ts'
 
-/** How long after it was read the catalog is not read again, however many unknown functions turn up. */
+/** How long the catalog is not read again after an unknown function had it read, however many turn up. */
 const REST_MS = 10_000
 
 /**
@@ -20,20 +20,26 @@ export class CatalogReader {
   readonly #nodes: readonly NodeDriver[]
   readonly #classifier: () => StatementClassifier
   #reading: Promise<void> | undefined
-  #readAtMs = Number.NEGATIVE_INFINITY
+  #readAgainAtMs = Number.NEGATIVE_INFINITY
 
   constructor(nodes: readonly NodeDriver[], classifier: () => StatementClassifier) {
     this.#nodes = nodes
     this.#classifier = classifier
   }
 
-  /** Reads it, unless it is being read or was read a moment ago; never throws. */
+  /** Reads it, unless it is being read; never throws. */
   read(): void {
-    if (this.#reading !== undefined || performance.now() < this.#readAtMs + REST_MS) return
-    this.#reading = this.#readFromAny().finally(() => {
+    this.#reading ??= this.#readFromAny().finally(() => {
       this.#reading = undefined
-      this.#readAtMs = performance.now()
     })
+  }
+
+  /** Reads it again, because of a function that it does not know; but not time and again. */
+  readAgain(): void {
+    const nowMs = performance.now()
+    if (this.#reading !== undefined || nowMs < this.#readAgainAtMs + REST_MS) return
+    this.#readAgainAtMs = nowMs
+    this.read()
   }
 
   /** Resolves when nothing is being read any more. */

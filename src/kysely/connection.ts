@@ -273,10 +273,16 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     }
     if (statement.kind !== 'read') return this.#cluster.routeOf(statement, context)
     const requirement = this.#cluster.requirementOf(context)
-    if (this.#cluster.meets(node, requirement)) return { node, reason: requirement.reason }
-    // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
-    if (node === this.#cluster.primary) return { node, reason: 'same-connection' }
-    return this.#cluster.routeOfRead(requirement)
+    if (
+      node === this.#cluster.primary &&
+      requirement.kind !== 'primary' &&
+      this.#cluster.replicas.length > 0
+    ) {
+      // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
+      return { node, reason: 'same-connection' }
+    }
+    if (!this.#cluster.meets(node, requirement)) return this.#cluster.routeOfRead(requirement)
+    return { node, reason: requirement.reason }
   }
 
   #nodeOfTransaction(settings: TransactionSettings, context: RoutingContext | undefined): NodeDriver {

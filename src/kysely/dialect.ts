@@ -46,7 +46,7 @@ export class PrimaryReplicaDialect implements Dialect {
     const { name, nodes, withoutContext, classifier: options, enforceReadOnly, driver } = this.#settings
     const primary = new NodeDriver(nodes.primary, driver, false)
     const replicas = nodes.replicas.map((each) => new NodeDriver(each, driver, enforceReadOnly))
-    const classifier = new StatementClassifier(options, () => catalog.read())
+    const classifier = new StatementClassifier(options, () => catalog.readAgain())
     const catalog = new CatalogReader([primary, ...replicas], () => classifier)
     const watch = new ContextWatch(name, nodes.replicas.length > 0, withoutContext)
     const functions = new FunctionWatch(name)

@@ -191,6 +191,7 @@ class ObservedPool {
       password: options.password, // which is not enumerable
       connectionTimeoutMillis: OWN_CLIENT_TIMEOUT_MS,
       query_timeout: OWN_CLIENT_TIMEOUT_MS,
+      application_name: 'write-pinning',
     })
     client.on('error', ignore)
     return client

@@ -85,7 +85,8 @@ export class ReadOnlySessions {
   }
 
   #isReadOnly(client: PoolClientLike): boolean {
-    return client.connectionParameters?.options?.includes(READ_ONLY) !== false
+    const { connectionParameters } = client
+    return connectionParameters === undefined || connectionParameters.options?.includes(READ_ONLY) === true
   }
 }
 

@@ -67,8 +67,8 @@ test('an option that does not exist is refused, on the dialect and on a node', (
 })
 
 describe('an option that is to come later is refused, not ignored', () => {
-  const later = ['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica', 'primaryFunctions']
-  later.push('replicaFunctions', 'enforceReadOnly', 'probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs')
+  const later = ['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica']
+  later.push('probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs')
   for (const name of later) {
     test(name, () => {
       const [code, message] = refusal(given({ [name]: 1 }))

@@ -4,6 +4,7 @@ import pg from 'pg'
 import type { PostgresNode } from 'write-pinning/testing'
 import { openRequestContext, type RoutingContext, runInContext } from '../../src/routing/context.ts'
 import { createMemory, type RequestMemory } from '../../src/routing/memory.ts'
+import { whereAndWhy } from '../support/routes.ts'
 
 /** The version of Kysely that is installed, as `0.28` or `0.29`. */
 export const kyselyVersion: string = installedKysely()
@@ -82,7 +83,7 @@ export function namedPool(node: PostgresNode, application: string, config: pg.Po
 export async function terminateClients(node: PostgresNode): Promise<number> {
   const ended = await node.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-     where backend_type = 'client backend' and application_name <> 'write-pinning/testing'`,
+     where backend_type = 'client backend' and application_name not like 'write-pinning%'`,
   )
   return ended.length
 }
@@ -90,4 +91,9 @@ export async function terminateClients(node: PostgresNode): Promise<number> {
 /** How many clients of the pool are in use. */
 export function inUse(pool: pg.Pool): number {
   return pool.totalCount - pool.idleCount
+}
+
+/** The role and the reason of each statement that `fn` sent in a request of its own. */
+export function whereAndWhyInRequest(fn: () => unknown): Promise<string[]> {
+  return whereAndWhy(() => inRequest(async () => fn()))
 }
