@@ -13,6 +13,8 @@ export interface FunctionRow {
 export interface RelationRow {
   readonly name: string
   readonly definition: string | null
+  /** Whether it only reads, but a standby has nothing of it. */
+  readonly is_unlogged?: boolean
 }
 
 /**
@@ -36,7 +38,7 @@ group by 1, 2, 3`
 /**
  * The relations that may do more than read: views, by their definitions; tables with row security, by their policies;
  * foreign tables and what has them as children. And whatever else calls a volatile function without a parenthesis behind
- * its name: a function of a row that is read like a column, an operator, a cast.
+ * its name: a function of a row that is read like a column, an operator, a cast. Unlogged tables are on the primary only.
  */
 export const RELATIONS_QUERY = `
 with recursive leaving(oid) as (
@@ -44,30 +46,34 @@ with recursive leaving(oid) as (
   union
   select i.inhparent from pg_catalog.pg_inherits i join leaving l on i.inhrelid = l.oid
 )
-select c.relname::text as name, null as definition
+select c.relname::text as name, null as definition, false as is_unlogged
 from pg_catalog.pg_class c join leaving l on l.oid = c.oid
 union all
-select c.relname::text, pg_catalog.pg_get_viewdef(c.oid)
+select c.relname::text, pg_catalog.pg_get_viewdef(c.oid), false
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'v' and n.nspname not in ('pg_catalog', 'information_schema')
 union all
-select c.relname::text, 'select ' || coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'true')
+select c.relname::text, 'select ' || coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), 'true'), false
 from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
 union all
-select p.proname::text, null
+select p.proname::text, null, false
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_type t on t.oid = p.proargtypes[0]
 where p.pronargs - p.pronargdefaults <= 1 and p.provolatile = 'v' and p.prokind = 'f' and n.nspname <> 'pg_catalog'
   and (t.typtype = 'c' or t.typname in ('record', 'any', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray'))
 union all
-select o.oprname::text, null
+select o.oprname::text, null, false
 from pg_catalog.pg_operator o join pg_catalog.pg_proc p on p.oid = o.oprcode
 join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
 where p.provolatile = 'v' and n.nspname <> 'pg_catalog'
 union all
-select t.typname::text, null
+select t.typname::text, null, false
 from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc
 join pg_catalog.pg_type t on t.oid = c.casttarget
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where p.provolatile = 'v' and n.nspname <> 'pg_catalog'`
+where p.provolatile = 'v' and n.nspname <> 'pg_catalog'
+union all
+select c.relname::text, null, true
+from pg_catalog.pg_class c
+where c.relpersistence = 'u' and c.relkind in ('r', 'm', 'S')`

@@ -15,6 +15,8 @@ export interface Catalog {
   effectOf(call: FunctionCall): CallEffect
   /** Names of relations, also in lower case, whose reading calls a volatile function or leaves the server. */
   readonly effectfulRelations: ReadonlySet<string>
+  /** Those that can be read on the primary only. */
+  readonly primaryRelations: ReadonlySet<string>
 }
 
 /** What is known before any server has been asked: PostgreSQL's own functions. */
@@ -22,6 +24,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   isFromServer: false,
   effectOf: builtInEffect,
   effectfulRelations: new Set(),
+  primaryRelations: new Set(),
 }
 
 /** The catalog of a server, from the rows of {@link FUNCTIONS_QUERY} and {@link RELATIONS_QUERY}. */
@@ -45,21 +48,32 @@ export function catalogOf(functions: readonly FunctionRow[], relations: readonly
     if (all.has(key)) return knownEffect(call) ?? (volatile.has(key) ? 'volatile' : 'none')
     return isSyntax(call) ? 'none' : 'unknown'
   }
-  return { isFromServer: true, effectOf, effectfulRelations: effectfulRelations(relations, effectOf) }
+  const isEffectful: Test = ({ definition, is_unlogged = false }, found) =>
+    !is_unlogged && (definition === null || doesMoreThanRead(definition, found, effectOf))
+  const isOnPrimary: Test = ({ definition, is_unlogged = false }, found) =>
+    is_unlogged || (definition !== null && readStatementText(definition, found).watched.length > 0)
+  return {
+    isFromServer: true,
+    effectOf,
+    effectfulRelations: namesOf(relations, isEffectful),
+    primaryRelations: namesOf(relations, isOnPrimary),
+  }
 }
 
-/** Views over effectful views are effectful too, so the search goes on until it finds no more. */
-function effectfulRelations(relations: readonly RelationRow[], effectOf: Catalog['effectOf']): Set<string> {
+type Test = (relation: RelationRow, found: ReadonlySet<string>) => boolean
+
+/** The relations that pass; views over them may do so too, so the search goes on until it finds no more. */
+function namesOf(relations: readonly RelationRow[], test: Test): Set<string> {
   const found = new Set<string>()
   let open = relations
   let size = -1
   while (size !== found.size) {
     size = found.size
-    open = open.filter(({ name, definition }) => {
-      const isEffectful = definition === null || doesMoreThanRead(definition, found, effectOf)
+    open = open.filter((relation) => {
+      const isOne = test(relation, found)
       // As it is spelled, too: without quotes only its ASCII letters are made lower case.
-      if (isEffectful) found.add(name).add(name.toLowerCase())
-      return !isEffectful
+      if (isOne) found.add(relation.name).add(relation.name.toLowerCase())
+      return !isOne
     })
   }
   return found

@@ -114,6 +114,7 @@ export class StatementClassifier {
   }
 
   #isPrimaryTable(name: TableName): boolean {
+    if (this.#catalog.primaryRelations.has(name.table.toLowerCase())) return true
     return this.#primaryTables.some((each) => mayBeSameTable(lowerCase(each), lowerCase(name)))
   }
 
@@ -126,6 +127,7 @@ export class StatementClassifier {
   #watchFor(catalog: Catalog): Set<string> {
     return new Set([
       ...catalog.effectfulRelations,
+      ...catalog.primaryRelations,
       ...this.#primaryTables.flatMap(({ table }) => [table, table.toLowerCase()]),
     ])
   }

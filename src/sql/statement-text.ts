@@ -43,6 +43,8 @@ export function readStatementText(
   watch: ReadonlySet<string>,
   wantsTargets = true,
 ): StatementText {
+  // The server would read no further.
+  if (sql.includes('\0')) return SOME_WRITE
   return new Reader(sql, watch).read(wantsTargets)
 }
 
