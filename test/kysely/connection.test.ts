@@ -39,7 +39,7 @@ describe('a connection taken with db.connection()', () => {
         }),
       ),
     )
-    expect(routes).toEqual(['replica: read', 'primary: write', 'primary: own-write', 'primary: use-replica'])
+    expect(routes).toEqual(['replica: read', 'primary: write', 'primary: own-write', 'primary: same-connection'])
   })
 
   test('stays on the primary after a write that does not count, too: what it left in the session is there', async () => {
@@ -54,7 +54,7 @@ describe('a connection taken with db.connection()', () => {
         }),
       ),
     )
-    expect(routes.slice(0, 2)).toEqual(['primary: write', 'primary: read'])
+    expect(routes.slice(0, 2)).toEqual(['primary: write', 'primary: same-connection'])
   })
 
   test('keeps one backend of the replica as long as it stays there', async () => {
@@ -79,7 +79,7 @@ describe('a connection taken with db.connection()', () => {
         }),
       ),
     )
-    expect(routes).toEqual(['replica: read', 'primary: use-primary', 'primary: read', 'primary: locking'])
+    expect(routes).toEqual(['replica: read', 'primary: use-primary', 'primary: same-connection', 'primary: locking'])
   })
 
   test('gives back what it left behind when it moves, and at its end', async () => {
