@@ -70,14 +70,18 @@ export const NEVER_CALLED: ReadonlySet<string> = new Set(
 )
 
 /**
- * Those that a parenthesis may follow as syntax, and that could name a function of somebody's as well. `treat` is
- * not here: it calls the function of `pg_catalog` that is named like the type.
+ * Those that a parenthesis may follow as syntax in a read, and that could name a function of somebody's as well. `treat`
+ * is not here: it calls the function of `pg_catalog` that is named like the type. Nor are `first` and `next`, which only
+ * behind `fetch` are no calls.
  */
 export const SYNTAX_WORDS: ReadonlySet<string> = new Set(
   `
-  by columns conflict content cube document escape filter first groups ilike insert join like materialized next
-  operator over overlaps passing path range recursive repeatable rollup rows second set sets value varying zone
+  by columns content cube document escape filter groups ilike join like materialized operator over overlaps passing
+  path range recursive repeatable rollup rows second sets value varying zone
 `
     .trim()
     .split(/\s+/),
 )
+
+/** The same in what is known to write. */
+export const WRITE_SYNTAX_WORDS: ReadonlySet<string> = new Set(['conflict', 'insert', 'set'])

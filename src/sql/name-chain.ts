@@ -34,6 +34,11 @@ export class NameChain {
     this.name = ''
   }
 
+  /** Whether this word stands before it. */
+  follows(word: string): boolean {
+    return this.#beforeKind === TOKEN.word && this.#beforeText === word
+  }
+
   /** Whether a parenthesis behind the name may be that of a call. */
   get canBeCalled(): boolean {
     if (this.schema !== undefined) return true
@@ -44,9 +49,7 @@ export class NameChain {
   get isOfWith(): boolean {
     if (this.name === '') return false
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ','
-    return (
-      this.#beforeKind === TOKEN.word && (this.#beforeText === 'with' || this.#beforeText === 'recursive')
-    )
+    return this.follows('with') || this.follows('recursive')
   }
 
   // Behind a name, a closing parenthesis, `as` or `::` there is an alias with columns, or a type with a modifier.
