@@ -1,4 +1,4 @@
-import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
+import { INFIX_WORDS, KEY_WORDS, NEVER_CALLED, PREFIX_WORDS } from './key-words.ts'
 import { TOKEN } from './lexer.ts'
 
 /** A name of one part or several, as it is read, and what stands before it. */
@@ -43,6 +43,19 @@ export class NameChain {
   get canBeCalled(): boolean {
     if (this.schema !== undefined) return true
     return !(this.isKeyWord && NEVER_CALLED.has(this.name)) && !this.#isAliasOrType()
+  }
+
+  /** Whether a parenthesis behind the name is no call, unless there is a function of that name. */
+  get isSyntax(): boolean {
+    if (!this.isKeyWord) return false
+    if (PREFIX_WORDS.has(this.name) || this.follows('fetch')) return true
+    return INFIX_WORDS.has(this.name) && !this.#beginsExpression()
+  }
+
+  // Behind an opening parenthesis may also stand the frame of a window.
+  #beginsExpression(): boolean {
+    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ',' || this.#beforeText === '['
+    return this.#beforeKind === TOKEN.operator || this.follows('select')
   }
 
   /** Whether the name is one of a `with`, in whose head it stands. */

@@ -1,5 +1,5 @@
 import { readExplainOptions, readExplainWords } from './explain.ts'
-import { SYNTAX_WORDS, WRITE_SYNTAX_WORDS } from './key-words.ts'
+import { WRITE_WORDS } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
@@ -247,16 +247,14 @@ class Reader {
     }
     if (chain.name === '') return
     if (chain.canBeCalled && !this.#isTarget) {
-      this.#calls.push({ schema: chain.schema, name: chain.name, isKeyWord: this.#isSyntax(chain) })
+      this.#calls.push({
+        schema: chain.schema,
+        name: chain.name,
+        isKeyWord: chain.isSyntax || (this.#writes && chain.isKeyWord && WRITE_WORDS.has(chain.name)),
+      })
     }
     if (chain.isKeyWord && chain.name === 'operator') this.#parentheses.expectPrefix()
     this.#endName()
-  }
-
-  #isSyntax(chain: NameChain): boolean {
-    if (!chain.isKeyWord) return false
-    if (SYNTAX_WORDS.has(chain.name) || chain.follows('fetch')) return true
-    return this.#writes && WRITE_SYNTAX_WORDS.has(chain.name)
   }
 
   /** What has been read as a name is one: it may be watched, or what is written to. */
