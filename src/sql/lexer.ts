@@ -96,17 +96,17 @@ export class Lexer {
     const codes = this.#codes
     const at = this.#at
     if (isWordStart(code)) this.#readWord(code)
-    else if (code === QUOTE) this.#moveTo(TOKEN.string, endOfString(codes, at, false))
     else if (code === DOUBLE_QUOTE) this.#readQuoted(at)
-    else if (isDigit(code) || (code === DOT && isDigit(codes[at + 1] as number)))
-      this.#moveTo(TOKEN.number, endOfNumber(codes, at, this.#sql))
+    else if (isPunctuation(code) && !(code === DOT && isDigit(codes[at + 1] as number)))
+      this.#readPunctuation(code)
+    else if (code === QUOTE) this.#moveTo(TOKEN.string, endOfString(codes, at, false))
+    else if (isDigit(code) || code === DOT) this.#moveTo(TOKEN.number, endOfNumber(codes, at, this.#sql))
     else if (code === DOLLAR && isDigit(codes[at + 1] as number))
       this.#moveTo(TOKEN.parameter, endOfParameter(codes, at))
     else if (code === DOLLAR) this.#moveTo(TOKEN.string, endOfDollarString(codes, at, this.#sql))
-    else if (isPunctuation(code)) this.#readPunctuation(code)
     else if (isOperator(code)) {
       this.#moveTo(TOKEN.operator, endOfOperator(codes, at))
-      this.text = this.#sql.slice(at, this.#at)
+      this.text = this.#at === at + 1 ? String.fromCharCode(code) : this.#sql.slice(at, this.#at)
     } else this.kind = TOKEN.unreadable
   }
 
@@ -120,7 +120,7 @@ export class Lexer {
     // `::` and `:=` are no use to anybody here but as what they are: not a colon of a slice.
     const following = this.#codes[this.#at + 1]
     const isDouble = code === COLON && (following === COLON || following === EQUALS)
-    this.text = isDouble ? this.#sql.slice(this.#at, this.#at + 2) : this.#sql.charAt(this.#at)
+    this.text = isDouble ? this.#sql.slice(this.#at, this.#at + 2) : String.fromCharCode(code)
     this.#at += this.text.length
   }
 
