@@ -2,6 +2,7 @@ import { BUILT_IN_FUNCTIONS } from './built-in-functions.ts'
 import type { FunctionRow, RelationRow } from './catalog-queries.ts'
 import { HARMLESS_FUNCTIONS, REFUSED_FUNCTIONS, SESSION_FUNCTIONS } from './harmless-functions.ts'
 import { type FunctionCall, readStatementText } from './statement-text.ts'
+import { Watch } from './watch.ts'
 
 export { FUNCTIONS_QUERY, type FunctionRow, RELATIONS_QUERY, type RelationRow } from './catalog-queries.ts'
 
@@ -13,7 +14,7 @@ export interface Catalog {
   /** Whether it was read from a server. */
   readonly isFromServer: boolean
   effectOf(call: FunctionCall): CallEffect
-  /** Names of relations, also in lower case, whose reading calls a volatile function or leaves the server. */
+  /** Names of relations whose reading calls a volatile function or leaves the server. */
   readonly effectfulRelations: ReadonlySet<string>
   /** Those that can be read on the primary only. */
   readonly primaryRelations: ReadonlySet<string>
@@ -60,30 +61,29 @@ export function catalogOf(functions: readonly FunctionRow[], relations: readonly
   }
 }
 
-type Test = (relation: RelationRow, found: ReadonlySet<string>) => boolean
+type Test = (relation: RelationRow, found: Watch) => boolean
 
 /** The relations that pass; views over them may do so too, so the search goes on until it finds no more. */
 function namesOf(relations: readonly RelationRow[], test: Test): Set<string> {
   const found = new Set<string>()
+  const watch = new Watch()
   let open = relations
   let size = -1
   while (size !== found.size) {
     size = found.size
     open = open.filter((relation) => {
-      const isOne = test(relation, found)
-      // As it is spelled, too: without quotes only its ASCII letters are made lower case.
-      if (isOne) found.add(relation.name).add(relation.name.toLowerCase())
+      const isOne = test(relation, watch)
+      if (isOne) {
+        found.add(relation.name).add(relation.name.toLowerCase())
+        watch.add(relation.name)
+      }
       return !isOne
     })
   }
   return found
 }
 
-function doesMoreThanRead(
-  definition: string,
-  found: ReadonlySet<string>,
-  effectOf: Catalog['effectOf'],
-): boolean {
+function doesMoreThanRead(definition: string, found: Watch, effectOf: Catalog['effectOf']): boolean {
   const { kind, calls, watched } = readStatementText(definition, found)
   return kind !== 'read' || watched.length > 0 || calls.some((call) => effectOf(call) !== 'none')
 }

@@ -2,6 +2,7 @@ import { BUILT_IN_CATALOG, type CallEffect, type Catalog } from './catalog.ts'
 import { type FunctionCall, readStatementText, type StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
 import { TextCache } from './text-cache.ts'
+import { Watch } from './watch.ts'
 
 /** What a statement demands and does, as far as routing cares. */
 export interface Statement {
@@ -36,7 +37,7 @@ export class StatementClassifier {
   readonly #onUnknownFunction: (call: FunctionCall) => void
   readonly #cache = new TextCache<Statement>()
   #catalog: Catalog = BUILT_IN_CATALOG
-  #watch: ReadonlySet<string>
+  #watch: Watch
 
   /** `onUnknownFunction` hears of calls that the catalog does not know. */
   constructor(options: ClassifierOptions, onUnknownFunction: (call: FunctionCall) => void = () => {}) {
@@ -124,11 +125,11 @@ export class StatementClassifier {
     return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
   }
 
-  #watchFor(catalog: Catalog): Set<string> {
-    return new Set([
+  #watchFor(catalog: Catalog): Watch {
+    return new Watch([
       ...catalog.effectfulRelations,
       ...catalog.primaryRelations,
-      ...this.#primaryTables.flatMap(({ table }) => [table, table.toLowerCase()]),
+      ...this.#primaryTables.map(({ table }) => table),
     ])
   }
 }

@@ -18,6 +18,13 @@ export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
   pg_stat_get_xact_tuples_updated pg_stat_have_stats pg_table_size pg_tablespace_size pg_total_relation_size random
   random_normal timeofday uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt
   system bernoulli system_rows system_time
+  normal_rand pg_buffercache_numa_pages pg_buffercache_pages pg_buffercache_summary pg_buffercache_usage_counts
+  pg_current_logfile pg_database_collation_actual_version pg_get_aios pg_get_loaded_modules pg_get_multixact_members
+  pg_get_sequence_data pg_get_shmem_allocations pg_get_shmem_allocations_numa pg_get_wait_events
+  pg_get_wal_resource_managers pg_get_wal_summarizer_state pg_last_committed_xact pg_prepared_xact pg_relpages
+  pg_sequence_last_value pg_show_replication_origin_status pg_stat_statements pg_stat_statements_info
+  pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pgp_pub_encrypt pgp_pub_encrypt_bytea pgp_sym_encrypt
+  pgp_sym_encrypt_bytea pgstatginindex pgstathashindex pgstatindex pgstattuple pgstattuple_approx
 `
     .trim()
     .split(/\s+/),
@@ -38,5 +45,9 @@ export const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Functions that PostgreSQL declares stable, and that a hot standby refuses: they assign a transaction id. */
-export const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set(['txid_current', 'pg_current_xact_id'])
+/** Functions that PostgreSQL declares stable, and that a hot standby refuses with 25006. */
+export const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([
+  'txid_current',
+  'pg_current_xact_id',
+  'pg_replication_origin_oid',
+])

@@ -70,14 +70,29 @@ export const NEVER_CALLED: ReadonlySet<string> = new Set(
 )
 
 /**
- * Those that a parenthesis may follow as syntax, and that could name a function of somebody's as well. `treat` is
- * not here: it calls the function of `pg_catalog` that is named like the type.
+ * Those that could name a function of somebody's as well, and that are syntax before a parenthesis in a read: behind
+ * something that they go on with. Not `first` and `next`, which only behind `fetch` are no calls.
  */
-export const SYNTAX_WORDS: ReadonlySet<string> = new Set(
+export const INFIX_WORDS: ReadonlySet<string> = new Set(
   `
-  by columns conflict content cube document escape filter first groups ilike insert join like materialized next
-  operator over overlaps passing path range recursive repeatable rollup rows second set sets value varying zone
+  by columns escape filter groups ilike join like materialized over overlaps passing path range recursive repeatable
+  rows second sets value varying zone
 `
     .trim()
     .split(/\s+/),
 )
+
+/**
+ * The same wherever they stand. `treat` is not among them: it calls the function of `pg_catalog` that is named like the
+ * type.
+ */
+export const PREFIX_WORDS: ReadonlySet<string> = new Set([
+  'content',
+  'cube',
+  'document',
+  'operator',
+  'rollup',
+])
+
+/** The same in what is known to write. */
+export const WRITE_WORDS: ReadonlySet<string> = new Set(['conflict', 'insert', 'set'])

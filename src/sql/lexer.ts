@@ -15,6 +15,8 @@ import {
   LETTER_U,
   QUOTE,
 } from './characters.ts'
+import { codesOf } from './codes.ts'
+import { addToHash, lowerCasePieceOf, pieceOf } from './names.ts'
 import {
   endOfDollarString,
   endOfNumber,
@@ -54,6 +56,7 @@ export const TOKEN = {
 /** Reads the tokens of one text, one at a time; white space and comments lie between them. */
 export class Lexer {
   readonly #sql: string
+  readonly #codes: Uint16Array
   #at = 0
   /** The kind of the token that was read last, one of {@link TOKEN}. */
   kind: number = TOKEN.end
@@ -62,6 +65,7 @@ export class Lexer {
 
   constructor(sql: string) {
     this.#sql = sql
+    this.#codes = codesOf(sql)
   }
 
   /** Whether the token is a key word or an identifier without quotes, and this one. */
@@ -77,31 +81,32 @@ export class Lexer {
   /** Reads the next token into `kind` and `text`. */
   next(): void {
     this.text = ''
-    const at = endOfSpace(this.#sql, this.#at)
+    const at = endOfSpace(this.#codes, this.#at)
     if (at === NOWHERE) {
       this.kind = TOKEN.unreadable
       return
     }
     this.#at = at
-    if (at < this.#sql.length) this.#readToken(this.#sql.charCodeAt(at))
+    const code = this.#codes[at] as number
+    if (code !== 0) this.#readToken(code)
     else this.kind = TOKEN.end
   }
 
   #readToken(code: number): void {
-    const sql = this.#sql
+    const codes = this.#codes
     const at = this.#at
     if (isWordStart(code)) this.#readWord(code)
-    else if (code === QUOTE) this.#moveTo(TOKEN.string, endOfString(sql, at, false))
     else if (code === DOUBLE_QUOTE) this.#readQuoted(at)
-    else if (isDigit(code) || (code === DOT && isDigit(sql.charCodeAt(at + 1))))
-      this.#moveTo(TOKEN.number, endOfNumber(sql, at))
-    else if (code === DOLLAR && isDigit(sql.charCodeAt(at + 1)))
-      this.#moveTo(TOKEN.parameter, endOfParameter(sql, at))
-    else if (code === DOLLAR) this.#moveTo(TOKEN.string, endOfDollarString(sql, at))
-    else if (isPunctuation(code)) this.#readPunctuation(code)
+    else if (isPunctuation(code) && !(code === DOT && isDigit(codes[at + 1] as number)))
+      this.#readPunctuation(code)
+    else if (code === QUOTE) this.#moveTo(TOKEN.string, endOfString(codes, at, false))
+    else if (isDigit(code) || code === DOT) this.#moveTo(TOKEN.number, endOfNumber(codes, at, this.#sql))
+    else if (code === DOLLAR && isDigit(codes[at + 1] as number))
+      this.#moveTo(TOKEN.parameter, endOfParameter(codes, at))
+    else if (code === DOLLAR) this.#moveTo(TOKEN.string, endOfDollarString(codes, at, this.#sql))
     else if (isOperator(code)) {
-      this.#moveTo(TOKEN.operator, endOfOperator(sql, at))
-      this.text = sql.slice(at, this.#at)
+      this.#moveTo(TOKEN.operator, endOfOperator(codes, at))
+      this.text = this.#at === at + 1 ? String.fromCharCode(code) : this.#sql.slice(at, this.#at)
     } else this.kind = TOKEN.unreadable
   }
 
@@ -113,26 +118,26 @@ export class Lexer {
   #readPunctuation(code: number): void {
     this.kind = TOKEN.punctuation
     // `::` and `:=` are no use to anybody here but as what they are: not a colon of a slice.
-    const following = this.#sql.charCodeAt(this.#at + 1)
+    const following = this.#codes[this.#at + 1]
     const isDouble = code === COLON && (following === COLON || following === EQUALS)
-    this.text = isDouble ? this.#sql.slice(this.#at, this.#at + 2) : this.#sql.charAt(this.#at)
+    this.text = isDouble ? this.#sql.slice(this.#at, this.#at + 2) : String.fromCharCode(code)
     this.#at += this.text.length
   }
 
   #readWord(first: number): void {
-    const sql = this.#sql
+    const codes = this.#codes
     const begin = this.#at
     // A letter and a quote: E'', B'', X'', N'' and U&'', U&"".
-    const following = sql.charCodeAt(begin + 1)
+    const following = codes[begin + 1]
     const letter = first | 0x20
     if (following === QUOTE && isStringPrefix(first)) {
-      this.#moveTo(TOKEN.string, endOfString(sql, begin + 1, letter === LETTER_E))
+      this.#moveTo(TOKEN.string, endOfString(codes, begin + 1, letter === LETTER_E))
       return
     }
     if (letter === LETTER_U && following === AMPERSAND) {
-      const quote = sql.charCodeAt(begin + 2)
+      const quote = codes[begin + 2]
       if (quote === QUOTE) {
-        this.#moveTo(TOKEN.string, endOfString(sql, begin + 2, false))
+        this.#moveTo(TOKEN.string, endOfString(codes, begin + 2, false))
         return
       }
       if (quote === DOUBLE_QUOTE) {
@@ -143,25 +148,45 @@ export class Lexer {
     }
     let isLower = true
     let isAscii = true
+    let hash = 0
     let end = begin
-    for (let code = first; isWordPart(code); code = sql.charCodeAt(++end)) {
+    for (let code = first; isWordPart(code); code = codes[++end] as number) {
+      hash = addToHash(hash, code)
       if (code >= 0x41 && code <= 0x5a) isLower = false
       else if (code >= 0x80) isAscii = false
     }
     this.#at = end
     this.kind = TOKEN.word
-    const text = sql.slice(begin, end)
-    const name = isAscii ? text.slice(0, MAX_NAME_BYTES) : cutToFit(text)
-    this.text = isLower ? name : lowerCaseAscii(name)
+    const name = isLower
+      ? pieceOf(this.#sql, codes, begin, end, hash)
+      : lowerCasePieceOf(this.#sql, codes, begin, end, hash)
+    this.text = isAscii && name.length <= MAX_NAME_BYTES ? name : cutToFit(name)
   }
 
   #readQuoted(quote: number): void {
-    const end = endOfQuoted(this.#sql, quote)
+    const codes = this.#codes
+    let hash = 0
+    let end = quote + 1
+    // A loop, because `indexOf()` costs more than it saves over so few characters.
+    for (; ; end++) {
+      const code = codes[end] as number
+      if (code === DOUBLE_QUOTE || code === 0) break
+      hash = addToHash(hash, code)
+    }
+    if (codes[end] === DOUBLE_QUOTE && codes[end + 1] === DOUBLE_QUOTE) {
+      this.#readQuotedWithQuotes(quote)
+      return
+    }
     // One without a character between its quotes is an error to PostgreSQL.
+    this.#moveTo(TOKEN.quoted, codes[end] === DOUBLE_QUOTE && end > quote + 1 ? end + 1 : NOWHERE)
+    if (this.kind === TOKEN.quoted) this.text = cutToFit(pieceOf(this.#sql, codes, quote + 1, end, hash))
+  }
+
+  #readQuotedWithQuotes(quote: number): void {
+    const end = endOfQuoted(this.#codes, quote)
     this.#moveTo(TOKEN.quoted, end - quote > 2 ? end : NOWHERE)
-    if (this.kind !== TOKEN.quoted) return
-    const text = this.#sql.slice(quote + 1, end - 1)
-    this.text = cutToFit(text.includes('"') ? text.replaceAll('""', '"') : text)
+    if (this.kind === TOKEN.quoted)
+      this.text = cutToFit(this.#sql.slice(quote + 1, end - 1).replaceAll('""', '"'))
   }
 }
 
@@ -177,9 +202,4 @@ function cutToFit(name: string): string {
   let end = MAX_NAME_BYTES
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
-}
-
-// Only ASCII: what a server does to other letters depends on its encoding.
-function lowerCaseAscii(text: string): string {
-  return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
 }

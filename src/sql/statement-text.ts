@@ -1,10 +1,11 @@
 import { readExplainOptions, readExplainWords } from './explain.ts'
-import { SYNTAX_WORDS } from './key-words.ts'
+import { WRITE_WORDS } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-name.ts'
 import { CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
+import type { Watch } from './watch.ts'
 
 /** Something that could be the call of a function, as a text writes it. */
 export interface FunctionCall {
@@ -35,14 +36,10 @@ export interface StatementText {
 }
 
 /**
- * Reads the text of a statement, watching for some names, in lower case. Doubt means write. Where `wantsTargets` is
+ * Reads the text of a statement, watching for some names. Doubt means write. Where `wantsTargets` is
  * false, a plain insert is not read to its end, however long its values are.
  */
-export function readStatementText(
-  sql: string,
-  watch: ReadonlySet<string>,
-  wantsTargets = true,
-): StatementText {
+export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
   // The server would read no further.
   if (sql.includes('\0')) return SOME_WRITE
   return new Reader(sql, watch).read(wantsTargets)
@@ -52,7 +49,7 @@ export function readStatementText(
 class Reader {
   readonly #sql: string
   readonly #lexer: Lexer
-  readonly #watch: ReadonlySet<string>
+  readonly #watch: Watch
   readonly #calls: FunctionCall[] = []
   readonly #watched: TableName[] = []
   readonly #targets: TableName[] = []
@@ -67,7 +64,7 @@ class Reader {
   /** Whether the name being read is what an insert, update, delete or merge writes to. */
   #isTarget = false
 
-  constructor(sql: string, watch: ReadonlySet<string>) {
+  constructor(sql: string, watch: Watch) {
     this.#sql = sql
     this.#lexer = new Lexer(sql)
     this.#watch = watch
@@ -182,7 +179,7 @@ class Reader {
     }
     this.#endName()
     chain.begin(kind, text, this.#lastKind, this.#lastText)
-    if (chain.isKeyWord) this.#readKeyWord(text)
+    if (chain.isKeyWord && TELLING.has(text)) this.#readKeyWord(text)
   }
 
   /** What a key word does by where it stands. */
@@ -247,8 +244,11 @@ class Reader {
     }
     if (chain.name === '') return
     if (chain.canBeCalled && !this.#isTarget) {
-      const isKeyWord = chain.isKeyWord && SYNTAX_WORDS.has(chain.name)
-      this.#calls.push({ schema: chain.schema, name: chain.name, isKeyWord })
+      this.#calls.push({
+        schema: chain.schema,
+        name: chain.name,
+        isKeyWord: chain.isSyntax || (this.#writes && chain.isKeyWord && WRITE_WORDS.has(chain.name)),
+      })
     }
     if (chain.isKeyWord && chain.name === 'operator') this.#parentheses.expectPrefix()
     this.#endName()
@@ -291,6 +291,8 @@ const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
 const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }
 
 const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
+// The key words that mean something by where they stand.
+const TELLING = new Set('with select values table insert merge delete update share into from on'.split(' '))
 // What may stand between the verb and the table.
 const BEFORE_TARGET = new Set(['into', 'from', 'update', 'only'])
 const SIGNS = new Set(['+', '-'])
