@@ -4,6 +4,8 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
+import { nodeOfTransaction, routeFrom } from './connection-route.ts'
+import { ConnectionSession } from './connection-session.ts'
 import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
 import { streamOn } from './session-stream.ts'
@@ -18,11 +20,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   readonly #opened: Promise<this> = Promise.resolve(this)
   readonly #cluster: Cluster
   readonly #writes: WriteRecord
-  #session: Session | undefined
+  readonly #session = new ConnectionSession()
   /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
   #command: CompiledQuery | undefined
-  #wantsSessionInfo = false
-  #mustDiscard: { readonly because: unknown } | undefined
   #isReleased = false
   /** How many statements are under way. */
   #running = 0
@@ -35,7 +35,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   /** Lends it out, anew or again. */
   open(): Promise<this> {
     this.#isReleased = false
-    this.#wantsSessionInfo = false
+    this.#session.reset()
     return this.#opened
   }
 
@@ -45,31 +45,15 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   /** Runs a statement where it belongs, or on the `second` route, which it is given once. */
   async #execute<R>(query: CompiledQuery, options?: AbortOptions, second?: Route): Promise<QueryResult<R>> {
-    if (query === this.#command) return this.#bound().connection.executeQuery<R>(query)
+    if (query === this.#command) return this.#session.bound.connection.executeQuery<R>(query)
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
     const route = second ?? this.#routeOf(statement, context, mark)
-    let session = this.#sessionOn(route.node)
+    let session = this.#session.on(route.node)
     this.#running++
     try {
-      if (session === undefined) {
-        if (this.#session !== undefined || this.#wantsSessionInfo) {
-          session = await this.#moveTo(route.node, options)
-        } else {
-          // As #moveTo() does it, without its promises: nearly every query is the first on its connection.
-          const acquisition = route.node.beginAcquire(options)
-          try {
-            const connection = await acquisition.connection
-            this.#session = { node: route.node, connection, client: acquisition.client }
-          } catch (error) {
-            if (!route.node.giveUp(acquisition, error)) throw error
-            this.#session = await route.node.acquire(options)
-          }
-          options?.signal?.throwIfAborted()
-          session = this.#session
-        }
-      }
+      session ??= await this.#session.moveTo(route.node, this.#writes.inTransaction, options)
       this.#cluster.publish(route, statement, query.sql)
       const result = await session.connection.executeQuery<R>(query)
       if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
@@ -110,7 +94,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     let again: Route | undefined
     this.#running++
     try {
-      session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
+      session = this.#session.on(route.node)
+      session ??= await this.#session.moveTo(route.node, this.#writes.inTransaction, options)
       this.#cluster.publish(route, statement, query.sql)
       for await (const rows of streamOn<R>(session, query, chunkSize)) {
         hasRows = true
@@ -134,26 +119,27 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (again !== undefined) yield* this.#stream<R>(query, chunkSize, options, again)
   }
 
-  async collectSessionInfo(): Promise<void> {
-    this.#wantsSessionInfo = true
-    await this.#session?.connection.collectSessionInfo?.()
+  collectSessionInfo(): Promise<void> {
+    return this.#session.collectInfo()
   }
 
   async cancelQuery(_provider: ControlConnectionProvider): Promise<void> {
-    const session = this.#session
+    const session = this.#session.current
     await session?.connection.cancelQuery?.(session.node.lendControlConnection)
   }
 
   async killSession(_provider: ControlConnectionProvider): Promise<void> {
-    const session = this.#session
+    const session = this.#session.current
     await session?.connection.killSession?.(session.node.lendControlConnection)
   }
 
   async begin(settings: TransactionSettings): Promise<void> {
-    const node = this.#nodeOfTransaction(settings, currentContext())
+    const node = this.#writes.inTransaction
+      ? this.#session.bound.node
+      : nodeOfTransaction(this.#session.node, this.#cluster, settings, currentContext())
     this.#running++
     try {
-      if (this.#sessionOn(node) === undefined) await this.#moveTo(node)
+      if (this.#session.on(node) === undefined) await this.#session.moveTo(node, this.#writes.inTransaction)
       // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
       this.#writes.begin()
       await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
@@ -167,7 +153,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   }
 
   async commit(): Promise<void> {
-    const { node } = this.#bound()
+    const { node } = this.#session.bound
     try {
       await this.#sendCommand((connection) => node.driver.commitTransaction(connection))
       this.#writes.commit()
@@ -186,7 +172,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       await this.#sendCommand((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
-      this.#mustDiscard ??= { because: error }
+      this.#session.mistrust(error)
       throw error
     } finally {
       this.#writes.rollback()
@@ -198,19 +184,22 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   async savepoint(
     send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
   ): Promise<void> {
-    const { node } = this.#bound()
+    const { node } = this.#session.bound
     await this.#sendCommand((connection) => send(node.driver, connection))
   }
 
   release(): Promise<void> {
     this.#isReleased = true
-    return this.#letGo()
+    return this.#session.letGo(this.#writes.inTransaction)
   }
 
   /** Whether it is as good as new: released, and with nothing left that may still take a session. */
   get isReusable(): boolean {
     return (
-      this.#isReleased && this.#running === 0 && this.#session === undefined && !this.#writes.inTransaction
+      this.#isReleased &&
+      this.#running === 0 &&
+      this.#session.current === undefined &&
+      !this.#writes.inTransaction
     )
   }
 
@@ -219,24 +208,14 @@ export class RoutedConnection implements Required<DatabaseConnection> {
    * is given back as soon as the statement, or the transaction that it began, is over.
    */
   async #releaseLate(): Promise<void> {
-    if (!this.#writes.inTransaction) await this.#letGo()
-  }
-
-  #letGo(): Promise<void> {
-    const session = this.#session
-    if (session === undefined) return NOTHING_TO_DO
-    const mustDiscard = this.#mustDiscard
-    this.#session = undefined
-    this.#mustDiscard = undefined
-    if (mustDiscard === undefined && !this.#writes.inTransaction) return session.node.release(session)
-    return session.node.discard(session, mustDiscard?.because)
+    if (!this.#writes.inTransaction) await this.#session.letGo(false)
   }
 
   /** Draws the conclusions from the error of a statement that was sent. */
   #failed(error: unknown, statement: Statement, session: Session, context: RoutingContext | undefined): void {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
-    if (!wasRefused) this.#mustDiscard = { because: error }
+    if (!wasRefused) this.#session.mistrust(error)
     // A write whose outcome is unknown counts.
     const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
@@ -253,7 +232,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (refusal === 'read-only') {
       this.#cluster.classifier.learnRefused(query.sql)
       // A function may have taken a lock of the session's before it was refused: no other query must find it.
-      if (statement.hasCalls) this.#mustDiscard = { because: undefined }
+      if (statement.hasCalls) this.#session.mistrust(undefined)
     }
     return true
   }
@@ -262,63 +241,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     return route.node.role === 'replica' && route.reason !== 'use-node' && !this.#writes.inTransaction
   }
 
-  /** The route of a statement, given the node that the connection is on. */
   #routeOf(statement: Statement, context: RoutingContext | undefined, mark: Mark | undefined): Route {
-    if (this.#writes.inTransaction) return { node: this.#bound().node, reason: 'transaction' }
-    const node = this.#session?.node
-    if (node === undefined || mark === 'to-primary') return this.#cluster.routeOf(statement, context, mark)
-    if (mark === 'to-replica') {
-      const route = this.#cluster.routeOf(statement, context, mark)
-      return route.reason === 'mark' ? { node, reason: 'mark' } : route
-    }
-    if (statement.kind !== 'read') return this.#cluster.routeOf(statement, context)
-    const requirement = this.#cluster.requirementOf(context)
-    if (
-      node === this.#cluster.primary &&
-      requirement.kind !== 'primary' &&
-      this.#cluster.replicas.length > 0
-    ) {
-      // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
-      return { node, reason: 'same-connection' }
-    }
-    if (!this.#cluster.meets(node, requirement)) return this.#cluster.routeOfRead(requirement)
-    return { node, reason: requirement.reason }
-  }
-
-  #nodeOfTransaction(settings: TransactionSettings, context: RoutingContext | undefined): NodeDriver {
-    if (this.#writes.inTransaction) return this.#bound().node
-    // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
-    const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
-    if (!isRead) {
-      this.#cluster.refuseOnReplica('transaction', context)
-      return this.#cluster.primary
-    }
-    const node = this.#session?.node
-    const requirement = this.#cluster.requirementOf(context)
-    const stays =
-      node !== undefined && (node === this.#cluster.primary || this.#cluster.meets(node, requirement))
-    return stays ? node : this.#cluster.routeOfRead(requirement).node
-  }
-
-  #sessionOn(node: NodeDriver): Session | undefined {
-    return this.#session?.node === node ? this.#session : undefined
-  }
-
-  async #moveTo(node: NodeDriver, options?: AbortOptions): Promise<Session> {
-    await this.#letGo()
-    const session = await node.acquire(options)
-    this.#session = session
-    if (this.#wantsSessionInfo) await session.connection.collectSessionInfo?.()
-    // The query may have been given up on while it waited for a connection.
-    options?.signal?.throwIfAborted()
-    return session
-  }
-
-  #bound(): Session {
-    if (this.#session !== undefined) return this.#session
-    throw new Error(
-      'This connection is on no node: no transaction was begun on it, or it was released meanwhile.',
-    )
+    if (this.#writes.inTransaction) return { node: this.#session.bound.node, reason: 'transaction' }
+    return routeFrom(this.#session.node, this.#cluster, statement, context, mark)
   }
 
   /** Sends begin, commit or the like: through `this.executeQuery`, which Kysely may have replaced by one that logs. */
@@ -330,13 +255,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     try {
       await send({ executeQuery } as DatabaseConnection)
     } catch (error) {
-      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#mustDiscard = { because: error }
+      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#session.mistrust(error)
       throw error
     }
   }
 }
-
-const NOTHING_TO_DO = Promise.resolve()
 
 /** Whether a statement that the server accepted changed anything; an `execute` tells only by what it gives. */
 function tookEffect(statement: Statement, result: QueryResult<unknown>): boolean {

@@ -1,0 +1,47 @@
+import type { TransactionSettings } from 'kysely'
+import type { RoutingContext } from '../routing/context.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { Cluster, Route } from './cluster.ts'
+import type { Mark } from './marks.ts'
+import type { NodeDriver } from './node-driver.ts'
+
+/** The route of a statement on a connection that is on `node` already, outside a transaction. */
+export function routeFrom(
+  node: NodeDriver | undefined,
+  cluster: Cluster,
+  statement: Statement,
+  context: RoutingContext | undefined,
+  mark: Mark | undefined,
+): Route {
+  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark)
+  if (mark === 'to-replica') {
+    const route = cluster.routeOf(statement, context, mark)
+    return route.reason === 'mark' ? { node, reason: 'mark' } : route
+  }
+  if (statement.kind !== 'read') return cluster.routeOf(statement, context)
+  const requirement = cluster.requirementOf(context)
+  if (node === cluster.primary && requirement.kind !== 'primary' && cluster.replicas.length > 0) {
+    // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
+    return { node, reason: 'same-connection' }
+  }
+  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement)
+  return { node, reason: requirement.reason }
+}
+
+/** The node of a transaction, on a connection that is on `node` already. */
+export function nodeOfTransaction(
+  node: NodeDriver | undefined,
+  cluster: Cluster,
+  settings: TransactionSettings,
+  context: RoutingContext | undefined,
+): NodeDriver {
+  // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
+  const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
+  if (!isRead) {
+    cluster.refuseOnReplica('transaction', context)
+    return cluster.primary
+  }
+  const requirement = cluster.requirementOf(context)
+  const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
+  return stays ? node : cluster.routeOfRead(requirement).node
+}

@@ -1,0 +1,82 @@
+import type { AbortOptions, NodeDriver, Session } from './node-driver.ts'
+
+/**
+ * The session that a connection is on, if any: bound at its first statement, moved to another node where one is needed,
+ * and given back to its pool, or ended where nobody knows what state it is in.
+ */
+export class ConnectionSession {
+  #session: Session | undefined
+  #doubt: { readonly because: unknown } | undefined
+  #wantsInfo = false
+
+  get current(): Session | undefined {
+    return this.#session
+  }
+
+  get node(): NodeDriver | undefined {
+    return this.#session?.node
+  }
+
+  /** The session, for what needs one that is there already. */
+  get bound(): Session {
+    if (this.#session !== undefined) return this.#session
+    throw new Error(
+      'This connection is on no node: no transaction was begun on it, or it was released meanwhile.',
+    )
+  }
+
+  /** The session, if it is on this node. */
+  on(node: NodeDriver): Session | undefined {
+    return this.#session?.node === node ? this.#session : undefined
+  }
+
+  /** A session on this node, in place of the one before. */
+  async moveTo(node: NodeDriver, isInTransaction: boolean, options?: AbortOptions): Promise<Session> {
+    if (this.#session === undefined && !this.#wantsInfo) {
+      // Nearly every query is the first on its connection, so this is the path that has to be short.
+      const acquisition = node.beginAcquire(options)
+      try {
+        const connection = await acquisition.connection
+        this.#session = { node, connection, client: acquisition.client }
+      } catch (error) {
+        if (!node.giveUp(acquisition, error)) throw error
+        this.#session = await node.acquire(options)
+      }
+    } else {
+      await this.letGo(isInTransaction)
+      this.#session = await node.acquire(options)
+      if (this.#wantsInfo) await this.#session.connection.collectSessionInfo?.()
+    }
+    // The query may have been given up on while it waited for a connection.
+    options?.signal?.throwIfAborted()
+    return this.#session
+  }
+
+  /** Nobody knows any more what state the session is in: it must not go back to the pool. */
+  mistrust(because: unknown): void {
+    this.#doubt ??= { because }
+  }
+
+  letGo(isInTransaction: boolean): Promise<void> {
+    const session = this.#session
+    if (session === undefined) return NOTHING_TO_DO
+    const doubt = this.#doubt
+    this.#session = undefined
+    this.#doubt = undefined
+    if (doubt === undefined && !isInTransaction) return session.node.release(session)
+    return session.node.discard(session, doubt?.because)
+  }
+
+  /** From now on its process id is known, so that it can be cancelled or killed. */
+  async collectInfo(): Promise<void> {
+    this.#wantsInfo = true
+    await this.#session?.connection.collectSessionInfo?.()
+  }
+
+  /** Forgets what was wanted by whom it was lent to before. */
+  reset(): void {
+    this.#wantsInfo = false
+  }
+}
+
+const NOTHING_TO_DO = Promise.resolve()
