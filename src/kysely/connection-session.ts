@@ -1,4 +1,4 @@
-import type { AbortOptions, NodeDriver, Session } from './node-driver.ts'
+import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driver.ts'
 
 /**
  * The session that a connection is on, if any: bound at its first statement, moved to another node where one is needed,
@@ -30,26 +30,29 @@ export class ConnectionSession {
     return this.#session?.node === node ? this.#session : undefined
   }
 
-  /** A session on this node, in place of the one before. */
-  async moveTo(node: NodeDriver, isInTransaction: boolean, options?: AbortOptions): Promise<Session> {
-    if (this.#session === undefined && !this.#wantsInfo) {
-      // Nearly every query is the first on its connection, so this is the path that has to be short.
-      const acquisition = node.beginAcquire(options)
-      try {
-        const connection = await acquisition.connection
-        this.#session = { node, connection, client: acquisition.client }
-      } catch (error) {
-        if (!node.giveUp(acquisition, error)) throw error
-        this.#session = await node.acquire(options)
-      }
-    } else {
-      await this.letGo(isInTransaction)
-      this.#session = await node.acquire(options)
-      if (this.#wantsInfo) await this.#session.connection.collectSessionInfo?.()
-    }
+  /**
+   * Begins to acquire the first session; undefined where there is one already, or more has to be known of it. Nearly every
+   * query is the first on its connection, and each promise on its way costs: so its caller awaits Kysely's own.
+   */
+  beginFirst(node: NodeDriver, options?: AbortOptions): Acquisition | undefined {
+    return this.#session === undefined && !this.#wantsInfo ? node.beginAcquire(options) : undefined
+  }
+
+  /** Takes what {@link beginFirst} has acquired. */
+  take(session: Session, options?: AbortOptions): Session {
+    this.#session = session
     // The query may have been given up on while it waited for a connection.
     options?.signal?.throwIfAborted()
-    return this.#session
+    return session
+  }
+
+  /** A session on this node, in place of the one before. */
+  async moveTo(node: NodeDriver, isInTransaction: boolean, options?: AbortOptions): Promise<Session> {
+    await this.letGo(isInTransaction)
+    const session = await node.acquire(options)
+    this.#session = session
+    if (this.#wantsInfo) await session.connection.collectSessionInfo?.()
+    return this.take(session, options)
   }
 
   /** Nobody knows any more what state the session is in: it must not go back to the pool. */

@@ -7,7 +7,13 @@ import type { Cluster, Route } from './cluster.ts'
 import { nodeOfTransaction, routeFrom } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { type Mark, markOf } from './marks.ts'
-import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import type {
+  AbortOptions,
+  Acquisition,
+  ControlConnectionProvider,
+  NodeDriver,
+  Session,
+} from './node-driver.ts'
 import { streamOn } from './session-stream.ts'
 import { WriteRecord } from './write-record.ts'
 
@@ -50,16 +56,28 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
     const route = second ?? this.#routeOf(statement, context, mark)
-    let session = this.#session.on(route.node)
+    const { node } = route
+    let session = this.#session.on(node)
+    let first: Acquisition | undefined
     this.#running++
     try {
-      session ??= await this.#session.moveTo(route.node, this.#writes.inTransaction, options)
+      if (session === undefined) {
+        first = this.#session.beginFirst(node, options)
+        session =
+          first === undefined
+            ? await this.#session.moveTo(node, this.#writes.inTransaction, options)
+            : this.#session.take({ node, connection: await first.connection, client: first.client }, options)
+      }
       this.#cluster.publish(route, statement, query.sql)
       const result = await session.connection.executeQuery<R>(query)
       if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
     } catch (error) {
-      if (session === undefined) throw error
+      if (session === undefined) {
+        if (this.#session.current !== undefined || first === undefined || !node.giveUp(first, error))
+          throw error
+        return await this.#execute<R>(query, options, route)
+      }
       this.#failed(error, statement, session, context)
       if (!this.#wasMisrouted(error, query, statement, route)) throw error
       return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'refused' })
