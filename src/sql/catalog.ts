@@ -1,7 +1,8 @@
 import { BUILT_IN_FUNCTIONS } from './built-in-functions.ts'
 import type { FunctionRow, RelationRow } from './catalog-queries.ts'
 import { HARMLESS_FUNCTIONS, REFUSED_FUNCTIONS, SESSION_FUNCTIONS } from './harmless-functions.ts'
-import { type FunctionCall, readStatementText } from './statement-text.ts'
+import { readStatementText } from './statement-reader.ts'
+import type { FunctionCall } from './statement-text.ts'
 import { Watch } from './watch.ts'
 
 export { FUNCTIONS_QUERY, type FunctionRow, RELATIONS_QUERY, type RelationRow } from './catalog-queries.ts'

@@ -1,5 +1,6 @@
 import { BUILT_IN_CATALOG, type CallEffect, type Catalog } from './catalog.ts'
-import { type FunctionCall, readStatementText, type StatementText } from './statement-text.ts'
+import { readStatementText } from './statement-reader.ts'
+import type { FunctionCall, StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
 import { TextCache } from './text-cache.ts'
 import { Watch } from './watch.ts'

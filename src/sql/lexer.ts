@@ -16,7 +16,7 @@ import {
   QUOTE,
 } from './characters.ts'
 import { codesOf } from './codes.ts'
-import { addToHash, lowerCasePieceOf, pieceOf } from './names.ts'
+import { addToHash, cutToFit, cutToFitAscii, lowerCasePieceOf, pieceOf } from './names.ts'
 import {
   endOfDollarString,
   endOfNumber,
@@ -160,7 +160,7 @@ export class Lexer {
     const name = isLower
       ? pieceOf(this.#sql, codes, begin, end, hash)
       : lowerCasePieceOf(this.#sql, codes, begin, end, hash)
-    this.text = isAscii && name.length <= MAX_NAME_BYTES ? name : cutToFit(name)
+    this.text = isAscii ? cutToFitAscii(name) : cutToFit(name)
   }
 
   #readQuoted(quote: number): void {
@@ -188,18 +188,4 @@ export class Lexer {
     if (this.kind === TOKEN.quoted)
       this.text = cutToFit(this.#sql.slice(quote + 1, end - 1).replaceAll('""', '"'))
   }
-}
-
-/** PostgreSQL cuts longer names, so that two texts may mean the same one. */
-const MAX_NAME_BYTES = 63
-const MAX_BYTES_PER_UNIT = 3
-
-function cutToFit(name: string): string {
-  if (name.length * MAX_BYTES_PER_UNIT <= MAX_NAME_BYTES) return name
-  const bytes = Buffer.from(name)
-  if (bytes.length <= MAX_NAME_BYTES) return name
-  // Never within a character, whose further bytes all begin with the bits 10.
-  let end = MAX_NAME_BYTES
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
-  return bytes.toString('utf8', 0, end)
 }

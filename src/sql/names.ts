@@ -37,6 +37,22 @@ export function lowerCasePieceOf(
   return lower
 }
 
+/** The name as PostgreSQL knows it, which cuts longer ones, so that two texts may mean the same one. */
+export function cutToFit(name: string): string {
+  if (name.length * MAX_BYTES_PER_UNIT <= MAX_NAME_BYTES) return name
+  const bytes = Buffer.from(name)
+  if (bytes.length <= MAX_NAME_BYTES) return name
+  // Never within a character, whose further bytes all begin with the bits 10.
+  let end = MAX_NAME_BYTES
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.toString('utf8', 0, end)
+}
+
+/** The same for a name that is all ASCII. */
+export function cutToFitAscii(name: string): string {
+  return name.length <= MAX_NAME_BYTES ? name : name.slice(0, MAX_NAME_BYTES)
+}
+
 function isAt(name: string, codes: Uint16Array, begin: number, end: number): boolean {
   if (name.length !== end - begin) return false
   for (let index = 0; index < name.length; index++) {
@@ -56,3 +72,5 @@ const MAX_LENGTH = 12
 const PIECES: string[] = new Array(SLOTS).fill('')
 const MIXED: string[] = new Array(SLOTS).fill('')
 const LOWER: string[] = new Array(SLOTS).fill('')
+const MAX_NAME_BYTES = 63
+const MAX_BYTES_PER_UNIT = 3

@@ -1,11 +1,4 @@
-import { readExplainOptions, readExplainWords } from './explain.ts'
-import { WRITE_WORDS } from './key-words.ts'
-import { Lexer, TOKEN } from './lexer.ts'
-import { NameChain } from './name-chain.ts'
-import { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-name.ts'
-import { CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
-import type { Watch } from './watch.ts'
 
 /** Something that could be the call of a function, as a text writes it. */
 export interface FunctionCall {
@@ -35,248 +28,8 @@ export interface StatementText {
   readonly isRowless: boolean
 }
 
-/**
- * Reads the text of a statement, watching for some names. Doubt means write. Where `wantsTargets` is
- * false, a plain insert is not read to its end, however long its values are.
- */
-export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
-  // The server would read no further.
-  if (sql.includes('\0')) return SOME_WRITE
-  return new Reader(sql, watch).read(wantsTargets)
-}
-
-/** One pass over the tokens of a text. */
-class Reader {
-  readonly #sql: string
-  readonly #lexer: Lexer
-  readonly #watch: Watch
-  readonly #calls: FunctionCall[] = []
-  readonly #watched: TableName[] = []
-  readonly #targets: TableName[] = []
-  readonly #parentheses = new Parentheses()
-  readonly #chain = new NameChain()
-  #areTargetsKnown = true
-  #writes = false
-  #locks = false
-  /** The token before the current one; a quoted identifier has no text here, so that it is never taken for a word. */
-  #lastKind: number = TOKEN.end
-  #lastText = ''
-  /** Whether the name being read is what an insert, update, delete or merge writes to. */
-  #isTarget = false
-
-  constructor(sql: string, watch: Watch) {
-    this.#sql = sql
-    this.#lexer = new Lexer(sql)
-    this.#watch = watch
-  }
-
-  read(wantsTargets: boolean): StatementText {
-    const lexer = this.#lexer
-    lexer.next()
-    const first = this.#skipToFirstWord()
-    const isExplained = first === 'explain' && !this.#readExplain()
-    const verb = first === 'explain' ? this.#skipToFirstWord() : first
-    if (SESSION_VERBS.has(verb)) return this.#readSessionStatement()
-    if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
-    while (lexer.kind !== TOKEN.end) {
-      if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
-      this.#lastKind = this.#readToken()
-      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
-      lexer.next()
-    }
-    this.#endName()
-    if (this.#parentheses.depth !== 0) return SOME_WRITE
-    // What is only explained is planned, and neither writes nor locks nor calls anything that is volatile.
-    return isExplained ? PLANNED : this.#result(verb)
-  }
-
-  #result(verb: string): StatementText {
-    const calls = this.#calls
-    const watched = this.#watched
-    if (READS.has(verb) && !this.#writes)
-      return { ...SOME_WRITE, kind: this.#locks ? 'locking' : 'read', calls, watched }
-    const targets = this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
-    const isRowless = ROWLESS.has(verb) && targets?.length === 1
-    const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
-    return { kind: 'write', calls, watched, targets, isChange, isRowless }
-  }
-
-  /** The first word, behind any parentheses; the lexer stays on it. */
-  #skipToFirstWord(): string {
-    while (this.#lexer.isAt('(')) this.#skipParenthesis()
-    return this.#lexer.kind === TOKEN.word ? this.#lexer.text : ''
-  }
-
-  #skipParenthesis(): void {
-    this.#parentheses.open()
-    this.#lastKind = TOKEN.punctuation
-    this.#lastText = '('
-    this.#lexer.next()
-  }
-
-  /** Reads what stands between `explain` and its statement. True where that is run as well. */
-  #readExplain(): boolean {
-    const lexer = this.#lexer
-    lexer.next()
-    if (!lexer.isAt('(')) return readExplainWords(lexer)
-    this.#skipParenthesis()
-    // The statement itself, in parentheses: it is read as if it were run.
-    if (lexer.isAt('(') || EXPLAINED.has(lexer.text)) return true
-    this.#parentheses.close()
-    this.#lastKind = TOKEN.end
-    return readExplainOptions(lexer)
-  }
-
-  /** `set x = …` and the like: what matters is whether it is alone, and whether it runs what was prepared before. */
-  #readSessionStatement(): StatementText {
-    const lexer = this.#lexer
-    const verb = lexer.text
-    let isSecond = false
-    while (lexer.kind !== TOKEN.end) {
-      if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
-      if (isSecond && verb === 'commit' && lexer.isAtWord('prepared')) return SOME_WRITE
-      isSecond = this.#lastKind === TOKEN.end
-      this.#lastKind = lexer.kind
-      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
-      lexer.next()
-    }
-    return verb === 'execute' ? EXECUTION : SESSION_STATEMENT
-  }
-
-  /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */
-  #mayHoldAnother(): boolean {
-    return this.#sql.includes(';')
-  }
-
-  /** Whether a semicolon came before this token, which is not another: several statements in one text. */
-  #beginsAnother(): boolean {
-    if (this.#lastText !== ';' || this.#lastKind !== TOKEN.punctuation) return false
-    return !this.#lexer.isAt(';')
-  }
-
-  /** Reads the current token, and gives the kind that it is to what follows. */
-  #readToken(): number {
-    const { kind, text } = this.#lexer
-    if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readNamePart(kind, text)
-    else if (kind === TOKEN.operator) this.#readOperator(text)
-    else if (kind !== TOKEN.punctuation) this.#endName()
-    else if (text === '(') {
-      this.#readParenthesis()
-      this.#parentheses.open()
-    } else if (text === ')') {
-      this.#endName()
-      // Behind `distinct on (…)` and `operator(…)` stands an expression, not an alias.
-      return this.#parentheses.close() ? TOKEN.operator : kind
-    } else if (text !== '.') this.#endName()
-    return kind
-  }
-
-  #readNamePart(kind: number, text: string): void {
-    const chain = this.#chain
-    if (chain.name !== '' && this.#isLast('.')) {
-      chain.extend(kind, text)
-      return
-    }
-    this.#endName()
-    chain.begin(kind, text, this.#lastKind, this.#lastText)
-    if (chain.isKeyWord && TELLING.has(text)) this.#readKeyWord(text)
-  }
-
-  /** What a key word does by where it stands. */
-  #readKeyWord(word: string): void {
-    const last = this.#lastKind === TOKEN.word ? this.#lastText : ''
-    switch (word) {
-      case 'with':
-        if (this.#lastKind === TOKEN.end || this.#isLast('(')) this.#parentheses.isInWithHead = true
-        break
-      case 'select':
-      case 'values':
-      case 'table':
-      case 'insert':
-      case 'merge':
-      case 'delete':
-        this.#parentheses.isInWithHead = false
-        break
-      case 'update':
-        if (last === 'for' || last === 'key') this.#locks = true
-        // `on conflict … do update`, `when matched then update`: of what is written to already.
-        else if (last !== 'do' && last !== 'then') this.#beginTarget()
-        this.#parentheses.isInWithHead = false
-        break
-      case 'share':
-        if (last === 'for' || last === 'key') this.#locks = true
-        break
-      case 'into':
-        if (last === 'insert' || last === 'merge') this.#beginTarget()
-        else this.#writesSomewhere() // `select … into`
-        break
-      case 'from':
-        if (last === 'delete') this.#beginTarget()
-        break
-      case 'on':
-        if (last === 'distinct') this.#parentheses.expectPrefix()
-        break
-    }
-  }
-
-  #isLast(punctuation: string): boolean {
-    return this.#lastKind === TOKEN.punctuation && this.#lastText === punctuation
-  }
-
-  #beginTarget(): void {
-    this.#writes = true
-    this.#isTarget = true
-  }
-
-  #writesSomewhere(): void {
-    this.#writes = true
-    this.#areTargetsKnown = false
-  }
-
-  /** A parenthesis: behind a name it is a call, unless the name cannot be one there. */
-  #readParenthesis(): void {
-    const chain = this.#chain
-    if (this.#parentheses.isInWithHead) {
-      const isBody = this.#lastKind === TOKEN.word && WITH_BODY_FOLLOWS.has(this.#lastText)
-      const isPartOfHead = isBody || chain.isOfWith
-      if (!isPartOfHead) this.#parentheses.isInWithHead = false
-      else chain.end()
-    }
-    if (chain.name === '') return
-    if (chain.canBeCalled && !this.#isTarget) {
-      this.#calls.push({
-        schema: chain.schema,
-        name: chain.name,
-        isKeyWord: chain.isSyntax || (this.#writes && chain.isKeyWord && WRITE_WORDS.has(chain.name)),
-      })
-    }
-    if (chain.isKeyWord && chain.name === 'operator') this.#parentheses.expectPrefix()
-    this.#endName()
-  }
-
-  /** What has been read as a name is one: it may be watched, or what is written to. */
-  #endName(): void {
-    const { schema, name, isQuoted, isKeyWord } = this.#chain
-    if (name === '') return
-    if (this.#watch.has(isQuoted ? name.toLowerCase() : name)) this.#watched.push({ schema, table: name })
-    if (this.#isTarget && !(isKeyWord && BEFORE_TARGET.has(name))) {
-      this.#targets.push({ schema, table: name })
-      this.#isTarget = false
-    }
-    this.#chain.end()
-  }
-
-  // An operator and a sign behind it are one token here, and may be two to PostgreSQL.
-  #readOperator(text: string): void {
-    this.#endName()
-    for (let end = text.length; end > 0; end--) {
-      if (this.#watch.has(text.slice(0, end))) this.#watched.push({ table: text.slice(0, end) })
-      if (!SIGNS.has(text.charAt(end - 1))) break
-    }
-  }
-}
-
-const SOME_WRITE: StatementText = {
+/** What is no single statement that can be read, or may do anything. */
+export const SOME_WRITE: StatementText = {
   kind: 'write',
   calls: [],
   watched: [],
@@ -284,15 +37,15 @@ const SOME_WRITE: StatementText = {
   isChange: false,
   isRowless: false,
 }
-const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
-const EXECUTION: StatementText = { ...SOME_WRITE, kind: 'execute' }
-const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
-// That it is alone is all that has been made sure of.
-const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }
 
-const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
-// The key words that mean something by where they stand.
-const TELLING = new Set('with select values table insert merge delete update share into from on'.split(' '))
-// What may stand between the verb and the table.
-const BEFORE_TARGET = new Set(['into', 'from', 'update', 'only'])
-const SIGNS = new Set(['+', '-'])
+/** What is about the session only. */
+export const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
+
+/** What runs a prepared statement. */
+export const EXECUTION: StatementText = { ...SOME_WRITE, kind: 'execute' }
+
+/** What is only explained: planned, it neither writes nor locks nor calls anything that is volatile. */
+export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
+
+/** An insert that is alone, which is all that has been made sure of. */
+export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }

@@ -13,7 +13,8 @@ import { disguise } from './disguise.ts'
 import { mutate } from './mutate.ts'
 import { parse } from './parse-tree.ts'
 import { Random } from './random.ts'
-import { Statements, VOLATILE_CALLS } from './statements.ts'
+import { Statements } from './statements.ts'
+import { VOLATILE_CALLS } from './vocabulary.ts'
 
 /**
  * Compares the classifier with PostgreSQL's own parser. WRITE_PINNING_SEED chooses other statements, and

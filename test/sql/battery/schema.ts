@@ -48,6 +48,8 @@ create function swallow() returns int language plpgsql as $$
 begin return log_access('x'); exception when others then return -1; end $$;
 create function items() returns setof item language sql stable as $$ select * from item $$;
 create function says_stable() returns int language sql stable as $$ select pg_advisory_lock(78); select 1 $$;
+create function next_stable() returns bigint language sql stable as $$ select nextval('counter') $$;
+create domain checked as int check (log_access('checked') > -1);
 create procedure work(what text) language sql as $$ insert into audit (note) values (what) $$;
 create function add_logged(a int, b int) returns int language sql as $$ select a + b + log_access('sum') * 0 $$;
 create aggregate sum_logged(int) (sfunc = add_logged, stype = int, initcond = '0');

@@ -1,0 +1,198 @@
+import { expect, test } from 'vitest'
+import { catalogOf } from '../../src/sql/catalog.ts'
+import { type ClassifierOptions, StatementClassifier } from '../../src/sql/classifier.ts'
+import type { FunctionCall } from '../../src/sql/statement-text.ts'
+
+const CATALOG = catalogOf(
+  [
+    { schema: 'pg_catalog', is_volatile: true, names: ['nextval', 'random', 'set_config'] },
+    { schema: 'pg_catalog', is_volatile: false, names: ['lower', 'count', 'now', 'treat'] },
+    { schema: 'extensions', is_volatile: true, is_own: false, names: ['uuid_generate_v4'] },
+    {
+      schema: 'public',
+      is_volatile: true,
+      is_own: true,
+      names: ['log_access', '.', 'as', 'first', 'x'.repeat(63)],
+    },
+    { schema: 'app', is_volatile: true, is_own: true, names: ['set_config'] },
+  ],
+  [
+    { name: 'Ä', definition: null },
+    { name: 'next_view', definition: "SELECT nextval('counter'::regclass) AS n;" },
+    { name: 'over_view', definition: 'SELECT n FROM next_view;' },
+    { name: 'plain_view', definition: 'SELECT lower(name) FROM item;' },
+    { name: '@@@', definition: null },
+    { name: 'scratch', definition: null, is_unlogged: true },
+    { name: 'scratch_view', definition: 'SELECT id FROM scratch;' },
+  ],
+)
+
+function classifierWith(options: Partial<ClassifierOptions> = {}, heard: string[] = []): StatementClassifier {
+  const classifier = new StatementClassifier(
+    { primaryTables: [], unpinnedTables: [], primaryFunctions: [], replicaFunctions: [], ...options },
+    ({ name }: FunctionCall) => heard.push(name),
+  )
+  classifier.catalog = CATALOG
+  return classifier
+}
+
+function kindOf(sql: string): string {
+  return classifierWith().classify(sql).kind
+}
+
+test('an expression may follow `distinct on (…)` and `operator(…)`, however they nest', () => {
+  expect(kindOf("select distinct on (a operator(+) b) nextval('s')")).toBe('function')
+  expect(kindOf("select distinct on ((select distinct on (a) b)) nextval('s')")).toBe('function')
+  expect(kindOf('select distinct on (a operator(+) b) lower(a)')).toBe('read')
+})
+
+test('a quoted name is never taken for a word or for punctuation', () => {
+  expect(kindOf('select "."(1)')).toBe('function')
+  expect(kindOf('select "as"(1)')).toBe('function')
+  expect(kindOf('select a as "as", "."')).toBe('read')
+})
+
+test('a name with Unicode escapes could be any', () => {
+  expect(kindOf(`select U&"next\\0076al"('s')`)).toBe('write')
+  expect(kindOf(`select u&"next!0076al" uescape '!' ('s')`)).toBe('write')
+})
+
+test('a hexadecimal number ends where its digits end', () => {
+  expect(kindOf("select 0xe+nextval('s')")).toBe('function')
+  expect(kindOf('select 0xe+deaf(1)')).toBe('function')
+})
+
+test('a name is cut where PostgreSQL cuts it', () => {
+  expect(kindOf(`select ${'x'.repeat(70)}(1)`)).toBe('function')
+  expect(kindOf(`select "${'x'.repeat(70)}"(1)`)).toBe('function')
+})
+
+test('a zero byte ends what the server reads', () => {
+  expect(kindOf('select 1 \0 for update')).toBe('write')
+})
+
+test('what `treat` calls is named by a type', () => {
+  const classifier = new StatementClassifier({
+    primaryTables: [],
+    unpinnedTables: [],
+    primaryFunctions: [],
+    replicaFunctions: [],
+  })
+  expect(classifier.classify("select treat('s' as nextval)").kind).toBe('function')
+})
+
+test('before the catalog is known, a function that is named like a key word is no syntax', () => {
+  const classifier = new StatementClassifier({
+    primaryTables: [],
+    unpinnedTables: [],
+    primaryFunctions: [],
+    replicaFunctions: [],
+  })
+  for (const call of ['refresh(1)', 'set(1)', 'next(1)', 'value(1)', 'lock(1)', 'log(1)'])
+    expect(classifier.classify(`select ${call}`).kind, call).toBe('function')
+  for (const rest of [
+    'order by 1 fetch first (1) rows only',
+    'where a like (b) escape (c)',
+    'group by rollup (a), cube (b)',
+  ])
+    expect(classifier.classify(`select 1 from t ${rest}`).kind, rest).toBe('read')
+})
+
+test("an application's function counts for what it is, whatever it is called; an extension's for what is known of it", () => {
+  expect(kindOf("select app.set_config('x')")).toBe('function')
+  expect(kindOf("select set_config('x')")).toBe('function')
+  expect(kindOf("select pg_catalog.set_config('x', 'y', true)")).toBe('session')
+  expect(kindOf('select extensions.uuid_generate_v4(), uuid_generate_v4()')).toBe('read')
+  expect(kindOf('select first(1)')).toBe('function')
+})
+
+test('the reading of a view does what its definition does', () => {
+  expect(kindOf('select * from over_view')).toBe('function')
+  expect(kindOf('select * from plain_view')).toBe('read')
+  expect(kindOf('select * from Ä')).toBe('function')
+  expect(kindOf('select * from "Ä"')).toBe('function')
+  expect(kindOf('select * from scratch_view')).toBe('primary-table')
+})
+
+test('an operator is found also where a sign touches it', () => {
+  expect(kindOf('select 1 @@@ 2')).toBe('function')
+  expect(kindOf('select 1 @@@-2')).toBe('function')
+  expect(kindOf('select 1 @@ 2')).toBe('read')
+})
+
+test('a plan is only a plan', () => {
+  expect(kindOf('explain select * from over_view')).toBe('read')
+  expect(kindOf('explain (costs off) insert into t values (1)')).toBe('read')
+  expect(kindOf('explain (costs off, analyze) insert into t values (1)')).toBe('write')
+  expect(kindOf("explain ((select nextval('s')))")).toBe('function')
+})
+
+test('a change of no row has no effect, unless what it calls has one', () => {
+  const classifier = classifierWith()
+  expect(classifier.classify('update t set a = lower(b)').isRowless).toBe(true)
+  expect(classifier.classify('update t set a = random()').isRowless).toBe(true)
+  expect(classifier.classify('update t set a = 1 where log_access(id)').isRowless).toBe(false)
+  expect(classifier.classify('with x as (delete from u) update t set a = 1').isRowless).toBe(false)
+  expect(classifier.classify('insert into t values (1)').isRowless).toBe(false)
+})
+
+test('only writes to unpinned tables alone do not count', () => {
+  const classifier = classifierWith({ unpinnedTables: ['session', 'app.seen'] })
+  const counts = (sql: string) => classifier.classify(sql).countsAsWrite
+  expect(
+    counts(
+      "insert into session (sid, data) values ($1, lower($2)) on conflict (sid) do update set (data) = row('x')",
+    ),
+  ).toBe(false)
+  expect(counts('update "session" set data = $1')).toBe(false)
+  expect(counts('delete from only public.session')).toBe(false)
+  expect(
+    counts(
+      'merge into app.seen using x on true when matched then update set a = 1 when not matched then insert (a) values (1)',
+    ),
+  ).toBe(false)
+  expect(counts('update seen set a = 1')).toBe(true)
+  expect(counts('insert into session values (log_access($1))')).toBe(true)
+  expect(counts('with x as (insert into t values (1) returning a) insert into session select a from x')).toBe(
+    true,
+  )
+  expect(counts('insert into session values (1); insert into t values (1)')).toBe(true)
+})
+
+test('what runs a prepared statement may write', () => {
+  const classifier = classifierWith()
+  expect(classifier.classify('execute p')).toMatchObject({ kind: 'session', countsAsWrite: true })
+  expect(classifier.classify("commit prepared 'x'")).toMatchObject({ kind: 'write', countsAsWrite: true })
+  expect(classifier.classify('prepare p as select 1')).toMatchObject({
+    kind: 'session',
+    countsAsWrite: false,
+  })
+})
+
+test('the options decide about functions and tables that they name', () => {
+  const heard: string[] = []
+  const options = {
+    primaryTables: ['Account'],
+    primaryFunctions: ['lower'],
+    replicaFunctions: ['log_access'],
+  }
+  const classifier = classifierWith(options, heard)
+  expect(classifier.classify('select * from account').kind).toBe('primary-table')
+  expect(classifier.classify('select * from "Account"').kind).toBe('primary-table')
+  expect(classifier.classify('select lower(a)')).toMatchObject({
+    kind: 'function',
+    blocker: { name: 'lower' },
+  })
+  expect(classifier.classify('select log_access(1)').kind).toBe('read')
+  expect(heard).toEqual([])
+  classifier.classify('select made_yesterday(1)')
+  expect(heard).toEqual(['made_yesterday'])
+})
+
+test('a text that was refused stays a write, also for another catalog', () => {
+  const classifier = classifierWith()
+  expect(classifier.classify('select 1').kind).toBe('read')
+  classifier.learnRefused('select 1')
+  classifier.catalog = CATALOG
+  expect(classifier.classify('select 1')).toMatchObject({ kind: 'write', countsAsWrite: true })
+})
