@@ -1,5 +1,5 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
-import { refusalOf } from '../replicas/refusal.ts'
+import { mayHaveRun, refusalOf } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
@@ -250,11 +250,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (!this.#mayTryPrimary(route)) return false
     const refusal = refusalOf(error)
     if (refusal === undefined) return false
-    if (refusal === 'read-only') {
-      this.#cluster.classifier.learnRefused(query.sql)
-      // A function may have taken a lock of the session's before it was refused: no other query must find it.
-      if (statement.hasCalls) this.#mustDiscard = { because: undefined }
-    }
+    if (refusal === 'read-only') this.#cluster.classifier.learnRefused(query.sql)
+    // A function may have taken a lock of the session's before it was refused: no other query must find it.
+    if (statement.hasCalls && mayHaveRun(error, refusal)) this.#mustDiscard = { because: undefined }
     return true
   }
 
@@ -268,10 +266,16 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const node = this.#session?.node
     if (node === undefined || mark === 'to-primary') return this.#cluster.routeOf(statement, context, mark)
     if (mark === 'to-replica') {
-      const route = this.#cluster.routeOf(statement, context, mark)
-      return route.reason === 'mark' ? { node, reason: 'mark' } : route
+      const { reason } = this.#cluster.routeOf(statement, context, mark)
+      if (reason === 'mark') return { node, reason }
     }
-    if (statement.kind !== 'read') return this.#cluster.routeOf(statement, context)
+    if (statement.kind !== 'read') {
+      const route = this.#cluster.routeOf(statement, context)
+      // Nor does a `useNode()` that was entered later take it away from what it left there.
+      return node === this.#cluster.primary && route.node !== node
+        ? { node, reason: 'same-connection' }
+        : route
+    }
     const requirement = this.#cluster.requirementOf(context)
     if (
       node === this.#cluster.primary &&
