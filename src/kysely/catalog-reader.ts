@@ -10,6 +10,10 @@ import type { NodeDriver } from './node-driver.ts'
 
 /** How long the catalog is not read again after an unknown function had it read, however many turn up. */
 const REST_MS = 10_000
+/** How long at most, where no node lets it be read: each failure in a row doubles the rest. */
+const MAX_REST_MS = 300_000
+/** How long a reading that is under way when the database is destroyed may take to end by itself. */
+const GRACE_MS = 250
 
 /**
  * Reads from any node that answers what the functions and views of the database do: in the background, once, and again
@@ -19,8 +23,11 @@ const REST_MS = 10_000
 export class CatalogReader {
   readonly #nodes: readonly NodeDriver[]
   readonly #classifier: () => StatementClassifier
+  readonly #stop = new AbortController()
   #reading: Promise<void> | undefined
-  #readAgainAtMs = Number.NEGATIVE_INFINITY
+  #restsUntilMs = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #next: NodeJS.Timeout | undefined
 
   constructor(nodes: readonly NodeDriver[], classifier: () => StatementClassifier) {
     this.#nodes = nodes
@@ -29,35 +36,63 @@ export class CatalogReader {
 
   /** Reads it, unless it is being read; never throws. */
   read(): void {
-    this.#reading ??= this.#readFromAny().finally(() => {
+    if (this.#stop.signal.aborted) return
+    this.#reading ??= this.#readFromAny().then((hasRead) => {
       this.#reading = undefined
+      this.#failures = hasRead ? 0 : this.#failures + 1
+      if (hasRead) return
+      // Texts are classified once: who asked, while no node answered, will not ask again.
+      this.#rest()
+      this.readAgain()
     })
   }
 
-  /** Reads it again, because of a function that it does not know; but not time and again. */
+  /** Reads it again, because of a function that it does not know; at once, or when it has rested. */
   readAgain(): void {
-    const nowMs = performance.now()
-    if (this.#reading !== undefined || nowMs < this.#readAgainAtMs + REST_MS) return
-    this.#readAgainAtMs = nowMs
+    if (this.#reading !== undefined || this.#next !== undefined || this.#stop.signal.aborted) return
+    const restMs = this.#restsUntilMs - performance.now()
+    if (restMs > 0) {
+      this.#next = setTimeout(() => {
+        this.#next = undefined
+        this.readAgain()
+      }, restMs).unref()
+      return
+    }
+    this.#rest()
     this.read()
   }
 
-  /** Resolves when nothing is being read any more. */
-  async settled(): Promise<void> {
+  /** Ends it; a reading that is under way is cut short, as where a server is frozen. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#next)
+    const cut = setTimeout(() => this.#stop.abort(), GRACE_MS)
     await this.#reading
+    clearTimeout(cut)
+    this.#stop.abort()
+    clearTimeout(this.#next)
+  }
+
+  #rest(): void {
+    this.#restsUntilMs = performance.now() + Math.min(REST_MS * 2 ** this.#failures, MAX_REST_MS)
   }
 
   // The primary first: it is the first to know of a new function.
-  async #readFromAny(): Promise<void> {
+  async #readFromAny(): Promise<boolean> {
     for (const node of this.#nodes) {
       try {
-        const functions = await node.query<FunctionRow>(FUNCTIONS_QUERY)
-        const relations = await node.query<RelationRow>(RELATIONS_QUERY)
-        this.#classifier().catalog = catalogOf(functions, relations)
-        return
+        this.#classifier().catalog = await node.ask(
+          async (client) =>
+            catalogOf(
+              (await client.query<FunctionRow>(FUNCTIONS_QUERY)).rows,
+              (await client.query<RelationRow>(RELATIONS_QUERY)).rows,
+            ),
+          this.#stop.signal,
+        )
+        return true
       } catch {
         // The next node may answer; if none does, the built-in list goes on to serve.
       }
     }
+    return false
   }
 }

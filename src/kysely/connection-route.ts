@@ -15,10 +15,14 @@ export function routeFrom(
 ): Route {
   if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark)
   if (mark === 'to-replica') {
-    const route = cluster.routeOf(statement, context, mark)
-    return route.reason === 'mark' ? { node, reason: 'mark' } : route
+    const { reason } = cluster.routeOf(statement, context, mark)
+    if (reason === 'mark') return { node, reason }
   }
-  if (statement.kind !== 'read') return cluster.routeOf(statement, context)
+  if (statement.kind !== 'read') {
+    const route = cluster.routeOf(statement, context)
+    // Nor does a `useNode()` that was entered later take it away from what it left there.
+    return node === cluster.primary && route.node !== node ? { node, reason: 'same-connection' } : route
+  }
   const requirement = cluster.requirementOf(context)
   if (node === cluster.primary && requirement.kind !== 'primary' && cluster.replicas.length > 0) {
     // What an earlier statement left in the session (a setting, a temporary table) is on the primary.

@@ -1,5 +1,5 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
-import { refusalOf } from '../replicas/refusal.ts'
+import { mayHaveRun, refusalOf } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
@@ -247,11 +247,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (!this.#mayTryPrimary(route)) return false
     const refusal = refusalOf(error)
     if (refusal === undefined) return false
-    if (refusal === 'read-only') {
-      this.#cluster.classifier.learnRefused(query.sql)
-      // A function may have taken a lock of the session's before it was refused: no other query must find it.
-      if (statement.hasCalls) this.#session.mistrust(undefined)
-    }
+    if (refusal === 'read-only') this.#cluster.classifier.learnRefused(query.sql)
+    // A function may have taken a lock of the session's before it was refused: no other query must find it.
+    if (statement.hasCalls && mayHaveRun(error, refusal)) this.#session.mistrust(undefined)
     return true
   }
 

@@ -70,7 +70,7 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   async destroy(): Promise<void> {
-    await this.#catalog.settled()
+    await this.#catalog.stop()
     const ended = await Promise.allSettled(this.#cluster.nodes.map((node) => node.destroy()))
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }

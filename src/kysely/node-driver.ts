@@ -70,12 +70,12 @@ export class NodeDriver {
   }
 
   async acquire(options?: AbortOptions): Promise<Session> {
-    for (;;) {
+    for (let isSecond = false; ; isSecond = true) {
       const acquisition = this.beginAcquire(options)
       try {
         return { node: this, connection: await acquisition.connection, client: acquisition.client }
       } catch (error) {
-        if (!this.giveUp(acquisition, error)) throw error
+        if (!this.giveUp(acquisition, error) || isSecond) throw error
       }
     }
   }
@@ -121,14 +121,23 @@ export class NodeDriver {
     }
   }
 
-  /** Asks the server something, over a connection of its own that is closed at once: the pool is the application's. */
-  async query<Row>(sql: string): Promise<Row[]> {
+  /**
+   * Asks the server something, over a connection of its own that is closed at once: the pool is the application's. The
+   * signal cuts it short; a frozen server would never close its side.
+   */
+  async ask<T>(questions: (client: OwnClient) => Promise<T>, signal: AbortSignal): Promise<T> {
     const client = await this.#pool.ownClient()
+    signal.throwIfAborted()
+    const cut = () => client.connection?.stream?.destroy()
+    signal.addEventListener('abort', cut)
     try {
       await client.connect()
-      return (await client.query<Row>(sql)).rows
+      return await questions(client)
     } finally {
+      const closing = setTimeout(cut, OWN_CLIENT_CLOSING_MS).unref()
       await client.end().catch(ignore)
+      clearTimeout(closing)
+      signal.removeEventListener('abort', cut)
     }
   }
 
@@ -224,7 +233,8 @@ class ObservedPool {
 }
 
 /** The part of `pg`'s `Client` that is used here. */
-interface OwnClient {
+export interface OwnClient {
+  readonly connection?: { readonly stream?: { destroy(): void } }
   connect(): Promise<unknown>
   query<Row>(sql: string): Promise<{ rows: Row[] }>
   end(): Promise<void>
@@ -232,5 +242,6 @@ interface OwnClient {
 }
 
 const OWN_CLIENT_TIMEOUT_MS = 5_000
+const OWN_CLIENT_CLOSING_MS = 1_000
 
 function ignore(): void {}

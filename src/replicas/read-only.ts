@@ -22,42 +22,43 @@ export class ReadOnlySessions {
   readonly #pool: PoolLike
   readonly #options: ConnectionOptions
   readonly #before: ConnectionOptions
+  #olderConnections: number
 
   constructor(node: string, pool: PoolLike) {
     this.#node = node
     this.#pool = pool
+    this.#olderConnections = pool.totalCount ?? 0
     this.#options = (pool.options ?? {}) as ConnectionOptions
-    this.#before = { options: this.#options.options, connectionString: this.#options.connectionString }
-    this.#demand()
+    this.#before = asGiven(this.#options)
+    if (!this.#isDemanded) this.#demand()
   }
 
   /** A client of the pool whose session is read-only; those that were connected before are let go. */
   async connect(): Promise<PoolClientLike> {
     for (;;) {
       const client = await this.#pool.connect()
-      if (this.#isReadOnly(client)) return client
+      // No more than there were: after `doWithout()`, and in a pool that copies its options, none is read-only.
+      if (this.#olderConnections === 0 || isReadOnly(client)) return client
+      this.#olderConnections--
       client.release(true)
     }
   }
 
   /** Whether the pool holds connections that were opened before their options were set. */
   get hasOlderConnections(): boolean {
-    return (this.#pool.totalCount ?? 0) > 0
+    return this.#olderConnections > 0
   }
 
   /**
-   * Does without, where a pooler refuses the start-up option (08P01): its sessions are read-only where the server is a
-   * hot standby, and nowhere else. True where that was why connecting failed, so that it is worth another try.
+   * Does without, where a pooler refuses the start-up option: its sessions are read-only where the server is a
+   * hot standby, and nowhere else. True where that was why connecting failed, so that it is worth another try; others may
+   * have been connecting at the same time.
    */
   doWithout(error: unknown): boolean {
-    if (typeof error !== 'object' || error === null || !('code' in error) || error.code !== '08P01')
-      return false
-    if (
-      this.#options.options === this.#before.options &&
-      this.#options.connectionString === this.#before.connectionString
-    )
-      return false
+    if (!refusesOptions(error)) return false
+    if (!this.#isDemanded) return true
     this.#restore()
+    this.#olderConnections = 0
     warn(
       'WRITE_PINNING_NOT_READ_ONLY',
       `The pooler before '${this.#node}' refuses the start-up parameter \`options\`, so its sessions are not made read-only: ` +
@@ -66,28 +67,58 @@ export class ReadOnlySessions {
     return true
   }
 
+  get #isDemanded(): boolean {
+    return this.#options.options !== this.#before.options
+  }
+
   #demand(): void {
     const { options, connectionString } = this.#before
+    const { PGOPTIONS = '' } = process.env
     // What a connection string says of its options wins over the configuration's, so it is said there as well.
-    const inString = connectionString === undefined ? null : OPTIONS_IN_STRING.exec(connectionString)
-    if (connectionString !== undefined && inString !== null) {
-      const merged = encodeURIComponent(
-        `${READ_ONLY} ${decodeURIComponent((inString[2] as string).replaceAll('+', ' '))}`,
+    if (connectionString !== undefined) {
+      this.#options.connectionString = connectionString.replace(
+        OPTIONS_IN_STRING,
+        (_all, key: string, value: string) => `${key}${IN_STRING}${value || encodeURIComponent(PGOPTIONS)}`,
       )
-      this.#options.connectionString = connectionString.replace(OPTIONS_IN_STRING, `$1${merged}`)
     }
-    this.#options.options = [READ_ONLY, options ?? process.env.PGOPTIONS ?? ''].join(' ').trim()
+    this.#options.options = `${READ_ONLY} ${options || PGOPTIONS}`.trim()
   }
 
   #restore(): void {
-    this.#options.options = this.#before.options
-    this.#options.connectionString = this.#before.connectionString
-  }
-
-  #isReadOnly(client: PoolClientLike): boolean {
-    const { connectionParameters } = client
-    return connectionParameters === undefined || connectionParameters.options?.includes(READ_ONLY) === true
+    const { options, connectionString } = this.#before
+    this.#options.options = options
+    if (connectionString !== undefined) this.#options.connectionString = connectionString
   }
 }
 
-const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/
+/** What the options of a pool were before this package had its say: two dialects may have one pool. */
+const given = new WeakMap<ConnectionOptions, ConnectionOptions>()
+
+function asGiven(options: ConnectionOptions): ConnectionOptions {
+  const before = given.get(options) ?? {
+    options: options.options,
+    connectionString: options.connectionString,
+  }
+  given.set(options, before)
+  return before
+}
+
+function isReadOnly({ connectionParameters }: PoolClientLike): boolean {
+  return connectionParameters === undefined || connectionParameters.options?.includes(READ_ONLY) === true
+}
+
+/**
+ * Whether a pooler said that it does not take start-up options. PgBouncer has the code 08P01 for nearly everything, an
+ * overload included, so that it is its words that tell; RDS Proxy's code is 0A000.
+ */
+function refusesOptions(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return false
+  return (
+    (error.code === '08P01' || error.code === '0A000') &&
+    /start-?up parameter|command-line option/i.test(String(error.message))
+  )
+}
+
+const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/g
+// `pg` decodes a connection string that has a space in it in its own way: only this spelling means the same in both.
+const IN_STRING = `${READ_ONLY.replaceAll(' ', '%20')}%20`

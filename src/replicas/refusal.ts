@@ -14,11 +14,26 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const { code } = error
   if (code === '25006') return 'read-only'
   if (code === '0A000' || code === '55000') return 'recovery'
-  // XX000 is any internal error; the ones that are meant say that it was the recovery.
+  // XX000 is any internal error; the ones that are meant say that it was the recovery (before PostgreSQL 16, a large
+  // object is refused so). Internal messages are never translated.
   if (code === 'XX000')
-    return 'message' in error && /recovery/i.test(String(error.message)) ? 'recovery' : undefined
+    return 'message' in error && /recovery/i.test(String(error.message)) ? 'read-only' : undefined
+  // Any malformed number has this code, and would be as malformed on the primary: only an enum's labels grow.
+  if (code === '22P02') return isOfEnum(error) ? 'undefined-object' : undefined
   return typeof code === 'string' && UNDEFINED_OBJECT.has(code) ? 'undefined-object' : undefined
 }
 
-// Table, column, object, function, and the label of an enum; a schema and a type are objects as well.
-const UNDEFINED_OBJECT = new Set(['42P01', '42703', '42704', '42883', '22P02', '3F000'])
+/**
+ * Whether a statement with calls may have left something in its session before it was refused. What is unknown is
+ * noticed before anything runs, unless it is in the body of a function, which the server then tells of.
+ */
+export function mayHaveRun(error: unknown, refusal: Refusal): boolean {
+  return refusal !== 'undefined-object' || (error as { where?: string }).where !== undefined
+}
+
+function isOfEnum(error: object): boolean {
+  return 'routine' in error && typeof error.routine === 'string' && error.routine.startsWith('enum_')
+}
+
+// Table, column, object, function, schema; a type is an object as well.
+const UNDEFINED_OBJECT = new Set(['42P01', '42703', '42704', '42883', '3F000'])

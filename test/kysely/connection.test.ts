@@ -39,7 +39,12 @@ describe('a connection taken with db.connection()', () => {
         }),
       ),
     )
-    expect(routes).toEqual(['replica: read', 'primary: write', 'primary: own-write', 'primary: same-connection'])
+    expect(routes).toEqual([
+      'replica: read',
+      'primary: write',
+      'primary: own-write',
+      'primary: same-connection',
+    ])
   })
 
   test('stays on the primary after a write that does not count, too: what it left in the session is there', async () => {
@@ -79,7 +84,12 @@ describe('a connection taken with db.connection()', () => {
         }),
       ),
     )
-    expect(routes).toEqual(['replica: read', 'primary: use-primary', 'primary: same-connection', 'primary: locking'])
+    expect(routes).toEqual([
+      'replica: read',
+      'primary: use-primary',
+      'primary: same-connection',
+      'primary: locking',
+    ])
   })
 
   test('gives back what it left behind when it moves, and at its end', async () => {
