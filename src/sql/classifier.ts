@@ -76,8 +76,8 @@ export class StatementClassifier {
 
   #decide(text: StatementText): Statement {
     const hasCalls = text.calls.length > 0
+    // What an `execute` did is told by what it gives; see the connection.
     if (text.kind === 'session') return SESSION
-    if (text.kind === 'execute') return EXECUTION
     if (text.kind === 'write') return this.#decideWrite(text)
     let isSession = false
     for (const call of text.calls) {
@@ -161,7 +161,6 @@ const LOCKING: Statement = { ...READ, kind: 'locking' }
 const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true }
 const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
 const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
-const EXECUTION: Statement = { ...SESSION, countsAsWrite: true, isAllOrNothing: false }
 const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true }
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])

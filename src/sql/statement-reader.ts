@@ -4,7 +4,6 @@ import { Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
 import {
-  EXECUTION,
   type FunctionCall,
   PLAIN_INSERT,
   PLANNED,
@@ -26,6 +25,9 @@ export function readStatementText(sql: string, watch: Watch, wantsTargets = true
   if (sql.includes('\0')) return SOME_WRITE
   return new Reader(sql, watch).read(wantsTargets)
 }
+
+// A temporary table, view or sequence is the session's own: nobody else will ever read it.
+const TEMPORARY = /^\s*create\s+(?:(?:local|global)\s+)?temp(?:orary)?\s/i
 
 /** One pass over the tokens of a text. */
 class Reader {
@@ -53,7 +55,8 @@ class Reader {
     const first = this.#skipToFirstWord()
     const isExplained = first === 'explain' && !this.#readExplain()
     const verb = first === 'explain' ? this.#skipToFirstWord() : first
-    if (SESSION_VERBS.has(verb)) return this.#readSessionStatement()
+    if (SESSION_VERBS.has(verb) || (verb === 'create' && TEMPORARY.test(this.#sql)))
+      return this.#readSessionStatement()
     if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
     while (lexer.kind !== TOKEN.end) {
       if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
@@ -103,7 +106,7 @@ class Reader {
     return readExplainOptions(lexer)
   }
 
-  /** `set x = …` and the like: what matters is whether it is alone, and whether it runs what was prepared before. */
+  /** `set x = …` and the like: what matters is whether it is alone. What an `execute` did is told by what it gives. */
   #readSessionStatement(): StatementText {
     const lexer = this.#lexer
     const verb = lexer.text
@@ -116,7 +119,7 @@ class Reader {
       this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
       lexer.next()
     }
-    return verb === 'execute' ? EXECUTION : SESSION_STATEMENT
+    return SESSION_STATEMENT
   }
 
   /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */

@@ -12,10 +12,10 @@ export interface FunctionCall {
 export interface StatementText {
   /**
    * `'read'`: a single select, values, table, show or explain without anything that locks or writes by its syntax.
-   * `'session'`: it is about the session or its transaction. `'execute'`: it runs what the session has prepared.
+   * `'session'`: it is about the session or its transaction.
    * `'write'`: everything else, also what cannot be read.
    */
-  readonly kind: 'read' | 'locking' | 'session' | 'execute' | 'write'
+  readonly kind: 'read' | 'locking' | 'session' | 'write'
   /** Whatever could be a call of a function. */
   readonly calls: readonly FunctionCall[]
   /** The names in it, and the operators, that the caller watches. */
@@ -42,7 +42,6 @@ export const SOME_WRITE: StatementText = {
 export const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
 
 /** What runs a prepared statement. */
-export const EXECUTION: StatementText = { ...SOME_WRITE, kind: 'execute' }
 
 /** What is only explained: planned, it neither writes nor locks nor calls anything that is volatile. */
 export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }

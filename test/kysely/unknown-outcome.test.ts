@@ -108,7 +108,7 @@ test('a raw text that the server refuses may have committed some of its work, an
 test('an insert that waits in the pool’s queue in vain was never sent, and does not count', async () => {
   const { connectionString } = cluster.primary
   await using narrow = openDatabase(cluster, {
-    primary: { connectionString, max: 1, connectionTimeoutMillis: 50 },
+    primary: { connectionString, max: 1, connectionTimeoutMillis: 500 },
   })
   await narrow.connection().execute(async (one) => {
     await sql`select 1`.execute(one)

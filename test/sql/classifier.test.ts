@@ -161,7 +161,7 @@ test('only writes to unpinned tables alone do not count', () => {
 
 test('what runs a prepared statement may write', () => {
   const classifier = classifierWith()
-  expect(classifier.classify('execute p')).toMatchObject({ kind: 'session', countsAsWrite: true })
+  expect(classifier.classify('execute p')).toMatchObject({ kind: 'session', countsAsWrite: false })
   expect(classifier.classify("commit prepared 'x'")).toMatchObject({ kind: 'write', countsAsWrite: true })
   expect(classifier.classify('prepare p as select 1')).toMatchObject({
     kind: 'session',

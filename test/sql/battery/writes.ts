@@ -41,7 +41,7 @@ export const WRITES: readonly Case[] = [
   ['write', 'select 1 as x into unlogged table copy_4 union select 2'],
   ['write', 'create table made (id int)'],
   ['write', 'create table made_as as select 1 as x'],
-  ['write', 'create temp table made_temp (id int)'],
+  ['session', 'create temp table made_temp (id int)'],
   ['write', 'create index on item (name)'],
   ['write', 'create view made_view as select 1'],
   ['write', 'create or replace function made() returns int language sql as $$ select 1; select 2 $$'],
