@@ -21,9 +21,26 @@ export function optionError(
   value: unknown,
   expected: string,
 ): WritePinningError {
+  return wrongOption(where, name, kindOf(value), expected)
+}
+
+/** The same for a choice among a few words, or a number: it shows a word, which is most likely a typing error. */
+export function choiceError(
+  where: string,
+  name: string,
+  value: unknown,
+  expected: string,
+): WritePinningError {
+  const isWord = typeof value === 'string' && WORD.test(value)
+  return wrongOption(where, name, isWord ? `'${value}'` : kindOf(value), expected)
+}
+
+const WORD = /^[\w.-]{1,20}$/
+
+function wrongOption(where: string, name: string, given: string, expected: string): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_OPTION',
-    `${where}: \`${name}\` must be ${expected}, and got ${kindOf(value)}.`,
+    `${where}: \`${name}\` must be ${expected}, and got ${given}.`,
   )
 }
 
@@ -57,7 +74,7 @@ export function oneOfOption<const T extends string>(
   if (value === undefined) return fallback
   const found = allowed.find((each) => each === value)
   if (found !== undefined) return found
-  throw optionError(where, name, value, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`)
+  throw choiceError(where, name, value, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`)
 }
 
 export function namesOption(where: string, name: string, value: unknown): readonly string[] {

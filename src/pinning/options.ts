@@ -1,5 +1,12 @@
 import { WritePinningError } from '../errors.ts'
-import { functionOption, oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import {
+  choiceError,
+  functionOption,
+  oneOfOption,
+  optionError,
+  optionsObject,
+  refuseUnknownOptions,
+} from '../options.ts'
 import { type CookieOptions, type CookieSettings, cookieSettings } from './cookie-options.ts'
 
 /** The options of the request side; `Request` is the framework's request. */
@@ -79,7 +86,7 @@ function wholeSeconds(where: string, name: string, value: unknown): number {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_PINNING_SECONDS) {
     return value as number
   }
-  throw optionError(where, name, value, `a whole number of seconds from 1 to ${MAX_PINNING_SECONDS}`)
+  throw choiceError(where, name, value, `a whole number of seconds from 1 to ${MAX_PINNING_SECONDS}`)
 }
 
 function readMethods(where: string, given: unknown): ReadonlySet<string> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { cp, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { canReach } from './can-reach.ts'
@@ -40,12 +40,26 @@ export async function findBinaries(
   return programsIn(path.join(copy, 'native', 'bin'))
 }
 
-/** Tells what is made of a file in one way from what is made of any other file, or in another way. */
-export function fingerprint(file: string, recipe: readonly string[] = []): string {
-  const { size, mtimeMs } = statSync(file)
-  const text = JSON.stringify([file, size, mtimeMs, ...recipe])
-  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+/**
+ * Tells what is made of a program in one way from what is made of any other, or in another way. By its size and its
+ * head, where linkers put what identifies a build; not by its path or time, so that every checkout shares one copy.
+ */
+export function fingerprint(program: string, recipe: readonly string[] = []): string {
+  const file = openSync(program, 'r')
+  try {
+    const head = Buffer.alloc(HEAD_BYTES)
+    const length = readSync(file, head, 0, HEAD_BYTES, 0)
+    const hash = createHash('sha256').update(head.subarray(0, length))
+    return hash
+      .update(JSON.stringify([fstatSync(file).size, ...recipe]))
+      .digest('hex')
+      .slice(0, 16)
+  } finally {
+    closeSync(file)
+  }
 }
+
+const HEAD_BYTES = 65_536
 
 function programsIn(binDirectory: string): Binaries {
   const programs = {
