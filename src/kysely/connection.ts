@@ -77,7 +77,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     } catch (error) {
       if (session === undefined) throw error
       this.#failed(error, statement, session, context)
-      if (!this.#wasMisrouted(error, query, statement, route)) throw error
+      if (!this.#wasMisrouted(error, query, route)) throw error
       return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'refused' })
     } finally {
       this.#running--
@@ -123,7 +123,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       hasFailed = true
       if (session === undefined) throw error
       this.#failed(error, statement, session, context)
-      if (hasRows || !this.#wasMisrouted(error, query, statement, route)) throw error
+      if (!this.#wasMisrouted(error, query, route) || hasRows) throw error
       again = { node: this.#cluster.primary, reason: 'refused' }
     } finally {
       // A stream that its reader left early may have written all the same.
@@ -237,6 +237,10 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
     if (!wasRefused) this.#mustDiscard = { because: error }
+    // A function may have taken a lock of the session's before it was refused: no other query must find it.
+    else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
+      this.#mustDiscard ??= { because: undefined }
+    }
     // A write whose outcome is unknown counts.
     const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
@@ -246,13 +250,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
    * Whether a replica refused what the primary will take. It had no effect, so it may be run once more; and if it was a
    * write, its text is known from now on.
    */
-  #wasMisrouted(error: unknown, query: CompiledQuery, statement: Statement, route: Route): boolean {
+  #wasMisrouted(error: unknown, query: CompiledQuery, route: Route): boolean {
     if (!this.#mayTryPrimary(route)) return false
     const refusal = refusalOf(error)
     if (refusal === undefined) return false
     if (refusal === 'read-only') this.#cluster.classifier.learnRefused(query.sql)
-    // A function may have taken a lock of the session's before it was refused: no other query must find it.
-    if (statement.hasCalls && mayHaveRun(error, refusal)) this.#mustDiscard = { because: undefined }
     return true
   }
 
