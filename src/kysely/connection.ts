@@ -71,6 +71,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         }
       }
       this.#cluster.publish(route, statement, query.sql)
+      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
       const result = await session.connection.executeQuery<R>(query)
       if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
@@ -112,6 +113,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     try {
       session = this.#sessionOn(route.node) ?? (await this.#moveTo(route.node, options))
       this.#cluster.publish(route, statement, query.sql)
+      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
       for await (const rows of streamOn<R>(session, query, chunkSize)) {
         hasRows = true
         yield rows
@@ -230,6 +232,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     this.#mustDiscard = undefined
     if (mustDiscard === undefined && !this.#writes.inTransaction) return session.node.release(session)
     return session.node.discard(session, mustDiscard?.because)
+  }
+
+  /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
+  #leavesSomethingOn(session: Session, route: Route): void {
+    if (session.node.role === 'replica' && route.reason === 'use-node')
+      this.#mustDiscard ??= { because: undefined }
   }
 
   /** Draws the conclusions from the error of a statement that was sent. */

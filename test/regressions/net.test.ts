@@ -184,6 +184,28 @@ test('a lock does not stay on a replica where the refusal is the caller’s to s
   expect(await added()).toEqual([])
 })
 
+describe('what is bound to the session, sent to a replica by name', () => {
+  test('leaves no lock behind', async () => {
+    await useNode('replica-1', () => sql`select pg_advisory_lock(9)`.execute(db))
+    await useNode('replica-1', async () => {
+      const lock = sql<string>`pg_advisory_lock(10)::text`
+      for await (const _row of db.selectNoFrom(lock.as('locked')).stream());
+    })
+    await expect.poll(() => locks(replica)).toEqual([])
+  })
+
+  test('leaves no transaction open where the connection moves on', async () => {
+    await inRequest(() =>
+      db.connection().execute(async (connection) => {
+        await useNode('replica-1', () => sql`begin`.execute(connection))
+        await sql`select add('moved')`.execute(connection)
+      }),
+    )
+    expect(await added()).toEqual(['moved'])
+    expect(await inRequest(() => db.selectFrom('item').selectAll().execute())).toEqual([])
+  })
+})
+
 if (kyselyVersion !== '0.28')
   test.each(['ignore query', 'cancel query', 'kill session'])(
     'a refused statement that was aborted by "%s" does not run on the primary',
