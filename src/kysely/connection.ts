@@ -69,6 +69,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
             : this.#session.take({ node, connection: await first.connection, client: first.client }, options)
       }
       this.#cluster.publish(route, statement, query.sql)
+      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
       const result = await session.connection.executeQuery<R>(query)
       if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
@@ -79,7 +80,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         return await this.#execute<R>(query, options, route)
       }
       this.#failed(error, statement, session, context)
-      if (!this.#wasMisrouted(error, query, statement, route)) throw error
+      if (!this.#wasMisrouted(error, query, route)) throw error
       return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'refused' })
     } finally {
       this.#running--
@@ -115,6 +116,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       session = this.#session.on(route.node)
       session ??= await this.#session.moveTo(route.node, this.#writes.inTransaction, options)
       this.#cluster.publish(route, statement, query.sql)
+      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
       for await (const rows of streamOn<R>(session, query, chunkSize)) {
         hasRows = true
         yield rows
@@ -126,7 +128,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       hasFailed = true
       if (session === undefined) throw error
       this.#failed(error, statement, session, context)
-      if (hasRows || !this.#wasMisrouted(error, query, statement, route)) throw error
+      if (!this.#wasMisrouted(error, query, route) || hasRows) throw error
       again = { node: this.#cluster.primary, reason: 'refused' }
     } finally {
       // A stream that its reader left early may have written all the same.
@@ -229,11 +231,20 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (!this.#writes.inTransaction) await this.#session.letGo(false)
   }
 
+  /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
+  #leavesSomethingOn(session: Session, route: Route): void {
+    if (session.node.role === 'replica' && route.reason === 'use-node') this.#session.mistrust(undefined)
+  }
+
   /** Draws the conclusions from the error of a statement that was sent. */
   #failed(error: unknown, statement: Statement, session: Session, context: RoutingContext | undefined): void {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
     if (!wasRefused) this.#session.mistrust(error)
+    // A function may have taken a lock of the session's before it was refused: no other query must find it.
+    else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
+      this.#session.mistrust(undefined)
+    }
     // A write whose outcome is unknown counts.
     const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
@@ -243,13 +254,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
    * Whether a replica refused what the primary will take. It had no effect, so it may be run once more; and if it was a
    * write, its text is known from now on.
    */
-  #wasMisrouted(error: unknown, query: CompiledQuery, statement: Statement, route: Route): boolean {
+  #wasMisrouted(error: unknown, query: CompiledQuery, route: Route): boolean {
     if (!this.#mayTryPrimary(route)) return false
     const refusal = refusalOf(error)
     if (refusal === undefined) return false
     if (refusal === 'read-only') this.#cluster.classifier.learnRefused(query.sql)
-    // A function may have taken a lock of the session's before it was refused: no other query must find it.
-    if (statement.hasCalls && mayHaveRun(error, refusal)) this.#session.mistrust(undefined)
     return true
   }
 

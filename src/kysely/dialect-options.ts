@@ -34,7 +34,10 @@ export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig
   primaryFunctions?: readonly string[]
   /** Functions that may run on a replica although they are declared volatile, as `name` or `schema.name`. Default: `[]`. */
   replicaFunctions?: readonly string[]
-  /** Whether the sessions of replicas are read-only, also where the server is not. Default: true. */
+  /**
+   * Whether the sessions of replicas are read-only, also where the server is not. A pool of yours is then read-only for
+   * whoever else takes connections from it. Default: true.
+   */
   enforceReadOnly?: boolean
 }
 

@@ -24,11 +24,13 @@ export function refusalOf(error: unknown): Refusal | undefined {
 }
 
 /**
- * Whether a statement with calls may have left something in its session before it was refused. What is unknown is
+ * Whether a statement with calls may have left something in the session of the replica that refused it. What is unknown is
  * noticed before anything runs, unless it is in the body of a function, which the server then tells of.
  */
-export function mayHaveRun(error: unknown, refusal: Refusal): boolean {
-  return refusal !== 'undefined-object' || (error as { where?: string }).where !== undefined
+export function mayHaveRun(error: unknown): boolean {
+  const refusal = refusalOf(error)
+  if (refusal !== 'undefined-object') return refusal !== undefined
+  return (error as { where?: string }).where !== undefined
 }
 
 function isOfEnum(error: object): boolean {
