@@ -30,6 +30,7 @@ export class TextCache<Value> {
 
   /** Keeps a value whatever is set or cleared later. */
   pin(text: string, value: Value): void {
+    if (text.length > MAX_LENGTH) return
     if (this.#pinned.size >= GENERATION_SIZE) {
       const oldest = this.#pinned.keys().next()
       if (!oldest.done) this.#pinned.delete(oldest.value)
