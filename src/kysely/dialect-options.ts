@@ -1,9 +1,9 @@
 import type { PostgresDialectConfig } from 'kysely'
-import { WritePinningError } from '../errors.ts'
 import {
   booleanOption,
   functionOption,
   namesOption,
+  notSupportedYet,
   oneOfOption,
   optionError,
   optionsObject,
@@ -75,7 +75,7 @@ const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
 /** @throws {WritePinningError} for every option that is wrong, unknown, or not supported yet. */
 export function dialectSettings(given: unknown): DialectSettings {
   const options = optionsObject(WHERE, given) as PrimaryReplicaDialectOptions
-  for (const name of NOT_YET) if (name in options) throw notSupportedYet(name)
+  for (const name of NOT_YET) if (name in options) throw notSupportedYet(WHERE, name)
   refuseUnknownOptions(WHERE, options, KNOWN)
   return {
     name: clusterName(options.name),
@@ -110,11 +110,4 @@ function driverConfig(options: PrimaryReplicaDialectOptions): NodeDriverConfig {
     if (value !== undefined) config[name] = functionOption(WHERE, name, value)
   }
   return config
-}
-
-function notSupportedYet(name: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
-    `${WHERE}: \`${name}\` is not supported yet; leave it out.`,
-  )
 }

@@ -1,7 +1,7 @@
-import { WritePinningError } from '../errors.ts'
 import {
   choiceError,
   functionOption,
+  notSupportedYet,
   oneOfOption,
   optionError,
   optionsObject,
@@ -119,11 +119,4 @@ function skipOption<T>(where: string, given: T): T {
     throw optionError(where, 'skip', given, 'a function that answers at once, not an async one')
   }
   return functionOption(where, 'skip', given)
-}
-
-function notSupportedYet(where: string, name: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
-    `${where}: \`${name}\` is not supported yet; leave it out.`,
-  )
 }

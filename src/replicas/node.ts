@@ -1,6 +1,6 @@
 import type { PoolConfig } from 'pg'
 import { WritePinningError } from '../errors.ts'
-import { optionError, refuseUnknownOptions } from '../options.ts'
+import { notSupportedYet, optionError, refuseUnknownOptions } from '../options.ts'
 import { isPool, type PoolLike } from './pool.ts'
 
 /**
@@ -122,13 +122,6 @@ function emptyConnectionString(where: string): WritePinningError {
 
 function nodeError(message: string): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
-}
-
-function notSupportedYet(where: string, option: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
-    `${where}: \`${option}\` is not supported yet; leave it out.`,
-  )
 }
 
 const NOT_YET = ['weight', 'maxLagMs']

@@ -7,7 +7,6 @@ export const DOLLAR = 0x24
 export const AMPERSAND = 0x26
 export const QUOTE = 0x27
 export const STAR = 0x2a
-export const PLUS = 0x2b
 export const MINUS = 0x2d
 export const DOT = 0x2e
 export const SLASH = 0x2f
@@ -20,7 +19,6 @@ export const LETTER_U = 0x75
 const SPACE = 1
 const DIGIT = 2
 const WORD_START = 4
-const NUMBER_PART = 8
 const DOLLAR_SIGN = 128
 const WORD_PART = WORD_START | DIGIT | DOLLAR_SIGN
 const OPERATOR = 16
@@ -31,10 +29,8 @@ const STRING_PREFIX = 64
 const CLASSES = new Uint8Array(0x10000).fill(WORD_START, 0x80)
 
 mark(' \t\n\r\f\v', SPACE) // a vertical tab since PostgreSQL 16
-mark('0123456789', DIGIT | NUMBER_PART)
+mark('0123456789', DIGIT)
 mark('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', WORD_START)
-// Hexadecimal digits, the prefixes of other bases, exponents, and underscores (since PostgreSQL 16).
-mark('abcdefoxABCDEFOX_.', NUMBER_PART)
 mark('+-*/<>=~!@#%^&|`?', OPERATOR)
 mark('()[],;:.', PUNCTUATION)
 mark('ebxnEBXN', STRING_PREFIX)
@@ -58,10 +54,6 @@ export function isSpace(code: number): boolean {
 
 export function isDigit(code: number): boolean {
   return is(code, DIGIT)
-}
-
-export function isNumberPart(code: number): boolean {
-  return is(code, NUMBER_PART)
 }
 
 /** A letter, an underscore, or any character that is not ASCII. */

@@ -23,16 +23,3 @@ export function isSurelyNamed(inStatement: TableName, inOption: TableName): bool
     (inOption.schema === undefined || inStatement.schema === inOption.schema)
   )
 }
-
-/** A table's name in a SQL text: `table` or `schema.table`, each quoted or not. */
-export const TABLE_NAME_PATTERN = String.raw`(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))?`
-
-/** Reads a name that {@link TABLE_NAME_PATTERN} matched, as PostgreSQL does: what is not quoted is in lower case. */
-export function readTableName(sql: string): TableName {
-  const [first = '', second] = [...sql.matchAll(IDENTIFIER)].map(([, quoted, plain]) =>
-    quoted === undefined ? (plain ?? '').toLowerCase() : quoted.replaceAll('""', '"'),
-  )
-  return second === undefined ? { table: first } : { schema: first, table: second }
-}
-
-const IDENTIFIER = /"((?:[^"]|"")+)"|([\w$]+)/g
