@@ -21,7 +21,11 @@ export type RouteReason =
   | 'use-replica' // inside `useReplica()`
   | 'use-node' // inside `useNode()`
   | 'no-context' // outside any request or scope: the option `withoutContext`
-  | 'no-replica' // a replica would do, but the cluster has none
+  | 'no-replica' // a replica would do, but none is fit, or the cluster has none
+  | 'overflow' // no replica is fit, and the primary serves as many of their reads as it may: the least late one serves
+  | 'moved' // another node failed this read
+  | 'mode' // an operator has the primary serve: `setMode()`
+  | 'share' // an operator has the primary serve this request: `setReplicaShare()`
 
 /** One statement on its way to a node; published just before it is sent. */
 export interface RouteEvent {
@@ -56,6 +60,27 @@ export interface IgnoredPinEvent {
   readonly reason: IgnoredPinReason
 }
 
+/** What happened to a node. */
+export type NodeChange =
+  | 'up' // it answers (again)
+  | 'down' // it refuses connections, or stopped answering, and is ejected
+  | 'fit' // it serves reads (again)
+  | 'unfit' // it serves no reads; `because` says why
+  | 'primary' // it is the primary from now on
+  | 'replica' // it is the primary no longer
+
+/** A change of one node, published as it is noticed. */
+export interface NodeEvent {
+  readonly cluster: string
+  readonly node: string
+  readonly change: NodeChange
+  /** Why, in a word or for a human; undefined where there is nothing to say. */
+  readonly because: string | undefined
+}
+
+/** The name of the `node:diagnostics_channel` that publishes a {@link NodeEvent} per change of a node. */
+export const NODE_CHANNEL = 'write-pinning:node'
+
 /** The name of the `node:diagnostics_channel` that publishes a {@link RouteEvent} per statement. */
 export const ROUTE_CHANNEL = 'write-pinning:route'
 
@@ -72,6 +97,7 @@ interface TypedChannel<Message> {
 }
 
 export const routeChannel: TypedChannel<RouteEvent> = channel(ROUTE_CHANNEL) as Channel
+export const nodeChannel: TypedChannel<NodeEvent> = channel(NODE_CHANNEL) as Channel
 export const pinChannel: TypedChannel<PinEvent> = channel(PIN_CHANNEL) as Channel
 export const ignoredPinChannel: TypedChannel<IgnoredPinEvent> = channel(IGNORED_PIN_CHANNEL) as Channel
 

@@ -8,6 +8,10 @@ export type WritePinningErrorCode =
   | 'ERR_WRITE_PINNING_UNKNOWN_NODE'
   | 'ERR_WRITE_PINNING_WRITE_ON_REPLICA'
   | 'ERR_WRITE_PINNING_NOT_EXECUTED'
+  | 'ERR_WRITE_PINNING_NO_REPLICA'
+  | 'ERR_WRITE_PINNING_NODE_UNAVAILABLE'
+  | 'ERR_WRITE_PINNING_READ_TIMEOUT'
+  | 'ERR_WRITE_PINNING_UNKNOWN_OUTCOME'
   | 'ERR_WRITE_PINNING_TEST_CLUSTER'
 
 /**
@@ -23,9 +27,16 @@ export type WritePinningErrorCode =
 export class WritePinningError extends Error {
   override readonly name = 'WritePinningError'
   readonly code: WritePinningErrorCode
+  /** The HTTP status that says the same, where one does: Fastify and Express answer with it. */
+  declare readonly statusCode?: number
 
-  constructor(code: WritePinningErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: WritePinningErrorCode,
+    message: string,
+    { statusCode, ...options }: ErrorOptions & { readonly statusCode?: number } = {},
+  ) {
     super(message, options)
     this.code = code
+    if (statusCode !== undefined) this.statusCode = statusCode
   }
 }

@@ -67,6 +67,26 @@ export function booleanOption(where: string, name: string, value: unknown, fallb
   return value
 }
 
+/** A number within its bounds, in whatever unit its name says; `fallback` where it is not given. */
+export function numberOption<T>(
+  where: string,
+  name: string,
+  value: unknown,
+  fallback: T,
+  { min, max, expected }: NumberBounds,
+): number | T {
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && value >= min && value <= max) return value
+  throw choiceError(where, name, value, expected)
+}
+
+/** The bounds of a number, both included, and how an error says them. */
+export interface NumberBounds {
+  readonly min: number
+  readonly max: number
+  readonly expected: string
+}
+
 export function functionOption<T>(where: string, name: string, value: T): T {
   if (value !== undefined && typeof value !== 'function') throw optionError(where, name, value, 'a function')
   return value
@@ -78,11 +98,13 @@ export function oneOfOption<const T extends string>(
   value: unknown,
   allowed: readonly T[],
   fallback: T,
+  orElse = '',
 ): T {
   if (value === undefined) return fallback
   const found = allowed.find((each) => each === value)
   if (found !== undefined) return found
-  throw choiceError(where, name, value, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`)
+  const expected = `one of ${allowed.map((each) => `'${each}'`).join(', ')} ${orElse}`.trimEnd()
+  throw choiceError(where, name, value, expected)
 }
 
 export function namesOption(where: string, name: string, value: unknown): readonly string[] {

@@ -21,7 +21,7 @@ const GRACE_MS = 250
  * functions are known, and any other is taken for one that writes.
  */
 export class CatalogReader {
-  readonly #nodes: readonly NodeDriver[]
+  readonly #nodes: () => readonly NodeDriver[]
   readonly #classifier: () => StatementClassifier
   readonly #stop = new AbortController()
   #reading: Promise<void> | undefined
@@ -29,7 +29,7 @@ export class CatalogReader {
   #failures = 0
   #next: NodeJS.Timeout | undefined
 
-  constructor(nodes: readonly NodeDriver[], classifier: () => StatementClassifier) {
+  constructor(nodes: () => readonly NodeDriver[], classifier: () => StatementClassifier) {
     this.#nodes = nodes
     this.#classifier = classifier
   }
@@ -78,7 +78,7 @@ export class CatalogReader {
 
   // The primary first: it is the first to know of a new function.
   async #readFromAny(): Promise<boolean> {
-    for (const node of this.#nodes) {
+    for (const node of this.#nodes()) {
       try {
         this.#classifier().catalog = await node.ask(
           async (client) =>

@@ -1,5 +1,7 @@
 import { type RouteReason, routeChannel } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
+import type { Node } from '../replicas/node.ts'
+import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
@@ -7,37 +9,39 @@ import type { ContextWatch } from './context-watch.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
+import { ReadRouter } from './read-router.ts'
 
 /** Where one statement goes, and why. */
 export interface Route {
   readonly node: NodeDriver
   readonly reason: RouteReason
+  /** Whether it is a read that no replica could serve: the primary bounds how many of those it serves at a time. */
+  readonly spills?: boolean
+  /** Whether it goes there and nowhere else, however the node is by then: it was asked for by name, or is the last resort. */
+  readonly stays?: boolean
 }
 
-/** The nodes of one dialect, and the choice among them. */
+/** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {
   readonly name: string
-  readonly primary: NodeDriver
-  readonly replicas: readonly NodeDriver[]
+  readonly set: ReplicaSet<NodeDriver>
   readonly classifier: StatementClassifier
+  readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
   readonly #watch: ContextWatch
   readonly #functions: FunctionWatch
-  #turn = 0
 
   constructor(parts: {
-    readonly name: string
-    readonly primary: NodeDriver
-    readonly replicas: readonly NodeDriver[]
+    readonly set: ReplicaSet<NodeDriver>
     readonly classifier: StatementClassifier
     readonly withoutContext: 'primary' | 'replica'
     readonly watch: ContextWatch
     readonly functions: FunctionWatch
   }) {
-    this.name = parts.name
-    this.primary = parts.primary
-    this.replicas = parts.replicas
+    this.name = parts.set.name
+    this.set = parts.set
     this.classifier = parts.classifier
+    this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {
       kind: parts.withoutContext === 'replica' ? 'any' : 'primary',
       reason: 'no-context',
@@ -46,8 +50,8 @@ export class Cluster {
     this.#functions = parts.functions
   }
 
-  get nodes(): readonly NodeDriver[] {
-    return [this.primary, ...this.replicas]
+  get primary(): NodeDriver {
+    return this.set.primary
   }
 
   /** What a read demands in this context. */
@@ -58,29 +62,47 @@ export class Cluster {
     return this.#withoutContext
   }
 
-  /** The route of a statement on a connection that is bound to no node. */
-  routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark): Route {
+  /** The route of a statement on a connection that is bound to no node; none of those that were `tried` already. */
+  routeOf(
+    statement: Statement,
+    context: RoutingContext | undefined,
+    mark?: Mark,
+    tried?: ReadonlySet<Node>,
+  ): Route {
     if (mark === 'to-primary') return { node: this.primary, reason: 'mark' }
-    if (mark === 'to-replica' && MARKABLE.has(statement.kind)) return this.routeOfRead(MARKED_TO_REPLICA)
+    if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
+      return this.routeOfRead(MARKED_TO_REPLICA, context, tried)
+    }
     if (statement.kind !== 'read') return this.#routeToPrimary(statement, context)
-    return this.routeOfRead(this.requirementOf(context))
+    return this.routeOfRead(this.requirementOf(context), context, tried)
   }
 
   /** The route of a read: it needs no node in particular, but one that meets the requirement. */
-  routeOfRead(requirement: Requirement): Route {
+  routeOfRead(
+    requirement: Requirement,
+    context: RoutingContext | undefined,
+    tried?: ReadonlySet<Node>,
+  ): Route {
     if (requirement.kind === 'primary') return { node: this.primary, reason: requirement.reason }
-    if (requirement.kind === 'named')
-      return { node: this.#nodeNamed(requirement.node), reason: requirement.reason }
-    const replica = this.#nextReplica()
-    if (replica === undefined) return { node: this.primary, reason: 'no-replica' }
-    return { node: replica, reason: requirement.reason }
+    if (requirement.kind === 'named') {
+      const node = this.#nodeNamed(requirement.node)
+      refuseUnavailable(node, this.name)
+      return { node, reason: requirement.reason, stays: true }
+    }
+    return this.#reads.route(requirement, context?.memory, tried)
   }
 
   /** Whether `node` will do for a read with this requirement. */
   meets(node: NodeDriver, requirement: Requirement): boolean {
-    if (requirement.kind === 'any') return true
+    if (requirement.kind === 'any') return node === this.primary || node.isEligible
     if (requirement.kind === 'primary') return node === this.primary
     return node.name === requirement.node
+  }
+
+  /** Whether a route still holds, after the wait for a connection. */
+  stillHolds({ node, stays }: Route): boolean {
+    if (node.role === 'primary') return node === this.primary
+    return stays === true || (node.isEligible && this.set.operator.mode === 'split')
   }
 
   /** Refuses, inside `useNode()` with a replica's name, what only the primary can do. */
@@ -103,7 +125,10 @@ export class Cluster {
     }
     // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.
     const node = this.#nodeInUse(context)
-    if (node !== undefined) return { node, reason: 'use-node' }
+    if (node !== undefined) {
+      refuseUnavailable(node, this.name)
+      return { node, reason: 'use-node', stays: true }
+    }
     if (reason === 'function' && context !== undefined) this.#functions.keptFromReplica(statement.blocker)
     return { node: this.primary, reason }
   }
@@ -127,21 +152,35 @@ export class Cluster {
     })
   }
 
-  #nextReplica(): NodeDriver | undefined {
-    if (this.replicas.length === 0) return undefined
-    this.#turn = (this.#turn + 1) % this.replicas.length
-    return this.replicas[this.#turn]
-  }
-
   #nodeNamed(name: string): NodeDriver {
-    const node = this.nodes.find((each) => each.name === name)
+    const node = this.set.nodeNamed(name)
     if (node !== undefined) return node
     throw new WritePinningError(
       'ERR_WRITE_PINNING_UNKNOWN_NODE',
-      `Cluster '${this.name}' has no node called '${name}'; it has ${this.nodes.map((each) => `'${each.name}'`).join(', ')}.`,
+      `Cluster '${this.name}' has no node called '${name}'; it has ${this.set.nodes.map((each) => `'${each.name}'`).join(', ')}.`,
     )
   }
 }
+
+/** Who asks for a node by name gets that node or an error; being late is the asker's own affair. */
+function refuseUnavailable(node: NodeDriver, cluster: string): void {
+  if (node.role === 'primary' || node.isEligible) return
+  const because = node.ineligibility
+  if (because === undefined || !UNAVAILABLE.has(because)) return
+  throw new WritePinningError(
+    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
+    `The node '${node.name}' of cluster '${cluster}', which was asked for by name, cannot be used now: ${because}${node.downBecause === undefined ? '' : ` (${node.downBecause})`}.`,
+    { statusCode: 503 },
+  )
+}
+
+const UNAVAILABLE: ReadonlySet<string> = new Set([
+  'down',
+  'drained',
+  'not-in-recovery',
+  'other-cluster',
+  'diverged',
+])
 
 const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }
 // What a mark may send to a replica: not what writes or locks by its syntax, nor what is the session's.

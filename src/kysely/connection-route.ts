@@ -1,5 +1,7 @@
 import type { TransactionSettings } from 'kysely'
+import type { Node } from '../replicas/node.ts'
 import type { RoutingContext } from '../routing/context.ts'
+import { ANY } from '../routing/requirement.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
 import type { Mark } from './marks.ts'
@@ -12,11 +14,13 @@ export function routeFrom(
   statement: Statement,
   context: RoutingContext | undefined,
   mark: Mark | undefined,
+  tried: ReadonlySet<Node> | undefined,
 ): Route {
-  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark)
+  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark, tried)
   if (mark === 'to-replica') {
-    const { reason } = cluster.routeOf(statement, context, mark)
-    if (reason === 'mark') return { node, reason }
+    const route = cluster.routeOf(statement, context, mark, tried)
+    if (route.reason === 'mark')
+      return node === route.node || cluster.meets(node, ANY) ? { node, reason: 'mark' } : route
   }
   if (statement.kind !== 'read') {
     const route = cluster.routeOf(statement, context)
@@ -24,28 +28,29 @@ export function routeFrom(
     return node === cluster.primary && route.node !== node ? { node, reason: 'same-connection' } : route
   }
   const requirement = cluster.requirementOf(context)
-  if (node === cluster.primary && requirement.kind !== 'primary' && cluster.replicas.length > 0) {
+  if (node === cluster.primary && requirement.kind !== 'primary' && cluster.set.replicas.length > 0) {
     // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
     return { node, reason: 'same-connection' }
   }
-  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement)
+  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement, context, tried)
   return { node, reason: requirement.reason }
 }
 
-/** The node of a transaction, on a connection that is on `node` already. */
-export function nodeOfTransaction(
+/** The route of a transaction, on a connection that is on `node` already; to none of those that were `tried` already. */
+export function routeOfTransaction(
   node: NodeDriver | undefined,
   cluster: Cluster,
   settings: TransactionSettings,
   context: RoutingContext | undefined,
-): NodeDriver {
+  tried: ReadonlySet<NodeDriver> | undefined,
+): Pick<Route, 'node' | 'spills' | 'stays'> {
   // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
   const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
   if (!isRead) {
     cluster.refuseOnReplica('transaction', context)
-    return cluster.primary
+    return { node: cluster.primary }
   }
   const requirement = cluster.requirementOf(context)
   const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
-  return stays ? node : cluster.routeOfRead(requirement).node
+  return stays ? { node } : cluster.routeOfRead(requirement, context, tried)
 }

@@ -1,3 +1,4 @@
+import type { SpillGate } from '../replicas/spill-gate.ts'
 import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driver.ts'
 
 /**
@@ -8,6 +9,8 @@ export class ConnectionSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
   #wantsInfo = false
+  /** The gate to the primary that it has passed, and has to leave again. */
+  #turn: SpillGate | undefined
 
   get current(): Session | undefined {
     return this.#session
@@ -60,9 +63,27 @@ export class ConnectionSession {
     this.#doubt ??= { because }
   }
 
+  get isMistrusted(): boolean {
+    return this.#doubt !== undefined
+  }
+
+  /** Waits for a turn on the primary, for a read that no replica could serve; false where one may by now. */
+  async takeTurn(gate: SpillGate): Promise<boolean> {
+    if (this.#turn !== undefined) return true
+    const hasEntered = await gate.enter()
+    if (hasEntered) this.#turn = gate
+    return hasEntered
+  }
+
+  leaveTurn(): void {
+    this.#turn?.leave()
+    this.#turn = undefined
+  }
+
   letGo(isInTransaction: boolean): Promise<void> {
     const session = this.#session
     if (session === undefined) return NOTHING_TO_DO
+    if (this.#turn !== undefined && session.node.role === 'primary') this.leaveTurn()
     const doubt = this.#doubt
     this.#session = undefined
     this.#doubt = undefined

@@ -1,20 +1,18 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
-import { mayHaveRun, refusalOf } from '../replicas/refusal.ts'
+import type { Node } from '../replicas/node.ts'
+import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
-import { nodeOfTransaction, routeFrom } from './connection-route.ts'
+import { routeFrom, routeOfTransaction } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { type Mark, markOf } from './marks.ts'
-import type {
-  AbortOptions,
-  Acquisition,
-  ControlConnectionProvider,
-  NodeDriver,
-  Session,
-} from './node-driver.ts'
+import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import { withinReadTimeout } from './read-timeout.ts'
+import { type Attempt, type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
+import { unknownOutcome } from './unknown-outcome.ts'
 import { WriteRecord } from './write-record.ts'
 
 /**
@@ -32,6 +30,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   #isReleased = false
   /** How many statements are under way. */
   #running = 0
+  /** Why nobody knows whether the transaction was committed, until it is rolled back. */
+  #unknownOutcome: Error | undefined
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -41,6 +41,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   /** Lends it out, anew or again. */
   open(): Promise<this> {
     this.#isReleased = false
+    this.#unknownOutcome = undefined
     this.#session.reset()
     return this.#opened
   }
@@ -49,44 +50,51 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     return this.#execute<R>(query, options)
   }
 
-  /** Runs a statement where it belongs, or on the `second` route, which it is given once. */
-  async #execute<R>(query: CompiledQuery, options?: AbortOptions, second?: Route): Promise<QueryResult<R>> {
+  /** Runs a statement where it belongs, or, after a node has failed it, as the next `attempt` says. */
+  async #execute<R>(
+    query: CompiledQuery,
+    options?: AbortOptions,
+    attempt?: Attempt,
+  ): Promise<QueryResult<R>> {
     if (query === this.#command) return this.#session.bound.connection.executeQuery<R>(query)
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
-    const route = second ?? this.#routeOf(statement, context, mark)
+    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
     const { node } = route
     let session = this.#session.on(node)
-    let first: Acquisition | undefined
+    let next: Attempt | undefined
     this.#running++
     try {
       if (session === undefined) {
-        first = this.#session.beginFirst(node, options)
-        session =
-          first === undefined
-            ? await this.#session.moveTo(node, this.#writes.inTransaction, options)
-            : this.#session.take({ node, connection: await first.connection, client: first.client }, options)
+        if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
+          return await this.#execute<R>(query, options, { tried: attempt?.tried })
+        }
+        session = await this.#acquire(node, options)
+        if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
+          await this.#session.letGo(false)
+          return await this.#execute<R>(query, options, { tried: attempt?.tried })
+        }
       }
       this.#cluster.publish(route, statement, query.sql)
       if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
-      const result = await session.connection.executeQuery<R>(query)
+      const { readTimeoutMs } = this.#cluster.set.settings
+      const running = session.connection.executeQuery<R>(query)
+      const isBounded =
+        readTimeoutMs !== undefined && statement.kind === 'read' && !this.#writes.inTransaction
+      const result = await (isBounded ? withinReadTimeout(running, readTimeoutMs, session) : running)
       if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
+      next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
-      if (session === undefined) {
-        if (this.#session.current !== undefined || first === undefined || !node.giveUp(first, error))
-          throw error
-        return await this.#execute<R>(query, options, route)
-      }
-      this.#failed(error, statement, session, context)
-      if (!this.#wasMisrouted(error, query, route)) throw error
-      return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'refused' })
+      const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
+      next = await this.#recover(failed, session, true)
+      if (next === undefined) throw error
     } finally {
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
-    return await this.#execute<R>(query, options, { node: this.#cluster.primary, reason: 'or-primary' })
+    return await this.#execute<R>(query, options, next)
   }
 
   streamQuery<R>(
@@ -101,42 +109,76 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     query: CompiledQuery,
     chunkSize: number,
     options?: AbortOptions,
-    second?: Route,
+    attempt?: Attempt,
   ): AsyncGenerator<QueryResult<R>, void, undefined> {
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
-    const route = second ?? this.#routeOf(statement, context, mark)
-    let session: Session | undefined
+    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
+    const { node } = route
+    let session = this.#session.on(node)
     let hasFailed = false
     let hasRows = false
-    let again: Route | undefined
+    let next: Attempt | undefined
     this.#running++
     try {
-      session = this.#session.on(route.node)
-      session ??= await this.#session.moveTo(route.node, this.#writes.inTransaction, options)
+      if (session === undefined) {
+        if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
+          return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
+        }
+        session = await this.#session.moveTo(node, this.#writes.inTransaction, options)
+      }
       this.#cluster.publish(route, statement, query.sql)
       if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
-      for await (const rows of streamOn<R>(session, query, chunkSize)) {
+      const isRead = statement.kind === 'read' && !this.#writes.inTransaction
+      const { readTimeoutMs } = this.#cluster.set.settings
+      for await (const rows of streamOn<R>(session, query, chunkSize, isRead ? readTimeoutMs : undefined)) {
         hasRows = true
         yield rows
       }
       if (mark === 'or-primary' && !hasRows && this.#mayTryPrimary(route)) {
-        again = { node: this.#cluster.primary, reason: 'or-primary' }
+        next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
       }
     } catch (error) {
       hasFailed = true
-      if (session === undefined) throw error
-      this.#failed(error, statement, session, context)
-      if (!this.#wasMisrouted(error, query, route) || hasRows) throw error
-      again = { node: this.#cluster.primary, reason: 'refused' }
+      const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
+      next = await this.#recover(failed, session, !hasRows)
+      if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
       if (statement.countsAsWrite && !hasFailed && session?.node.role === 'primary') this.#writes.add(context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
-    if (again !== undefined) yield* this.#stream<R>(query, chunkSize, options, again)
+    if (next !== undefined) yield* this.#stream<R>(query, chunkSize, options, next)
+  }
+
+  /** The first session, without a promise of its own where it can be; or one on another node. */
+  async #acquire(node: NodeDriver, options: AbortOptions | undefined): Promise<Session> {
+    const first = this.#session.beginFirst(node, options)
+    if (first === undefined) return this.#session.moveTo(node, this.#writes.inTransaction, options)
+    try {
+      const connection = await first.connection
+      return this.#session.take({ node, connection, client: first.client }, options)
+    } catch (error) {
+      if (this.#session.current !== undefined || !node.giveUp(first, error)) throw error
+      return this.#session.moveTo(node, this.#writes.inTransaction, options)
+    }
+  }
+
+  /** Draws the conclusions from the error of a statement, and finds where it is tried once more. */
+  async #recover(
+    failed: Omit<FailedStatement, 'wasSent' | 'mayRunAnew'>,
+    session: Session | undefined,
+    hasNoRows: boolean,
+  ): Promise<Attempt | undefined> {
+    if (session === undefined) this.#session.leaveTurn()
+    else this.#failed(failed.error, failed.statement, session, failed.context)
+    const mayRunAnew = hasNoRows && !this.#writes.inTransaction
+    const next = await nextAttempt(this.#cluster, { ...failed, wasSent: session !== undefined, mayRunAnew })
+    // A session that was lost must not serve the next attempt.
+    if (next !== undefined && this.#session.isMistrusted) await this.#session.letGo(false)
+    return next
   }
 
   collectSessionInfo(): Promise<void> {
@@ -154,22 +196,43 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   }
 
   async begin(settings: TransactionSettings): Promise<void> {
-    const node = this.#writes.inTransaction
-      ? this.#session.bound.node
-      : nodeOfTransaction(this.#session.node, this.#cluster, settings, currentContext())
-    this.#running++
-    try {
-      if (this.#session.on(node) === undefined) await this.#session.moveTo(node, this.#writes.inTransaction)
-      // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
-      this.#writes.begin()
-      await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
-    } catch (error) {
-      this.#writes.rollback()
-      throw error
-    } finally {
-      this.#running--
-      if (this.#isReleased) await this.#releaseLate()
+    const context = currentContext()
+    for (let tried: ReadonlySet<NodeDriver> | undefined; ; ) {
+      const route = this.#writes.inTransaction
+        ? { node: this.#session.bound.node }
+        : routeOfTransaction(this.#session.node, this.#cluster, settings, context, tried)
+      this.#running++
+      try {
+        await this.#beginOn(route, settings)
+        return
+      } catch (error) {
+        this.#writes.rollback()
+        if (this.#session.current === undefined) this.#session.leaveTurn()
+        // Nothing was done in it yet: another replica will do as well.
+        const failure = this.#cluster.set.heard(route.node, error)
+        const isOver = tried?.has(route.node) || route.node.role === 'primary' || route.stays === true
+        if (isOver || failure === 'misrouted' || failure === 'other') throw error
+        tried = new Set(tried).add(route.node)
+        await this.#session.letGo(false)
+      } finally {
+        this.#running--
+        if (this.#isReleased) await this.#releaseLate()
+      }
     }
+  }
+
+  async #beginOn(
+    { node, spills }: Pick<Route, 'node' | 'spills'>,
+    settings: TransactionSettings,
+  ): Promise<void> {
+    if (this.#session.on(node) === undefined) {
+      // Where others may serve by now, it is the primary's turn all the same: it is the one that always may.
+      if (spills) await this.#session.takeTurn(this.#cluster.set.spill)
+      await this.#session.moveTo(node, this.#writes.inTransaction)
+    }
+    // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
+    this.#writes.begin()
+    await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
   }
 
   async commit(): Promise<void> {
@@ -180,7 +243,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     } catch (error) {
       if (isRolledBackCommit(error)) this.#writes.rollback()
       // Unless the server refused, the transaction may be committed.
-      else if (!isRefusal(error)) this.#writes.commit()
+      else if (!isRefusal(error)) {
+        this.#writes.commit()
+        this.#cluster.set.heard(node, error)
+        this.#unknownOutcome = unknownOutcome(node.name, error)
+        throw this.#unknownOutcome
+      }
       throw error
     } finally {
       if (this.#isReleased) await this.#releaseLate()
@@ -189,12 +257,15 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   async rollback(): Promise<void> {
     try {
+      // Kysely rolls back what failed to commit; what it is told then is what its caller hears.
+      if (this.#unknownOutcome !== undefined) throw this.#unknownOutcome
       await this.#sendCommand((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
       this.#session.mistrust(error)
       throw error
     } finally {
+      this.#unknownOutcome = undefined
       this.#writes.rollback()
       if (this.#isReleased) await this.#releaseLate()
     }
@@ -250,25 +321,20 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
   }
 
-  /**
-   * Whether a replica refused what the primary will take. It had no effect, so it may be run once more; and if it was a
-   * write, its text is known from now on.
-   */
-  #wasMisrouted(error: unknown, query: CompiledQuery, route: Route): boolean {
-    if (!this.#mayTryPrimary(route)) return false
-    const refusal = refusalOf(error)
-    if (refusal === undefined) return false
-    if (refusal === 'read-only') this.#cluster.classifier.learnRefused(query.sql)
-    return true
-  }
-
   #mayTryPrimary(route: Route): boolean {
     return route.node.role === 'replica' && route.reason !== 'use-node' && !this.#writes.inTransaction
   }
 
-  #routeOf(statement: Statement, context: RoutingContext | undefined, mark: Mark | undefined): Route {
-    if (this.#writes.inTransaction) return { node: this.#session.bound.node, reason: 'transaction' }
-    return routeFrom(this.#session.node, this.#cluster, statement, context, mark)
+  #routeOf(
+    statement: Statement,
+    context: RoutingContext | undefined,
+    mark: Mark | undefined,
+    tried: ReadonlySet<Node> | undefined,
+  ): Route {
+    if (this.#writes.inTransaction) {
+      return { node: this.#session.bound.node, reason: 'transaction', stays: true }
+    }
+    return routeFrom(this.#session.node, this.#cluster, statement, context, mark, tried)
   }
 
   /** Sends begin, commit or the like: through `this.executeQuery`, which Kysely may have replaced by one that logs. */

@@ -3,18 +3,19 @@ import {
   booleanOption,
   functionOption,
   namesOption,
-  notSupportedYet,
   oneOfOption,
   optionError,
   optionsObject,
   refuseUnknownOptions,
 } from '../options.ts'
-import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node.ts'
+import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node-options.ts'
+import type { ReplicaSetOptions, ReplicaSetSettings } from '../replicas/set-options.ts'
+import { REPLICA_SET_OPTIONS, replicaSetSettings } from '../replicas/set-settings.ts'
 import type { ClassifierOptions } from '../sql/classifier.ts'
 import type { NodeDriverConfig } from './node-driver.ts'
 
 /** The options of {@link PrimaryReplicaDialect}. */
-export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig, 'pool'> {
+export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig, 'pool'>, ReplicaSetOptions {
   /** The server that takes writes: a pool, its configuration, a connection string, or `{ name, pool }`. */
   primary: NodeInput
   /** The servers that follow it; `[]` sends everything to the primary, with one warning. */
@@ -48,6 +49,7 @@ export interface DialectSettings {
   readonly withoutContext: 'primary' | 'replica'
   readonly classifier: ClassifierOptions
   readonly enforceReadOnly: boolean
+  readonly replicaSet: ReplicaSetSettings
   readonly driver: NodeDriverConfig
 }
 
@@ -63,19 +65,15 @@ const KNOWN = [
   'primaryFunctions',
   'replicaFunctions',
   'enforceReadOnly',
+  ...REPLICA_SET_OPTIONS,
   ...FUNCTIONS,
-]
-const NOT_YET = [
-  ...['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'],
-  ...['probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs'],
 ]
 // Kysely's own: a migration that a lagging replica does not know of yet would be run twice.
 const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
 
-/** @throws {WritePinningError} for every option that is wrong, unknown, or not supported yet. */
+/** @throws {WritePinningError} for every option that is wrong or unknown. */
 export function dialectSettings(given: unknown): DialectSettings {
   const options = optionsObject(WHERE, given) as PrimaryReplicaDialectOptions
-  for (const name of NOT_YET) if (name in options) throw notSupportedYet(WHERE, name)
   refuseUnknownOptions(WHERE, options, KNOWN)
   return {
     name: clusterName(options.name),
@@ -94,6 +92,7 @@ export function dialectSettings(given: unknown): DialectSettings {
       replicaFunctions: namesOption(WHERE, 'replicaFunctions', options.replicaFunctions),
     },
     enforceReadOnly: booleanOption(WHERE, 'enforceReadOnly', options.enforceReadOnly, true),
+    replicaSet: replicaSetSettings(WHERE, options),
     driver: driverConfig(options),
   }
 }

@@ -7,20 +7,17 @@ import {
   PostgresQueryCompiler,
   type QueryCompiler,
 } from 'kysely'
-import { StatementClassifier } from '../sql/classifier.ts'
+import type { Mode } from '../replicas/operator.ts'
+import type { ClusterStatus } from '../replicas/status.ts'
 import { PrimaryAdapter } from './adapter.ts'
-import { CatalogReader } from './catalog-reader.ts'
-import { Cluster } from './cluster.ts'
-import { ContextWatch } from './context-watch.ts'
+import { ClusterOperator } from './cluster-operator.ts'
+import { createDriver } from './create-driver.ts'
 import {
   type DialectSettings,
   dialectSettings,
   type PrimaryReplicaDialectOptions,
 } from './dialect-options.ts'
-import { PrimaryReplicaDriver } from './driver.ts'
-import { FunctionWatch } from './function-watch.ts'
 import { PrimaryIntrospector } from './introspector.ts'
-import { NodeDriver } from './node-driver.ts'
 
 /**
  * A Kysely dialect for one PostgreSQL primary and its replicas: writes and transactions go to the primary, reads
@@ -37,23 +34,71 @@ import { NodeDriver } from './node-driver.ts'
  */
 export class PrimaryReplicaDialect implements Dialect {
   readonly #settings: DialectSettings
+  readonly #operator: ClusterOperator
 
   constructor(options: PrimaryReplicaDialectOptions) {
     this.#settings = dialectSettings(options)
+    this.#operator = new ClusterOperator(this.#settings.name, this.#settings.nodes)
   }
 
   createDriver(): Driver {
-    const { name, nodes, withoutContext, classifier: options, enforceReadOnly, driver } = this.#settings
-    const primary = new NodeDriver(nodes.primary, driver, false)
-    const replicas = nodes.replicas.map((each) => new NodeDriver(each, driver, enforceReadOnly))
-    const classifier = new StatementClassifier(options, () => catalog.readAgain())
-    const catalog = new CatalogReader([primary, ...replicas], () => classifier)
-    const watch = new ContextWatch(name, nodes.replicas.length > 0, withoutContext)
-    const functions = new FunctionWatch(name)
-    return new PrimaryReplicaDriver(
-      new Cluster({ name, primary, replicas, classifier, withoutContext, watch, functions }),
-      catalog,
-    )
+    return createDriver(this.#settings, this.#operator)
+  }
+
+  /**
+   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts.
+   *
+   * @example
+   * app.get('/health/database', () => dialect.status())
+   */
+  status(): ClusterStatus {
+    return this.#operator.status()
+  }
+
+  /**
+   * Has a replica serve no new reads, at once; those that are under way on it end.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name, and `ERR_WRITE_PINNING_NODE` for
+   * the primary.
+   * @example
+   * dialect.drain('replica-2') // before its server is taken down
+   */
+  drain(name: string): void {
+    this.#operator.drain(name)
+  }
+
+  /**
+   * Lets a replica serve again that was drained.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name.
+   * @example
+   * dialect.resume('replica-2')
+   */
+  resume(name: string): void {
+    this.#operator.resume(name)
+  }
+
+  /**
+   * Says who serves reads from now on: `'split'` the replicas (the default), `'primary'` the primary, `'observe'` the primary,
+   * while `status().observed` counts where the reads would have gone. What was asked for by a node's name goes on.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
+   * @example
+   * dialect.setMode('primary') // the replicas look wrong: no deployment needed
+   */
+  setMode(mode: Mode): void {
+    this.#operator.setMode(mode)
+  }
+
+  /**
+   * Says which part of the requests may read from replicas, from 0 to 1 (the default); the primary serves the others.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
+   * @example
+   * dialect.setReplicaShare(0.05) // a gradual start
+   */
+  setReplicaShare(share: number): void {
+    this.#operator.setReplicaShare(share)
   }
 
   createQueryCompiler(): QueryCompiler {

@@ -1,8 +1,11 @@
 import type { Driver, QueryCompiler, TransactionSettings } from 'kysely'
 import { warn } from '../diagnostics.ts'
+import type { AddressWatch } from '../replicas/address-watch.ts'
+import type { Discovery } from '../replicas/discovery.ts'
 import type { CatalogReader } from './catalog-reader.ts'
 import type { Cluster } from './cluster.ts'
 import { RoutedConnection } from './connection.ts'
+import type { NodeDriver } from './node-driver.ts'
 
 type CompileQuery = QueryCompiler['compileQuery']
 
@@ -13,24 +16,40 @@ const MAX_IDLE = 100
 export class PrimaryReplicaDriver implements Required<Driver> {
   readonly #cluster: Cluster
   readonly #catalog: CatalogReader
+  readonly #discovery: Discovery<NodeDriver>
+  readonly #addresses: AddressWatch
+  readonly #onInit: () => void
+  readonly #onDestroy: () => void
   // Kysely remembers, and with `log` wraps, every connection object that it meets: that is dearer than all of routing.
   readonly #idle: RoutedConnection[] = []
 
-  constructor(cluster: Cluster, catalog: CatalogReader) {
-    this.#cluster = cluster
-    this.#catalog = catalog
+  constructor(parts: {
+    readonly cluster: Cluster
+    readonly catalog: CatalogReader
+    readonly discovery: Discovery<NodeDriver>
+    readonly addresses: AddressWatch
+    /** Told when it is used for the first time, and when nobody can use it any more. */
+    readonly onInit: () => void
+    readonly onDestroy: () => void
+  }) {
+    this.#cluster = parts.cluster
+    this.#catalog = parts.catalog
+    this.#discovery = parts.discovery
+    this.#addresses = parts.addresses
+    this.#onInit = parts.onInit
+    this.#onDestroy = parts.onDestroy
   }
 
   async init(): Promise<void> {
-    await Promise.all(this.#cluster.nodes.map((node) => node.init()))
-    if (this.#cluster.replicas.length > 0) {
-      this.#catalog.read()
-      return
+    const { set, name } = this.#cluster
+    await set.start()
+    this.#onInit()
+    await this.#discovery.start()
+    this.#addresses.start()
+    if (set.replicas.length > 0) this.#catalog.read()
+    else if (!this.#discovery.isAny) {
+      warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)
     }
-    warn(
-      'WRITE_PINNING_NO_REPLICAS',
-      `Cluster '${this.#cluster.name}' has no replicas; everything runs on its primary.`,
-    )
   }
 
   acquireConnection(): Promise<RoutedConnection> {
@@ -70,8 +89,11 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   async destroy(): Promise<void> {
-    await this.#catalog.stop()
-    const ended = await Promise.allSettled(this.#cluster.nodes.map((node) => node.destroy()))
+    const { set } = this.#cluster
+    this.#onDestroy()
+    this.#addresses.stop()
+    await Promise.all([this.#catalog.stop(), this.#discovery.stop(), set.stop()])
+    const ended = await Promise.allSettled(set.nodes.map((node) => node.destroy()))
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }
 }

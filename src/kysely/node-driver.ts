@@ -1,8 +1,16 @@
-import { type DatabaseConnection, type Driver, type PostgresDialectConfig, PostgresDriver } from 'kysely'
-import type { Node } from '../replicas/node.ts'
-import type { PoolClientLike } from '../replicas/pool.ts'
+import {
+  type DatabaseConnection,
+  type Driver,
+  type PostgresDialectConfig,
+  PostgresDriver,
+  type PostgresPool,
+} from 'kysely'
+import type { Lookup } from '../replicas/host.ts'
+import { Node } from '../replicas/node.ts'
+import type { NodeOptions } from '../replicas/node-options.ts'
+import { NodePool, type OwnClient } from '../replicas/node-pool.ts'
+import type { PoolClientLike, PoolLike } from '../replicas/pool.ts'
 import { isServerError } from '../replicas/server-error.ts'
-import { NodePool, type OwnClient } from './node-pool.ts'
 
 /** What of Kysely's PostgresDialect's options every node gets. */
 export type NodeDriverConfig = Omit<PostgresDialectConfig, 'pool'>
@@ -42,21 +50,33 @@ export type ControlConnectionProvider = (
   consumer: (connection: DatabaseConnection) => Promise<void>,
 ) => Promise<void>
 
-/** Kysely's own PostgreSQL driver for one node; it gives the sessions of that node and of no other. */
-export class NodeDriver {
-  readonly name: string
-  readonly role: Node['role']
+/** What every node of a dialect gets, beside its own options. */
+export interface NodeDefaults {
+  readonly maxLagMs: number
+  readonly enforceReadOnly: boolean
+  readonly connectTimeoutMs: number
+  readonly lookup: Lookup | undefined
+  readonly driver: NodeDriverConfig
+}
+
+/** A node with Kysely's own PostgreSQL driver for it, which gives the sessions of that node and of no other. */
+export class NodeDriver extends Node {
   /** Kysely's own driver, for begin, commit and savepoints. */
   readonly driver: NodeOwnDriver
-  readonly #pool: NodePool
+  /** The client that was asked for last. */
+  #lastClient: Promise<PoolClientLike> | undefined
   #isDestroyed = false
 
-  /** With `readOnly`, its sessions are opened read-only. */
-  constructor(node: Node, config: NodeDriverConfig, readOnly: boolean) {
-    this.name = node.name
-    this.role = node.role
-    this.#pool = new NodePool(node, readOnly)
-    this.driver = new PostgresDriver({ ...config, pool: () => this.#pool.open() })
+  constructor(options: NodeOptions, defaults: NodeDefaults) {
+    const { name, role, openPool: open, maxLifetimeSeconds } = options
+    const { connectTimeoutMs, lookup, enforceReadOnly } = defaults
+    const isReadOnly = role === 'replica' && enforceReadOnly
+    super(
+      options,
+      new NodePool({ name, open, isReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup }),
+      defaults,
+    )
+    this.driver = new PostgresDriver({ ...defaults.driver, pool: () => this.#openPool() })
   }
 
   init(): Promise<void> {
@@ -78,9 +98,13 @@ export class NodeDriver {
   beginAcquire(options?: AbortOptions): Acquisition {
     // A connection is taken at its first statement: the database may have been destroyed since.
     if (this.#isDestroyed) throw new Error('driver has already been destroyed')
+    this.busy++
+    this.counts.sessions++
     const connection = this.driver.acquireConnection(options)
     // The driver has called `connect()` by now, before its first await.
-    return { connection, client: this.#pool.takeLastClient() }
+    const client = this.#lastClient
+    this.#lastClient = undefined
+    return { connection, client }
   }
 
   /**
@@ -89,11 +113,13 @@ export class NodeDriver {
    * destroyed meanwhile, the pool only complains.
    */
   giveUp({ client }: Acquisition, error: unknown): boolean {
+    this.busy--
     client?.then((each) => each.release(true)).catch(ignore)
-    return this.#pool.doWithoutReadOnly(error)
+    return this.pool.doWithoutReadOnly(error)
   }
 
   release({ connection }: Session): Promise<void> {
+    this.busy--
     return this.driver.releaseConnection(connection)
   }
 
@@ -101,8 +127,9 @@ export class NodeDriver {
   async discard(session: Session, because: unknown): Promise<void> {
     const client = await session.client
     if (client === undefined) return this.release(session)
+    this.busy--
     client.release(true)
-    if (isServerError(because)) this.#pool.reportLoss(client)
+    if (isServerError(because)) this.pool.reportLoss(client)
   }
 
   /** Runs a control query (a cancel, a kill) on this node: elsewhere the process id means nothing, or somebody else. */
@@ -120,7 +147,7 @@ export class NodeDriver {
    * signal cuts it short; a frozen server would never close its side.
    */
   async ask<T>(questions: (client: OwnClient) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const client = await this.#pool.ownClient()
+    const client = await this.pool.ownClient(OWN_CLIENT_TIMEOUT_MS)
     signal.throwIfAborted()
     const cut = () => client.connection?.stream?.destroy()
     signal.addEventListener('abort', cut)
@@ -139,8 +166,23 @@ export class NodeDriver {
     this.#isDestroyed = true
     await this.driver.destroy()
   }
+
+  async #openPool(): Promise<PostgresPool> {
+    const { Client, options = {} } = await this.pool.open()
+    const observed: PoolLike = {
+      Client,
+      options,
+      connect: () => {
+        this.#lastClient = this.pool.connect()
+        return this.#lastClient
+      },
+      end: () => this.pool.end(),
+    }
+    return observed as PostgresPool
+  }
 }
 
+const OWN_CLIENT_TIMEOUT_MS = 5_000
 const OWN_CLIENT_CLOSING_MS = 1_000
 
 function ignore(): void {}

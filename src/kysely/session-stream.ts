@@ -1,22 +1,27 @@
 import type { CompiledQuery, QueryResult } from 'kysely'
 import { whileConnected } from '../replicas/pool.ts'
 import type { Session } from './node-driver.ts'
+import { withinReadTimeout } from './read-timeout.ts'
 
 /**
  * The stream of Kysely's own connection, which fails where the connection is lost: by itself it would wait for ever
- * for its cursor to close.
+ * for its cursor to close. With `readTimeoutMs`, so long may each of its reads take.
  */
 export async function* streamOn<R>(
   session: Session,
   query: CompiledQuery,
   chunkSize: number,
+  readTimeoutMs: number | undefined,
 ): AsyncIterableIterator<QueryResult<R>> {
   const client = await session.client
   const inner = session.connection.streamQuery<R>(query, chunkSize)
   if (client === undefined) return yield* inner
   try {
     for (;;) {
-      const next = await whileConnected(client, inner.next())
+      const reading = whileConnected(client, inner.next())
+      const next = await (readTimeoutMs === undefined
+        ? reading
+        : withinReadTimeout(reading, readTimeoutMs, session))
       if (next.done) return
       yield next.value
     }

@@ -1,129 +1,116 @@
-import type { PoolConfig } from 'pg'
-import { WritePinningError } from '../errors.ts'
-import { notSupportedYet, optionError, refuseUnknownOptions } from '../options.ts'
-import { isPool, type PoolLike } from './pool.ts'
+import type { Lsn } from '../lsn.ts'
+import type { NodeOptions } from './node-options.ts'
+import type { NodePool } from './node-pool.ts'
 
-/**
- * What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. Undefined
- * is there for `process.env.…`, and refused when the dialect is made.
- */
-export type PoolInput = PoolLike | PoolConfig | string | undefined | (() => PoolLike | Promise<PoolLike>)
+/** What is known of a node's server. */
+export type Health =
+  | 'unknown' // not heard of yet
+  | 'up'
+  | 'down' // it refuses connections, or stopped answering
+  | 'unwatched' // its pool cannot make connections of its own, so nobody looks
 
-/** A node, as an option gives it. */
-export type NodeInput = PoolInput | { name?: string; pool: PoolInput }
+/** Why a replica serves no reads. */
+export type Ineligibility =
+  | 'unknown'
+  | 'down'
+  | 'drained' // by an operator
+  | 'lagging' // later than `maxLagMs` or `maxLagBytes`
+  | 'lag-unknown' // `lagSource` gave no number
+  | 'not-in-recovery' // it was promoted, or is another server that takes writes
+  | 'other-cluster' // its data is not the primary's
+  | 'diverged' // it has replayed what the primary never wrote
+  | 'old-timeline' // it does not follow the primary since a failover
 
-/** One server of a cluster. */
-export interface Node {
+/** What a node's server said of itself. */
+export interface Sighting {
+  /** When it was asked, by `performance.now()`. */
+  readonly atMs: number
+  /** When its answer was there. */
+  readonly answeredAtMs: number
+  readonly isInRecovery: boolean
+  /** What a primary has flushed, what a replica has replayed; undefined where it does not say. */
+  readonly position: Lsn | undefined
+  /** A primary's is right at once; a replica's may be older than it is, and never newer. */
+  readonly timeline: number | undefined
+  readonly systemId: string | undefined
+  readonly startedAt: string | undefined
+  /** The lag by another source than the positions, in ms. */
+  readonly lagMs: number | undefined
+}
+
+/** What a node has done since the start. */
+export interface NodeCounts {
+  /** Sessions that were lent to a query, a transaction or a connection. */
+  sessions: number
+  /** Reads that went on to another node, because this one failed them. */
+  movedAway: number
+  ejected: number
+}
+
+/** One server of a cluster: its pool, and what is known of it. */
+export class Node {
   readonly name: string
-  readonly role: 'primary' | 'replica'
-  /** Gives the node's pool; where the option did not bring one, each call makes one. */
-  openPool(): Promise<PoolLike>
-}
+  readonly configured: 'primary' | 'replica'
+  readonly weight: number
+  readonly maxLagMs: number
+  readonly loadBalanced: boolean
+  /** Whether it is one of the addresses of a name, which it keeps. */
+  readonly isDiscovered: boolean
+  readonly pool: NodePool
+  /** What it is used as; a failover changes it. */
+  role: 'primary' | 'replica'
+  health: Health = 'unknown'
+  /** Why it is down, in words for a human. */
+  downBecause: string | undefined
+  sighting: Sighting | undefined
+  /** How far behind it was when it was last seen; undefined where nobody knows. */
+  lagMs: number | undefined
+  lagBytes: number | undefined
+  /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
+  divergedSince: string | undefined
+  isDrained = false
+  /** Why it serves no reads; undefined where it does. */
+  ineligibility: Ineligibility | undefined = 'unknown'
+  /** Whether it may be chosen for reads that name no node. */
+  isEligible = false
+  /** How many sessions are lent, or asked for. */
+  busy = 0
+  readonly counts: NodeCounts = { sessions: 0, movedAway: 0, ejected: 0 }
 
-/** The primary and the replicas of one cluster. */
-export interface ClusterNodes {
-  readonly primary: Node
-  readonly replicas: readonly Node[]
-}
+  readonly #enforceReadOnly: boolean
 
-/**
- * Reads the options `primary` and `replicas`.
- *
- * @throws {WritePinningError} where a node is missing, a connection string is empty, or a name or pool comes twice.
- */
-export function clusterNodes(where: string, primary: unknown, replicas: unknown): ClusterNodes {
-  if (!Array.isArray(replicas)) {
-    throw optionError(where, 'replicas', replicas, 'an array of nodes; `[]` where there is none')
+  constructor(
+    options: NodeOptions,
+    pool: NodePool,
+    defaults: { readonly maxLagMs: number; readonly enforceReadOnly: boolean },
+  ) {
+    this.name = options.name
+    this.configured = options.role
+    this.role = options.role
+    this.weight = options.weight
+    this.maxLagMs = options.maxLagMs ?? defaults.maxLagMs
+    this.loadBalanced = options.loadBalanced
+    this.isDiscovered = options.discover !== undefined
+    this.pool = pool
+    this.#enforceReadOnly = defaults.enforceReadOnly
   }
-  const seen: Seen = { names: new Set(), pools: new Map() }
-  return {
-    primary: node(`${where}: \`primary\``, primary, 'primary', 'primary', seen),
-    replicas: replicas.map((each, index) =>
-      node(`${where}: \`replicas[${index}]\``, each, `replica-${index + 1}`, 'replica', seen),
-    ),
+
+  /** It was promoted: its sessions may write. */
+  becomesPrimary(): void {
+    this.role = 'primary'
+    this.pool.setReadOnly(false)
+  }
+
+  /** Another node is the primary: what is under way here must not be committed, nor anything new be written. */
+  becomesReplica(): void {
+    this.role = 'replica'
+    this.pool.setReadOnly(this.#enforceReadOnly)
+    if (this.isUp) this.pool.cut()
+    else this.pool.cutOff(new Error(`'${this.name}' is not the primary any more.`))
+  }
+
+  /** Whether its server answers, as far as is known. */
+  get isUp(): boolean {
+    return this.health === 'up' || this.health === 'unwatched'
   }
 }
-
-/** What the nodes before had: a name, or a pool, is one node's. */
-interface Seen {
-  readonly names: Set<string>
-  readonly pools: Map<PoolLike, string>
-}
-
-function node(where: string, input: unknown, defaultName: string, role: Node['role'], seen: Seen): Node {
-  const { name = defaultName, pool } = isNodeObject(input) ? nodeObject(where, input) : { pool: input }
-  if (typeof name !== 'string' || name === '') throw nodeError(`${where}: \`name\` must be a name.`)
-  if (seen.names.has(name))
-    throw nodeError(`${where}: there is another node called '${name}'; a name is one node's.`)
-  seen.names.add(name)
-  return { name, role, openPool: poolOpener(where, pool, seen) }
-}
-
-function isNodeObject(input: unknown): input is { name?: unknown; pool?: unknown } {
-  if (typeof input !== 'object' || input === null || isPool(input)) return false
-  return 'pool' in input || 'name' in input
-}
-
-function nodeObject(
-  where: string,
-  input: { name?: unknown; pool?: unknown },
-): { name?: unknown; pool: unknown } {
-  for (const option of NOT_YET) if (option in input) throw notSupportedYet(where, option)
-  refuseUnknownOptions(where, input, ['name', 'pool'])
-  return { ...input, pool: input.pool }
-}
-
-function poolOpener(where: string, input: unknown, seen: Seen): Node['openPool'] {
-  if (isPool(input)) {
-    const pool = checkPool(where, input, seen)
-    return async () => pool
-  }
-  if (typeof input === 'function') return async () => checkPool(where, await input(), seen)
-  if (typeof input === 'string') {
-    if (input.trim() === '') throw emptyConnectionString(where)
-    return () => poolOf({ connectionString: input })
-  }
-  if (input === undefined || input === null) throw emptyConnectionString(where)
-  if (typeof input !== 'object' || Array.isArray(input)) throw nodeError(`${where} must be ${A_POOL}.`)
-  refuseEmptyConnectionString(where, input)
-  return () => poolOf(input)
-}
-
-function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
-  if (!isPool(pool)) throw nodeError(`${where}: the function must give a pg Pool.`)
-  // A pg Client, which also has `connect` and `end`, is one connection and no pool.
-  if ('connectionParameters' in pool) throw nodeError(`${where} is a pg Client; it must be ${A_POOL}.`)
-  const owner = seen.pools.get(pool) ?? where
-  if (owner !== where) throw nodeError(`${where} is the same Pool object as ${owner}.`)
-  seen.pools.set(pool, where)
-  refuseEmptyConnectionString(where, pool.options ?? {})
-  return pool
-}
-
-// `pg` is loaded only where a pool is to be made of it.
-async function poolOf(config: PoolConfig): Promise<PoolLike> {
-  const { default: pg } = await import('pg')
-  return new pg.Pool(config) as PoolLike
-}
-
-function refuseEmptyConnectionString(where: string, config: object): void {
-  if (!('connectionString' in config)) return
-  const { connectionString } = config
-  if (typeof connectionString !== 'string' || connectionString.trim() === '')
-    throw emptyConnectionString(where)
-}
-
-function emptyConnectionString(where: string): WritePinningError {
-  return nodeError(
-    `${where} has no connection string: it is undefined or empty, and pg would connect to localhost without a word. ` +
-      'Is the environment variable set?',
-  )
-}
-
-function nodeError(message: string): WritePinningError {
-  return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
-}
-
-const NOT_YET = ['weight', 'maxLagMs']
-const A_POOL =
-  'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'

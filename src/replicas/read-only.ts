@@ -19,34 +19,28 @@ interface ConnectionOptions {
  */
 export class ReadOnlySessions {
   readonly #node: string
-  readonly #pool: PoolLike
   readonly #options: ConnectionOptions
   readonly #before: ConnectionOptions
-  #olderConnections: number
+  #wasDemanded = false
+  #isRefused = false
 
   constructor(node: string, pool: PoolLike) {
     this.#node = node
-    this.#pool = pool
-    this.#olderConnections = pool.totalCount ?? 0
     this.#options = (pool.options ?? {}) as ConnectionOptions
     this.#before = asGiven(this.#options)
-    if (!this.#isDemanded) this.#demand()
   }
 
-  /** A client of the pool whose session is read-only; those that were connected before are let go. */
-  async connect(): Promise<PoolClientLike> {
-    for (;;) {
-      const client = await this.#pool.connect()
-      // No more than there were: after `doWithout()`, and in a pool that copies its options, none is read-only.
-      if (this.#olderConnections === 0 || isReadOnly(client)) return client
-      this.#olderConnections--
-      client.release(true)
-    }
+  /** Demands read-only sessions from now on, or no longer: a replica becomes the primary, or the other way round. */
+  set(isDemanded: boolean): void {
+    if (isDemanded === this.#isDemanded || (isDemanded && this.#isRefused)) return
+    if (isDemanded) this.#demand()
+    else this.#restore()
   }
 
-  /** Whether the pool holds connections that were opened before their options were set. */
-  get hasOlderConnections(): boolean {
-    return this.#olderConnections > 0
+  /** Whether a session of the pool's is what is demanded now; it may have been opened before that was known. */
+  isAsDemanded({ connectionParameters }: PoolClientLike): boolean {
+    if (connectionParameters === undefined || this.#isRefused) return true
+    return (connectionParameters.options?.includes(READ_ONLY) === true) === this.#isDemanded
   }
 
   /**
@@ -56,9 +50,10 @@ export class ReadOnlySessions {
    */
   doWithout(error: unknown): boolean {
     if (!refusesOptions(error)) return false
+    if (!this.#wasDemanded) return false
+    this.#isRefused = true
     if (!this.#isDemanded) return true
     this.#restore()
-    this.#olderConnections = 0
     warn(
       'WRITE_PINNING_NOT_READ_ONLY',
       `The pooler before '${this.#node}' refuses the start-up parameter \`options\`, so its sessions are not made read-only: ` +
@@ -72,6 +67,7 @@ export class ReadOnlySessions {
   }
 
   #demand(): void {
+    this.#wasDemanded = true
     const { options, connectionString } = this.#before
     const { PGOPTIONS = '' } = process.env
     // What a connection string says of its options wins over the configuration's, so it is said there as well.
@@ -101,10 +97,6 @@ function asGiven(options: ConnectionOptions): ConnectionOptions {
   }
   given.set(options, before)
   return before
-}
-
-function isReadOnly({ connectionParameters }: PoolClientLike): boolean {
-  return connectionParameters === undefined || connectionParameters.options?.includes(READ_ONLY) === true
 }
 
 /**

@@ -23,6 +23,36 @@ export interface RequestMemory {
   freshUntilMs: number
   /** Told of each write, so that the response can be made to carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
+  /** Gives whom the request is for, so that the same key reads from the same replica; asked at the first read. */
+  affinityKey: (() => string | undefined) | undefined
+  /** The node that each cluster's reads keep to, so that they never go back in time. */
+  kept: KeptNode | undefined
+}
+
+/** The node that the reads of one cluster keep to; a request has one cluster, rarely two. */
+export interface KeptNode {
+  readonly cluster: string
+  /** The dialect's own. */
+  node: object
+  readonly next: KeptNode | undefined
+}
+
+/** The node that this request's reads of `cluster` keep to. */
+export function keptNode(memory: RequestMemory, cluster: string): object | undefined {
+  for (let kept = memory.kept; kept !== undefined; kept = kept.next) {
+    if (kept.cluster === cluster) return kept.node
+  }
+  return undefined
+}
+
+/** Has this request's reads of `cluster` keep to a node from now on. */
+export function keepTo(memory: RequestMemory, cluster: string, node: object): void {
+  for (let kept = memory.kept; kept !== undefined; kept = kept.next) {
+    if (kept.cluster !== cluster) continue
+    kept.node = node
+    return
+  }
+  memory.kept = { cluster, node, next: memory.kept }
 }
 
 export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequest: boolean): RequestMemory {
@@ -34,6 +64,8 @@ export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequ
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
     onWrite: undefined,
+    affinityKey: undefined,
+    kept: undefined,
   }
 }
 

@@ -22,7 +22,11 @@ const reasons: Record<RouteReason, string> = {
   'use-replica': 'the code asked for a replica',
   'use-node': 'the code asked for this node',
   'no-context': 'it belongs to no request',
-  'no-replica': 'there is no replica',
+  'no-replica': 'there is no replica that is fit',
+  overflow: 'no replica is in time, and the primary is busy',
+  moved: 'another node failed it',
+  mode: 'an operator had the primary serve',
+  share: 'an operator had the primary serve',
 }
 
 /** Which node answered each statement behind this page and why, and how long the pin still lasts. */

@@ -1,0 +1,80 @@
+import { WritePinningError } from '../errors.ts'
+import { numberOption, oneOfOption } from '../options.ts'
+import type { ClusterNodes } from '../replicas/node-options.ts'
+import { type Mode, Operator } from '../replicas/operator.ts'
+import type { ReplicaSet } from '../replicas/replica-set.ts'
+import { type ClusterStatus, statusOf } from '../replicas/status.ts'
+import type { NodeDriver } from './node-driver.ts'
+
+/** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
+export class ClusterOperator {
+  readonly state = new Operator()
+  readonly #name: string
+  readonly #nodes: ClusterNodes
+  readonly #open = new Set<ReplicaSet<NodeDriver>>()
+
+  constructor(name: string, nodes: ClusterNodes) {
+    this.#name = name
+    this.#nodes = nodes
+  }
+
+  opened(set: ReplicaSet<NodeDriver>): void {
+    this.#open.add(set)
+  }
+
+  closed(set: ReplicaSet<NodeDriver>): void {
+    this.#open.delete(set)
+  }
+
+  /** Of the database that was opened last; before there is one, what the options say. */
+  status(): ClusterStatus {
+    const set = [...this.#open].at(-1)
+    if (set !== undefined) return statusOf(set)
+    const { mode, replicaShare, observed } = this.state
+    const spilled = { running: 0, waiting: 0 }
+    return { name: this.#name, mode, replicaShare, observed, spilled, nodes: [] }
+  }
+
+  drain(name: string): void {
+    this.#mustBeReplica(name)
+    this.state.drained.add(name)
+    this.#refresh()
+  }
+
+  resume(name: string): void {
+    this.#mustBeReplica(name)
+    this.state.drained.delete(name)
+    this.#refresh()
+  }
+
+  setMode(mode: Mode): void {
+    this.state.mode = oneOfOption('setMode()', 'mode', mode, ['split', 'primary', 'observe'], 'split')
+    this.#refresh()
+  }
+
+  setReplicaShare(share: number): void {
+    const bounds = { min: 0, max: 1, expected: 'a number from 0 to 1' }
+    this.state.replicaShare = numberOption('setReplicaShare()', 'share', share, 1, bounds)
+  }
+
+  #refresh(): void {
+    for (const set of this.#open) set.refresh()
+  }
+
+  #mustBeReplica(name: string): void {
+    const [set] = this.#open
+    const primary = set?.primary ?? this.#nodes.primary
+    const replicas: readonly { readonly name: string }[] = set?.replicas ?? this.#nodes.replicas
+    if (replicas.some((node) => node.name === name)) return
+    if (name === primary.name) {
+      throw new WritePinningError(
+        'ERR_WRITE_PINNING_NODE',
+        `'${name}' is the primary of cluster '${this.#name}': there is nobody to take its place.`,
+      )
+    }
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_UNKNOWN_NODE',
+      `Cluster '${this.#name}' has no replica called '${name}'; it has ${replicas.map((each) => `'${each.name}'`).join(', ')}.`,
+    )
+  }
+}

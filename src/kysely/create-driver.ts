@@ -1,0 +1,50 @@
+import { AddressWatch } from '../replicas/address-watch.ts'
+import { Discovery } from '../replicas/discovery.ts'
+import type { NodeOptions } from '../replicas/node-options.ts'
+import { ReplicaSet } from '../replicas/replica-set.ts'
+import { StatementClassifier } from '../sql/classifier.ts'
+import { CatalogReader } from './catalog-reader.ts'
+import { Cluster } from './cluster.ts'
+import type { ClusterOperator } from './cluster-operator.ts'
+import { ContextWatch } from './context-watch.ts'
+import type { DialectSettings } from './dialect-options.ts'
+import { PrimaryReplicaDriver } from './driver.ts'
+import { FunctionWatch } from './function-watch.ts'
+import { NodeDriver } from './node-driver.ts'
+
+/** Puts a driver together, with nodes of its own; nothing is opened before Kysely calls its `init`. */
+export function createDriver(settings: DialectSettings, operator: ClusterOperator): PrimaryReplicaDriver {
+  const { name, nodes, withoutContext, enforceReadOnly, driver, replicaSet } = settings
+  const { maxLagMs, connectTimeoutMs, lookup } = replicaSet
+  const defaults = { maxLagMs, enforceReadOnly, connectTimeoutMs, lookup, driver }
+  const make = (options: NodeOptions, at = lookup) => new NodeDriver(options, { ...defaults, lookup: at })
+
+  const replicas = nodes.replicas.filter(({ discover }) => discover === undefined)
+  const set = new ReplicaSet<NodeDriver>({
+    name,
+    primary: make(nodes.primary),
+    replicas: replicas.map((each) => make(each)),
+    settings: replicaSet,
+    operator: operator.state,
+  })
+  const discovered = nodes.replicas.filter(({ discover }) => discover !== undefined)
+  const discovery = new Discovery(set, discovered, make, lookup)
+  const addresses = new AddressWatch(set, lookup)
+
+  const classifier = new StatementClassifier(settings.classifier, () => catalog.readAgain())
+  const catalog = new CatalogReader(
+    () => set.nodes,
+    () => classifier,
+  )
+  const watch = new ContextWatch(name, nodes.replicas.length > 0, withoutContext)
+  const functions = new FunctionWatch(name)
+  const cluster = new Cluster({ set, classifier, withoutContext, watch, functions })
+  return new PrimaryReplicaDriver({
+    cluster,
+    catalog,
+    discovery,
+    addresses,
+    onInit: () => operator.opened(set),
+    onDestroy: () => operator.closed(set),
+  })
+}

@@ -1,0 +1,99 @@
+import type { Node } from '../replicas/node.ts'
+import { refusalOf } from '../replicas/refusal.ts'
+import type { RoutingContext } from '../routing/context.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { Cluster, Route } from './cluster.ts'
+import type { Mark } from './marks.ts'
+
+/** One more try at a statement: where, or, without a route, wherever it belongs by now. */
+export interface Attempt {
+  readonly route?: Route
+  /** The nodes that were tried already: each is tried once. */
+  readonly tried: ReadonlySet<Node> | undefined
+}
+
+/** A statement that a node failed. */
+export interface FailedStatement {
+  readonly error: unknown
+  readonly sql: string
+  readonly statement: Statement
+  readonly mark: Mark | undefined
+  readonly context: RoutingContext | undefined
+  readonly route: Route
+  readonly tried: ReadonlySet<Node> | undefined
+  /** Whether it may have reached the server. */
+  readonly wasSent: boolean
+  /** Whether it may run anew: outside a transaction, and before its first row. */
+  readonly mayRunAnew: boolean
+}
+
+/**
+ * Where a statement that failed is tried once more; undefined where its error surfaces. Only one that is known to have had no
+ * effect is: it was never sent, or refused, or is a read of which no row was delivered.
+ */
+export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Promise<Attempt | undefined> {
+  const { error, route, wasSent } = failed
+  const failure = cluster.set.heard(route.node, error)
+  if (!failed.mayRunAnew) return undefined
+  if (route.node.role === 'primary' || route.node === cluster.primary) {
+    return await afterPrimary(cluster, failed, failure)
+  }
+  if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
+  if (!mayMove(failed)) return undefined
+  const isOfNode = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
+  return isOfNode || failure === 'overload' ? elsewhere(cluster, failed) : undefined
+}
+
+async function afterPrimary(
+  cluster: Cluster,
+  failed: FailedStatement,
+  failure: ReturnType<Cluster['set']['heard']>,
+): Promise<Attempt | undefined> {
+  const { error, route, wasSent, tried } = failed
+  const { node } = route
+  if (wasSent && refusalOf(error) === 'read-only') {
+    // It was refused by a server that is in recovery: the primary was demoted.
+    if (tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
+    node.pool.recycle()
+    return { tried: new Set(tried).add(node) }
+  }
+  if (failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
+  if (!wasSent || failure === 'never-sent') {
+    // Another node may have become the primary; or its connection was dead before the statement was handed to it.
+    const isElsewhere = cluster.primary !== node
+    if ((isElsewhere || failure === 'never-sent') && !tried?.has(node))
+      return { tried: new Set(tried).add(node) }
+  }
+  // What binds it to this node binds it still.
+  return mayMove(failed) && route.spills ? elsewhere(cluster, failed) : undefined
+}
+
+/** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */
+function mayMove({ statement, mark, route }: FailedStatement): boolean {
+  if (route.reason === 'use-node' || route.reason === 'same-connection') return false
+  if (route.stays && route.reason !== 'overflow') return false
+  return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica')
+}
+
+function elsewhere(cluster: Cluster, failed: FailedStatement): Attempt | undefined {
+  const { statement, context, mark } = failed
+  const { node } = failed.route
+  const tried = new Set(failed.tried).add(node)
+  try {
+    const route = cluster.routeOf(statement, context, mark, tried)
+    if (tried.has(route.node)) return undefined
+    node.counts.movedAway++
+    return { route, tried }
+  } catch {
+    // Nothing else is fit: what this node said is what there is to say.
+    return undefined
+  }
+}
+
+/** A replica refused what the primary will take; if it was a write, its text is known from now on. */
+function onPrimary(cluster: Cluster, failed: FailedStatement): Attempt | undefined {
+  const { error, sql, route, tried } = failed
+  if (route.reason === 'use-node') return undefined
+  if (refusalOf(error) === 'read-only') cluster.classifier.learnRefused(sql)
+  return { route: { node: cluster.primary, reason: 'refused' }, tried: new Set(tried).add(route.node) }
+}

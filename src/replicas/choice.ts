@@ -1,0 +1,87 @@
+import { warn } from '../diagnostics.ts'
+
+/** A replica that may be chosen. */
+export interface Candidate {
+  readonly name: string
+  readonly weight: number
+  /** How many sessions are lent, or asked for, by this process. */
+  readonly busy: number
+  /** How far behind it was when it was last seen, in ms. */
+  readonly lagMs: number | undefined
+}
+
+/** Chooses one of the replicas that may serve a read: gives it, or its name. */
+export type ChooseFunction = (candidates: readonly Candidate[]) => Candidate | string
+
+/** How a replica is chosen among those that may serve a read. */
+export type Choose = 'least-busy' | 'round-robin' | 'random' | ChooseFunction
+
+/** Chooses among candidates, of which there is at least one. */
+export type Choice = <C extends Candidate>(candidates: readonly C[]) => C
+
+/** A choice of the given kind, with a memory of its own where it needs one. */
+export function choiceOf(choose: Choose, cluster: string): Choice {
+  if (choose === 'random') return random
+  if (choose === 'round-robin') return roundRobin()
+  if (choose === 'least-busy') return leastBusy
+  return byFunction(choose, cluster)
+}
+
+/** The less busy, for its weight, of two drawn at random: as good as knowing all, without everybody's running to one. */
+function leastBusy<C extends Candidate>(candidates: readonly C[]): C {
+  const [only] = candidates
+  if (candidates.length === 1) return only as C
+  const first = random(candidates)
+  const second = random(candidates)
+  return (second.busy + 1) * first.weight < (first.busy + 1) * second.weight ? second : first
+}
+
+function random<C extends Candidate>(candidates: readonly C[]): C {
+  let sum = 0
+  for (const { weight } of candidates) sum += weight
+  let drawn = Math.random() * sum
+  for (const candidate of candidates) {
+    drawn -= candidate.weight
+    if (drawn < 0) return candidate
+  }
+  return candidates.at(-1) as C
+}
+
+/** In turn, and smoothly where weights differ: a heavy one's turns are spread over the round, as nginx spreads them. */
+function roundRobin(): Choice {
+  const credits = new Map<string, number>()
+  return (candidates) => {
+    let sum = 0
+    let best = candidates[0] as (typeof candidates)[number]
+    for (const candidate of candidates) {
+      const credit = (credits.get(candidate.name) ?? 0) + candidate.weight
+      credits.set(candidate.name, credit)
+      sum += candidate.weight
+      if (credit > (credits.get(best.name) ?? 0)) best = candidate
+    }
+    credits.set(best.name, (credits.get(best.name) ?? 0) - sum)
+    return best
+  }
+}
+
+/** A function of the application's must not fail a query: what it gives is checked, and done without where it is wrong. */
+function byFunction(choose: ChooseFunction, cluster: string): Choice {
+  let hasWarned = false
+  return (candidates) => {
+    try {
+      const chosen = choose(candidates)
+      const found = candidates.find((each) => each === chosen || each.name === chosen)
+      if (found !== undefined) return found
+    } catch {
+      // As where it gives nothing that is there.
+    }
+    if (!hasWarned) {
+      hasWarned = true
+      warn(
+        'WRITE_PINNING_CHOOSE',
+        `The function \`choose\` of cluster '${cluster}' threw, or gave none of the candidates: the least busy replica serves.`,
+      )
+    }
+    return leastBusy(candidates)
+  }
+}

@@ -1,0 +1,38 @@
+import type { Node } from './node.ts'
+
+/**
+ * The node that is the primary, of those that were seen: the one that takes writes, on the newest timeline. A timeline is
+ * forked at each promotion, so an old primary that comes back has an older one
+ * (https://www.postgresql.org/docs/current/continuous-archiving.html, "Timelines"). In doubt it stays the one that it was.
+ */
+export function electPrimary<N extends Node>(current: N, others: readonly N[]): N {
+  // It may just not have answered yet.
+  if (current.health === 'unknown') return current
+  const systemId = systemIdOf(current, others)
+  let best = current
+  for (const node of others) {
+    if (!takesWrites(node) || node.sighting?.systemId !== systemId) continue
+    if (isNewer(node, best)) best = node
+  }
+  return best
+}
+
+function takesWrites(node: Node): boolean {
+  return node.health === 'up' && node.sighting?.isInRecovery === false && !node.loadBalanced
+}
+
+/** Whether a node that takes writes is to be preferred to another, which may not have been seen, or not for long. */
+function isNewer(node: Node, than: Node): boolean {
+  const [newer, older] = [node.sighting?.timeline, than.sighting?.timeline]
+  if (newer === undefined) return false
+  if (older === undefined || than.sighting === undefined) return true
+  if (newer !== older) return newer > older
+  // One that was demoted tells the timeline that it follows now: the same as that of whoever it follows.
+  return than.sighting.isInRecovery
+}
+
+/** Whose data it is: the primary's, or, where it was never seen, that of the first node that was. */
+function systemIdOf(current: Node, others: readonly Node[]): string | undefined {
+  const seen = [current, ...others].find((node) => node.sighting?.systemId !== undefined)
+  return seen?.sighting?.systemId
+}

@@ -1,0 +1,47 @@
+import type { Ineligibility, Node } from './node.ts'
+
+/** What a replica is held against. */
+export interface Standard {
+  readonly primary: Node
+  readonly maxLagBytes: number | undefined
+}
+
+/** Why a replica serves no reads; undefined where it may. */
+export function ineligibilityOf(node: Node, standard: Standard): Ineligibility | undefined {
+  if (node.isDrained) return 'drained'
+  if (node.health === 'unwatched') return undefined
+  if (node.health !== 'up' || node.sighting === undefined) return node.health === 'down' ? 'down' : 'unknown'
+  return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard.maxLagBytes)
+}
+
+/** Whether its data is the primary's at all. */
+function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | undefined {
+  const { sighting } = node
+  if (sighting === undefined) return 'unknown'
+  const its = primary.sighting
+  // Another primary: one that was promoted, say. The primary itself under another name is as good as it.
+  if (!sighting.isInRecovery) return isSameServer(node, primary) ? undefined : 'not-in-recovery'
+  if (its === undefined || node.loadBalanced || primary.loadBalanced) return undefined
+  if (differ(sighting.systemId, its.systemId)) return 'other-cluster'
+  if (node.divergedSince !== undefined) return 'diverged'
+  const isOlder = (sighting.timeline ?? 0) < (its.timeline ?? 0)
+  return !its.isInRecovery && sighting.timeline !== undefined && isOlder ? 'old-timeline' : undefined
+}
+
+function ineligibilityByLag(node: Node, maxLagBytes: number | undefined): Ineligibility | undefined {
+  if (node.sighting?.isInRecovery === false) return undefined
+  if (node.lagMs === undefined) return 'lag-unknown'
+  if (node.lagMs > node.maxLagMs) return 'lagging'
+  if (maxLagBytes !== undefined && (node.lagBytes ?? 0) > maxLagBytes) return 'lagging'
+  return undefined
+}
+
+/** Whether two nodes are one server: a "replica" whose address is the primary's, as in local development. */
+export function isSameServer(a: Node, b: Node): boolean {
+  if (a.sighting?.systemId === undefined || a.sighting.startedAt === undefined) return false
+  return a.sighting.systemId === b.sighting?.systemId && a.sighting.startedAt === b.sighting.startedAt
+}
+
+function differ(a: string | undefined, b: string | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b
+}

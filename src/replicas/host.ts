@@ -1,0 +1,74 @@
+import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
+import { type LookupFunction, Socket } from 'node:net'
+import type { PoolLike } from './pool.ts'
+
+/** Finds the addresses of a host name; with the signature of `dns.lookup()`, called with `{ all: true }` or without. */
+export type Lookup = LookupFunction
+
+/** All addresses that a host name has now, sorted. */
+export function addressesOf(host: string, lookup: Lookup | undefined): Promise<string[]> {
+  const find = lookup ?? (dnsLookup as Lookup)
+  return new Promise((resolve, reject) => {
+    find(host, { all: true }, (error, addresses: string | LookupAddress[]) => {
+      if (error) reject(error)
+      else resolve(asList(addresses).sort())
+    })
+  })
+}
+
+function asList(addresses: string | readonly LookupAddress[]): string[] {
+  return typeof addresses === 'string' ? [addresses] : addresses.map(({ address }) => address)
+}
+
+/** What `pg` takes as its option `stream`: sockets that find their server's address by this function. */
+export function socketsThatLookUp(lookup: Lookup): () => Socket {
+  return () => new LookingUp(lookup)
+}
+
+// `pg` calls `connect(port, host)`, which has no place for a `lookup`.
+class LookingUp extends Socket {
+  readonly #lookup: Lookup
+
+  constructor(lookup: Lookup) {
+    super()
+    this.#lookup = lookup
+  }
+
+  override connect(...args: unknown[]): this {
+    const [port, host] = args
+    if (typeof port !== 'number' && typeof port !== 'string') return super.connect(...(args as [never]))
+    // A path is a socket of this machine's.
+    if (typeof port === 'string' && port.startsWith('/')) return super.connect(port)
+    return super.connect({ port: Number(port), host: String(host), lookup: this.#lookup })
+  }
+}
+
+/** Gives one address, whatever name is asked for. */
+export function alwaysAt(address: string): Lookup {
+  const family = address.includes(':') ? 6 : 4
+  return (_host, { all }, callback) => {
+    if (all) callback(null, [{ address, family }])
+    else callback(null, address, family)
+  }
+}
+
+/** What `pg` reads of a connection's configuration to find its server. */
+interface HostConfig {
+  readonly host?: string
+  readonly connectionString?: string
+}
+
+/** The host name or address that a pool connects to; undefined where it is a socket of this machine's, or unknown. */
+export function hostOf(pool: PoolLike): string | undefined {
+  const { host, connectionString } = (pool.options ?? {}) as HostConfig
+  const found = hostOfString(connectionString) ?? host ?? process.env.PGHOST
+  return found === undefined || found === '' || found.startsWith('/') ? undefined : found
+}
+
+/** The host of a connection string. */
+export function hostOfString(connectionString: string | undefined): string | undefined {
+  if (connectionString === undefined || !URL.canParse(connectionString)) return undefined
+  const { searchParams, hostname } = new URL(connectionString)
+  const host = searchParams.get('host') ?? decodeURIComponent(hostname)
+  return host === '' ? undefined : host.replace(/^\[|\]$/g, '')
+}

@@ -1,0 +1,185 @@
+import type { PoolConfig } from 'pg'
+import { WritePinningError } from '../errors.ts'
+import { booleanOption, numberOption, optionError, refuseUnknownOptions } from '../options.ts'
+import { type DiscoverOptions, type DiscoverSettings, discoverSettings } from './discover-options.ts'
+import { isPool, type PoolLike } from './pool.ts'
+
+/**
+ * What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. Undefined
+ * is there for `process.env.…`, and refused when the dialect is made.
+ */
+export type PoolInput = PoolLike | PoolConfig | string | undefined | (() => PoolLike | Promise<PoolLike>)
+
+/** A node with a name, or with more to say than where it is. */
+export interface NodeObject {
+  /** Default: `primary`, `replica-1`, … */
+  name?: string
+  pool: PoolInput
+  /** Its share of the reads, beside the other replicas' weights; 0: only by name. Default: 1. */
+  weight?: number
+  /** How late it may be, in ms, and still serve reads. Default: the dialect's `maxLagMs`. */
+  maxLagMs?: number
+  /** After how many seconds, less a random tenth or two, a connection is replaced. Default: never, or what your pool says. */
+  maxLifetimeSeconds?: number
+  /**
+   * Whether several servers answer under this one address (Aurora's reader endpoint, HAProxy): a WAL position is then one
+   * connection's, and says nothing of the others. Default: false.
+   */
+  loadBalanced?: boolean
+  /** Makes a node of each address that a host name has; `pool` must be a configuration or a connection string. */
+  discover?: DiscoverOptions
+}
+
+/** A node, as an option gives it. */
+export type NodeInput = PoolInput | NodeObject
+
+/** One server of a cluster, as the options say. */
+export interface NodeOptions {
+  readonly name: string
+  readonly role: 'primary' | 'replica'
+  readonly weight: number
+  readonly maxLagMs: number | undefined
+  readonly maxLifetimeSeconds: number | undefined
+  readonly loadBalanced: boolean
+  /** The name that stands for several servers; undefined for a node that is one. */
+  readonly discover: DiscoverSettings | undefined
+  /** Gives the node's pool; where the option did not bring one, each call makes one. */
+  openPool(): Promise<PoolLike>
+}
+
+/** The primary and the replicas of one cluster. */
+export interface ClusterNodes {
+  readonly primary: NodeOptions
+  readonly replicas: readonly NodeOptions[]
+}
+
+/**
+ * Reads the options `primary` and `replicas`.
+ *
+ * @throws {WritePinningError} where a node is missing, a connection string is empty, or a name or pool comes twice.
+ */
+export function clusterNodes(where: string, primary: unknown, replicas: unknown): ClusterNodes {
+  if (!Array.isArray(replicas)) {
+    throw optionError(where, 'replicas', replicas, 'an array of nodes; `[]` where there is none')
+  }
+  const seen: Seen = { names: new Set(), pools: new Map() }
+  return {
+    primary: node(`${where}: \`primary\``, primary, 'primary', 'primary', seen),
+    replicas: replicas.map((each, index) =>
+      node(`${where}: \`replicas[${index}]\``, each, `replica-${index + 1}`, 'replica', seen),
+    ),
+  }
+}
+
+/** What the nodes before had: a name, or a pool, is one node's. */
+interface Seen {
+  readonly names: Set<string>
+  readonly pools: Map<PoolLike, string>
+}
+
+function node(
+  where: string,
+  input: unknown,
+  defaultName: string,
+  role: NodeOptions['role'],
+  seen: Seen,
+): NodeOptions {
+  const object: Record<keyof NodeObject, unknown> = isNodeObject(input)
+    ? nodeObject(where, input, role)
+    : ({ pool: input } as Record<keyof NodeObject, unknown>)
+  const { name = defaultName, pool } = object
+  if (typeof name !== 'string' || name === '') throw nodeError(`${where}: \`name\` must be a name.`)
+  if (seen.names.has(name))
+    throw nodeError(`${where}: there is another node called '${name}'; a name is one node's.`)
+  seen.names.add(name)
+  const discover = discoverSettings(where, object.discover, pool)
+  return {
+    name,
+    role,
+    weight: numberOption(where, 'weight', object.weight, 1, WEIGHT),
+    maxLagMs: numberOption(where, 'maxLagMs', object.maxLagMs, undefined, MS),
+    maxLifetimeSeconds: numberOption(
+      where,
+      'maxLifetimeSeconds',
+      object.maxLifetimeSeconds,
+      undefined,
+      LIFETIME,
+    ),
+    loadBalanced: booleanOption(where, 'loadBalanced', object.loadBalanced, false),
+    discover,
+    openPool: poolOpener(where, pool, seen),
+  }
+}
+
+function isNodeObject(input: unknown): input is object {
+  if (typeof input !== 'object' || input === null || isPool(input)) return false
+  return 'pool' in input || 'name' in input
+}
+
+function nodeObject(
+  where: string,
+  input: object,
+  role: NodeOptions['role'],
+): Record<keyof NodeObject, unknown> {
+  refuseUnknownOptions(where, input, role === 'primary' ? OF_ANY : OF_REPLICA)
+  return input as Record<keyof NodeObject, unknown>
+}
+
+function poolOpener(where: string, input: unknown, seen: Seen): NodeOptions['openPool'] {
+  if (isPool(input)) {
+    const pool = checkPool(where, input, seen)
+    return async () => pool
+  }
+  if (typeof input === 'function') return async () => checkPool(where, await input(), seen)
+  if (typeof input === 'string') {
+    if (input.trim() === '') throw emptyConnectionString(where)
+    return () => poolOf({ connectionString: input })
+  }
+  if (input === undefined || input === null) throw emptyConnectionString(where)
+  if (typeof input !== 'object' || Array.isArray(input)) throw nodeError(`${where} must be ${A_POOL}.`)
+  refuseEmptyConnectionString(where, input)
+  return () => poolOf(input)
+}
+
+function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
+  if (!isPool(pool)) throw nodeError(`${where}: the function must give a pg Pool.`)
+  // A pg Client, which also has `connect` and `end`, is one connection and no pool.
+  if ('connectionParameters' in pool) throw nodeError(`${where} is a pg Client; it must be ${A_POOL}.`)
+  const owner = seen.pools.get(pool) ?? where
+  if (owner !== where) throw nodeError(`${where} is the same Pool object as ${owner}.`)
+  seen.pools.set(pool, where)
+  refuseEmptyConnectionString(where, pool.options ?? {})
+  return pool
+}
+
+// `pg` is loaded only where a pool is to be made of it.
+async function poolOf(config: PoolConfig): Promise<PoolLike> {
+  const { default: pg } = await import('pg')
+  return new pg.Pool(config) as PoolLike
+}
+
+function refuseEmptyConnectionString(where: string, config: object): void {
+  if (!('connectionString' in config)) return
+  const { connectionString } = config
+  if (typeof connectionString !== 'string' || connectionString.trim() === '')
+    throw emptyConnectionString(where)
+}
+
+function emptyConnectionString(where: string): WritePinningError {
+  return nodeError(
+    `${where} has no connection string: it is undefined or empty, and pg would connect to localhost without a word. ` +
+      'Is the environment variable set?',
+  )
+}
+
+function nodeError(message: string): WritePinningError {
+  return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
+}
+
+const OF_ANY = ['name', 'pool', 'maxLifetimeSeconds']
+const OF_REPLICA = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
+const WEIGHT = { min: 0, max: 1_000_000, expected: 'a number from 0 on' }
+const MS = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
+const LIFETIME = { min: 1, max: 2_000_000, expected: 'a number of seconds from 1 on' }
+const A_POOL =
+  'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'

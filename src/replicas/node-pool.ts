@@ -1,0 +1,198 @@
+import { demanded, makeClientsOf } from './client-class.ts'
+import type { Lookup } from './host.ts'
+import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
+import { PoolClients } from './pool-clients.ts'
+import { ReadOnlySessions } from './read-only.ts'
+
+/** What a node's pool is made of. */
+export interface NodePoolOptions {
+  /** The node's name, for what is said of it. */
+  readonly name: string
+  readonly open: () => Promise<PoolLike>
+  readonly isReadOnly: boolean
+  readonly connectTimeoutMs: number
+  readonly maxLifetimeSeconds: number | undefined
+  readonly lookup: Lookup | undefined
+}
+
+/** One node's pool, and what this package does to it: its clients are watched, and can be let go or cut off. */
+export class NodePool {
+  readonly #options: NodePoolOptions
+  #opened: Promise<PoolLike> | undefined
+  #pool: PoolLike | undefined
+  #clients: PoolClients | undefined
+  #readOnly: ReadOnlySessions | undefined
+  #isReadOnly: boolean
+  #OwnClient: ClientClass | undefined
+  /** How many clients may have to be let go before one comes that will do. */
+  #olderClients = 0
+  #refusal: Error | undefined
+
+  constructor(options: NodePoolOptions) {
+    this.#options = options
+    this.#isReadOnly = options.isReadOnly
+  }
+
+  /** Opens the pool once; after a failure the next call tries again, as Kysely does with `init()`. */
+  open(): Promise<PoolLike> {
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = undefined
+      throw error
+    })
+    return this.#opened
+  }
+
+  /** The pool, once it is open. */
+  get pool(): PoolLike | undefined {
+    return this.#pool
+  }
+
+  /** How many connections the pool may hold; `pg` makes at most 10 where nobody said. */
+  get max(): number {
+    const { max } = (this.#pool?.options ?? {}) as { max?: number }
+    return typeof max === 'number' && max > 0 ? max : 10
+  }
+
+  /** Whether the server can be asked over a connection of its own. */
+  get canBeWatched(): boolean {
+    return this.#OwnClient !== undefined
+  }
+
+  /** A client of the pool whose session is as it must be; those that were connected before that was known are let go. */
+  connect(): Promise<PoolClientLike> {
+    if (this.#olderClients === 0) return (this.#pool as PoolLike).connect()
+    return this.#connectAnew()
+  }
+
+  /** Ends the pool, and waits until its connections are closed. */
+  async end(): Promise<void> {
+    try {
+      await this.#pool?.end()
+    } finally {
+      await this.#clients?.closed()
+    }
+  }
+
+  /** Has every connection there is replaced, as soon as nobody uses it. */
+  recycle(): void {
+    this.#clients?.recycle()
+    this.#olderClients = this.#pool?.totalCount ?? 0
+  }
+
+  /** Closes every connection at once, and, until {@link readmit}, lets none be made: whoever waits for one is told so. */
+  cutOff(because: Error): void {
+    this.#refusal = because
+    this.#clients?.cut()
+  }
+
+  /** Closes every connection at once. */
+  cut(): void {
+    this.#clients?.cut()
+  }
+
+  readmit(): void {
+    this.#refusal = undefined
+  }
+
+  /** Whether sessions are read-only from now on. */
+  setReadOnly(isReadOnly: boolean): void {
+    if (isReadOnly === this.#isReadOnly) return
+    this.#isReadOnly = isReadOnly
+    this.#readOnly?.set(isReadOnly)
+    this.recycle()
+  }
+
+  /** Whether connecting failed because of the read-only option, which is then done without. */
+  doWithoutReadOnly(error: unknown): boolean {
+    return this.#readOnly?.doWithout(error) === true
+  }
+
+  /** Has connections replaced that are to another address than the host's name has now. */
+  follow(addresses: ReadonlySet<string>): void {
+    if (this.#clients?.isElsewhere(addresses)) this.recycle()
+  }
+
+  /**
+   * Tells the pool's listeners of a session that the server has ended. `pg` would, had the client been given back
+   * before its connection closed; but then the next query could get it.
+   */
+  reportLoss(client: PoolClientLike): void {
+    this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)
+  }
+
+  /** A client that is not the pool's; with `timeoutMs` nobody has to wait long for it, or for its answers. */
+  async ownClient(timeoutMs?: number): Promise<OwnClient> {
+    const pool = await this.open()
+    if (this.#OwnClient === undefined) throw new Error('This pool cannot make clients of its own.')
+    const { lookup, connectTimeoutMs } = this.#options
+    const client = new this.#OwnClient({
+      ...demanded(pool.options ?? {}, { connectTimeoutMs, lookup }),
+      connectionTimeoutMillis: timeoutMs ?? 0,
+      query_timeout: timeoutMs ?? 0,
+      application_name: 'write-pinning',
+    }) as unknown as OwnClient
+    client.on('error', ignore)
+    return client
+  }
+
+  async #open(): Promise<PoolLike> {
+    const { name, open, connectTimeoutMs, maxLifetimeSeconds, lookup } = this.#options
+    const pool = await open()
+    const clients = new PoolClients(pool)
+    this.#olderClients = this.#isReadOnly ? (pool.totalCount ?? 0) : 0
+    this.#OwnClient = makeClientsOf(pool, {
+      connectTimeoutMs,
+      lookup,
+      onConnecting: clients.watch,
+      refusal: () => this.#refusal,
+    })
+    if (maxLifetimeSeconds !== undefined) jitterLifetime(pool, maxLifetimeSeconds)
+    this.#readOnly = new ReadOnlySessions(name, pool)
+    if (this.#isReadOnly) this.#readOnly.set(true)
+    this.#clients = clients
+    this.#pool = pool
+    return pool
+  }
+
+  async #connectAnew(): Promise<PoolClientLike> {
+    const pool = this.#pool as PoolLike
+    for (;;) {
+      const client = await pool.connect()
+      // No more than there were: in a pool that copies its options, no session is ever as demanded.
+      if (this.#olderClients === 0 || this.#isAsDemanded(client)) return client
+      this.#olderClients--
+      client.release(true)
+    }
+  }
+
+  #isAsDemanded(client: PoolClientLike): boolean {
+    return this.#clients?.isCurrent(client) !== false && this.#readOnly?.isAsDemanded(client) !== false
+  }
+}
+
+/**
+ * `pg-pool` reads its option anew for each connection that it makes: so each gets a lifetime of its own, and they are not
+ * all replaced in one moment.
+ */
+function jitterLifetime(pool: PoolLike, maxLifetimeSeconds: number): void {
+  Object.defineProperty(pool.options ?? {}, 'maxLifetimeSeconds', {
+    configurable: true,
+    enumerable: true,
+    get: () => maxLifetimeSeconds * (1 - Math.random() * LIFETIME_JITTER),
+    set: ignore,
+  })
+}
+
+const LIFETIME_JITTER = 0.2
+
+/** The part of `pg`'s `Client` that is used here. */
+export interface OwnClient {
+  readonly connection?: { readonly stream?: { destroy(): void } }
+  connect(): Promise<unknown>
+  query<Row>(sql: string): Promise<{ rows: Row[] }>
+  end(): Promise<void>
+  unref?(): void
+  on(event: 'error', listener: () => void): unknown
+}
+
+function ignore(): void {}

@@ -1,0 +1,178 @@
+import type { Failure } from './failure.ts'
+import type { Node, Sighting } from './node.ts'
+import type { NodeReports } from './node-reports.ts'
+import { PrimaryPositions } from './positions.ts'
+import { probeOf } from './probe.ts'
+import type { ReplicaSetSettings } from './set-options.ts'
+import { Watcher, type WatchListener } from './watcher.ts'
+
+/** How often a probe goes unanswered until its node is ejected. */
+const UNANSWERED = 2
+/** And when most nodes seem to fail at once, so that the fault is likely here. */
+const UNANSWERED_BY_MOST = 3
+/** How long a primary that does not answer may take until what is under way on it is given up, in ms. */
+const PRIMARY_PATIENCE_MS = 10_000
+
+/** The nodes that are watched, and who draws the conclusions. */
+interface Watched<N extends Node> {
+  readonly primary: N
+  readonly nodes: readonly N[]
+  readonly reports: NodeReports
+  refresh(): void
+}
+
+/** Watches the nodes of one cluster, and writes on each what is known of it: its health, role, position and lag. */
+export class NodeWatch<N extends Node> implements WatchListener {
+  readonly #set: Watched<N>
+  readonly #settings: ReplicaSetSettings
+  readonly #watchers = new Map<Node, Watcher>()
+  readonly #positions = new PrimaryPositions()
+  /** Nodes whose last probe went unanswered, and since when. */
+  readonly #unanswered = new Map<Node, number>()
+
+  constructor(set: Watched<N>, settings: ReplicaSetSettings) {
+    this.#set = set
+    this.#settings = settings
+  }
+
+  /** Watches a node from now on; resolves when there is a first verdict. */
+  async add(node: N): Promise<void> {
+    if (!node.pool.canBeWatched) {
+      node.health = 'unwatched'
+      this.#set.reports.unwatched(node)
+      return
+    }
+    if (this.#watchers.has(node)) return
+    const { probeIntervalMs, probeTimeoutMs, lagSource } = this.#settings
+    const probe = probeOf(lagSource, probeTimeoutMs)
+    const watcher = new Watcher(node, { probeIntervalMs, probeTimeoutMs, probe }, this)
+    this.#watchers.set(node, watcher)
+    await watcher.start()
+  }
+
+  async remove(node: N): Promise<void> {
+    const watcher = this.#watchers.get(node)
+    this.#watchers.delete(node)
+    this.#unanswered.delete(node)
+    await watcher?.stop()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#watchers.values()].map((watcher) => watcher.stop()))
+    this.#watchers.clear()
+  }
+
+  /** Has a node looked at, at once. */
+  look(node: N): void {
+    this.#watchers.get(node)?.look()
+  }
+
+  /** The same, and resolves when there is a verdict. */
+  async verdict(node: N): Promise<void> {
+    const watcher = this.#watchers.get(node)
+    const verdict = watcher?.verdict()
+    watcher?.look()
+    await verdict
+  }
+
+  /** Another node is the primary: the positions of the one before say nothing of it. */
+  forgetPositions(): void {
+    this.#positions.clear()
+    const { primary } = this.#set
+    const { sighting } = primary
+    if (sighting?.position !== undefined) this.#positions.add(sighting.atMs, sighting.position)
+  }
+
+  onSeen(node: N, sighting: Sighting): void {
+    this.#unanswered.delete(node)
+    this.#see(node, sighting)
+    this.#rise(node)
+    this.#set.refresh()
+    if (node === this.#set.primary) this.#set.reports.role(node, node)
+  }
+
+  onFailed(node: N, failure: Failure, error: unknown): void {
+    this.#unanswered.delete(node)
+    this.#set.reports.failed(node, failure, error)
+    // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
+    if (failure === 'overload') this.#doubtLag(node)
+    else this.#fall(node, error)
+    this.#set.refresh()
+  }
+
+  onUnanswered(node: N, times: number): boolean {
+    const since = this.#unanswered.get(node) ?? performance.now()
+    this.#unanswered.set(node, since)
+    if (node.health === 'down') {
+      if (node === this.#set.primary && performance.now() - since > PRIMARY_PATIENCE_MS) node.pool.cut()
+      return true
+    }
+    if (times < (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)) return false
+    this.#fall(node, new Error('it does not answer'))
+    this.#set.refresh()
+    return true
+  }
+
+  #see(node: N, sighting: Sighting): void {
+    const { primary } = this.#set
+    node.sighting = sighting
+    const { atMs, position } = sighting
+    if (node === primary) {
+      if (position !== undefined && !sighting.isInRecovery) this.#positions.add(atMs, position)
+      this.#findDiverged(sighting)
+      return
+    }
+    if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
+    if (this.#settings.lagSource !== 'wal') {
+      node.lagMs = sighting.lagMs
+    } else if (!sighting.isInRecovery) {
+      node.lagMs = 0
+      node.lagBytes = 0
+    } else {
+      node.lagMs = position === undefined ? undefined : this.#positions.lagMs(position, atMs)
+      node.lagBytes = position === undefined ? undefined : this.#positions.lagBytes(position, atMs)
+    }
+  }
+
+  /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */
+  #findDiverged({ atMs, position, isInRecovery }: Sighting): void {
+    if (position === undefined || isInRecovery) return
+    for (const node of this.#set.nodes) {
+      const its = node.sighting
+      if (node.loadBalanced || !its?.isInRecovery || its.position === undefined || its.answeredAtMs > atMs)
+        continue
+      if (its.position > position) node.divergedSince = its.startedAt
+    }
+  }
+
+  #rise(node: N): void {
+    if (node.health === 'up') return
+    node.health = 'up'
+    node.downBecause = undefined
+    node.pool.readmit()
+    this.#set.reports.changed(node, 'up')
+  }
+
+  #fall(node: N, error: unknown): void {
+    const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
+    if (node.health === 'down') return
+    node.health = 'down'
+    node.downBecause = because
+    node.counts.ejected++
+    this.#set.reports.changed(node, 'down', because)
+    // There is nobody but the primary for what waits on it: it may still come back.
+    if (node === this.#set.primary) return
+    node.pool.cutOff(new Error(`'${node.name}' was ejected: ${because}`, { cause: error }))
+  }
+
+  #doubtLag(node: N): void {
+    if (node.sighting === undefined || node.lagMs === undefined || node === this.#set.primary) return
+    node.lagMs = performance.now() - node.sighting.atMs
+  }
+
+  #areMostUnanswered(): boolean {
+    const { nodes, primary } = this.#set
+    if (nodes.length < 3 || !this.#unanswered.has(primary)) return false
+    return this.#unanswered.size * 2 > nodes.length
+  }
+}

@@ -1,0 +1,98 @@
+import { lost, type PoolClientLike, type PoolLike } from './pool.ts'
+
+/** How long an ended pool's connections may take to close; a frozen server never closes its side. */
+const CLOSING_MS = 1_000
+
+/**
+ * The clients of one pool, from the moment each connects until its connection is closed.
+ *
+ * Keeps a terminated backend from bringing the process down: `pg` emits `error` on the client, and on the
+ * pool for an idle one, and Node.js ends a process over an `error` event that nobody listens to. The query that
+ * was running, if any, fails by itself.
+ */
+export class PoolClients {
+  readonly #pool: PoolLike
+  readonly #clients = new Map<PoolClientLike, number>()
+  #generation = 0
+  #onAllClosed = () => {}
+
+  constructor(pool: PoolLike) {
+    this.#pool = pool
+    // Not `connect`: a pool of the caller's may have had connections before.
+    pool.on?.('acquire', this.#watch)
+    pool.on?.('error', ignore)
+  }
+
+  /** Takes note of a client that begins to connect, or was found in the pool. */
+  readonly #watch = (client: PoolClientLike): void => {
+    if (client.on === undefined || this.#clients.has(client)) return
+    this.#clients.set(client, this.#generation)
+    let reason = new Error('Connection terminated unexpectedly')
+    client.on('error', (error) => {
+      reason = error
+    })
+    client.on('end', () => {
+      lost.set(client, reason)
+      this.#clients.delete(client)
+      if (this.#clients.size === 0) this.#onAllClosed()
+    })
+  }
+
+  get watch(): (client: PoolClientLike) => void {
+    return this.#watch
+  }
+
+  /** From now on every client there is has to be let go as soon as nobody uses it. */
+  recycle(): void {
+    this.#generation++
+  }
+
+  /** Whether a client was connected since the last {@link recycle}. */
+  isCurrent(client: PoolClientLike): boolean {
+    return (this.#clients.get(client) ?? this.#generation) === this.#generation
+  }
+
+  /** Whether every client was. */
+  get areAllCurrent(): boolean {
+    for (const generation of this.#clients.values()) if (generation !== this.#generation) return false
+    return true
+  }
+
+  /** Whether any of them is connected to another address than these. */
+  isElsewhere(addresses: ReadonlySet<string>): boolean {
+    for (const client of this.#clients.keys()) {
+      const address = client.connection?.stream?.remoteAddress
+      if (address !== undefined && !addresses.has(plainAddress(address))) return true
+    }
+    return false
+  }
+
+  /** Closes every connection at once, in use or not: the statements on them fail as on a lost connection. */
+  cut(): void {
+    for (const client of this.#clients.keys()) client.connection?.stream?.destroy()
+  }
+
+  /**
+   * Called once the pool has ended: waits until its connections are closed, for a second at most, and takes the listeners
+   * away when the last one is.
+   */
+  closed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, CLOSING_MS).unref()
+      this.#onAllClosed = () => {
+        clearTimeout(timer)
+        this.#pool.off?.('acquire', this.#watch)
+        this.#pool.off?.('error', ignore)
+        resolve()
+      }
+      if (this.#clients.size === 0) this.#onAllClosed()
+    })
+  }
+}
+
+// An IPv4 address of a socket that listens to both families.
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:/i, '')
+}
+
+function ignore(): void {}

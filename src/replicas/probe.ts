@@ -1,0 +1,113 @@
+import { parseLsn } from '../lsn.ts'
+import type { Sighting } from './node.ts'
+import type { OwnClient } from './node-pool.ts'
+import { withPatience } from './patience.ts'
+
+/**
+ * Where a replica's lag is read: `'wal'` by the positions that the primary was seen at; `'aurora'` by
+ * `aurora_replica_status()`; or a function that gives it in ms, and may ask the replica itself.
+ */
+export type LagSource = 'wal' | 'aurora' | LagFunction
+
+/** Gives a replica's lag in ms; undefined where it cannot be known, and then the replica serves no reads. */
+export type LagFunction = (replica: {
+  readonly name: string
+  /** Asks the replica, over the connection that watches it. */
+  query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>
+}) => number | undefined | Promise<number | undefined>
+
+/** Asks a server what it is and how far it has got. */
+export type Probe = (client: OwnClient, node: string) => Promise<Sighting>
+
+/** The probe for one source of lag. */
+export function probeOf(source: LagSource, timeoutMs: number): Probe {
+  if (source === 'wal') return probeWal
+  if (source === 'aurora') return probeAurora
+  return (client, node) => probeWith(source, client, node, timeoutMs)
+}
+
+// Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
+// "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
+const WAL_QUERY = `
+  select recovery as "isInRecovery",
+    case when recovery then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as position,
+    case when recovery
+      then greatest(
+        (select timeline_id from pg_control_checkpoint()),
+        (select min_recovery_end_timeline from pg_control_recovery()),
+        (select received_tli from pg_stat_wal_receiver))
+      else ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int
+    end as timeline,
+    (select system_identifier::text from pg_control_system()) as "systemId",
+    pg_postmaster_start_time()::text as "startedAt"
+  from (select pg_is_in_recovery() as recovery) as server`
+
+interface WalRow {
+  readonly isInRecovery: boolean
+  readonly position: string | null
+  readonly timeline: number | null
+  readonly systemId: string | null
+  readonly startedAt: string | null
+}
+
+async function probeWal(client: OwnClient): Promise<Sighting> {
+  const atMs = performance.now()
+  const [row] = (await client.query<WalRow>(WAL_QUERY)).rows
+  if (row === undefined) throw new Error('The server gave no answer about its position.')
+  return {
+    atMs,
+    answeredAtMs: performance.now(),
+    isInRecovery: row.isInRecovery,
+    position: parseLsn(row.position),
+    timeline: row.timeline ?? undefined,
+    systemId: row.systemId ?? undefined,
+    startedAt: row.startedAt ?? undefined,
+    lagMs: undefined,
+  }
+}
+
+/** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
+const AURORA_QUERY = `
+  select pg_is_in_recovery() as "isInRecovery",
+    (select max(replica_lag_in_msec) from aurora_replica_status()
+     where server_id = aurora_db_instance_identifier())::float8 as "lagMs"`
+
+async function probeAurora(client: OwnClient): Promise<Sighting> {
+  const atMs = performance.now()
+  const { rows } = await client.query<{ isInRecovery: boolean; lagMs: number | null }>(AURORA_QUERY)
+  const [row] = rows
+  return sightingOf(atMs, row?.isInRecovery === true, row?.lagMs ?? undefined)
+}
+
+async function probeWith(
+  source: LagFunction,
+  client: OwnClient,
+  name: string,
+  timeoutMs: number,
+): Promise<Sighting> {
+  const atMs = performance.now()
+  const { rows } = await client.query<{ isInRecovery: boolean }>(
+    'select pg_is_in_recovery() as "isInRecovery"',
+  )
+  const isInRecovery = rows[0]?.isInRecovery === true
+  const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
+  if (!isInRecovery) return sightingOf(atMs, false, 0)
+  // A function that fails, or takes its time, says nothing of the server, which has just answered.
+  const given = Promise.resolve().then(() => source({ name, query }))
+  const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
+  return sightingOf(atMs, true, lagMs)
+}
+
+function sightingOf(atMs: number, isInRecovery: boolean, lagMs: unknown): Sighting {
+  const isNumber = typeof lagMs === 'number' && Number.isFinite(lagMs) && lagMs >= 0
+  return {
+    atMs,
+    answeredAtMs: performance.now(),
+    isInRecovery,
+    position: undefined,
+    timeline: undefined,
+    systemId: undefined,
+    startedAt: undefined,
+    lagMs: isNumber ? lagMs : undefined,
+  }
+}

@@ -1,0 +1,174 @@
+import { type Candidate, type Choice, choiceOf } from './choice.ts'
+import { electPrimary } from './election.ts'
+import { ineligibilityOf } from './eligibility.ts'
+import { type Failure, failureOf } from './failure.ts'
+import type { Node } from './node.ts'
+import { NodeReports } from './node-reports.ts'
+import { NodeWatch } from './node-watch.ts'
+import type { Operator } from './operator.ts'
+import { rendezvous } from './rendezvous.ts'
+import type { ReplicaSetSettings } from './set-options.ts'
+import { SpillGate } from './spill-gate.ts'
+
+/** A node that can be opened and closed. */
+export type Member = Node & { init(): Promise<void>; destroy(): Promise<void> }
+
+/** The nodes of one cluster, watched, and the choice among those that are fit. */
+export class ReplicaSet<N extends Member> {
+  readonly name: string
+  readonly settings: ReplicaSetSettings
+  readonly reports: NodeReports
+  readonly spill: SpillGate
+  readonly operator: Operator
+  readonly #watch: NodeWatch<N>
+  readonly #choice: Choice
+  #primary: N
+  #replicas: readonly N[]
+  /** The replicas that may be chosen now. */
+  #eligible: readonly N[] = []
+  #isReady = false
+
+  constructor(parts: {
+    readonly name: string
+    readonly primary: N
+    readonly replicas: readonly N[]
+    readonly settings: ReplicaSetSettings
+    readonly operator: Operator
+  }) {
+    const { name, primary, replicas, settings, operator } = parts
+    this.name = name
+    this.settings = settings
+    this.operator = operator
+    this.#primary = primary
+    this.#replicas = replicas
+    this.#choice = choiceOf(settings.choose, name)
+    this.reports = new NodeReports(name)
+    // At least one connection, and never all of them.
+    this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
+    this.#watch = new NodeWatch(this, settings)
+  }
+
+  get primary(): N {
+    return this.#primary
+  }
+
+  get replicas(): readonly N[] {
+    return this.#replicas
+  }
+
+  get nodes(): readonly N[] {
+    return [this.#primary, ...this.#replicas]
+  }
+
+  get eligible(): readonly N[] {
+    return this.#eligible
+  }
+
+  nodeNamed(name: string): N | undefined {
+    return this.nodes.find((node) => node.name === name)
+  }
+
+  /** Opens every node and begins to watch them; resolves when each was heard of once, or was not in time. */
+  async start(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.init()))
+    await Promise.all(this.nodes.map((node) => this.#watch.add(node)))
+    this.#isReady = true
+    this.refresh()
+    this.reports.notReached(this.nodes.filter((node) => !node.isUp))
+  }
+
+  async stop(): Promise<void> {
+    await this.#watch.stop()
+  }
+
+  /** Adds a replica that was discovered. */
+  async add(node: N): Promise<void> {
+    await node.init()
+    this.#replicas = [...this.#replicas, node]
+    await this.#watch.add(node)
+    this.refresh()
+  }
+
+  /** Takes a replica away that is no longer there; what it serves may end. */
+  async remove(node: N): Promise<void> {
+    this.#replicas = this.#replicas.filter((each) => each !== node)
+    this.refresh()
+    await this.#watch.remove(node)
+    await node.destroy()
+  }
+
+  /** One of the replicas that may serve, other than those already tried; undefined where there is none. */
+  choose(key: string | undefined, tried?: ReadonlySet<Node>): N | undefined {
+    const candidates =
+      tried === undefined ? this.#eligible : this.#eligible.filter((node) => !tried.has(node))
+    if (candidates.length === 0) return undefined
+    if (key !== undefined) return rendezvous(candidates, key)
+    return this.#choice(candidates as readonly (N & Candidate)[])
+  }
+
+  /** The least late of the replicas that answer, however late it is. */
+  leastLagging(tried?: ReadonlySet<Node>): N | undefined {
+    let best: N | undefined
+    for (const node of this.#replicas) {
+      if (node.ineligibility !== 'lagging' && !node.isEligible) continue
+      if (node.weight === 0 || tried?.has(node)) continue
+      if (best === undefined || (node.lagMs ?? 0) < (best.lagMs ?? 0)) best = node
+    }
+    return best
+  }
+
+  /** Hears of an error that a node gave to a query, or when connecting; its watcher finds out what it means. */
+  heard(node: N, error: unknown): Failure {
+    const failure = failureOf(error)
+    if (failure === 'lost') this.#watch.look(node)
+    else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
+    return failure
+  }
+
+  /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
+  async wasDemoted(node: N): Promise<boolean> {
+    await this.#watch.verdict(node)
+    return node !== this.#primary || node.sighting?.isInRecovery === true
+  }
+
+  /** Draws the conclusions from what is known of the nodes. */
+  refresh(): void {
+    if (this.settings.failover) this.#elect()
+    const wasEligible = this.#eligible
+    for (const node of this.nodes) {
+      node.isDrained = this.operator.drained.has(node.name)
+      this.#judge(node)
+    }
+    this.#eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
+    if (!this.#isReady || this.#replicas.length === 0) return
+    if (this.#eligible.length === 0) {
+      if (this.#replicas.some((node) => node.weight > 0)) this.reports.noReplica(this.#replicas)
+    } else if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
+  }
+
+  #judge(node: N): void {
+    const { maxLagBytes } = this.settings
+    const before = node.ineligibility
+    node.ineligibility = ineligibilityOf(node, { primary: this.#primary, maxLagBytes })
+    node.isEligible = node.ineligibility === undefined
+    if (node === this.#primary || before === node.ineligibility) return
+    this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
+    this.reports.role(node, this.#primary)
+  }
+
+  #elect(): void {
+    const elected = electPrimary(this.#primary, this.#replicas)
+    if (elected !== this.#primary) this.#switchTo(elected)
+  }
+
+  /** Another node is the primary from now on; the old one takes no writes, and what is under way on it ends. */
+  #switchTo(elected: N): void {
+    const old = this.#primary
+    this.#replicas = this.#replicas.map((node) => (node === elected ? old : node))
+    this.#primary = elected
+    elected.becomesPrimary()
+    old.becomesReplica()
+    this.#watch.forgetPositions()
+    this.reports.switched(old, elected)
+  }
+}

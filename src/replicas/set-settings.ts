@@ -1,0 +1,57 @@
+import { booleanOption, functionOption, numberOption, oneOfOption } from '../options.ts'
+import type { ReplicaSetOptions, ReplicaSetSettings } from './set-options.ts'
+
+/** The names of the options. */
+export const REPLICA_SET_OPTIONS: readonly (keyof ReplicaSetOptions)[] = [
+  ...(['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'] as const),
+  ...(['probeIntervalMs', 'probeTimeoutMs', 'connectTimeoutMs', 'readTimeoutMs'] as const),
+  ...(['failover', 'lookup'] as const),
+]
+
+/** Timers of Node.js take no more than this. */
+const MAX_TIMER_MS = 2_147_483_647
+const TIME = { min: 1, max: MAX_TIMER_MS, expected: 'a number of milliseconds from 1 on' }
+const PROBE_TIME = { min: 10, max: 3_600_000, expected: 'a number of milliseconds from 10 to 3,600,000' }
+const LAG = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
+const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of bytes from 0 on' }
+
+/** @throws {WritePinningError} for every option that is wrong. */
+export function replicaSetSettings(where: string, options: ReplicaSetOptions): ReplicaSetSettings {
+  const number = numberOption
+  return {
+    choose: wordOrFunction(
+      where,
+      'choose',
+      options.choose,
+      ['least-busy', 'round-robin', 'random'],
+      'least-busy',
+    ),
+    maxLagMs: number(where, 'maxLagMs', options.maxLagMs, 10_000, LAG),
+    maxLagBytes: number(where, 'maxLagBytes', options.maxLagBytes, undefined, BYTES),
+    lagSource: wordOrFunction(where, 'lagSource', options.lagSource, ['wal', 'aurora'], 'wal'),
+    whenNoReplica: oneOfOption(
+      where,
+      'whenNoReplica',
+      options.whenNoReplica,
+      ['primary', 'error'],
+      'primary',
+    ),
+    probeIntervalMs: number(where, 'probeIntervalMs', options.probeIntervalMs, 1_000, PROBE_TIME),
+    probeTimeoutMs: number(where, 'probeTimeoutMs', options.probeTimeoutMs, 500, PROBE_TIME),
+    connectTimeoutMs: number(where, 'connectTimeoutMs', options.connectTimeoutMs, 2_000, TIME),
+    readTimeoutMs: number(where, 'readTimeoutMs', options.readTimeoutMs, undefined, TIME),
+    failover: booleanOption(where, 'failover', options.failover, false),
+    lookup: functionOption(where, 'lookup', options.lookup),
+  }
+}
+
+function wordOrFunction<const Word extends string, Fn>(
+  where: string,
+  name: string,
+  value: Word | Fn | undefined,
+  words: readonly Word[],
+  fallback: Word,
+): Word | Fn {
+  if (typeof value === 'function') return value
+  return oneOfOption(where, name, value, words, fallback, 'or a function')
+}

@@ -1,0 +1,86 @@
+import { WritePinningError } from '../errors.ts'
+
+/** How long a read waits for its turn on the primary, in ms. */
+const WAIT_MS = 1_000
+
+interface Waiter {
+  readonly enter: (hasEntered: boolean) => void
+}
+
+/**
+ * Bounds how many reads that no replica could serve the primary serves at a time, so that its writes always find a
+ * connection.
+ */
+export class SpillGate {
+  readonly #cluster: string
+  readonly #limit: () => number
+  #inside = 0
+  #waiting: Waiter[] = []
+
+  /** `limit` gives how many may be inside. */
+  constructor(cluster: string, limit: () => number) {
+    this.#cluster = cluster
+    this.#limit = limit
+  }
+
+  get isFull(): boolean {
+    return this.#inside >= this.#limit()
+  }
+
+  get inside(): number {
+    return this.#inside
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /**
+   * Enters, and gives true; or false where somebody else may serve by now.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 where that takes more than a second.
+   */
+  enter(): Promise<boolean> {
+    if (!this.isFull) {
+      this.#inside++
+      return Promise.resolve(true)
+    }
+    return new Promise((resolve, reject) => {
+      const waiter = {
+        enter: (hasEntered: boolean) => {
+          clearTimeout(timer)
+          resolve(hasEntered)
+        },
+      }
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((each) => each !== waiter)
+        reject(noReplica(this.#cluster, 'and the primary serves as many of their reads as it may'))
+      }, WAIT_MS)
+      this.#waiting.push(waiter)
+    })
+  }
+
+  leave(): void {
+    this.#inside--
+    while (!this.isFull && this.#waiting.length > 0) {
+      this.#inside++
+      this.#waiting.shift()?.enter(true)
+    }
+  }
+
+  /** Has everybody who waits look again: a replica may serve by now. */
+  lookAgain(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const each of waiting) each.enter(false)
+  }
+}
+
+/** No replica may serve, and why the primary does not either. */
+export function noReplica(cluster: string, because: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NO_REPLICA',
+    `No replica of cluster '${cluster}' is fit to serve reads now, ${because}. Try again soon.`,
+    { statusCode: 503 },
+  )
+}

@@ -1,0 +1,158 @@
+import type { Failure } from './failure.ts'
+import { failureOf } from './failure.ts'
+import type { Node, Sighting } from './node.ts'
+import type { OwnClient } from './node-pool.ts'
+import { Unanswered, withPatience } from './patience.ts'
+import type { Probe } from './probe.ts'
+
+/** How often, how patiently and with which question nodes are watched. */
+export interface WatchSettings {
+  readonly probeIntervalMs: number
+  readonly probeTimeoutMs: number
+  readonly probe: Probe
+}
+
+/** Who hears what a watcher finds. */
+export interface WatchListener {
+  onSeen(node: Node, sighting: Sighting): void
+  /** The node cannot be watched, and why. */
+  onFailed(node: Node, failure: Failure, error: unknown): void
+  /** A probe went unanswered for the `times`th time in a row; gives whether that is enough. */
+  onUnanswered(node: Node, times: number): boolean
+}
+
+/** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
+const JITTER = 0.25
+/** How soon after a look another one is worth it. */
+const REST_MS = 50
+
+/** Watches one node, over one connection of its own: it asks at a steady pace, and at once when something seems wrong. */
+export class Watcher {
+  readonly #node: Node
+  readonly #settings: WatchSettings
+  readonly #listener: WatchListener
+  #client: OwnClient | undefined
+  #running: Promise<void> | undefined
+  #isStopped = false
+  #wake: (() => void) | undefined
+  #wantsLook = false
+  #isResting = false
+  #heard: (() => void)[] = []
+
+  constructor(node: Node, settings: WatchSettings, listener: WatchListener) {
+    this.#node = node
+    this.#settings = settings
+    this.#listener = listener
+  }
+
+  /** Begins; resolves when there is a first verdict. */
+  start(): Promise<void> {
+    const first = this.verdict()
+    this.#running ??= this.#run()
+    return first
+  }
+
+  /** Looks at once, over a new connection, because one was lost or refused. */
+  look(): void {
+    this.#wantsLook = true
+    if (!this.#isResting) this.#wake?.()
+  }
+
+  /** Resolves at the next verdict. */
+  verdict(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#heard.push(resolve)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#drop()
+    this.#wake?.()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#probe()
+      const heard = this.#heard
+      this.#heard = []
+      for (const each of heard) each()
+      this.#isResting = true
+      await this.#sleep(REST_MS)
+      this.#isResting = false
+      const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
+      if (!this.#wantsLook) await this.#sleep(intervalMs - REST_MS)
+      if (this.#wantsLook) this.#drop()
+      this.#wantsLook = false
+    }
+    for (const each of this.#heard) each()
+  }
+
+  /** Asks until there is an answer, or reason enough to say that there is none. Never throws. */
+  async #probe(): Promise<void> {
+    let triedWithout = false
+    for (let unanswered = 0; !this.#isStopped; ) {
+      const wasConnected = this.#client !== undefined
+      try {
+        const sighting = await withPatience(this.#ask(), this.#settings.probeTimeoutMs)
+        if (!this.#isStopped) this.#listener.onSeen(this.#node, sighting)
+        return
+      } catch (error) {
+        this.#drop()
+        if (this.#isStopped) return
+        if (error instanceof Unanswered) {
+          unanswered++
+          if (this.#listener.onUnanswered(this.#node, unanswered)) return
+        } else if (wasConnected) {
+          // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
+        } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
+        else {
+          this.#listener.onFailed(this.#node, failureOf(error), error)
+          return
+        }
+      }
+    }
+  }
+
+  async #ask(): Promise<Sighting> {
+    let client = this.#client
+    if (client === undefined) {
+      client = await this.#node.pool.ownClient()
+      if (this.#isStopped) throw new Error('The watcher was stopped.')
+      this.#client = client
+      await client.connect()
+      // Whoever forgets to destroy the database can end all the same.
+      client.unref?.()
+    }
+    const sighting = await this.#settings.probe(client, this.#node.name)
+    // Behind a balanced address each connection is another server's.
+    if (this.#node.loadBalanced && this.#client === client) this.#release(client)
+    return sighting
+  }
+
+  #release(client: OwnClient): void {
+    this.#client = undefined
+    client.end().catch(ignore)
+  }
+
+  #drop(): void {
+    const client = this.#client
+    this.#client = undefined
+    client?.connection?.stream?.destroy()
+  }
+
+  #sleep(forMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), forMs).unref()
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+}
+
+function ignore(): void {}
