@@ -3,16 +3,19 @@ import { WritePinningError } from '../errors.ts'
 import { choiceError, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
 import { SharedToken } from './shared-token.ts'
 
-/** What the tokens are for; every token is bound to all of it. */
+/**
+ * What the tokens are for; every token is bound to all of it. Undefined is there for `process.env.…`, and refused when
+ * the function is made.
+ */
 export interface RdsIamPasswordOptions {
   /** The endpoint's own name, and no alias of it: the token is signed for this name. */
-  hostname: string
+  hostname: string | undefined
   port: number
   /** A role that has been granted `rds_iam`. */
-  username: string
-  region: string
+  username: string | undefined
+  region: string | undefined
   /** The AWS credentials, or what gives them. Default: the usual chain (environment, profile, container, instance). */
-  credentials?: SignerConfig['credentials']
+  credentials?: SignerConfig['credentials'] | undefined
   /** A profile of the AWS configuration, for the usual chain. Default: `AWS_PROFILE`, else `default`. */
   profile?: string | undefined
 }
