@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { freePort } from '../../src/testing/free-port.ts'
-import { acceptsLogins } from './accepts.ts'
+import { acceptsLogins } from './accepts-logins.ts'
 import { Daemon } from './daemon.ts'
 import type { Target } from './proxy-link.ts'
 

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { inRequest } from '../kysely/support.ts'
@@ -60,12 +61,10 @@ export function startLoad<T>(operation: () => Promise<T>, { perSecond = 200 } = 
     soFar: () => new LoadReport([...ended]),
     async stop({ withinMs = 30_000 } = {}) {
       clearInterval(timer)
-      let late: NodeJS.Timeout | undefined
-      const tooLate = new Promise<void>((resolve) => {
-        late = setTimeout(resolve, withinMs)
-      })
+      const giveUp = new AbortController()
+      const tooLate = wait(withinMs, undefined, { signal: giveUp.signal }).catch(() => {})
       await Promise.race([Promise.all([...open].map(({ done }) => done)), tooLate])
-      clearTimeout(late)
+      giveUp.abort()
       const error = new Error(`It had not ended ${withinMs} ms after the load was stopped`)
       const hanging = [...open].map(({ startMs }) => ({ startMs, endMs: nowMs(), error }))
       return new LoadReport([...ended, ...hanging])

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { freePort } from '../../src/testing/free-port.ts'
-import { acceptsLogins } from './accepts.ts'
+import { acceptsLogins } from './accepts-logins.ts'
 import { Daemon } from './daemon.ts'
 import type { Target } from './proxy-link.ts'
 
