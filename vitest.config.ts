@@ -1,6 +1,6 @@
 import { readFileSync, statfsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
 
@@ -29,6 +29,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // They have a configuration of their own, and need programs that npm does not bring.
+    exclude: [...configDefaults.exclude, 'test/faults/**'],
     env: temporaryDirectory(),
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -63,6 +63,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
     const { node } = route
     let session = this.#session.on(node)
+    const wasBound = session !== undefined
     let next: Attempt | undefined
     this.#running++
     try {
@@ -88,7 +89,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
       const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
-      next = await this.#recover(failed, session, true)
+      next = await this.#recover(failed, session, wasBound, options?.signal?.aborted !== true)
       if (next === undefined) throw error
     } finally {
       this.#running--
@@ -117,6 +118,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
     const { node } = route
     let session = this.#session.on(node)
+    const wasBound = session !== undefined
     let hasFailed = false
     let hasRows = false
     let next: Attempt | undefined
@@ -142,7 +144,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     } catch (error) {
       hasFailed = true
       const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
-      next = await this.#recover(failed, session, !hasRows)
+      const mayRunAnew = !hasRows && options?.signal?.aborted !== true
+      next = await this.#recover(failed, session, wasBound, mayRunAnew)
       if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
@@ -161,21 +164,26 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       const connection = await first.connection
       return this.#session.take({ node, connection, client: first.client }, options)
     } catch (error) {
-      if (this.#session.current !== undefined || !node.giveUp(first, error)) throw error
+      if (this.#session.current !== undefined || !(await node.giveUp(first, error))) throw error
       return this.#session.moveTo(node, this.#writes.inTransaction, options)
     }
   }
 
   /** Draws the conclusions from the error of a statement, and finds where it is tried once more. */
   async #recover(
-    failed: Omit<FailedStatement, 'wasSent' | 'mayRunAnew'>,
+    failed: Omit<FailedStatement, 'wasSent' | 'wasBound' | 'mayRunAnew'>,
     session: Session | undefined,
-    hasNoRows: boolean,
+    wasBound: boolean,
+    mayRunAnew: boolean,
   ): Promise<Attempt | undefined> {
     if (session === undefined) this.#session.leaveTurn()
     else this.#failed(failed.error, failed.statement, session, failed.context)
-    const mayRunAnew = hasNoRows && !this.#writes.inTransaction
-    const next = await nextAttempt(this.#cluster, { ...failed, wasSent: session !== undefined, mayRunAnew })
+    const next = await nextAttempt(this.#cluster, {
+      ...failed,
+      wasSent: session !== undefined,
+      wasBound,
+      mayRunAnew: mayRunAnew && !this.#writes.inTransaction,
+    })
     // A session that was lost must not serve the next attempt.
     if (next !== undefined && this.#session.isMistrusted) await this.#session.letGo(false)
     return next

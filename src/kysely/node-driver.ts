@@ -89,7 +89,7 @@ export class NodeDriver extends Node {
       try {
         return { node: this, connection: await acquisition.connection, client: acquisition.client }
       } catch (error) {
-        if (!this.giveUp(acquisition, error) || isSecond) throw error
+        if (!(await this.giveUp(acquisition, error)) || isSecond) throw error
       }
     }
   }
@@ -112,10 +112,17 @@ export class NodeDriver extends Node {
    * `onCreateConnection` or `onReserveConnection` throws. Where it has given it back, because the database was
    * destroyed meanwhile, the pool only complains.
    */
-  giveUp({ client }: Acquisition, error: unknown): boolean {
+  async giveUp({ client }: Acquisition, error: unknown): Promise<boolean> {
     this.busy--
-    client?.then((each) => each.release(true)).catch(ignore)
-    return this.pool.doWithoutReadOnly(error)
+    const connected = await client?.catch(() => undefined)
+    if (connected === undefined) return this.pool.doWithoutReadOnly(error)
+    if (typeof error === 'object' && error !== null) notOfNode.add(error)
+    try {
+      connected.release(true)
+    } catch {
+      // It was given back.
+    }
+    return false
   }
 
   release({ connection }: Session): Promise<void> {
@@ -180,6 +187,14 @@ export class NodeDriver extends Node {
     }
     return observed as PostgresPool
   }
+}
+
+/** Errors of the application's hooks, or of a database that was destroyed: another node would not do better. */
+const notOfNode = new WeakSet<object>()
+
+/** Whether an error with which a session was acquired in vain says something of its node. */
+export function isOfNode(error: unknown): boolean {
+  return typeof error !== 'object' || error === null || !notOfNode.has(error)
 }
 
 const OWN_CLIENT_TIMEOUT_MS = 5_000

@@ -4,6 +4,7 @@ import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
 import type { Mark } from './marks.ts'
+import { isOfNode } from './node-driver.ts'
 
 /** One more try at a statement: where, or, without a route, wherever it belongs by now. */
 export interface Attempt {
@@ -23,6 +24,8 @@ export interface FailedStatement {
   readonly tried: ReadonlySet<Node> | undefined
   /** Whether it may have reached the server. */
   readonly wasSent: boolean
+  /** Whether the connection was on the node before: what it left in that session is lost with it. */
+  readonly wasBound: boolean
   /** Whether it may run anew: outside a transaction, and before its first row. */
   readonly mayRunAnew: boolean
 }
@@ -33,15 +36,17 @@ export interface FailedStatement {
  */
 export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Promise<Attempt | undefined> {
   const { error, route, wasSent } = failed
+  if (!wasSent && !isOfNode(error)) return undefined
   const failure = cluster.set.heard(route.node, error)
+  if (wasSent && route.node.role === 'replica') learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
   if (route.node.role === 'primary' || route.node === cluster.primary) {
     return await afterPrimary(cluster, failed, failure)
   }
   if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
   if (!mayMove(failed)) return undefined
-  const isOfNode = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
-  return isOfNode || failure === 'overload' ? elsewhere(cluster, failed) : undefined
+  const isNodesFault = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
+  return isNodesFault || failure === 'overload' ? elsewhere(cluster, failed) : undefined
 }
 
 async function afterPrimary(
@@ -90,10 +95,14 @@ function elsewhere(cluster: Cluster, failed: FailedStatement): Attempt | undefin
   }
 }
 
-/** A replica refused what the primary will take; if it was a write, its text is known from now on. */
-function onPrimary(cluster: Cluster, failed: FailedStatement): Attempt | undefined {
-  const { error, sql, route, tried } = failed
+/** A replica refused what the primary will take. */
+function onPrimary(cluster: Cluster, { route, tried }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
-  if (refusalOf(error) === 'read-only') cluster.classifier.learnRefused(sql)
   return { route: { node: cluster.primary, reason: 'refused' }, tried: new Set(tried).add(route.node) }
+}
+
+/** What a replica refused because it writes is known from now on. */
+function learn(cluster: Cluster, { error, sql, route }: FailedStatement): void {
+  if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return
+  cluster.classifier.learnRefused(sql)
 }

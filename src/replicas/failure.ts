@@ -40,6 +40,7 @@ const CODES: ReadonlyMap<string, Failure> = new Map([
   ['53300', 'overload'], // too_many_connections
   ['28', 'misconfigured'],
   ['3D000', 'misconfigured'],
+  ['ERR_WRITE_PINNING_CREDENTIALS', 'misconfigured'],
   // What the operating system says of a socket, or the resolver of a name.
   ['ECONNREFUSED', 'lost'],
   ['ECONNRESET', 'lost'],

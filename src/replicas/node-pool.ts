@@ -189,6 +189,7 @@ const LIFETIME_JITTER = 0.2
 export interface OwnClient {
   readonly connection?: { readonly stream?: { destroy(): void } }
   connect(): Promise<unknown>
+  connect(callback: (error?: Error) => void): void
   query<Row>(sql: string): Promise<{ rows: Row[] }>
   end(): Promise<void>
   unref?(): void

@@ -6,6 +6,7 @@ import type { Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { Operator } from './operator.ts'
+import { withPatience } from './patience.ts'
 import { rendezvous } from './rendezvous.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
@@ -68,10 +69,11 @@ export class ReplicaSet<N extends Member> {
     return this.nodes.find((node) => node.name === name)
   }
 
-  /** Opens every node and begins to watch them; resolves when each was heard of once, or was not in time. */
+  /** Opens every node and begins to watch them; resolves when each was heard of, or was not within a probe's time. */
   async start(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.init()))
-    await Promise.all(this.nodes.map((node) => this.#watch.add(node)))
+    const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
+    await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
     this.#isReady = true
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
@@ -172,3 +174,5 @@ export class ReplicaSet<N extends Member> {
     this.reports.switched(old, elected)
   }
 }
+
+function ignore(): void {}

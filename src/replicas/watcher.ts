@@ -23,6 +23,8 @@ export interface WatchListener {
 
 /** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
 const JITTER = 0.25
+/** How long a probe that is under way may take to end, and the server to close its side, when watching ends. */
+const GRACE_MS = 250
 /** How soon after a look another one is worth it. */
 const REST_MS = 50
 
@@ -65,11 +67,14 @@ export class Watcher {
     })
   }
 
+  /** Ends it, and says goodbye to the server; one that is frozen is not waited for. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#drop()
     this.#wake?.()
+    const cut = setTimeout(() => this.#client?.connection?.stream?.destroy(), GRACE_MS)
     await this.#running
+    await this.#client?.end().catch(ignore)
+    clearTimeout(cut)
   }
 
   async #run(): Promise<void> {
@@ -121,7 +126,7 @@ export class Watcher {
       client = await this.#node.pool.ownClient()
       if (this.#isStopped) throw new Error('The watcher was stopped.')
       this.#client = client
-      await client.connect()
+      await connected(client)
       // Whoever forgets to destroy the database can end all the same.
       client.unref?.()
     }
@@ -153,6 +158,12 @@ export class Watcher {
       }
     })
   }
+}
+
+function connected(client: OwnClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.connect((error) => (error ? reject(error) : resolve()))
+  })
 }
 
 function ignore(): void {}

@@ -66,24 +66,62 @@ test('an option that does not exist is refused, on the dialect and on a node', (
   expect(message).toContain('`connectionString`')
 })
 
-describe('an option that is to come later is refused, not ignored', () => {
-  const later = ['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica']
-  later.push('probeIntervalMs', 'probeTimeoutMs', 'readTimeoutMs')
-  for (const name of later) {
+describe('a wrong option about nodes is refused', () => {
+  const wrong: Record<string, unknown[]> = {
+    choose: ['least-bussy', 1, null],
+    maxLagMs: [-1, '10s', Number.NaN, Number.POSITIVE_INFINITY],
+    maxLagBytes: [-1, '1 MB'],
+    lagSource: ['heartbeat', 7],
+    whenNoReplica: ['replica', true],
+    probeIntervalMs: [0, 9, '1s'],
+    probeTimeoutMs: [0, 4_000_000],
+    connectTimeoutMs: [0, -1, 3_000_000_000],
+    readTimeoutMs: [0, '5s'],
+    failover: ['yes', 1],
+    lookup: ['dns', {}],
+  }
+  for (const [name, values] of Object.entries(wrong)) {
     test(name, () => {
-      const [code, message] = refusal(given({ [name]: 1 }))
-      expect(code).toBe('ERR_WRITE_PINNING_NOT_SUPPORTED_YET')
-      expect(message).toContain(`\`${name}\``)
+      for (const value of values) {
+        const [code, message] = refusal(given({ [name]: value }))
+        expect(code).toBe('ERR_WRITE_PINNING_OPTION')
+        expect(message).toContain(`\`${name}\``)
+      }
     })
   }
 
-  for (const name of ['weight', 'maxLagMs']) {
+  const wrongOfNode: Record<string, unknown[]> = {
+    weight: [-1, 'heavy'],
+    maxLagMs: [-1, '1s'],
+    maxLifetimeSeconds: [0, '1h'],
+    loadBalanced: ['yes'],
+    discover: ['db', { host: '' }, { host: 'db', intervalMs: 1 }],
+  }
+  for (const [name, values] of Object.entries(wrongOfNode)) {
     test(`${name} of a node`, () => {
-      const [code, message] = refusal({ primary: URL, replicas: [{ pool: URL, [name]: 1 }] })
-      expect(code).toBe('ERR_WRITE_PINNING_NOT_SUPPORTED_YET')
-      expect(message).toContain(`\`${name}\``)
+      for (const value of values) {
+        const [code, message] = refusal({ primary: URL, replicas: [{ pool: URL, [name]: value }] })
+        expect(code).toBe('ERR_WRITE_PINNING_OPTION')
+        expect(message).toContain(name)
+      }
     })
   }
+
+  test('what only a replica can have, of the primary', () => {
+    for (const name of ['weight', 'maxLagMs', 'loadBalanced', 'discover']) {
+      const [code] = refusal({ primary: { pool: URL, [name]: 1 }, replicas: [] })
+      expect(code).toBe('ERR_WRITE_PINNING_UNKNOWN_OPTION')
+    }
+  })
+
+  test('`discover` with a pool that is made already', () => {
+    const pools = [new pg.Pool({ connectionString: URL }), () => new pg.Pool({ connectionString: URL })]
+    for (const pool of pools) {
+      expect(refusal({ primary: URL, replicas: [{ pool, discover: { host: 'db' } }] })[0]).toBe(
+        'ERR_WRITE_PINNING_OPTION',
+      )
+    }
+  })
 })
 
 describe('a node without a connection string is refused, because pg would go to localhost', () => {

@@ -1,0 +1,1 @@
+export { type RdsIamPasswordOptions, rdsIamPassword } from './rds-iam-password.ts'

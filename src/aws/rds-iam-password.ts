@@ -1,0 +1,101 @@
+import { Signer, type SignerConfig } from '@aws-sdk/rds-signer'
+import { WritePinningError } from '../errors.ts'
+import { choiceError, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { SharedToken } from './shared-token.ts'
+
+/**
+ * What the tokens are for; every token is bound to all of it. Undefined is there for `process.env.…`, and refused when
+ * the function is made.
+ */
+export interface RdsIamPasswordOptions {
+  /** The endpoint's own name, and no alias of it: the token is signed for this name. */
+  hostname: string | undefined
+  port: number
+  /** A role that has been granted `rds_iam`. */
+  username: string | undefined
+  region: string | undefined
+  /** The AWS credentials, or what gives them. Default: the usual chain (environment, profile, container, instance). */
+  credentials?: SignerConfig['credentials'] | undefined
+  /** A profile of the AWS configuration, for the usual chain. Default: `AWS_PROFILE`, else `default`. */
+  profile?: string | undefined
+}
+
+/**
+ * Gives a function for `pg`'s option `password` that logs in to RDS or Aurora with IAM: one token serves all connections
+ * for some minutes, and a new one is signed in time. A server takes such a token over TLS only.
+ *
+ * The function rejects with `ERR_WRITE_PINNING_CREDENTIALS` where there is no valid token and none can be signed.
+ *
+ * @throws {WritePinningError} for every option that is wrong or unknown.
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ * @example
+ * const server = { hostname: 'db.abc.eu-west-1.rds.amazonaws.com', port: 5432, username: 'app', region: 'eu-west-1' }
+ * const primary = new Pool({
+ *   host: server.hostname,
+ *   port: server.port,
+ *   user: server.username,
+ *   database: 'app',
+ *   password: rdsIamPassword(server),
+ *   ssl: { ca: readFileSync('global-bundle.pem', 'utf8') },
+ * })
+ */
+export function rdsIamPassword(options: RdsIamPasswordOptions): () => Promise<string> {
+  const config = signerConfig(options)
+  const signer = new Signer(config)
+  const token = new SharedToken(() => signer.getAuthToken(), Date.now)
+  return async () => {
+    try {
+      return await token.get()
+    } catch (cause) {
+      throw noToken(config, cause)
+    }
+  }
+}
+
+const WHERE = 'rdsIamPassword'
+const KNOWN = ['hostname', 'port', 'username', 'region', 'credentials', 'profile']
+const MAX_PORT = 65_535
+const HOSTNAME = /^[a-z0-9_][\w.-]*$/i
+const REGION = /^[a-z0-9-]+$/
+
+function signerConfig(given: unknown): SignerConfig {
+  const options = optionsObject(WHERE, given) as RdsIamPasswordOptions
+  refuseUnknownOptions(WHERE, options, KNOWN)
+  const { hostname, port, username, region, credentials, profile } = options
+  if (!isText(hostname) || !HOSTNAME.test(hostname))
+    throw optionError(WHERE, 'hostname', hostname, "the endpoint's name alone, without a port")
+  if (!Number.isInteger(port) || port < 1 || port > MAX_PORT)
+    throw choiceError(WHERE, 'port', port, `a number from 1 to ${MAX_PORT}`)
+  if (!isText(username)) throw optionError(WHERE, 'username', username, "a role's name")
+  if (!isText(region) || !REGION.test(region))
+    throw choiceError(WHERE, 'region', region, "a region, such as 'eu-west-1'")
+  if (credentials !== undefined && !areCredentials(credentials))
+    throw optionError(WHERE, 'credentials', credentials, '`{ accessKeyId, secretAccessKey }`, or a function')
+  if (profile !== undefined && !isText(profile))
+    throw optionError(WHERE, 'profile', profile, "a profile's name")
+  return {
+    ...{ hostname, port, username, region },
+    ...(credentials !== undefined && { credentials }),
+    ...(profile !== undefined && { profile }),
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== ''
+}
+
+function areCredentials(value: unknown): boolean {
+  if (typeof value === 'function') return true
+  if (typeof value !== 'object' || value === null) return false
+  const { accessKeyId, secretAccessKey } = value as Record<string, unknown>
+  return isText(accessKeyId) && isText(secretAccessKey)
+}
+
+function noToken({ hostname, port, username }: SignerConfig, cause: unknown): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_CREDENTIALS',
+    `${WHERE}: no token could be signed for '${username}' at ${hostname}:${port}; its \`cause\` says why. ` +
+      'See that this process finds AWS credentials.',
+    { cause },
+  )
+}

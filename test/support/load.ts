@@ -1,0 +1,95 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { inRequest } from '../kysely/support.ts'
+import type { Database } from './cluster.ts'
+import { LoadReport, type Operation } from './load-report.ts'
+
+/** A load that is going on. */
+export interface Load<T> {
+  /** Milliseconds since it began, to note when a fault was made; the report tells times so. */
+  nowMs(): number
+  /** What has ended so far. */
+  soFar(): LoadReport<T>
+  /** Begins no more, waits for what is going on, and gives all; what has not ended in `withinMs` (30 s) is a failure. */
+  stop(options?: { withinMs?: number }): Promise<LoadReport<T>>
+}
+
+/**
+ * Begins `operation` so many times per second (default 200), whatever became of those before. What could not begin in
+ * time, because this process was blocked, is left out but for a tenth of a second's worth.
+ *
+ * @example
+ * const load = startLoad(readsOf(cluster, db))
+ * await replica.kill()
+ * const report = await load.stop()
+ * expect(report.failures()).toEqual([])
+ */
+export function startLoad<T>(operation: () => Promise<T>, { perSecond = 200 } = {}): Load<T> {
+  const startedMs = performance.now()
+  const nowMs = () => performance.now() - startedMs
+  const ended: Operation<T>[] = []
+  const open = new Set<{ readonly startMs: number; readonly done: Promise<void> }>()
+  let due = 0
+  let lastMs = 0
+
+  const begin = () => {
+    const startMs = nowMs()
+    const end = (outcome: { value: T } | { error: unknown }) => {
+      open.delete(entry)
+      ended.push({ startMs, endMs: nowMs(), ...outcome })
+    }
+    const run = async () => operation()
+    const entry = {
+      startMs,
+      done: run().then(
+        (value) => end({ value }),
+        (error: unknown) => end({ error }),
+      ),
+    }
+    open.add(entry)
+  }
+  const timer = setInterval(() => {
+    const sinceMs = Math.min(nowMs() - lastMs, BURST_MS)
+    lastMs = nowMs()
+    due += (sinceMs * perSecond) / 1000
+    for (; due >= 1; due--) begin()
+  }, TICK_MS)
+
+  return {
+    nowMs,
+    soFar: () => new LoadReport([...ended]),
+    async stop({ withinMs = 30_000 } = {}) {
+      clearInterval(timer)
+      const giveUp = new AbortController()
+      const tooLate = wait(withinMs, undefined, { signal: giveUp.signal }).catch(() => {})
+      await Promise.race([Promise.all([...open].map(({ done }) => done)), tooLate])
+      giveUp.abort()
+      const error = new Error(`It had not ended ${withinMs} ms after the load was stopped`)
+      const hanging = [...open].map(({ startMs }) => ({ startMs, endMs: nowMs(), error }))
+      return new LoadReport([...ended, ...hanging])
+    },
+  }
+}
+
+const TICK_MS = 5
+const BURST_MS = 100
+
+/** A read through the dialect, in a request of its own, that gives the name of the node that served it. */
+export function readsOf(cluster: PostgresCluster, db: Kysely<Database>): () => Promise<string> {
+  const port = sql<{ port: number }>`select inet_server_port() as port`
+  return async () => {
+    const { rows } = await inRequest(() => port.execute(db))
+    return cluster.nodes.find((node) => node.port === rows[0]?.port)?.name ?? `port ${rows[0]?.port}`
+  }
+}
+
+/** A write through the dialect, in a request of its own, that gives the name of its row, which no other one has. */
+export function writesOf(db: Kysely<Database>): () => Promise<string> {
+  let count = 0
+  return async () => {
+    const name = `write ${++count}`
+    await inRequest(() => db.insertInto('item').values({ name }).execute())
+    return name
+  }
+}
