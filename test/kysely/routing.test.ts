@@ -87,18 +87,6 @@ describe('a built select', () => {
     })
   }
 
-  test('goes to each replica in turn', async () => {
-    const read = () => db.selectFrom('item').selectAll().execute()
-    const routes = await routesOf(() =>
-      inRequest(async () => {
-        for (let i = 0; i < 4; i++) await read()
-      }),
-    )
-    const [first, second, third, fourth] = routes.map(({ node }) => node)
-    expect(new Set([first, second])).toEqual(new Set(['replica-1', 'replica-2']))
-    expect([third, fourth]).toEqual([first, second])
-  })
-
   test('is answered by the server that its route names', async () => {
     let port: number | undefined
     const [route] = await routesOf(() =>

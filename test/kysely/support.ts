@@ -79,10 +79,10 @@ export function namedPool(node: PostgresNode, application: string, config: pg.Po
   return new pg.Pool({ connectionString: node.connectionString, application_name: application, ...config })
 }
 
-/** Ends every client's backend on the node; gives how many. A session that is just beginning has no name yet. */
+/** Ends every client's backend on the node, and waits until it has; gives how many. A session that is just beginning has no name yet. */
 export async function terminateClients(node: PostgresNode): Promise<number> {
   const ended = await node.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
+    `select pg_terminate_backend(pid, 10000) from pg_stat_activity
      where backend_type = 'client backend' and application_name <> '' and application_name not like 'write-pinning%'`,
   )
   return ended.length

@@ -55,8 +55,16 @@ test('the options are what they are, and a typing error does not compile', () =>
     new PrimaryReplicaDialect({ primary: url, replicas: [], withoutContext: 'both' }),
     // @ts-expect-error: Kysely's `pool` is here a node's
     new PrimaryReplicaDialect({ primary: url, replicas: [], pool: url }),
-    // @ts-expect-error: not supported yet
-    new PrimaryReplicaDialect({ primary: url, replicas: [], maxLagMs: 1_000 }),
+    new PrimaryReplicaDialect({
+      primary: { name: 'main', pool: url, maxLifetimeSeconds: 600 },
+      replicas: [{ pool: url, weight: 2, maxLagMs: 1_000 }],
+      choose: (candidates) => candidates[0] ?? 'replica-1',
+      lagSource: async ({ query }) => (await query<{ ms: number }>('select 1 as ms'))[0]?.ms,
+    }),
+    // @ts-expect-error: no such choice
+    new PrimaryReplicaDialect({ primary: url, replicas: [], choose: 'fastest' }),
+    // @ts-expect-error: milliseconds are a number
+    new PrimaryReplicaDialect({ primary: url, replicas: [], maxLagMs: '1s' }),
   ]
   expectTypeOf(dialects).toBeFunction()
 })
