@@ -66,8 +66,8 @@ async function afterPrimary(
   if (!wasSent || failure === 'never-sent') {
     // Another node may have become the primary; or its connection was dead before the statement was handed to it.
     const isElsewhere = cluster.primary !== node
-    if ((isElsewhere || failure === 'never-sent') && !tried?.has(node))
-      return { tried: new Set(tried).add(node) }
+    const mayReconnect = failure === 'never-sent' && !failed.wasBound
+    if ((isElsewhere || mayReconnect) && !tried?.has(node)) return { tried: new Set(tried).add(node) }
   }
   // What binds it to this node binds it still.
   return mayMove(failed) && route.spills ? elsewhere(cluster, failed) : undefined
