@@ -8,7 +8,13 @@ import type { Cluster, Route } from './cluster.ts'
 import { routeFrom, routeOfTransaction } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { type Mark, markOf } from './marks.ts'
-import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import type {
+  AbortOptions,
+  Acquisition,
+  ControlConnectionProvider,
+  NodeDriver,
+  Session,
+} from './node-driver.ts'
 import { withinReadTimeout } from './read-timeout.ts'
 import { type Attempt, type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
@@ -25,6 +31,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   readonly #cluster: Cluster
   readonly #writes: WriteRecord
   readonly #session = new ConnectionSession()
+  readonly #readTimeoutMs: number | undefined
   /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
   #command: CompiledQuery | undefined
   #isReleased = false
@@ -36,6 +43,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#writes = new WriteRecord(cluster.name)
+    this.#readTimeoutMs = cluster.set.settings.readTimeoutMs
   }
 
   /** Lends it out, anew or again. */
@@ -64,6 +72,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const { node } = route
     let session = this.#session.on(node)
     const wasBound = session !== undefined
+    let first: Acquisition | undefined
     let next: Attempt | undefined
     this.#running++
     try {
@@ -71,7 +80,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
           return await this.#execute<R>(query, options, { tried: attempt?.tried })
         }
-        session = await this.#acquire(node, options)
+        // Kysely's own promise is awaited, and none of ours: nearly every query is the first on its connection.
+        first = this.#session.beginFirst(node, options)
+        session =
+          first === undefined
+            ? await this.#session.moveTo(node, this.#writes.inTransaction, options)
+            : this.#session.take({ node, connection: await first.connection, client: first.client }, options)
         if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
           await this.#session.letGo(false)
           return await this.#execute<R>(query, options, { tried: attempt?.tried })
@@ -88,8 +102,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
       next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
-      const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
-      next = await this.#recover(failed, session, wasBound, options?.signal?.aborted !== true)
+      if (first !== undefined && this.#session.current === undefined && (await node.giveUp(first, error))) {
+        next = { route, tried: attempt?.tried }
+      } else {
+        const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
+        next = await this.#recover(failed, session, wasBound, options?.signal?.aborted !== true)
+      }
       if (next === undefined) throw error
     } finally {
       this.#running--
@@ -132,9 +150,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       }
       this.#cluster.publish(route, statement, query.sql)
       if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
-      const isRead = statement.kind === 'read' && !this.#writes.inTransaction
-      const { readTimeoutMs } = this.#cluster.set.settings
-      for await (const rows of streamOn<R>(session, query, chunkSize, isRead ? readTimeoutMs : undefined)) {
+      for await (const rows of streamOn<R>(session, query, chunkSize, this.#boundOf(statement))) {
         hasRows = true
         yield rows
       }
@@ -154,19 +170,6 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (this.#isReleased) await this.#releaseLate()
     }
     if (next !== undefined) yield* this.#stream<R>(query, chunkSize, options, next)
-  }
-
-  /** The first session, without a promise of its own where it can be; or one on another node. */
-  async #acquire(node: NodeDriver, options: AbortOptions | undefined): Promise<Session> {
-    const first = this.#session.beginFirst(node, options)
-    if (first === undefined) return this.#session.moveTo(node, this.#writes.inTransaction, options)
-    try {
-      const connection = await first.connection
-      return this.#session.take({ node, connection, client: first.client }, options)
-    } catch (error) {
-      if (this.#session.current !== undefined || !(await node.giveUp(first, error))) throw error
-      return this.#session.moveTo(node, this.#writes.inTransaction, options)
-    }
   }
 
   /** Draws the conclusions from the error of a statement, and finds where it is tried once more. */
@@ -327,6 +330,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     // A write whose outcome is unknown counts.
     const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
+  }
+
+  /** How long a statement may take, in ms; undefined where that is not bounded. */
+  #boundOf(statement: Statement): number | undefined {
+    return statement.kind === 'read' && !this.#writes.inTransaction ? this.#readTimeoutMs : undefined
   }
 
   #mayTryPrimary(route: Route): boolean {

@@ -29,11 +29,14 @@ export function choiceOf(choose: Choose, cluster: string): Choice {
 
 /** The less busy, for its weight, of two drawn at random: as good as knowing all, without everybody's running to one. */
 function leastBusy<C extends Candidate>(candidates: readonly C[]): C {
-  const [only] = candidates
-  if (candidates.length === 1) return only as C
-  const first = random(candidates)
-  const second = random(candidates)
-  return (second.busy + 1) * first.weight < (first.busy + 1) * second.weight ? second : first
+  const [a, b] = candidates as readonly [C, C | undefined]
+  if (b === undefined) return a
+  const isPair = candidates.length === 2
+  const first = isPair ? a : random(candidates)
+  const second = isPair ? b : random(candidates)
+  const difference = (second.busy + 1) * first.weight - (first.busy + 1) * second.weight
+  if (difference !== 0) return difference < 0 ? second : first
+  return Math.random() * (first.weight + second.weight) < first.weight ? first : second
 }
 
 function random<C extends Candidate>(candidates: readonly C[]): C {
@@ -51,6 +54,8 @@ function random<C extends Candidate>(candidates: readonly C[]): C {
 function roundRobin(): Choice {
   const credits = new Map<string, number>()
   return (candidates) => {
+    // Of those that are gone nothing is kept for ever.
+    if (credits.size > 2 * candidates.length + 16) credits.clear()
     let sum = 0
     let best = candidates[0] as (typeof candidates)[number]
     for (const candidate of candidates) {

@@ -1,6 +1,6 @@
 import type { Lsn } from '../lsn.ts'
 
-/** How many samples are kept; beyond, older ones are thinned out: a long lag is then known less exactly. */
+/** How many samples are kept; beyond, older ones are thinned out. */
 const MAX_SAMPLES = 1_000
 
 interface Sample {
@@ -50,8 +50,14 @@ export class PrimaryPositions {
     this.#last = undefined
   }
 
+  /** The older samples are, the fewer of them are needed for a lag that is right by a fiftieth. */
   #thinOut(): void {
-    const half = MAX_SAMPLES / 2
-    this.#samples = this.#samples.filter((_, index) => index >= half || index % 2 === 0)
+    const newestMs = this.#last?.atMs ?? 0
+    const kept: Sample[] = []
+    for (const sample of this.#samples.toReversed()) {
+      const later = kept.at(-1)
+      if (later === undefined || later.atMs - sample.atMs >= (newestMs - later.atMs) / 50) kept.push(sample)
+    }
+    this.#samples = kept.reverse()
   }
 }
