@@ -1,10 +1,12 @@
 import { WritePinningError } from '../errors.ts'
-import { numberOption, oneOfOption } from '../options.ts'
+import { choiceError } from '../options.ts'
 import type { ClusterNodes } from '../replicas/node-options.ts'
 import { type Mode, Operator } from '../replicas/operator.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { type ClusterStatus, statusOf } from '../replicas/status.ts'
 import type { NodeDriver } from './node-driver.ts'
+
+const MODES: readonly Mode[] = ['split', 'primary', 'observe']
 
 /** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
 export class ClusterOperator {
@@ -48,13 +50,17 @@ export class ClusterOperator {
   }
 
   setMode(mode: Mode): void {
-    this.state.mode = oneOfOption('setMode()', 'mode', mode, ['split', 'primary', 'observe'], 'split')
+    const known = MODES.find((each) => each === mode)
+    if (known === undefined) throw choiceError('setMode()', 'mode', mode, `one of '${MODES.join("', '")}'`)
+    this.state.mode = known
     this.#refresh()
   }
 
   setReplicaShare(share: number): void {
-    const bounds = { min: 0, max: 1, expected: 'a number from 0 to 1' }
-    this.state.replicaShare = numberOption('setReplicaShare()', 'share', share, 1, bounds)
+    if (typeof share !== 'number' || !(share >= 0 && share <= 1)) {
+      throw choiceError('setReplicaShare()', 'share', share, 'a number from 0 to 1')
+    }
+    this.state.replicaShare = share
   }
 
   #refresh(): void {

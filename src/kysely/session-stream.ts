@@ -16,17 +16,20 @@ export async function* streamOn<R>(
   const client = await session.client
   const inner = session.connection.streamQuery<R>(query, chunkSize)
   if (client === undefined) return yield* inner
+  let isOver = false
   try {
     for (;;) {
       const reading = whileConnected(client, inner.next())
+      isOver = true // where it fails
       const next = await (readTimeoutMs === undefined
         ? reading
         : withinReadTimeout(reading, readTimeoutMs, session))
       if (next.done) return
+      isOver = false
       yield next.value
     }
   } finally {
-    // Closes the cursor of a stream that its reader left early; one that has ended has nothing left to do.
-    if (inner.return !== undefined) await whileConnected(client, inner.return())
+    // Closes the cursor of a stream that its reader left early; one that has ended, or failed, has nothing left to do.
+    if (!isOver && inner.return !== undefined) await whileConnected(client, inner.return())
   }
 }

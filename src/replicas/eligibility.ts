@@ -10,7 +10,8 @@ export interface Standard {
 export function ineligibilityOf(node: Node, standard: Standard): Ineligibility | undefined {
   if (node.isDrained) return 'drained'
   if (node.health === 'unwatched') return undefined
-  if (node.health !== 'up' || node.sighting === undefined) return node.health === 'down' ? 'down' : 'unknown'
+  if (node.health !== 'up') return node.health
+  if (node.sighting === undefined) return 'lag-unknown'
   return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard.maxLagBytes)
 }
 

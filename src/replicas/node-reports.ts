@@ -48,7 +48,7 @@ export class NodeReports {
 
   /** An error of connecting that somebody has to put right. */
   failed(node: Node, failure: Failure, error: unknown): void {
-    if (failure !== 'misconfigured' && failure !== 'other') return
+    if (failure === 'lost' || failure === 'overload') return
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }
     if (!this.#once(`${node.name} ${code}`)) return
     this.#warn(

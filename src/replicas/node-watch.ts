@@ -3,6 +3,7 @@ import type { Node, Sighting } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { PrimaryPositions } from './positions.ts'
 import { probeOf } from './probe.ts'
+import { isServerError } from './server-error.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { Watcher, type WatchListener } from './watcher.ts'
 
@@ -96,6 +97,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#set.reports.failed(node, failure, error)
     // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
     if (failure === 'overload') this.#doubtLag(node)
+    else if ((failure === 'other' || failure === 'misrouted') && isServerError(error)) this.#cannotSee(node)
     else this.#fall(node, error)
     this.#set.refresh()
   }
@@ -163,6 +165,13 @@ export class NodeWatch<N extends Node> implements WatchListener {
     // There is nobody but the primary for what waits on it: it may still come back.
     if (node === this.#set.primary) return
     node.pool.cutOff(new Error(`'${node.name}' was ejected: ${because}`, { cause: error }))
+  }
+
+  /** It answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */
+  #cannotSee(node: N): void {
+    node.sighting = undefined
+    node.lagMs = undefined
+    this.#rise(node)
   }
 
   #doubtLag(node: N): void {

@@ -1,0 +1,202 @@
+import { Kysely, sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { useNode, useReplica } from 'write-pinning'
+import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { clientsOf, codeOf, inRequest, namedPool, openRequest } from './support.ts'
+
+let cluster: PostgresCluster
+let dialect: PrimaryReplicaDialect
+let db: Kysely<Database>
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+})
+
+afterAll(() => cluster.stop())
+
+beforeEach(() => {
+  dialect = new PrimaryReplicaDialect({
+    primary: poolOf(cluster.primary),
+    replicas: cluster.replicas.map((node) => namedPool(node, 'operator', { max: 2 })),
+  })
+  db = new Kysely({ dialect })
+})
+
+afterEach(() => db.destroy())
+
+const read = () => db.selectFrom('item').selectAll().execute()
+const nodesOf = async (requests: number) => {
+  const routes = await routesOf(async () => {
+    for (let i = 0; i < requests; i++) await inRequest(read)
+  })
+  return new Set(routes.map(({ node }) => node))
+}
+
+describe('a drained replica', () => {
+  test('serves no new reads, at once, and serves again when it is resumed', async () => {
+    await read()
+    dialect.drain('replica-1')
+    expect(await nodesOf(20)).toEqual(new Set(['replica-2']))
+    dialect.resume('replica-1')
+    expect(await nodesOf(40)).toEqual(new Set(['replica-1', 'replica-2']))
+  })
+
+  test('may be drained before the database is used', async () => {
+    dialect.drain('replica-2')
+    expect(await nodesOf(20)).toEqual(new Set(['replica-1']))
+  })
+
+  test('ends what is under way on it, and a request that kept to it goes on elsewhere', async () => {
+    const request = openRequest()
+    const [first] = await routesOf(() => request.run(read))
+    const slow = request.run(() =>
+      sql<{ port: number }>`select inet_server_port() as port, pg_sleep(0.3)`.execute(db),
+    )
+    await vi.waitFor(async () => {
+      const all = await Promise.all(cluster.replicas.map((node) => clientsOf(node, 'operator')))
+      expect(all.flat().some(({ query }) => query.includes('pg_sleep'))).toBe(true)
+    })
+    dialect.drain(first?.node ?? '')
+    const [second] = await routesOf(() => request.run(read))
+    expect(second?.node).not.toBe(first?.node)
+    const { rows } = await slow
+    expect(rows[0]?.port).toBe(cluster.replicas.find(({ name }) => name === first?.node)?.port)
+  })
+
+  test('lets those go elsewhere who wait for one of its connections', async () => {
+    const waiting = openRequest()
+    const [first] = await routesOf(() => waiting.run(read))
+    const name = first?.node ?? ''
+    const busy = Array.from({ length: 2 }, () => useNode(name, () => sql`select pg_sleep(0.5)`.execute(db)))
+    await vi.waitFor(() => expect(dialect.status().nodes.find((node) => node.name === name)?.busy).toBe(2))
+    const routes = routesOf(() => waiting.run(read))
+    await vi.waitFor(() => expect(dialect.status().nodes.find((node) => node.name === name)?.busy).toBe(3))
+    dialect.drain(name)
+    await Promise.all(busy)
+    expect((await routes).map(({ node }) => node)).not.toContain(name)
+  })
+
+  test('is refused by its name, with an error that says so', async () => {
+    await read()
+    dialect.drain('replica-1')
+    const error = await useNode('replica-1', read).catch((each: unknown) => each)
+    expect(error).toMatchObject({ code: 'ERR_WRITE_PINNING_NODE_UNAVAILABLE', statusCode: 503 })
+    expect(String(error)).toContain('drained')
+  })
+
+  test('that does not exist, or is the primary, is refused', async () => {
+    for (const use of [() => {}, read]) {
+      await use()
+      expect(await codeOf(() => dialect.drain('replica-3'))).toBe('ERR_WRITE_PINNING_UNKNOWN_NODE')
+      expect(await codeOf(() => dialect.resume('replica-3'))).toBe('ERR_WRITE_PINNING_UNKNOWN_NODE')
+      expect(await codeOf(() => dialect.drain('primary'))).toBe('ERR_WRITE_PINNING_NODE')
+    }
+  })
+})
+
+describe('the mode', () => {
+  test('`primary` has the primary serve, at once, also in useReplica(); names go on', async () => {
+    await inRequest(read)
+    dialect.setMode('primary')
+    const request = openRequest()
+    expect(await whereAndWhy(() => request.run(read))).toEqual(['primary: mode'])
+    expect(await whereAndWhy(() => useReplica(read))).toEqual(['primary: mode'])
+    expect(await whereAndWhy(() => useNode('replica-1', read))).toEqual(['replica: use-node'])
+    dialect.setMode('split')
+    expect(await whereAndWhy(() => request.run(read))).toEqual(['replica: read'])
+  })
+
+  test('`observe` has the primary serve, and counts where the reads would have gone', async () => {
+    dialect.setMode('observe')
+    const routes = await whereAndWhy(async () => {
+      for (let i = 0; i < 30; i++) await inRequest(read)
+    })
+    expect(new Set(routes)).toEqual(new Set(['primary: mode']))
+    const { observed } = dialect.status()
+    expect(Object.keys(observed).sort()).toEqual(['replica-1', 'replica-2'])
+    expect((observed['replica-1'] ?? 0) + (observed['replica-2'] ?? 0)).toBe(30)
+  })
+
+  test('of another name is refused', async () => {
+    expect(await codeOf(() => dialect.setMode('off' as never))).toBe('ERR_WRITE_PINNING_OPTION')
+    expect(await codeOf(() => dialect.setMode(undefined as never))).toBe('ERR_WRITE_PINNING_OPTION')
+  })
+})
+
+describe('the share of the replicas', () => {
+  test('is a part of the requests, and of all reads of each', async () => {
+    dialect.setReplicaShare(0.5)
+    const perRequest: Set<string>[] = []
+    for (let i = 0; i < 60; i++) {
+      const routes = await routesOf(() =>
+        inRequest(async () => {
+          for (let j = 0; j < 3; j++) await read()
+        }),
+      )
+      perRequest.push(new Set(routes.map(({ role, reason }) => `${role}: ${reason}`)))
+    }
+    expect(perRequest.every((routes) => routes.size === 1)).toBe(true)
+    const onPrimary = perRequest.filter((routes) => routes.has('primary: share')).length
+    expect(onPrimary).toBeGreaterThan(10)
+    expect(onPrimary).toBeLessThan(50)
+  })
+
+  test('of 0 is the primary, and of 1 the replicas again', async () => {
+    dialect.setReplicaShare(0)
+    expect(await nodesOf(5)).toEqual(new Set(['primary']))
+    const request = openRequest()
+    await request.run(read)
+    dialect.setReplicaShare(1)
+    expect(await whereAndWhy(() => request.run(read))).toEqual(['replica: read'])
+  })
+
+  test('that is no share is refused', async () => {
+    for (const share of [-0.1, 1.1, Number.NaN, '0.5', undefined]) {
+      expect(await codeOf(() => dialect.setReplicaShare(share as never))).toBe('ERR_WRITE_PINNING_OPTION')
+    }
+  })
+})
+
+describe('the status', () => {
+  test('tells of every node its role, health, lag, position and counts', async () => {
+    await inRequest(read)
+    const { nodes, ...rest } = dialect.status()
+    expect(rest).toEqual({
+      name: 'default',
+      mode: 'split',
+      replicaShare: 1,
+      observed: {},
+      spilled: { running: 0, waiting: 0 },
+    })
+    expect(nodes.map(({ name, role, health }) => [name, role, health])).toEqual([
+      ['primary', 'primary', 'up'],
+      ['replica-1', 'replica', 'up'],
+      ['replica-2', 'replica', 'up'],
+    ])
+    for (const { position, timeline } of nodes) {
+      expect(position).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/)
+      expect(timeline).toBe(1)
+    }
+    expect(nodes.slice(1).every(({ isEligible, lagMs }) => isEligible && typeof lagMs === 'number')).toBe(
+      true,
+    )
+    expect(nodes.slice(1).reduce((sum, { counts }) => sum + counts.sessions, 0)).toBe(1)
+    expect(JSON.parse(JSON.stringify(nodes))).toHaveLength(3)
+  })
+
+  test('is there before the database is used, and after it was destroyed', async () => {
+    expect(dialect.status().nodes).toEqual([])
+    await read()
+    expect(dialect.status().nodes).toHaveLength(3)
+  })
+
+  test('counts no session that was given back', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => inRequest(read)))
+    await inRequest(() => sql`select 1 / 0`.execute(db)).catch(() => {})
+    await db.transaction().execute((trx) => trx.selectFrom('item').selectAll().execute())
+    expect(dialect.status().nodes.map(({ busy }) => busy)).toEqual([0, 0, 0])
+  })
+})
