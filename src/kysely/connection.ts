@@ -1,12 +1,13 @@
-import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
+import type { CompiledQuery, DatabaseConnection, QueryResult, TransactionSettings } from 'kysely'
 import type { Node } from '../replicas/node.ts'
 import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster, Route } from './cluster.ts'
-import { routeFrom, routeOfTransaction } from './connection-route.ts'
+import { routeFrom } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
+import { ConnectionTransaction } from './connection-transaction.ts'
 import { type Mark, markOf } from './marks.ts'
 import type {
   AbortOptions,
@@ -18,7 +19,6 @@ import type {
 import { withinReadTimeout } from './read-timeout.ts'
 import { type Attempt, type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
-import { unknownOutcome } from './unknown-outcome.ts'
 import { WriteRecord } from './write-record.ts'
 
 /**
@@ -31,25 +31,28 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   readonly #cluster: Cluster
   readonly #writes: WriteRecord
   readonly #session = new ConnectionSession()
+  readonly #transaction: ConnectionTransaction
   readonly #readTimeoutMs: number | undefined
-  /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
-  #command: CompiledQuery | undefined
   #isReleased = false
   /** How many statements are under way. */
   #running = 0
-  /** Why nobody knows whether the transaction was committed, until it is rolled back. */
-  #unknownOutcome: Error | undefined
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#writes = new WriteRecord(cluster.name)
+    this.#transaction = new ConnectionTransaction({
+      cluster,
+      session: this.#session,
+      writes: this.#writes,
+      // Kysely may have replaced it by one that logs.
+      execute: (query) => this.executeQuery(query),
+    })
     this.#readTimeoutMs = cluster.set.settings.readTimeoutMs
   }
 
   /** Lends it out, anew or again. */
   open(): Promise<this> {
     this.#isReleased = false
-    this.#unknownOutcome = undefined
     this.#session.reset()
     return this.#opened
   }
@@ -64,7 +67,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     options?: AbortOptions,
     attempt?: Attempt,
   ): Promise<QueryResult<R>> {
-    if (query === this.#command) return this.#session.bound.connection.executeQuery<R>(query)
+    if (query === this.#transaction.command) return this.#session.bound.connection.executeQuery<R>(query)
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
@@ -206,88 +209,23 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     await session?.connection.killSession?.(session.node.lendControlConnection)
   }
 
-  async begin(settings: TransactionSettings): Promise<void> {
-    const context = currentContext()
-    for (let tried: ReadonlySet<NodeDriver> | undefined; ; ) {
-      const route = this.#writes.inTransaction
-        ? { node: this.#session.bound.node }
-        : routeOfTransaction(this.#session.node, this.#cluster, settings, context, tried)
-      this.#running++
-      try {
-        await this.#beginOn(route, settings)
-        return
-      } catch (error) {
-        this.#writes.rollback()
-        if (this.#session.current === undefined) this.#session.leaveTurn()
-        // Nothing was done in it yet: another replica will do as well.
-        const failure = this.#cluster.set.heard(route.node, error)
-        const isOver = tried?.has(route.node) || route.node.role === 'primary' || route.stays === true
-        if (isOver || failure === 'misrouted' || failure === 'other') throw error
-        tried = new Set(tried).add(route.node)
-        await this.#session.letGo(false)
-      } finally {
-        this.#running--
-        if (this.#isReleased) await this.#releaseLate()
-      }
-    }
+  begin(settings: TransactionSettings): Promise<void> {
+    return this.#during(this.#transaction.begin(settings))
   }
 
-  async #beginOn(
-    { node, spills }: Pick<Route, 'node' | 'spills'>,
-    settings: TransactionSettings,
-  ): Promise<void> {
-    if (this.#session.on(node) === undefined) {
-      // Where others may serve by now, it is the primary's turn all the same: it is the one that always may.
-      if (spills) await this.#session.takeTurn(this.#cluster.set.spill)
-      await this.#session.moveTo(node, this.#writes.inTransaction)
-    }
-    // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
-    this.#writes.begin()
-    await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
+  commit(): Promise<void> {
+    return this.#during(this.#transaction.commit())
   }
 
-  async commit(): Promise<void> {
-    const { node } = this.#session.bound
-    try {
-      await this.#sendCommand((connection) => node.driver.commitTransaction(connection))
-      this.#writes.commit()
-    } catch (error) {
-      if (isRolledBackCommit(error)) this.#writes.rollback()
-      // Unless the server refused, the transaction may be committed.
-      else if (!isRefusal(error)) {
-        this.#writes.commit()
-        this.#cluster.set.heard(node, error)
-        this.#unknownOutcome = unknownOutcome(node.name, error)
-        throw this.#unknownOutcome
-      }
-      throw error
-    } finally {
-      if (this.#isReleased) await this.#releaseLate()
-    }
-  }
-
-  async rollback(): Promise<void> {
-    try {
-      // Kysely rolls back what failed to commit; what it is told then is what its caller hears.
-      if (this.#unknownOutcome !== undefined) throw this.#unknownOutcome
-      await this.#sendCommand((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
-    } catch (error) {
-      // Nobody knows what state the session is in: it must not go back to the pool.
-      this.#session.mistrust(error)
-      throw error
-    } finally {
-      this.#unknownOutcome = undefined
-      this.#writes.rollback()
-      if (this.#isReleased) await this.#releaseLate()
-    }
+  rollback(): Promise<void> {
+    return this.#during(this.#transaction.rollback())
   }
 
   /** Sends a savepoint command, by Kysely's own driver, to the node of the transaction. */
-  async savepoint(
+  savepoint(
     send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
   ): Promise<void> {
-    const { node } = this.#session.bound
-    await this.#sendCommand((connection) => send(node.driver, connection))
+    return this.#during(this.#transaction.savepoint(send))
   }
 
   release(): Promise<void> {
@@ -303,6 +241,16 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       this.#session.current === undefined &&
       !this.#writes.inTransaction
     )
+  }
+
+  async #during(work: Promise<void>): Promise<void> {
+    this.#running++
+    try {
+      await work
+    } finally {
+      this.#running--
+      if (this.#isReleased) await this.#releaseLate()
+    }
   }
 
   /**
@@ -352,31 +300,10 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     }
     return routeFrom(this.#session.node, this.#cluster, statement, context, mark, tried)
   }
-
-  /** Sends begin, commit or the like: through `this.executeQuery`, which Kysely may have replaced by one that logs. */
-  async #sendCommand(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {
-    const executeQuery = (query: CompiledQuery) => {
-      this.#command = query
-      return this.executeQuery(query)
-    }
-    try {
-      await send({ executeQuery } as DatabaseConnection)
-    } catch (error) {
-      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#session.mistrust(error)
-      throw error
-    }
-  }
 }
 
 /** Whether a statement that the server accepted changed anything; an `execute` tells only by what it gives. */
 function tookEffect(statement: Statement, result: QueryResult<unknown>): boolean {
   if (statement.countsAsWrite) return !(statement.isRowless && result.numAffectedRows === 0n)
   return statement.kind === 'session' && (result.numAffectedRows ?? 0n) > 0n
-}
-
-// Kysely 0.29 says by this error that PostgreSQL answered COMMIT with ROLLBACK; 0.28 does not notice.
-const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError')
-
-function isRolledBackCommit(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && ABORTED_TRANSACTION in error
 }

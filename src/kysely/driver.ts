@@ -92,8 +92,12 @@ export class PrimaryReplicaDriver implements Required<Driver> {
     const { set } = this.#cluster
     this.#onDestroy()
     this.#addresses.stop()
-    await Promise.all([this.#catalog.stop(), this.#discovery.stop(), set.stop()])
-    const ended = await Promise.allSettled(set.nodes.map((node) => node.destroy()))
+    const ended = await Promise.allSettled([
+      ...set.nodes.map((node) => node.destroy()),
+      this.#catalog.stop(),
+      this.#discovery.stop(),
+      set.stop(),
+    ])
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }
 }
