@@ -41,6 +41,7 @@ const CODES: ReadonlyMap<string, Failure> = new Map([
   ['28', 'misconfigured'],
   ['3D000', 'misconfigured'],
   ['ERR_WRITE_PINNING_CREDENTIALS', 'misconfigured'],
+  ['ERR_WRITE_PINNING_NODE_UNAVAILABLE', 'lost'], // it was ejected
   // What the operating system says of a socket, or the resolver of a name.
   ['ECONNREFUSED', 'lost'],
   ['ECONNRESET', 'lost'],

@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import type { Failure } from './failure.ts'
 import type { Node, Sighting } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
@@ -164,7 +165,10 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#set.reports.changed(node, 'down', because)
     // There is nobody but the primary for what waits on it: it may still come back.
     if (node === this.#set.primary) return
-    node.pool.cutOff(new Error(`'${node.name}' was ejected: ${because}`, { cause: error }))
+    const why = `'${node.name}' was ejected: ${because}`
+    node.pool.cutOff(
+      new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, cause: error }),
+    )
   }
 
   /** It answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */

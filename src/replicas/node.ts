@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
@@ -106,7 +107,10 @@ export class Node {
     this.role = 'replica'
     this.pool.setReadOnly(this.#enforceReadOnly)
     if (this.isUp) this.pool.cut()
-    else this.pool.cutOff(new Error(`'${this.name}' is not the primary any more.`))
+    else {
+      const why = `'${this.name}' is down, and not the primary any more.`
+      this.pool.cutOff(new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503 }))
+    }
   }
 
   /** Whether its server answers, as far as is known. */
