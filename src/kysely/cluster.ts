@@ -68,7 +68,8 @@ export class Cluster {
 
   /** The route of a read: it needs no node in particular, but one that meets the requirement. */
   routeOfRead(requirement: Requirement): Route {
-    if (requirement.kind === 'primary') return { node: this.primary, reason: requirement.reason }
+    if (requirement.kind === 'primary' || requirement.kind === 'atLeast')
+      return { node: this.primary, reason: requirement.reason }
     if (requirement.kind === 'named')
       return { node: this.#nodeNamed(requirement.node), reason: requirement.reason }
     const replica = this.#nextReplica()
@@ -79,7 +80,7 @@ export class Cluster {
   /** Whether `node` will do for a read with this requirement. */
   meets(node: NodeDriver, requirement: Requirement): boolean {
     if (requirement.kind === 'any') return true
-    if (requirement.kind === 'primary') return node === this.primary
+    if (requirement.kind === 'primary' || requirement.kind === 'atLeast') return node === this.primary
     return node.name === requirement.node
   }
 

@@ -24,11 +24,11 @@ const reasonIn = (memory: ReturnType<typeof createMemory>, cluster = 'default') 
 
 describe('what a request remembers', () => {
   test('a request that brought no pin and wrote nothing demands nothing', () => {
-    expect(reasonIn(createMemory(PINNING_MS, 0, false))).toBeUndefined()
+    expect(reasonIn(createMemory(PINNING_MS, undefined, false))).toBeUndefined()
   })
 
   test('a pin binds its reads in every cluster until its time is over', () => {
-    const memory = createMemory(PINNING_MS, Date.now() + 3_000, false)
+    const memory = createMemory(PINNING_MS, { kind: 'time', untilMs: Date.now() + 3_000 }, false)
     later(2_999)
     expect([reasonIn(memory), reasonIn(memory, 'stock')]).toEqual(['pin', 'pin'])
     later(1)
@@ -36,27 +36,27 @@ describe('what a request remembers', () => {
   })
 
   test('a write binds its reads in the cluster that was written to', () => {
-    const memory = createMemory(PINNING_MS, 0, false)
+    const memory = createMemory(PINNING_MS, undefined, false)
     rememberWrite(memory, 'stock')
     expect([reasonIn(memory), reasonIn(memory, 'stock')]).toEqual([undefined, 'own-write'])
   })
 
   test('a write that nobody saw binds its reads in every cluster', () => {
-    const memory = createMemory(PINNING_MS, 0, false)
+    const memory = createMemory(PINNING_MS, undefined, false)
     rememberMarkedWrite(memory)
     expect([reasonIn(memory), reasonIn(memory, 'stock')]).toEqual(['own-write', 'own-write'])
   })
 
   test('so does a request that is a write by itself, from the start or from its route on', () => {
-    expect(reasonIn(createMemory(PINNING_MS, 0, true), 'stock')).toBe('write-request')
-    const memory = createMemory(PINNING_MS, 0, false)
+    expect(reasonIn(createMemory(PINNING_MS, undefined, true), 'stock')).toBe('write-request')
+    const memory = createMemory(PINNING_MS, undefined, false)
     rememberWriteRequest(memory)
     expect(reasonIn(memory)).toBe('write-request')
   })
 
   test('each write is announced, so that the response can carry the pin', () => {
     const kinds: string[] = []
-    const memory = createMemory(PINNING_MS, 0, false)
+    const memory = createMemory(PINNING_MS, undefined, false)
     memory.onWrite = (kind) => kinds.push(kind)
     rememberWrite(memory, 'default')
     rememberWrite(memory, 'default')
@@ -68,7 +68,7 @@ describe('what a request remembers', () => {
 
 describe('a context that outlives its request', () => {
   test('is bound by its own writes for as long as a pin would last', () => {
-    const memory = createMemory(PINNING_MS, 0, false)
+    const memory = createMemory(PINNING_MS, undefined, false)
     rememberWrite(memory, 'default')
     later(60_000)
     expect(reasonIn(memory)).toBe('own-write')
@@ -80,7 +80,7 @@ describe('a context that outlives its request', () => {
   })
 
   test('is bound anew by each write that it makes later', () => {
-    const memory = createMemory(PINNING_MS, 0, true)
+    const memory = createMemory(PINNING_MS, undefined, true)
     closeMemory(memory)
     later(PINNING_MS * 10)
     expect(reasonIn(memory)).toBeUndefined()
@@ -91,7 +91,7 @@ describe('a context that outlives its request', () => {
   })
 
   test('is bound by the pin that it brought no longer than that lasts', () => {
-    const memory = createMemory(PINNING_MS, Date.now() + 1_000, false)
+    const memory = createMemory(PINNING_MS, { kind: 'time', untilMs: Date.now() + 1_000 }, false)
     closeMemory(memory)
     later(1_000)
     expect(reasonIn(memory)).toBeUndefined()
