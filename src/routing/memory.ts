@@ -110,7 +110,7 @@ export function rememberWrite(
   if (memory.wantsPositions) {
     memory.written ??= { clusters: new Map(), open: new Set() }
     expectPosition(memory.written, cluster, position)
-  }
+  } else position?.catch(ignore)
   announceWrite(memory, 'write')
 }
 
@@ -168,3 +168,6 @@ function announceWrite(memory: RequestMemory, kind: WriteKind): void {
   if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
   memory.onWrite?.(kind)
 }
+
+// Nobody waits for it, and it must not bring the process down.
+function ignore(): void {}

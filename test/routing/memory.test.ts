@@ -2,11 +2,16 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   closeMemory,
   createMemory,
+  type RequestMemory,
   rememberMarkedWrite,
   rememberWrite,
   rememberWriteRequest,
   requirementOfMemory,
+  sawPosition,
 } from '../../src/routing/memory.ts'
+import type { Position } from '../../src/routing/position.ts'
+import { writtenPosition } from '../../src/routing/written-positions.ts'
+import { withResolvers } from '../support/with-resolvers.ts'
 
 const PINNING_MS = 15_000
 
@@ -95,5 +100,89 @@ describe('a context that outlives its request', () => {
     closeMemory(memory)
     later(1_000)
     expect(reasonIn(memory)).toBeUndefined()
+  })
+})
+
+describe('a request whose positions are wanted', () => {
+  const POSITION = { systemId: '7300000000000000001', timeline: 1, lsn: 1_000n }
+  const wanting = { wantsPositions: true, wantsSeen: true, host: undefined }
+  const read = async (memory: RequestMemory) => {
+    await Promise.all(memory.written?.open ?? [])
+    return writtenPosition(memory.written, 'default')
+  }
+
+  test('knows the position that covers its writes when the last of them is read', async () => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    const first = withResolvers<Position | undefined>()
+    rememberWrite(memory, 'default', first.promise)
+    rememberWrite(memory, 'default', Promise.resolve({ ...POSITION, lsn: 2_000n }))
+    expect(writtenPosition(memory.written, 'default')).toBeUndefined()
+    await expect.poll(() => writtenPosition(memory.written, 'default')?.lsn).toBe(2_000n)
+    first.resolve(POSITION)
+    expect((await read(memory))?.lsn).toBe(2_000n)
+  })
+
+  test.each([
+    ['is not offered', undefined],
+    ['cannot be read', Promise.resolve(undefined)],
+    ['is no position', Promise.resolve({ ...POSITION, lsn: 0n })],
+    ['is of a number that is none', Promise.resolve({ ...POSITION, timeline: Number.NaN })],
+    ['is of no system', Promise.resolve({ ...POSITION, systemId: 'x' })],
+  ])('knows none where it %s, until a later write is read', async (_what, position) => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    rememberWrite(memory, 'default', position)
+    expect(await read(memory)).toBeUndefined()
+    rememberWrite(memory, 'default', Promise.resolve(POSITION))
+    expect(await read(memory)).toEqual(POSITION)
+  })
+
+  test('knows none where reading it fails, and nothing is left unhandled', async () => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    rememberWrite(memory, 'default', Promise.resolve(POSITION))
+    rememberWrite(memory, 'default', Promise.reject(new Error('no')))
+    expect(await read(memory)).toBeUndefined()
+  })
+
+  test('demands of its reads what earlier ones have seen, as far as one can tell', async () => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    const demanded = () => requirementOfMemory(memory, 'default')
+    sawPosition(memory, 'default', POSITION)
+    expect(demanded()).toEqual({ kind: 'atLeast', position: POSITION, reason: 'monotonic' })
+    const further = { ...POSITION, lsn: 3_000n }
+    sawPosition(memory, 'default', Promise.resolve(further))
+    sawPosition(memory, 'default', { ...POSITION, lsn: 2_000n })
+    await read(memory)
+    expect(demanded()).toMatchObject({ position: further })
+    expect(requirementOfMemory(memory, 'stock')).toBeUndefined()
+    sawPosition(memory, 'default', Promise.resolve(undefined))
+    await read(memory)
+    expect(demanded()?.kind).toBe('primary')
+    later(PINNING_MS)
+    expect(demanded()).toBeUndefined()
+  })
+
+  test('demands the further of what it has seen and what it had brought', () => {
+    const untilMs = Date.now() + 3_000
+    const part = { primaryUntilMs: 0, exact: { position: POSITION, untilMs } }
+    const pin = { kind: 'exact', untilMs, primaryUntilMs: 0, clusters: new Map([['default', part]]) } as const
+    const memory = createMemory(PINNING_MS, pin, false, wanting)
+    expect(requirementOfMemory(memory, 'default')).toEqual({
+      kind: 'atLeast',
+      position: POSITION,
+      reason: 'pin',
+    })
+    sawPosition(memory, 'default', { ...POSITION, lsn: 1n })
+    expect(requirementOfMemory(memory, 'default')).toMatchObject({ position: POSITION })
+    sawPosition(memory, 'default', { ...POSITION, lsn: 2_000n })
+    expect(requirementOfMemory(memory, 'default')).toMatchObject({ position: { lsn: 2_000n } })
+    sawPosition(memory, 'default', { ...POSITION, timeline: 2 })
+    expect(requirementOfMemory(memory, 'default')?.kind).toBe('primary')
+  })
+
+  test('is asked for nothing where they are not', () => {
+    const memory = createMemory(PINNING_MS, undefined, false)
+    sawPosition(memory, 'default', POSITION)
+    rememberWrite(memory, 'default', Promise.resolve(POSITION))
+    expect([memory.seen, memory.written]).toEqual([undefined, undefined])
   })
 })
