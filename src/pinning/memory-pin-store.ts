@@ -1,5 +1,5 @@
 import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
-import { mergePins } from '../routing/merge-pins.ts'
+import { livePin, mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
 import type { PinStore } from './pin-store.ts'
 
@@ -39,17 +39,21 @@ class MemoryPinStore implements PinStore {
   }
 
   async get(account: string): Promise<Pin | undefined> {
-    const nowMs = Date.now()
-    const pin = this.#pins.get(account)
-    if (this.#leftOutUntilMs > nowMs) return mergePins(pin, { kind: 'time', untilMs: this.#leftOutUntilMs })
-    return pin !== undefined && pin.untilMs > nowMs ? pin : undefined
+    return this.#pinOf(account, Date.now())
   }
 
+  // Nothing is awaited between reading and writing: of two at the same time, none is lost.
   async raise(account: string, pin: Pin): Promise<void> {
-    const raised = mergePins(await this.get(account), pin)
+    const raised = mergePins(this.#pinOf(account, Date.now()), pin)
     this.#pins.delete(account)
     this.#pins.set(account, raised)
     this.#makeRoom()
+  }
+
+  #pinOf(account: string, nowMs: number): Pin | undefined {
+    const pin = livePin(this.#pins.get(account), nowMs)
+    if (this.#leftOutUntilMs <= nowMs) return pin
+    return mergePins(pin, { kind: 'time', untilMs: this.#leftOutUntilMs })
   }
 
   /** Those that were raised first are over first, mostly. */

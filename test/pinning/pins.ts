@@ -1,6 +1,7 @@
 import { pinOfParts } from '../../src/routing/merge-pins.ts'
 import type { ClusterPin, Pin } from '../../src/routing/pin.ts'
-import type { Position } from '../../src/routing/position.ts'
+import { haveSameHistory, type Position } from '../../src/routing/position.ts'
+import type { Requirement } from '../../src/routing/requirement.ts'
 
 /** Numbers that look random and are the same in each run (mulberry32). */
 export function randomNumbers(seed: number): () => number {
@@ -61,4 +62,11 @@ export class RandomPins {
   #bits64(): bigint {
     return (BigInt(this.below(2 ** 32)) << 32n) | BigInt(1 + this.below(2 ** 32 - 1))
   }
+}
+
+/** Whether a read that meets `one` meets `other` as well. */
+export function isAsStrong(one: Requirement | undefined, other: Requirement | undefined): boolean {
+  if (other === undefined || one?.kind === 'primary') return true
+  if (one?.kind !== 'atLeast' || other.kind !== 'atLeast') return false
+  return haveSameHistory(one.position, other.position) && one.position.lsn >= other.position.lsn
 }

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { livePin, MAX_CLUSTERS, mergePins, pinOfParts, pinUntil } from '../../src/routing/merge-pins.ts'
 import { type ClusterPin, type ExactPin, type Pin, requirementOfPin } from '../../src/routing/pin.ts'
-import { haveSameHistory, type Position } from '../../src/routing/position.ts'
-import type { Requirement } from '../../src/routing/requirement.ts'
-import { RandomPins } from '../pinning/pins.ts'
+import type { Position } from '../../src/routing/position.ts'
+import { isAsStrong, RandomPins } from '../pinning/pins.ts'
 
 const BEFORE = { systemId: '7300000000000000001', timeline: 1, lsn: 1_000n }
 const AFTER = { ...BEFORE, lsn: 2_000n }
@@ -108,10 +107,3 @@ describe('a pin', () => {
     expect(mergePins(undefined, undefined)).toBeUndefined()
   })
 })
-
-/** Whether a read that meets `one` meets `other` as well. */
-function isAsStrong(one: Requirement | undefined, other: Requirement | undefined): boolean {
-  if (other === undefined || one?.kind === 'primary') return true
-  if (one?.kind !== 'atLeast' || other.kind !== 'atLeast') return false
-  return haveSameHistory(one.position, other.position) && one.position.lsn >= other.position.lsn
-}
