@@ -2,7 +2,7 @@ import { type RequestMemory, raiseCarried } from '../routing/memory.ts'
 import type { Pin } from '../routing/pin.ts'
 import { withinMs } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
-import type { PinStore } from './pin-store.ts'
+import { isPin, type PinStore } from './pin-store.ts'
 
 /** How long a request waits for the store, in ms; what is not known by then means the primary. */
 const STORE_WAIT_MS = 250
@@ -11,13 +11,13 @@ const STORE_WAIT_MS = 250
 export class AccountPin {
   readonly #store: PinStore
   readonly #ask: () => string | undefined
-  readonly #failed: (error: unknown) => void
+  readonly #failed: () => void
   #account: string | undefined
   #isBrought = false
   #isBehind = false
 
   /** `ask` gives the account, or undefined as long as nobody knows; `failed` is told when the store does not answer. */
-  constructor(store: PinStore, ask: () => string | undefined, failed: (error: unknown) => void) {
+  constructor(store: PinStore, ask: () => string | undefined, failed: () => void) {
     this.#store = store
     this.#ask = ask
     this.#failed = failed
@@ -25,15 +25,16 @@ export class AccountPin {
 
   /** Makes the request's reads as fresh as its account demands; gives the account's pin. Once it has, it asks no more. */
   async bring(memory: RequestMemory): Promise<Pin | undefined> {
-    const account = this.#isBrought ? undefined : this.#find()
-    if (account === undefined) return undefined
+    if (!this.#isBrought) this.#account ??= this.#ask()
+    const account = this.#account
+    if (account === undefined || this.#isBrought) return undefined
     this.#isBrought = true
     let pin: Pin | undefined
-    const got = await this.#inTime(() =>
-      this.#store.get(account).then((stored) => {
-        pin = stored
-      }),
-    )
+    const got = await this.#inTime(async () => {
+      const stored: unknown = (await this.#store.get(account)) ?? undefined
+      if (stored !== undefined && !isPin(stored)) throw new TypeError('It gave something that is no pin.')
+      pin = stored
+    })
     // Nobody knows what the account has written: only the primary will do.
     if (!got) pin = { kind: 'time', untilMs: Date.now() + memory.pinningMs }
     raiseCarried(memory, pin)
@@ -57,23 +58,16 @@ export class AccountPin {
   async raise(memory: RequestMemory): Promise<void> {
     if (!this.#isBehind) return
     this.#isBehind = false
-    const account = this.#find()
+    // A log-in may have made it another one.
+    const account = this.#ask() ?? this.#account
     const pin = account && pinOfWrites(memory, Date.now() + memory.pinningMs, true)
-    if (account && pin) await this.#inTime(() => this.#store.raise(account, pin))
-  }
-
-  #find(): string | undefined {
-    this.#account ??= this.#ask()
-    return this.#account
+    if (account && pin) await this.#inTime(async () => this.#store.raise(account, pin))
   }
 
   async #inTime(work: () => Promise<unknown>): Promise<boolean> {
-    try {
-      if (await withinMs(STORE_WAIT_MS, work())) return true
-      this.#failed(new Error(`It did not answer within ${STORE_WAIT_MS} ms.`))
-    } catch (error) {
-      this.#failed(error)
-    }
-    return false
+    // Why it failed is the store's to say: its errors may hold addresses and passwords.
+    const isDone = await withinMs(STORE_WAIT_MS, work()).catch(() => false)
+    if (!isDone) this.#failed()
+    return isDone
   }
 }

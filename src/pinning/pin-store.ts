@@ -1,4 +1,5 @@
-import type { Pin } from '../routing/pin.ts'
+import type { ExactPin, Pin } from '../routing/pin.ts'
+import { isPosition } from '../routing/position.ts'
 
 /**
  * Where the pins of accounts are kept, so that a write on one device is seen on the next. Both may be called at the same
@@ -15,4 +16,21 @@ export function isPinStore(value: unknown): value is PinStore {
   if (typeof value !== 'object' || value === null) return false
   const { get, raise } = value as Partial<PinStore>
   return typeof get === 'function' && typeof raise === 'function'
+}
+
+/** Whether what a store gave is a pin. */
+export function isPin(value: unknown): value is Pin {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, untilMs } = value as Partial<Pin>
+  if (!Number.isFinite(untilMs)) return false
+  return kind === 'time' || (kind === 'exact' && hasParts(value as Partial<ExactPin>))
+}
+
+function hasParts({ primaryUntilMs, clusters }: Partial<ExactPin>): boolean {
+  if (!Number.isFinite(primaryUntilMs) || !(clusters instanceof Map)) return false
+  return [...clusters.values()].every(
+    (part) =>
+      Number.isFinite(part?.primaryUntilMs) &&
+      (part.exact === undefined || (Number.isFinite(part.exact?.untilMs) && isPosition(part.exact.position))),
+  )
 }

@@ -129,7 +129,6 @@ export class Pinning<Request> {
     const ask = () => this.#ask('account', accounts.accountOf, request)
     return new AccountPin(accounts.store, ask, () => {
       this.counts.storeFailures++
-      // Not the error itself, which may hold the address of the store, and its password.
       this.#warnOnce(request, 'The pin store fails or does not answer: reads of accounts go to the primary.')
     })
   }

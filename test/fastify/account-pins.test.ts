@@ -118,6 +118,19 @@ describe('the pin of an account', () => {
       expect((await user.get(path)).json().kind, path).toBe('primary')
   })
 
+  it('is raised for who is logged in when the response leaves', async () => {
+    const store = memoryPinStore()
+    let account = 'ben'
+    const [agent] = await serve({ pinStore: store, account: () => account }, async (app) => {
+      app.post('/login', async () => {
+        wroteTo('default', write())
+        account = 'anna'
+      })
+    })
+    await agent().post('/login')
+    expect([await store.get('ben'), (await store.get('anna'))?.kind]).toEqual([undefined, 'exact'])
+  })
+
   it('is not asked for by a skipped request', async () => {
     const store = memoryPinStore()
     const [agent] = await serve({ pinStore: store, skip: () => true })
@@ -139,12 +152,17 @@ describe('a pin store that', () => {
       throw new Error('no')
     },
   }
+  const foreign: PinStore = {
+    get: async () => ({ kind: 'exact', untilMs: Date.now() + 10_000, clusters: {} }) as never,
+    raise: () => Promise.reject(new Error('no')),
+  }
   const never = withResolvers<never>().promise
   const hanging: PinStore = { get: () => never, raise: () => never }
 
   it.each([
     ['fails', failing],
     ['throws', throwing],
+    ['gives what is no pin', foreign],
     ['never answers', hanging],
   ])('%s sends reads to the primary, and fails no request', async (_what, pinStore) => {
     const lines: string[] = []
