@@ -83,16 +83,25 @@ export class Pinning<Request> {
   /** Begins a request: finds its pin and what it is, and opens its routing context. */
   begin(request: Request, incoming: Incoming): RequestPin {
     const { method, headers, response, marks } = incoming
-    const { skip, affinity, readMethods, pinningSeconds } = this.#settings
+    const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
     const isSkipped = skip?.(request) === true
-    const ofCookies = isSkipped ? undefined : this.#carriedPin(request, 'cookie', headers)
-    const ofHeader = isSkipped ? undefined : this.#carriedPin(request, 'header', headers)
+    let byCookie: Pin | undefined
+    let carried: Pin | undefined
+    if (!isSkipped) {
+      byCookie = this.#believed(request, 'cookie', pinOfCookies(headers.cookie, this.#tokens))
+      carried = byCookie
+      if (header !== undefined) {
+        const byHeader = pinOfHeader(headers[header], this.#tokens)
+        carried = mergePins(byCookie, this.#believed(request, 'header', byHeader))
+      }
+      if (carried !== undefined) this.counts.honoured++
+    }
     const pin = new RequestPin(
       {
         policy: policyOf(this.#settings, method, marks),
         pinningMs: pinningSeconds * 1000,
-        carried: mergePins(ofCookies, ofHeader),
-        carriedBy: ofCookies === undefined ? 'header' : 'cookie',
+        carried,
+        carriedBy: byCookie === undefined ? 'header' : 'cookie',
         readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
@@ -106,15 +115,9 @@ export class Pinning<Request> {
     return pin
   }
 
-  #carriedPin(request: Request, by: 'cookie' | 'header', headers: IncomingHttpHeaders): Pin | undefined {
-    const { header } = this.#settings
-    let carried: CarriedPin
-    if (by === 'cookie') carried = pinOfCookies(headers.cookie, this.#tokens)
-    else if (header !== undefined) carried = pinOfHeader(headers[header], this.#tokens)
-    else return undefined
-    if (carried.pin !== undefined) this.counts.honoured++
-    for (const reason of carried.ignored) this.#ignore(request, by, reason)
-    return carried.pin
+  #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
+    for (const reason of ignored) this.#ignore(request, by, reason)
+    return pin
   }
 
   #ignore(request: Request, by: 'cookie' | 'header', reason: IgnoredPinReason): void {

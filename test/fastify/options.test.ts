@@ -1,6 +1,6 @@
-import { fastify } from 'fastify'
+import { type FastifyRequest, fastify } from 'fastify'
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
-import { dbWrite, memoryPinStore, WritePinningError } from 'write-pinning'
+import { dbWrite, memoryPinStore, type PinStore, WritePinningError } from 'write-pinning'
 import defaultExport, { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
 
 afterEach(() => vi.unstubAllEnvs())
@@ -181,6 +181,14 @@ describe('the types', () => {
       request.writePin.pinned = true
     })
     expectTypeOf<WritePinningOptions>().toHaveProperty('pinningSeconds')
+    expectTypeOf<{
+      pin: 'exact'
+      header: string
+      monotonicReads: true
+      affinity: (request: FastifyRequest) => string
+      account: (request: FastifyRequest) => string | undefined
+      pinStore: PinStore
+    }>().toExtend<WritePinningOptions>()
     // @ts-expect-error a store of pins, not any map
     const options: WritePinningOptions = { pin: 'exact', pinStore: new Map<string, string>() }
     expectTypeOf(options).not.toBeAny()
