@@ -1,11 +1,12 @@
 import { fastifyCookie } from '@fastify/cookie'
-import type { FastifyInstance, FastifyRequest, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { currentContext, runInContext } from '../routing/context.ts'
+import { addLastHooks } from './last-hooks.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
 /** The options of the Fastify plugin. */
@@ -71,7 +72,12 @@ export const writePinning = fastifyPlugin(
       runInContext(pin.context, done)
     })
 
-    if (settings.accounts !== undefined) bringAccountPins(app)
+    if (settings.pin === 'exact' || settings.accounts !== undefined) {
+      addLastHooks(app, {
+        beforeHandler: settings.accounts && ((request) => (request as WithPin)[PIN]?.bringAccountPin()),
+        beforeHeaders: (request) => (request as WithPin)[PIN]?.beforeHeaders(),
+      })
+    }
 
     // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
     // that other requests use as well, and so run in theirs; or a hook may be called inside a scope, and go on in it.
@@ -83,7 +89,6 @@ export const writePinning = fastifyPlugin(
     })
     app.addHook('onError', (request, _reply, _error, done) => reenter(request, done))
     app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
-    if (settings.pin === 'exact' || settings.accounts !== undefined) holdUpResponses(app)
   },
   { name: 'write-pinning', fastify: '5.x' },
 )
@@ -97,43 +102,6 @@ const fastifyFramework = {
     request.is404 ? 'A request that reached no route' : `${request.method} ${request.routeOptions.url}`,
   logOf: (request: FastifyRequest) => request.log,
 }
-
-/**
- * Has a response wait, a moment at most, for what its pin still needs. A hook of the route's own runs after those of the
- * plugins, of which a session store may write in its; routes that were defined before have only the plugin's.
- */
-function holdUpResponses(app: FastifyInstance): void {
-  const holdUp: onSendHookHandler<unknown> = (request, _reply, payload, done) => {
-    const waiting = (request as WithPin)[PIN]?.beforeHeaders()
-    if (waiting === undefined) done(null, payload)
-    else void waiting.then(() => done(null, payload))
-  }
-  app.addHook('onSend', holdUp)
-  app.addHook('onRoute', (route) => {
-    route.onSend = [...asArray(route.onSend), holdUp]
-  })
-}
-
-/** Has a request wait, a moment at most, for the pin of its account: in the last hook before the handler, when it is known. */
-function bringAccountPins(app: FastifyInstance): void {
-  const bring: preHandlerHookHandler = (request, _reply, done) => {
-    const waiting = (request as WithPin)[PIN]?.bringAccountPin()
-    if (waiting === undefined) done()
-    else void waiting.then(() => done())
-  }
-  app.addHook('onRoute', (route) => {
-    route.preHandler = [...asArray(route.preHandler), bring]
-    route.config = Object.assign({ [BRINGS_ACCOUNT_PIN]: true }, route.config)
-  })
-  app.addHook('preHandler', (request, reply, done) => {
-    const isLater = BRINGS_ACCOUNT_PIN in (request.routeOptions.config ?? {})
-    if (isLater) done()
-    else bring.call(app, request, reply, done)
-  })
-}
-
-/** In the config of a route whose own hook brings it: one that was defined before the plugin was registered has none. */
-const BRINGS_ACCOUNT_PIN = Symbol('write-pinning.brings-account-pin')
 
 /** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
 async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
