@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
-import { afterAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { memoryPinStore, type Pin, type PinStore, redisPinStore } from 'write-pinning'
 import { requirementOfPin } from '../../src/routing/pin.ts'
 import { hasRedisServer, startRedisServer } from '../support/redis-server.ts'
@@ -113,12 +113,17 @@ describe('a store of pins in memory', () => {
   })
 })
 
-describe.skipIf(!hasRedisServer())('a store of pins on Redis', async () => {
-  const server = hasRedisServer() ? await startRedisServer() : undefined
-  const url = server?.url ?? ''
+const server = hasRedisServer() ? await startRedisServer() : undefined
+
+describe.skipIf(server === undefined)('a store of pins on Redis', () => {
+  const url = server?.url ?? 'redis://127.0.0.1'
   const ioredis = new Redis(url, { lazyConnect: true })
   const redis = createClient({ url })
   const redis4 = createClient4({ url })
+
+  beforeAll(async () => {
+    for (const client of [redis, redis4]) await client.connect()
+  })
 
   afterAll(async () => {
     for (const client of [ioredis, redis, redis4]) await client.quit()
@@ -130,8 +135,7 @@ describe.skipIf(!hasRedisServer())('a store of pins on Redis', async () => {
     contract(() => store)
   })
 
-  describe('with a client of `redis`', async () => {
-    await redis.connect()
+  describe('with a client of `redis`', () => {
     const store = redisPinStore(redis, { prefix: 'b:' })
     contract(() => store)
 
@@ -151,8 +155,7 @@ describe.skipIf(!hasRedisServer())('a store of pins on Redis', async () => {
     })
   })
 
-  describe('with a client of `redis` 4', async () => {
-    await redis4.connect()
+  describe('with a client of `redis` 4', () => {
     const store = redisPinStore(redis4, { prefix: 'c:' })
     contract(() => store)
   })
