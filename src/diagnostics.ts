@@ -14,6 +14,7 @@ export type RouteReason =
   | 'primary-table' // it names one of `primaryTables`
   | 'read' // a read that nothing binds
   | 'pin' // the user agent carries a pin
+  | 'monotonic' // an earlier read of this request has seen as much
   | 'write-request' // the request counts as a write: by its method, or by `dbWrite: true`
   | 'own-write' // this request has written before
   | 'read-from' // the route's `readFrom`
@@ -41,21 +42,26 @@ export interface RouteEvent {
 /** Why a pin was set; see `request.writePin`. */
 export type PinReason =
   | 'cookie' // the user agent brought it
+  | 'header' // the client brought it in the header
+  | 'account' // its account has it in the pin store
   | 'method' // a method other than the read methods
   | 'db-write' // a route marked `dbWrite: true`
   | 'write' // the router saw a write
   | 'mark-write' // `markWrite()`
+  | 'read' // its reads have seen more than it had brought: only with `monotonicReads`
 
 /** A response that carries a pin, published as its headers leave. */
 export interface PinEvent {
   readonly reason: PinReason
+  /** `'exact'`: it holds positions; `'time'`: everything is read from the primary. */
+  readonly kind: 'time' | 'exact'
   readonly until: Date
 }
 
-/** Why a pinning cookie was worth nothing. */
+/** Why a pin that came in a cookie or header was worth nothing. */
 export type IgnoredPinReason = 'malformed' | 'expired' | 'too-far-ahead' | 'bad-signature'
 
-/** A pinning cookie that was ignored; its value is never part of the event. */
+/** A pin that was ignored; its value is never part of the event. */
 export interface IgnoredPinEvent {
   readonly reason: IgnoredPinReason
 }

@@ -13,7 +13,21 @@ export {
   type RouteReason,
 } from './diagnostics.ts'
 export { WritePinningError, type WritePinningErrorCode } from './errors.ts'
+export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
 export { dbWrite } from './pinning/db-write.ts'
+export { type MemoryPinStoreOptions, memoryPinStore } from './pinning/memory-pin-store.ts'
+export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
+export type { PinStore } from './pinning/pin-store.ts'
+export {
+  type IoredisClientLike,
+  type RedisClientLike,
+  type RedisPinStoreOptions,
+  redisPinStore,
+} from './pinning/redis-pin-store.ts'
+export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
+export { mergePins } from './routing/merge-pins.ts'
+export type { ClusterPin, ExactPin, Pin, TimePin } from './routing/pin.ts'
+export type { Position } from './routing/position.ts'
 export {
   markWrite,
   type NodeScope,

@@ -1,17 +1,35 @@
-/** A WAL position, as PostgreSQL's `pg_lsn`: 64 bits (https://www.postgresql.org/docs/current/datatype-pg-lsn.html). */
+/** A WAL position, as the number of bytes that were ever written before it. */
 export type Lsn = bigint
 
-/** Reads a position as PostgreSQL writes it, such as `0/3000148`; undefined where it is none. */
+/**
+ * Reads a position as PostgreSQL writes it, such as `'0/3000148'`; undefined where it is none
+ * (https://www.postgresql.org/docs/current/datatype-pg-lsn.html).
+ */
 export function parseLsn(text: unknown): Lsn | undefined {
-  if (typeof text !== 'string') return undefined
-  const match = LSN.exec(text)
+  const match = typeof text === 'string' ? LSN.exec(text) : null
   if (match === null) return undefined
   return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`)
 }
 
+const LSN = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/
+
 /** Writes a position as PostgreSQL does. */
 export function formatLsn(lsn: Lsn): string {
-  return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase()
 }
 
-const LSN = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/
+/**
+ * Takes an insert position that stands right behind a page header back to the page's boundary: on an idle system nothing
+ * is ever written, or replayed, up to the end of a header that no record has followed yet. `segmentSize` is in bytes
+ * (`wal_segment_size`, 16 MiB by default); the sizes are those of `XLogPageHeaderData` and `XLogLongPageHeaderData` in
+ * PostgreSQL's `access/xlog_internal.h`.
+ */
+export function withoutPageHeader(lsn: Lsn, segmentSize = 16 * 1024 * 1024): Lsn {
+  const inSegment = lsn % BigInt(segmentSize)
+  if (inSegment < PAGE) return inSegment === LONG_HEADER ? lsn - LONG_HEADER : lsn
+  return inSegment % PAGE === SHORT_HEADER ? lsn - SHORT_HEADER : lsn
+}
+
+const PAGE = 8192n
+const SHORT_HEADER = 24n
+const LONG_HEADER = 40n // at the start of a segment

@@ -6,6 +6,7 @@ import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { currentContext, runInContext } from '../routing/context.ts'
+import { addLastHooks } from './last-hooks.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
 /** The options of the Fastify plugin. */
@@ -63,13 +64,20 @@ export const writePinning = fastifyPlugin(
       if ((request as WithPin)[PIN]) return done()
       const pin = pinning.begin(request, {
         method: request.method,
-        cookieHeader: request.raw.headers.cookie,
+        headers: request.raw.headers,
         response: reply.raw,
         marks: marksOfRoute(request),
       })
       ;(request as WithPin)[PIN] = pin
       runInContext(pin.context, done)
     })
+
+    if (settings.pin === 'exact' || settings.accounts !== undefined) {
+      addLastHooks(app, {
+        beforeHandler: settings.accounts && ((request) => (request as WithPin)[PIN]?.bringAccountPin()),
+        beforeHeaders: (request) => (request as WithPin)[PIN]?.beforeHeaders(),
+      })
+    }
 
     // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
     // that other requests use as well, and so run in theirs; or a hook may be called inside a scope, and go on in it.

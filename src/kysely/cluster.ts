@@ -83,7 +83,9 @@ export class Cluster {
     context: RoutingContext | undefined,
     tried?: ReadonlySet<Node>,
   ): Route {
-    if (requirement.kind === 'primary') return { node: this.primary, reason: requirement.reason }
+    if (requirement.kind === 'primary' || requirement.kind === 'atLeast') {
+      return { node: this.primary, reason: requirement.reason }
+    }
     if (requirement.kind === 'named') {
       const node = this.#nodeNamed(requirement.node)
       refuseUnavailable(node, this.name)
@@ -95,7 +97,7 @@ export class Cluster {
   /** Whether `node` will do for a read with this requirement. */
   meets(node: NodeDriver, requirement: Requirement): boolean {
     if (requirement.kind === 'any') return node === this.primary || node.isEligible
-    if (requirement.kind === 'primary') return node === this.primary
+    if (requirement.kind === 'primary' || requirement.kind === 'atLeast') return node === this.primary
     return node.name === requirement.node
   }
 

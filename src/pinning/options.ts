@@ -1,20 +1,26 @@
 import {
-  choiceError,
+  booleanOption,
   functionOption,
-  notSupportedYet,
   oneOfOption,
   optionError,
   optionsObject,
   refuseUnknownOptions,
 } from '../options.ts'
 import { type CookieOptions, type CookieSettings, cookieSettings } from './cookie-options.ts'
+import { headerOption } from './header-option.ts'
+import { isPinStore, type PinStore } from './pin-store.ts'
+import { pinningSeconds } from './pinning-seconds.ts'
+import { secretsOption } from './secret-option.ts'
 
 /** The options of the request side; `Request` is the framework's request. */
 export interface PinningOptions<Request> {
   /** How long a pin lasts, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
   pinningSeconds?: number
-  /** `'time'` (default): a pin says only until when reads must be fresh. */
-  pin?: 'time'
+  /**
+   * `'time'` (default): whoever has written reads from the primary for `pinningSeconds`. `'exact'`: from any node that has
+   * replayed as much as was written; where that position is not known, it is a time pin.
+   */
+  pin?: 'time' | 'exact'
   /**
    * What pins. `'method'` (default): a write method, a `dbWrite` route, or a write that the router saw.
    * `'write'`: only a write that the router saw, `dbWrite: true`, or `markWrite()`.
@@ -28,65 +34,74 @@ export interface PinningOptions<Request> {
   secret?: string | readonly string[]
   /** Whether this request neither honours nor sets a pin. */
   skip?: (request: Request) => boolean
+  /** The name of a request and response header that carries the same token, for clients without cookies. Default: none. */
+  header?: string
+  /**
+   * Whether reads never go back in time, from one to the next of the same user agent: a response then carries what its
+   * reads have seen, if that is more than what the request had brought. Needs `pin: 'exact'`. Default: false.
+   */
+  monotonicReads?: boolean
+  /**
+   * Gives the key by which a request keeps to one replica, as all requests of that key do. Asked at the first read, when
+   * the request is authenticated.
+   */
+  affinity?: (request: Request) => string | undefined
+  /** Where the pins of accounts are kept, so that they follow the user to another device; goes with `account`. */
+  pinStore?: PinStore
+  /** Gives the account behind a request, or undefined; asked right before the handler, and when it has written. */
+  account?: (request: Request) => string | undefined
 }
 
 /** The options, checked, with their defaults. */
 export interface PinningSettings<Request = unknown> {
   readonly pinningSeconds: number
+  readonly pin: 'time' | 'exact'
   readonly pinOn: 'method' | 'write'
   readonly readMethods: ReadonlySet<string>
   readonly cookie: CookieSettings
   readonly secrets: readonly string[]
   readonly skip: ((request: Request) => boolean) | undefined
+  readonly header: string | undefined
+  readonly monotonicReads: boolean
+  readonly affinity: ((request: Request) => string | undefined) | undefined
+  readonly accounts: AccountSettings<Request> | undefined
 }
 
-const KNOWN = ['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'skip']
-const NOT_YET = ['affinity', 'header']
-const DEFAULT_PINNING_SECONDS = 15
-const MAX_PINNING_SECONDS = 86_400
-const MIN_SECRET_LENGTH = 32
+/** Where the pins of accounts are kept, and whose a request is. */
+export interface AccountSettings<Request> {
+  readonly store: PinStore
+  readonly accountOf: (request: Request) => string | undefined
+}
+
+const KNOWN = [
+  ...['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'skip'],
+  ...['header', 'monotonicReads', 'affinity', 'pinStore', 'account'],
+]
 const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
-const DIGITS = /^\d+$/
 const METHOD = /^[A-Z][A-Z-]*$/
 
 /**
  * Checks the options of a plugin or middleware called `where`.
  *
- * @throws {WritePinningError} for every option that is wrong, unknown, or not supported yet.
+ * @throws {WritePinningError} for every option that is wrong or unknown.
  */
 export function pinningSettings<Request>(where: string, given: unknown): PinningSettings<Request> {
   const options = optionsObject(where, given) as PinningOptions<Request>
-  for (const name of NOT_YET) if (name in options) throw notSupportedYet(where, name)
   refuseUnknownOptions(where, options, KNOWN)
-  if ((options.pin as unknown) === 'exact') throw notSupportedYet(where, "pin: 'exact'")
-  oneOfOption(where, 'pin', options.pin, ['time'], 'time')
+  const pin = oneOfOption(where, 'pin', options.pin, ['time', 'exact'], 'time')
   return {
     pinningSeconds: pinningSeconds(where, options.pinningSeconds),
+    pin,
     pinOn: oneOfOption(where, 'pinOn', options.pinOn, ['method', 'write'], 'method'),
     readMethods: readMethods(where, options.readMethods),
     cookie: cookieSettings(where, options.cookie),
-    secrets: secrets(where, options),
-    skip: skipOption(where, options.skip),
+    secrets: secretsOption(where, options),
+    skip: promptOption(where, 'skip', options.skip),
+    header: headerOption(where, options.header),
+    monotonicReads: monotonicReads(where, options.monotonicReads, pin),
+    affinity: promptOption(where, 'affinity', options.affinity),
+    accounts: accountSettings(where, options),
   }
-}
-
-function pinningSeconds(where: string, given: unknown): number {
-  const fromEnvironment = process.env.PINNING_SECONDS
-  if (given === undefined && fromEnvironment !== undefined && fromEnvironment !== '') {
-    return wholeSeconds(
-      'The environment',
-      'PINNING_SECONDS',
-      DIGITS.test(fromEnvironment) ? Number(fromEnvironment) : fromEnvironment,
-    )
-  }
-  return wholeSeconds(where, 'pinningSeconds', given === undefined ? DEFAULT_PINNING_SECONDS : given)
-}
-
-function wholeSeconds(where: string, name: string, value: unknown): number {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_PINNING_SECONDS) {
-    return value as number
-  }
-  throw choiceError(where, name, value, `a whole number of seconds from 1 to ${MAX_PINNING_SECONDS}`)
 }
 
 function readMethods(where: string, given: unknown): ReadonlySet<string> {
@@ -97,26 +112,28 @@ function readMethods(where: string, given: unknown): ReadonlySet<string> {
   return new Set(given)
 }
 
-function secrets(where: string, options: PinningOptions<never>): readonly string[] {
-  if (!('secret' in options)) return []
-  // A secret that is there and undefined is an environment variable that is not set: unsigned pins must be a choice.
-  const given: unknown = options.secret
-  const all: unknown[] = Array.isArray(given) ? [...given] : [given]
-  const areLong = all.every((each) => typeof each === 'string' && each.length >= MIN_SECRET_LENGTH)
-  if (all.length > 0 && areLong) return all as string[]
-  const what = typeof given === 'number' ? 'a number' : given // never the value
-  throw optionError(
-    where,
-    'secret',
-    what,
-    `a string of ${MIN_SECRET_LENGTH} characters or more, or an array of such`,
-  )
+function monotonicReads(where: string, given: unknown, pin: 'time' | 'exact'): boolean {
+  const isWanted = booleanOption(where, 'monotonicReads', given, false)
+  if (isWanted && pin !== 'exact')
+    throw optionError(where, 'monotonicReads', given, "false without `pin: 'exact'`")
+  return isWanted
 }
 
-function skipOption<T>(where: string, given: T): T {
-  // A promise is no answer: the request begins before it is there.
+function accountSettings<Request>(
+  where: string,
+  { pinStore, account }: PinningOptions<Request>,
+): AccountSettings<Request> | undefined {
+  if (pinStore === undefined && account === undefined) return undefined
+  if (!isPinStore(pinStore))
+    throw optionError(where, 'pinStore', pinStore, 'a store of pins, beside `account`')
+  if (account === undefined) throw optionError(where, 'account', account, 'a function, beside `pinStore`')
+  return { store: pinStore, accountOf: promptOption(where, 'account', account) }
+}
+
+function promptOption<T>(where: string, name: string, given: T): T {
+  // A promise is no answer: the request goes on before it is there.
   if (given?.constructor?.name === 'AsyncFunction') {
-    throw optionError(where, 'skip', given, 'a function that answers at once, not an async one')
+    throw optionError(where, name, given, 'a function that answers at once, not an async one')
   }
-  return functionOption(where, 'skip', given)
+  return functionOption(where, name, given)
 }

@@ -1,12 +1,18 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { type IgnoredPinReason, ignoredPinChannel, type PinReason, pinChannel } from '../diagnostics.ts'
+import { type MemorySettings, PLAIN } from '../routing/memory.ts'
+import { mergePins } from '../routing/merge-pins.ts'
+import type { Pin } from '../routing/pin.ts'
 import { readFromRequirement } from '../routing/requirement.ts'
-import { pinOfCookies } from './cookie.ts'
+import { AccountPin } from './account-pin.ts'
+import { answerOf } from './answer.ts'
+import { type CarriedPin, pinOfCookies, pinOfHeader } from './carried-pin.ts'
 import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
-import { type Pin, pinFromNow } from './pin.ts'
+import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
 import { RequestPin } from './request-pin.ts'
+import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
 
 /** What a framework's edge does for the request side, which knows no framework. */
@@ -24,7 +30,7 @@ export type CookieAttributes = Omit<CookieSettings, 'name' | 'secure'> & { maxAg
 /** What came in, as `node:http` and the router have it. */
 export interface Incoming {
   readonly method: string
-  readonly cookieHeader: string | undefined
+  readonly headers: IncomingHttpHeaders
   readonly response: ServerResponse
   /** The marks of the route; undefined where the request reached none. */
   readonly marks: RouteMarks | undefined
@@ -35,6 +41,8 @@ export interface PinCounts {
   set: number
   honoured: number
   readonly ignored: Record<IgnoredPinReason, number>
+  /** How often the pin store did not answer, or failed. */
+  storeFailures: number
 }
 
 /** The request side of one plugin or middleware: reads the pin of each request, and sets that of each response. */
@@ -43,12 +51,15 @@ export class Pinning<Request> {
     set: 0,
     honoured: 0,
     ignored: { malformed: 0, expired: 0, 'too-far-ahead': 0, 'bad-signature': 0 },
+    storeFailures: 0,
   }
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
+  readonly #memory: MemorySettings
+  readonly #memoryOfSkipped: MemorySettings
   readonly #attributes: Omit<CookieAttributes, 'secure'>
-  readonly #publicRoutes = new Set<string>()
+  readonly #saidOnce = new Set<string>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     this.#settings = settings
@@ -57,55 +68,94 @@ export class Pinning<Request> {
     this.#attributes = { ...attributes, maxAge: settings.pinningSeconds }
     this.#tokens = {
       cookieName: settings.cookie.name,
-      secrets: settings.secrets,
+      keys: signingKeys(settings.secrets),
       pinningSeconds: settings.pinningSeconds,
+    }
+    const host = pinHost(this.#tokens, settings.accounts?.store)
+    this.#memoryOfSkipped = { ...PLAIN, host }
+    this.#memory = {
+      wantsPositions: settings.pin === 'exact',
+      wantsSeen: settings.monotonicReads,
+      host,
     }
   }
 
   /** Begins a request: finds its pin and what it is, and opens its routing context. */
   begin(request: Request, incoming: Incoming): RequestPin {
-    const { method, cookieHeader, response, marks } = incoming
-    const isSkipped = this.#settings.skip?.(request) === true
-    const carried = isSkipped ? undefined : this.#carriedPin(request, cookieHeader)
-    const start = {
-      policy: policyOf(this.#settings, method, marks),
-      pinningMs: this.#settings.pinningSeconds * 1000,
-      carried,
-      readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
-      mayPin: !isSkipped,
-      mayHaveBody: !this.#settings.readMethods.has(method),
-      response,
+    const { method, headers, response, marks } = incoming
+    const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
+    const isSkipped = skip?.(request) === true
+    let byCookie: Pin | undefined
+    let carried: Pin | undefined
+    if (!isSkipped) {
+      byCookie = this.#believed(request, 'cookie', pinOfCookies(headers.cookie, this.#tokens))
+      carried = byCookie
+      if (header !== undefined) {
+        const byHeader = pinOfHeader(headers[header], this.#tokens)
+        carried = mergePins(byCookie, this.#believed(request, 'header', byHeader))
+      }
+      if (carried !== undefined) this.counts.honoured++
     }
-    return new RequestPin(start, (reason) => this.#setPin(request, response, reason))
-  }
-
-  #carriedPin(request: Request, cookieHeader: string | undefined): Pin | undefined {
-    const { pin, ignored } = pinOfCookies(cookieHeader, this.#tokens)
-    if (pin !== undefined) this.counts.honoured++
-    for (const reason of ignored) this.#ignore(request, reason)
+    const pin = new RequestPin(
+      {
+        policy: policyOf(this.#settings, method, marks),
+        pinningMs: pinningSeconds * 1000,
+        carried,
+        carriedBy: byCookie === undefined ? 'header' : 'cookie',
+        readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
+        mayPin: !isSkipped,
+        mayHaveBody: !readMethods.has(method),
+        response,
+        memory: isSkipped ? this.#memoryOfSkipped : this.#memory,
+        account: isSkipped ? undefined : this.#accountOf(request),
+      },
+      (reason, set) => this.#setPin(request, response, reason, set),
+    )
+    if (affinity !== undefined) pin.keepTo(() => this.#ask('affinity', affinity, request))
     return pin
   }
 
-  #ignore(request: Request, reason: IgnoredPinReason): void {
+  #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
+    for (const reason of ignored) this.#ignore(request, by, reason)
+    return pin
+  }
+
+  #ignore(request: Request, by: 'cookie' | 'header', reason: IgnoredPinReason): void {
     this.counts.ignored[reason]++
-    this.#framework.logOf(request).debug(`Ignored a pinning cookie: ${reason}`)
+    this.#framework.logOf(request).debug(`Ignored a pinning ${by}: ${reason}`)
     if (ignoredPinChannel.hasSubscribers) ignoredPinChannel.publish({ reason })
   }
 
-  #setPin(request: Request, response: ServerResponse, reason: PinReason): Pin {
-    const { name, secure } = this.#settings.cookie
-    const pin = pinFromNow(this.#settings.pinningSeconds)
-    const cookie = this.#framework.serializeCookie(name, encodeToken(pin, this.#tokens), {
+  #accountOf(request: Request): AccountPin | undefined {
+    const { accounts } = this.#settings
+    if (accounts === undefined) return undefined
+    const ask = () => this.#ask('account', accounts.accountOf, request)
+    return new AccountPin(accounts.store, ask, () => {
+      this.counts.storeFailures++
+      this.#warnOnce(request, 'The pin store fails or does not answer: reads of accounts go to the primary.')
+    })
+  }
+
+  #ask(option: string, ask: (request: Request) => string | undefined, request: Request): string | undefined {
+    return answerOf(ask, request, (what) => this.#warnOnce(request, `The option \`${option}\` ${what}.`))
+  }
+
+  #setPin(request: Request, response: ServerResponse, reason: PinReason, pin: Pin): void {
+    const { header, cookie: settings } = this.#settings
+    const { name, secure } = settings
+    const token = encodeToken(pin, this.#tokens)
+    const cookie = this.#framework.serializeCookie(name, token, {
       ...this.#attributes,
       secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
     })
     // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
     const others = response.getHeader('set-cookie')
     response.setHeader('set-cookie', others === undefined ? cookie : [others, cookie].flat().map(String))
+    if (header !== undefined) response.setHeader(header, token)
     this.#keepPrivate(request, response)
     this.counts.set++
-    if (pinChannel.hasSubscribers) pinChannel.publish({ reason, until: new Date(pin.untilMs) })
-    return pin
+    if (pinChannel.hasSubscribers)
+      pinChannel.publish({ reason, kind: pin.kind, until: new Date(pin.untilMs) })
   }
 
   /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */
@@ -117,13 +167,16 @@ export class Pinning<Request> {
     }
     if (NOT_SHARED.test(cacheControl)) return
     const route = this.#framework.routeOf(request)
-    if (this.#publicRoutes.has(route)) return
-    this.#publicRoutes.add(route)
-    this.#framework
-      .logOf(request)
-      .warn(
-        `${route} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
-      )
+    this.#warnOnce(
+      request,
+      `${route} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+    )
+  }
+
+  #warnOnce(request: Request, message: string): void {
+    if (this.#saidOnce.has(message)) return
+    this.#saidOnce.add(message)
+    this.#framework.logOf(request).warn(message)
   }
 }
 

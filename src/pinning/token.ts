@@ -1,15 +1,14 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IgnoredPinReason } from '../diagnostics.ts'
-import type { Pin } from './pin.ts'
+import { pinOfParts } from '../routing/merge-pins.ts'
+import type { Pin } from '../routing/pin.ts'
+import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
+import { readClaims, writeClaims } from './token-claims.ts'
 
-/**
- * What a token is bound to. The signature covers the name of the cookie, so that a value signed for another
- * cookie is worth nothing here.
- */
+/** What a token is bound to. */
 export interface TokenContext {
   readonly cookieName: string
   /** The first signs, all verify; none where tokens are not signed. */
-  readonly secrets: readonly string[]
+  readonly keys: readonly SigningKey[]
   /** No pin is believed that claims a longer life than this. */
   readonly pinningSeconds: number
 }
@@ -17,47 +16,64 @@ export interface TokenContext {
 /** How far the clocks of two servers may differ, in ms, before a pin that one set is too far ahead for the other. */
 const CLOCK_DIFFERENCE_MS = 30_000
 
-// `1t` is version 1, time pin; then the expiry in ms, base 36; then, where there is a secret, HMAC-SHA-256.
-const TOKEN = /^1t([0-9a-z]{1,11})(?:\.([\w-]{43}))?$/
-
-/** Writes a pin down, for a cookie or a header. */
+/**
+ * Writes a pin down, for a cookie or a header. A time pin is of version 1 (`1t`, its expiry, and where there is a secret
+ * a dot and the signature); an exact pin is of version 2 (`2` and the id of the key, its claims, the signature).
+ */
 export function encodeToken(pin: Pin, context: TokenContext): string {
-  const claim = `1t${pin.untilMs.toString(36)}`
-  const secret = context.secrets[0]
-  return secret === undefined
-    ? claim
-    : `${claim}.${sign(claim, context.cookieName, secret).toString('base64url')}`
+  const key = context.keys[0]
+  const text =
+    pin.kind === 'time'
+      ? `1t${pin.untilMs.toString(36)}`
+      : `2${key === undefined ? '' : key.id}.${writeClaims(pin)}`
+  return key === undefined ? text : `${text}.${sign(text, context.cookieName, key)}`
 }
 
 /** What a token says, before anybody knows whether its signature is right. */
 export interface Claim {
   readonly pin: Pin
   readonly text: string
+  /** Of the key that it says it was signed with; undefined in version 1, which does not say. */
+  readonly keyId: string | undefined
   readonly signature: string | undefined
 }
 
 /** Reads a token that a client sent: its claim, or why it is worth nothing. Never throws. */
 export function readToken(token: string, context: TokenContext): Claim | IgnoredPinReason {
-  const match = TOKEN.exec(token)
-  if (match === null) return 'malformed'
-  const untilMs = Number.parseInt(match[1] as string, 36)
+  const parts = partsOf(token)
+  if (parts === undefined) return 'malformed'
+  const { primaryUntilMs, clusters, lastUntilMs } = parts.claims
   const nowMs = Date.now()
-  if (untilMs <= nowMs) return 'expired'
-  if (untilMs > nowMs + context.pinningSeconds * 1000 + CLOCK_DIFFERENCE_MS) return 'too-far-ahead'
-  return { pin: { kind: 'time', untilMs }, text: `1t${match[1]}`, signature: match[2] }
+  if (lastUntilMs > nowMs + context.pinningSeconds * 1000 + CLOCK_DIFFERENCE_MS) return 'too-far-ahead'
+  const pin = pinOfParts(primaryUntilMs, clusters, nowMs)
+  return pin === undefined ? 'expired' : { ...parts, pin }
 }
 
 /** Whether a claim was signed with one of the secrets; where there is none, no signature is asked for. */
-export function hasRightSignature({ text, signature }: Claim, context: TokenContext): boolean {
-  if (context.secrets.length === 0) return true
+export function hasRightSignature({ text, keyId, signature }: Claim, context: TokenContext): boolean {
+  if (context.keys.length === 0) return true
   if (signature === undefined) return false
-  const given = Buffer.from(signature, 'base64url')
-  return context.secrets.some((secret) => {
-    const right = sign(text, context.cookieName, secret)
-    return given.length === right.length && timingSafeEqual(given, right)
-  })
+  return context.keys.some(
+    (key) =>
+      (keyId === undefined || keyId === key.id) && isSignedBy(key, text, context.cookieName, signature),
+  )
 }
 
-function sign(claim: string, cookieName: string, secret: string): Buffer {
-  return createHmac('sha256', secret).update(`write-pinning\0${cookieName}\0${claim}`).digest()
+/** As long as the claims of all the clusters that a pin can hold, and a signature. */
+const MAX_LENGTH = 1_280
+
+const TIME_TOKEN = /^1(t[0-9a-z]{1,11})(?:\.([\w-]{43}))?$/
+const EXACT_TOKEN = new RegExp(`^2(?:([\\w-]{${KEY_ID_LENGTH}})\\.(.+)\\.([\\w-]{43})|\\.(.+))$`)
+
+function partsOf(token: string) {
+  if (token.length > MAX_LENGTH) return undefined
+  const time = TIME_TOKEN.exec(token)
+  const exact = time === null ? EXACT_TOKEN.exec(token) : null
+  const [, keyId, signed, ofExact, unsigned] = exact ?? []
+  const claimed = time?.[1] ?? signed ?? unsigned
+  const claims = claimed === undefined ? undefined : readClaims(claimed.split('.'))
+  if (claims === undefined) return undefined
+  const signature = time?.[2] ?? ofExact
+  const text = signature === undefined ? token : token.slice(0, -signature.length - 1)
+  return { claims, text, keyId, signature }
 }

@@ -22,7 +22,7 @@ interface Shared {
 }
 
 // Versioned, so that a later, incompatible context does not meet this one.
-const SHARED = Symbol.for('write-pinning.routing.v1')
+const SHARED = Symbol.for('write-pinning.routing.v2')
 const holder = globalThis as { [SHARED]?: Shared }
 holder[SHARED] ??= { storage: new AsyncLocalStorage(), requestsOpened: 0 }
 const shared: Shared = holder[SHARED]

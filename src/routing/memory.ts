@@ -1,18 +1,44 @@
-import { OWN_WRITE, PINNED, type Requirement, WRITE_REQUEST } from './requirement.ts'
+import type { IgnoredPinReason } from '../diagnostics.ts'
+import type { KeptNode } from './kept-node.ts'
+import { mergePins } from './merge-pins.ts'
+import type { ClusterPin, Pin } from './pin.ts'
+import type { Position } from './position.ts'
+import { OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
+import { addSeen, requirementOfCarried } from './seen-positions.ts'
+import { expectPosition, type WrittenPositions, whenRead } from './written-positions.ts'
 
 /** How a request came to write: the router saw it, `markWrite()` said so, or its handler is marked `dbWrite`. */
 export type WriteKind = 'write' | 'mark-write' | 'db-write'
 
+/** What the plugin or middleware lends to every request of its own; one object for all of them. */
+export interface PinHost {
+  /** Writes a pin down as a token, signed where there is a secret. */
+  encode(pin: Pin): string
+  /** Reads a token, or says why it is worth nothing; never throws. */
+  read(token: string): Pin | IgnoredPinReason
+  /** Raises the pin of an account; undefined where there is no store for them. */
+  readonly raiseAccount: ((account: string, pin: Pin) => Promise<void>) | undefined
+}
+
+/** What of a request's memory is the same for all requests of a plugin. */
+export interface MemorySettings {
+  /** Whether the positions of writes are wanted: a dialect reads them for nobody else. */
+  readonly wantsPositions: boolean
+  /** Whether the positions that reads have seen are wanted. */
+  readonly wantsSeen: boolean
+  readonly host: PinHost | undefined
+}
+
 /**
  * What one request knows about how fresh its reads must be: the pin it brought, whether it is a write by
- * itself, and what it has written since. Data and one callback, no class, because two copies of this package in
+ * itself, and what it has written since. Data and callbacks, no class, because two copies of this package in
  * one process may share it.
  */
-export interface RequestMemory {
+export interface RequestMemory extends MemorySettings {
   /** How long after its end a request that wrote still reads its own writes, in ms. */
   readonly pinningMs: number
-  /** The pin that the user agent brought, in ms since the epoch; 0 for none. */
-  readonly pinnedUntilMs: number
+  /** The pin that it brought, or that its account has. */
+  carried: Pin | undefined
   /** Whether the request counts as a write from its start. */
   writeRequest: boolean
   /** Clusters that the router saw this request write to; undefined before the first write. */
@@ -21,51 +47,42 @@ export interface RequestMemory {
   markedWrite: boolean
   /** When what this request wrote or is stops to bind its reads; Infinity as long as it is under way. */
   freshUntilMs: number
+  /** The positions of its writes; undefined before the first, or where they are not wanted. */
+  written: WrittenPositions | undefined
+  /** What its reads have seen, by the cluster's place; undefined where that is not wanted. */
+  seen: Map<string, ClusterPin> | undefined
   /** Told of each write, so that the response can be made to carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
-  /** Gives whom the request is for, so that the same key reads from the same replica; asked at the first read. */
+  /** Gives the key by which this request keeps to one replica, as other requests of that key do; asked at its first read. */
   affinityKey: (() => string | undefined) | undefined
   /** The node that each cluster's reads keep to, so that they never go back in time. */
   kept: KeptNode | undefined
 }
 
-/** The node that the reads of one cluster keep to; a request has one cluster, rarely two. */
-export interface KeptNode {
-  readonly cluster: string
-  /** The dialect's own. */
-  node: object
-  readonly next: KeptNode | undefined
-}
+/** The settings of a memory that no plugin wants anything of. */
+export const PLAIN: MemorySettings = { wantsPositions: false, wantsSeen: false, host: undefined }
 
-/** The node that this request's reads of `cluster` keep to. */
-export function keptNode(memory: RequestMemory, cluster: string): object | undefined {
-  for (let kept = memory.kept; kept !== undefined; kept = kept.next) {
-    if (kept.cluster === cluster) return kept.node
-  }
-  return undefined
-}
-
-/** Has this request's reads of `cluster` keep to a node from now on. */
-export function keepTo(memory: RequestMemory, cluster: string, node: object): void {
-  for (let kept = memory.kept; kept !== undefined; kept = kept.next) {
-    if (kept.cluster !== cluster) continue
-    kept.node = node
-    return
-  }
-  memory.kept = { cluster, node, next: memory.kept }
-}
-
-export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequest: boolean): RequestMemory {
+export function createMemory(
+  pinningMs: number,
+  carried: Pin | undefined,
+  writeRequest: boolean,
+  settings: MemorySettings = PLAIN,
+): RequestMemory {
   return {
     pinningMs,
-    pinnedUntilMs,
+    carried,
     writeRequest,
     wroteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
+    written: undefined,
+    seen: undefined,
     onWrite: undefined,
     affinityKey: undefined,
     kept: undefined,
+    wantsPositions: settings.wantsPositions,
+    wantsSeen: settings.wantsSeen,
+    host: settings.host,
   }
 }
 
@@ -73,8 +90,8 @@ export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequ
 export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
   if (hasFreshWrite(memory, cluster)) return OWN_WRITE
-  if (memory.pinnedUntilMs > 0 && memory.pinnedUntilMs > Date.now()) return PINNED
-  return undefined
+  if (memory.carried === undefined && memory.seen === undefined) return undefined
+  return requirementOfCarried(memory.carried, memory.seen, cluster, Date.now())
 }
 
 /** Whether the request has written to `cluster`, as far as it still matters. */
@@ -82,10 +99,22 @@ export function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
   return (memory.markedWrite || memory.wroteTo?.has(cluster) === true) && isStillFresh(memory)
 }
 
-/** Remembers a write that took effect in `cluster`. */
-export function rememberWrite(memory: RequestMemory, cluster: string): void {
+/**
+ * Remembers a write that took effect in `cluster`, right after it was committed. Where positions are wanted, `position` is
+ * that of the primary, read after that commit; without it, or where it gives undefined or rejects, the pin of
+ * this cluster is a time pin.
+ */
+export function rememberWrite(
+  memory: RequestMemory,
+  cluster: string,
+  position?: Promise<Position | undefined>,
+): void {
   memory.wroteTo ??= new Set()
   memory.wroteTo.add(cluster)
+  if (memory.wantsPositions) {
+    memory.written ??= { clusters: new Map(), open: new Set() }
+    expectPosition(memory.written, cluster, position)
+  } else position?.catch(ignore)
   announceWrite(memory, 'write')
 }
 
@@ -102,6 +131,31 @@ export function rememberWriteRequest(memory: RequestMemory): void {
 }
 
 /**
+ * Remembers what a read in `cluster` may have seen: a position that is no lower, or the promise of one. Where it gives
+ * undefined or rejects, this cluster is read from its primary for the time of a pin. Does nothing where it is not wanted.
+ */
+export function sawPosition(
+  memory: RequestMemory,
+  cluster: string,
+  position: Position | Promise<Position | undefined>,
+): void {
+  if (!memory.wantsSeen) return
+  const remember = (read: Position | undefined) => {
+    memory.seen ??= new Map()
+    addSeen(memory.seen, cluster, read, Date.now() + memory.pinningMs)
+  }
+  if (position instanceof Promise) {
+    memory.written ??= { clusters: new Map(), open: new Set() }
+    whenRead(memory.written, position, remember)
+  } else remember(position)
+}
+
+/** Makes the request's reads as fresh as another pin demands, and no less than before. */
+export function raiseCarried(memory: RequestMemory, pin: Pin | undefined): void {
+  memory.carried = mergePins(memory.carried, pin)
+}
+
+/**
  * Ends the request: a context that outlives it (a timer, a socket) reads its own writes for as long as a
  * pin would last, and no longer.
  */
@@ -109,11 +163,15 @@ export function closeMemory(memory: RequestMemory): void {
   memory.freshUntilMs = Date.now() + memory.pinningMs
 }
 
+/** Whether what the request wrote, or is, still binds its reads. */
+export function isStillFresh(memory: RequestMemory): boolean {
+  return memory.freshUntilMs === Number.POSITIVE_INFINITY || memory.freshUntilMs > Date.now()
+}
+
 function announceWrite(memory: RequestMemory, kind: WriteKind): void {
   if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
   memory.onWrite?.(kind)
 }
 
-function isStillFresh(memory: RequestMemory): boolean {
-  return memory.freshUntilMs === Number.POSITIVE_INFINITY || memory.freshUntilMs > Date.now()
-}
+// Nobody waits for it, and it must not bring the process down.
+function ignore(): void {}

@@ -1,4 +1,5 @@
 import type { RouteReason } from '../diagnostics.ts'
+import type { Position } from './position.ts'
 
 /**
  * What a read demands of the node that serves it, and why. This is the seam between the request side and
@@ -7,6 +8,8 @@ import type { RouteReason } from '../diagnostics.ts'
 export type Requirement =
   | { readonly kind: 'any'; readonly reason: RouteReason }
   | { readonly kind: 'primary'; readonly reason: RouteReason }
+  /** The primary, or a node that has replayed up to this position. */
+  | { readonly kind: 'atLeast'; readonly position: Position; readonly reason: RouteReason }
   | { readonly kind: 'named'; readonly node: string; readonly reason: RouteReason }
 
 export const ANY: Requirement = { kind: 'any', reason: 'read' }

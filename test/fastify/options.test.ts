@@ -1,6 +1,6 @@
-import { fastify } from 'fastify'
+import { type FastifyRequest, fastify } from 'fastify'
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
-import { dbWrite, WritePinningError } from 'write-pinning'
+import { dbWrite, memoryPinStore, type PinStore, WritePinningError } from 'write-pinning'
 import defaultExport, { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
 
 afterEach(() => vi.unstubAllEnvs())
@@ -21,7 +21,6 @@ async function refusal(options: unknown): Promise<{ code: string; message: strin
 
 const OPTION = 'ERR_WRITE_PINNING_OPTION'
 const UNKNOWN = 'ERR_WRITE_PINNING_UNKNOWN_OPTION'
-const NOT_YET = 'ERR_WRITE_PINNING_NOT_SUPPORTED_YET'
 
 describe('a wrong option', () => {
   const wrong: [string, unknown, string][] = [
@@ -61,9 +60,17 @@ describe('a wrong option', () => {
     ['no secret among several', { secret: [] }, OPTION],
     ['a short one among several', { secret: ['x'.repeat(32), 'short'] }, OPTION],
     ['skip that is no function', { skip: true }, OPTION],
-    ['exact pins', { pin: 'exact' }, NOT_YET],
-    ['affinity', { affinity: () => 'a' }, NOT_YET],
-    ['header', { header: 'x-write-pin' }, NOT_YET],
+    ['an empty header', { header: '' }, OPTION],
+    ['a header with a space', { header: 'x pin' }, OPTION],
+    ['a header that has a meaning', { header: 'Set-Cookie' }, OPTION],
+    ['monotonicReads as text', { pin: 'exact', monotonicReads: 'yes' }, OPTION],
+    ['monotonicReads without positions', { monotonicReads: true }, OPTION],
+    ['affinity that is no function', { affinity: 'user' }, OPTION],
+    ['an async affinity', { affinity: async () => 'a' }, OPTION],
+    ['an async account', { pinStore: memoryPinStore(), account: async () => 'a' }, OPTION],
+    ['an account without store', { account: () => 'a' }, OPTION],
+    ['a store without account', { pinStore: memoryPinStore() }, OPTION],
+    ['a store that is none', { pinStore: new Map(), account: () => 'a' }, OPTION],
   ]
 
   it.each(wrong)('(%s) is refused at registration, by its code', async (_what, options, code) => {
@@ -174,8 +181,16 @@ describe('the types', () => {
       request.writePin.pinned = true
     })
     expectTypeOf<WritePinningOptions>().toHaveProperty('pinningSeconds')
-    // @ts-expect-error not supported yet
-    const options: WritePinningOptions = { pin: 'exact' }
+    expectTypeOf<{
+      pin: 'exact'
+      header: string
+      monotonicReads: true
+      affinity: (request: FastifyRequest) => string
+      account: (request: FastifyRequest) => string | undefined
+      pinStore: PinStore
+    }>().toExtend<WritePinningOptions>()
+    // @ts-expect-error a store of pins, not any map
+    const options: WritePinningOptions = { pin: 'exact', pinStore: new Map<string, string>() }
     expectTypeOf(options).not.toBeAny()
     const handler = async (id: number) => String(id)
     expectTypeOf(dbWrite(handler)).toEqualTypeOf<typeof handler>()

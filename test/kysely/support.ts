@@ -26,7 +26,9 @@ export interface Request {
 export function openRequest(
   pin: { pinningMs?: number; pinnedUntilMs?: number; write?: boolean } = {},
 ): Request {
-  const memory = createMemory(pin.pinningMs ?? 15_000, pin.pinnedUntilMs ?? 0, pin.write ?? false)
+  const { pinnedUntilMs: untilMs } = pin
+  const carried = untilMs === undefined ? undefined : ({ kind: 'time', untilMs } as const)
+  const memory = createMemory(pin.pinningMs ?? 15_000, carried, pin.write ?? false)
   const context = openRequestContext(memory, undefined)
   return { memory, context, run: (fn) => runInContext(context, fn) }
 }

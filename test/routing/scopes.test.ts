@@ -92,7 +92,7 @@ describe('scopes nest, and the innermost wins', () => {
   })
 
   test('around a request they hide it, inside they share its memory', () => {
-    const memory = createMemory(15_000, 0, false)
+    const memory = createMemory(15_000, undefined, false)
     runInContext(openRequestContext(memory, undefined), () => {
       usePrimary(() => markWrite())
       expect(here()).toBe('own-write')

@@ -1,0 +1,36 @@
+import { optionsObject, refuseUnknownOptions } from '../options.ts'
+import { currentContext } from '../routing/context.ts'
+import { settlePositions } from './open-positions.ts'
+import { pinHost } from './pin-host.ts'
+import { pinOfContext } from './pin-of-memory.ts'
+import { MAX_PINNING_SECONDS, wholeSeconds } from './pinning-seconds.ts'
+
+/** The options of {@link capturePin}. */
+export interface CapturePinOptions {
+  /** How long the token lasts from now on, in seconds. Default: what it holds lasts as long as it would in a cookie. */
+  seconds?: number
+}
+
+/**
+ * Gives the current context's token, for `runWithPin()` in a job, or for a client that sends it back in the plugin's `header`:
+ * what this request has written, and what it had brought. Gives undefined where there is nothing, or no context. It is
+ * signed with the `secret` of the plugin that opened the context.
+ *
+ * A plugin refuses a token that lasts longer than its own `pinningSeconds`; `runWithPin()` takes up to a day.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
+ * @example
+ * await queue.add('invoice', { orderId, pin: await capturePin({ seconds: 3_600 }) })
+ */
+export async function capturePin(options: CapturePinOptions = {}): Promise<string | undefined> {
+  refuseUnknownOptions('capturePin()', optionsObject('capturePin()', options), ['seconds'])
+  const { seconds } = options
+  if (seconds !== undefined) wholeSeconds('capturePin()', 'seconds', seconds)
+  const memory = currentContext()?.memory
+  if (memory === undefined) return undefined
+  await settlePositions(memory)
+  const pin = pinOfContext(memory, seconds)
+  return pin && (memory.host ?? UNSIGNED).encode(pin)
+}
+
+const UNSIGNED = pinHost({ cookieName: '', keys: [], pinningSeconds: MAX_PINNING_SECONDS }, undefined)

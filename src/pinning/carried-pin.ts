@@ -1,0 +1,65 @@
+import type { IgnoredPinReason } from '../diagnostics.ts'
+import { mergePins } from '../routing/merge-pins.ts'
+import type { Pin } from '../routing/pin.ts'
+import { type Claim, hasRightSignature, readToken, type TokenContext } from './token.ts'
+
+/** What the tokens that came in one request were worth. */
+export interface CarriedPin {
+  /** All that the valid ones demand. */
+  readonly pin: Pin | undefined
+  /** Each reason for which one was worth nothing. */
+  readonly ignored: ReadonlySet<IgnoredPinReason>
+}
+
+/**
+ * How many tokens are looked at in one request. A user agent sends a handful of copies; a header full of forged ones
+ * must not cost more signatures than that.
+ */
+const MAX_TOKENS = 16
+
+/**
+ * The pin of all valid copies of the cookie in a `Cookie` header: where several domains or
+ * paths set it, the user agent sends it more than once, in an order that says nothing (RFC 6265, 5.4).
+ */
+export function pinOfCookies(header: string | undefined, context: TokenContext): CarriedPin {
+  if (header === undefined || !header.includes(context.cookieName)) return NOTHING
+  return pinOfTokens(valuesOfCookie(header, context.cookieName), context)
+}
+
+/** The same for the values of the header that carries tokens. Where it came more than once, Node.js has joined them. */
+export function pinOfHeader(header: string | string[] | undefined, context: TokenContext): CarriedPin {
+  if (header === undefined || header.length === 0) return NOTHING
+  const values = String(header)
+    .split(',')
+    .map((each) => each.trim())
+  return pinOfTokens(new Set(values.filter((each) => each !== '')), context)
+}
+
+function pinOfTokens(tokens: ReadonlySet<string>, context: TokenContext): CarriedPin {
+  const ignored = new Set<IgnoredPinReason>()
+  const claims: Claim[] = []
+  for (const token of tokens) {
+    const claim = readToken(token, context)
+    if (typeof claim === 'string') ignored.add(claim)
+    else claims.push(claim)
+  }
+  claims.sort((a, b) => b.pin.untilMs - a.pin.untilMs)
+  let pin: Pin | undefined
+  for (const claim of claims.slice(0, MAX_TOKENS)) {
+    if (hasRightSignature(claim, context)) pin = mergePins(pin, claim.pin)
+    else ignored.add('bad-signature')
+  }
+  return { pin, ignored }
+}
+
+const NOTHING: CarriedPin = { pin: undefined, ignored: new Set() }
+
+// Cookie parsers give one copy of each name; all are wanted here. A token needs no decoding.
+function valuesOfCookie(header: string, name: string): Set<string> {
+  const values = new Set<string>()
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals !== -1 && pair.slice(0, equals).trim() === name) values.add(pair.slice(equals + 1).trim())
+  }
+  return values
+}

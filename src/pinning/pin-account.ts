@@ -1,0 +1,65 @@
+import { WritePinningError } from '../errors.ts'
+import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { currentContext } from '../routing/context.ts'
+import { settlePositions, withinMs } from './open-positions.ts'
+import { pinOfWrites } from './pin-of-memory.ts'
+import { isPinStore, type PinStore } from './pin-store.ts'
+import { pinningSeconds } from './pinning-seconds.ts'
+
+/** The options of {@link pinAccount}. */
+export interface PinAccountOptions {
+  /** How long the pin lasts, in seconds. Default: as that of the request in which it is called, else `PINNING_SECONDS`, else 15. */
+  pinningSeconds?: number
+  /** Where the pin is raised. Default: the `pinStore` of the plugin, or of `runWithPin()`, in whose context it is called. */
+  pinStore?: PinStore
+}
+
+/** How long the store may take, in ms. */
+const STORE_MS = 5_000
+
+/**
+ * Pins an account from outside its own requests, such as in a webhook or a job: whoever is logged in to it then sees what was
+ * written here. It holds the positions of what this context has written, where they are known; else it is a time pin.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option, or where there is no store. What the store
+ * throws, and `ERR_WRITE_PINNING_PIN_STORE` where it does not answer within 5 s.
+ * @example
+ * app.post('/webhooks/payment', async (request) => {
+ *   const order = await markAsPaid(request.body)
+ *   await pinAccount(order.userId)
+ * })
+ */
+export async function pinAccount(account: string, options: PinAccountOptions = {}): Promise<void> {
+  const { pinStore, pinningSeconds: seconds } = checked(account, options)
+  const memory = currentContext()?.memory
+  const raise = pinStore?.raise.bind(pinStore) ?? memory?.host?.raiseAccount
+  if (raise === undefined) {
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_OPTION',
+      `${WHERE}: there is no \`pinStore\`: give it in the options, or to the plugin or runWithPin() around it.`,
+    )
+  }
+  if (memory !== undefined) await settlePositions(memory)
+  const pinningMs =
+    seconds === undefined && memory !== undefined ? memory.pinningMs : pinningSeconds(WHERE, seconds) * 1000
+  const untilMs = Date.now() + pinningMs
+  const pin = (memory && pinOfWrites(memory, untilMs, true)) ?? { kind: 'time' as const, untilMs }
+  if (await withinMs(STORE_MS, raise(account, pin))) return
+  throw new WritePinningError(
+    'ERR_WRITE_PINNING_PIN_STORE',
+    `${WHERE}: the pin store did not answer within ${STORE_MS} ms, so the account may not be pinned.`,
+  )
+}
+
+const WHERE = 'pinAccount()'
+
+function checked(account: unknown, options: PinAccountOptions): PinAccountOptions {
+  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['pinningSeconds', 'pinStore'])
+  if (typeof account !== 'string' || account === '')
+    throw optionError(WHERE, 'account', account, "an account's id")
+  const { pinStore } = options
+  if (pinStore !== undefined && !isPinStore(pinStore)) {
+    throw optionError(WHERE, 'pinStore', pinStore, 'a store of pins')
+  }
+  return options
+}

@@ -1,0 +1,75 @@
+import { highestCommitted } from '../routing/known-positions.ts'
+import { isStillFresh, type RequestMemory } from '../routing/memory.ts'
+import { livePin, mergePins, pinOfParts, pinUntil } from '../routing/merge-pins.ts'
+import { type ClusterPin, type Pin, placeOf } from '../routing/pin.ts'
+import { haveSameHistory } from '../routing/position.ts'
+import { writtenPosition } from '../routing/written-positions.ts'
+
+/**
+ * The pin of what a request has written, as far as it is known at this moment; undefined where it has written nothing.
+ * With `isWrite` the request counts as a write although no router may have seen one: then it is a time pin.
+ */
+export function pinOfWrites(memory: RequestMemory, untilMs: number, isWrite: boolean): Pin | undefined {
+  const { wroteTo, markedWrite } = memory
+  const isUnseen = markedWrite || (isWrite && wroteTo === undefined)
+  if (wroteTo === undefined || !memory.wantsPositions) {
+    return isUnseen || wroteTo !== undefined ? { kind: 'time', untilMs } : undefined
+  }
+  const clusters = new Map<string, ClusterPin>()
+  for (const cluster of wroteTo) {
+    const position = writtenPosition(memory.written, cluster)
+    clusters.set(
+      placeOf(cluster),
+      position === undefined
+        ? { primaryUntilMs: untilMs, exact: undefined }
+        : { primaryUntilMs: 0, exact: { position: highestCommitted(cluster, position), untilMs } },
+    )
+  }
+  return pinOfParts(isUnseen ? untilMs : 0, clusters)
+}
+
+/** The pin of what its reads have seen; undefined where that is nothing, or is not wanted. */
+export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
+  return seen === undefined ? undefined : pinOfParts(0, seen, Date.now())
+}
+
+/** The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. */
+export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | undefined {
+  const nowMs = Date.now()
+  const read = mergePins(livePin(memory.carried, nowMs), pinOfReads(memory))
+  return mergePins(read, pinOfWrites(memory, nowMs + memory.pinningMs, isWrite))
+}
+
+/**
+ * Whether its reads have seen more than the request had brought, so that its response has something to carry. What was
+ * brought is renewed when half of its time is over.
+ */
+export function hasSeenMore(memory: RequestMemory): boolean {
+  if (memory.seen === undefined) return false
+  const { carried } = memory
+  const parts = carried?.kind === 'exact' ? carried.clusters : undefined
+  const soonMs = Date.now() + memory.pinningMs / 2
+  for (const [place, { exact, primaryUntilMs }] of memory.seen) {
+    const before = parts?.get(place)
+    if (exact === undefined) {
+      if (primaryUntilMs > Math.max(soonMs, before?.primaryUntilMs ?? 0)) return true
+      continue
+    }
+    if (before?.exact === undefined || before.exact.untilMs < soonMs) return true
+    const { position } = before.exact
+    if (!haveSameHistory(exact.position, position) || exact.position.lsn > position.lsn) return true
+  }
+  return false
+}
+
+/**
+ * The pin of all that a context knows, for a job or another service; undefined where there is nothing. With `seconds` all of
+ * it lasts as long, from now on.
+ */
+export function pinOfContext(memory: RequestMemory, seconds: number | undefined): Pin | undefined {
+  const nowMs = Date.now()
+  const writtenUntilMs = nowMs + memory.pinningMs
+  const written = isStillFresh(memory) ? pinOfWrites(memory, writtenUntilMs, memory.writeRequest) : undefined
+  const pin = mergePins(mergePins(livePin(memory.carried, nowMs), pinOfReads(memory)), written)
+  return pin === undefined || seconds === undefined ? pin : pinUntil(pin, nowMs + seconds * 1000)
+}

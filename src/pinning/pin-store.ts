@@ -1,0 +1,36 @@
+import type { ExactPin, Pin } from '../routing/pin.ts'
+import { isPosition } from '../routing/position.ts'
+
+/**
+ * Where the pins of accounts are kept, so that a write on one device is seen on the next. Both may be called at the same
+ * time from many processes.
+ */
+export interface PinStore {
+  /** The pin of an account; undefined where it has none. */
+  get(account: string): Promise<Pin | undefined>
+  /** Raises the pin of an account to what `pin` demands as well; it never lowers it. */
+  raise(account: string, pin: Pin): Promise<void>
+}
+
+export function isPinStore(value: unknown): value is PinStore {
+  if (typeof value !== 'object' || value === null) return false
+  const { get, raise } = value as Partial<PinStore>
+  return typeof get === 'function' && typeof raise === 'function'
+}
+
+/** Whether what a store gave is a pin. */
+export function isPin(value: unknown): value is Pin {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, untilMs } = value as Partial<Pin>
+  if (!Number.isFinite(untilMs)) return false
+  return kind === 'time' || (kind === 'exact' && hasParts(value as Partial<ExactPin>))
+}
+
+function hasParts({ primaryUntilMs, clusters }: Partial<ExactPin>): boolean {
+  if (!Number.isFinite(primaryUntilMs) || !(clusters instanceof Map)) return false
+  return [...clusters.values()].every(
+    (part) =>
+      Number.isFinite(part?.primaryUntilMs) &&
+      (part.exact === undefined || (Number.isFinite(part.exact?.untilMs) && isPosition(part.exact.position))),
+  )
+}

@@ -1,0 +1,113 @@
+import { type IgnoredPinReason, warn } from '../diagnostics.ts'
+import { WritePinningError } from '../errors.ts'
+import { oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { currentContext, openRequestContext, runInContext } from '../routing/context.ts'
+import { closeMemory, createMemory, type PinHost, type RequestMemory } from '../routing/memory.ts'
+import type { Pin } from '../routing/pin.ts'
+import { keepInScope } from '../routing/scope-result.ts'
+import { pinHost } from './pin-host.ts'
+import { isPinStore, type PinStore } from './pin-store.ts'
+import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
+import { secretsOption } from './secret-option.ts'
+import { signingKeys } from './signer.ts'
+
+/** The options of {@link runWithPin}. */
+export interface RunWithPinOptions {
+  /**
+   * The `secret` of the plugin that signed the token. Default: that of the request in which it is called; outside any, no
+   * signature is asked for, and `capturePin()` does not sign.
+   */
+  secret?: string | readonly string[]
+  /** The name of the plugin's cookie, which its signature covers. Default: `'write_pin'`. */
+  cookieName?: string
+  /** How long reads are fresh after a write, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
+  pinningSeconds?: number
+  /** What `capturePin()` gives for writes of `fn`. Default: `'exact'` where the token is, else `'time'`. */
+  pin?: 'time' | 'exact'
+  /** Where `pinAccount()` raises the pins of accounts. */
+  pinStore?: PinStore
+}
+
+/**
+ * Runs `fn` as a request of its own and gives its result: its reads are as fresh as the token demands, and fresh after its
+ * own writes. For jobs, messages of a WebSocket, and events. A token that is undefined or over demands nothing; one that
+ * cannot be read, or whose signature is wrong, sends the reads to the primary for `pinningSeconds`.
+ *
+ * What `fn` writes pins nobody else: `capturePin()` inside of it gives the token.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
+ * @example
+ * worker.process('invoice', (job) => runWithPin(job.data.pin, () => makeInvoice(job.data.orderId)))
+ */
+export function runWithPin<T>(token: string | undefined, fn: () => T, options: RunWithPinOptions = {}): T {
+  if (typeof fn !== 'function') {
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_OPTION',
+      `${WHERE} takes a token, and the function to run.`,
+    )
+  }
+  const { host, pinningMs, pin } = settingsOf(options)
+  const carried = carriedBy(token, host, pinningMs)
+  const wantsPositions = (pin ?? carried?.kind) === 'exact'
+  const memory = createMemory(pinningMs, carried, false, { wantsPositions, wantsSeen: false, host })
+  const context = openRequestContext(memory, undefined)
+  let result: T
+  try {
+    result = keepInScope('runWithPin', context, runInContext(context, fn))
+  } catch (error) {
+    closeMemory(memory)
+    throw error
+  }
+  return closedAfter(memory, result)
+}
+
+const WHERE = 'runWithPin()'
+const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore']
+
+function settingsOf(options: RunWithPinOptions) {
+  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), KNOWN)
+  const { cookieName = 'write_pin', pin, pinStore } = options
+  if (typeof cookieName !== 'string') throw optionError(WHERE, 'cookieName', cookieName, 'a name')
+  if (pinStore !== undefined && !isPinStore(pinStore)) {
+    throw optionError(WHERE, 'pinStore', pinStore, 'a store of pins')
+  }
+  return {
+    host: hostOf(cookieName, options),
+    pinningMs: pinningSeconds(WHERE, options.pinningSeconds) * 1000,
+    pin: pin && oneOfOption(WHERE, 'pin', pin, ['time', 'exact'], 'time'),
+  }
+}
+
+/** What it is told of tokens and of the store; the rest is that of the request in which it is called. */
+function hostOf(cookieName: string, options: RunWithPinOptions): PinHost {
+  const keys = signingKeys(secretsOption(WHERE, options))
+  const outer = currentContext()?.memory?.host
+  const own = pinHost({ cookieName, keys, pinningSeconds: MAX_PINNING_SECONDS }, options.pinStore)
+  const ofTokens = 'secret' in options || 'cookieName' in options ? own : (outer ?? own)
+  return { ...ofTokens, raiseAccount: own.raiseAccount ?? outer?.raiseAccount }
+}
+
+function carriedBy(token: string | undefined, host: PinHost, pinningMs: number): Pin | undefined {
+  if (token === undefined || token === null) return undefined
+  const read = typeof token === 'string' ? host.read(token) : 'malformed'
+  if (typeof read !== 'string') return read
+  if (read === 'expired') return undefined
+  if (!warned.has(read)) {
+    warned.add(read)
+    warn(
+      'WRITE_PINNING_BAD_TOKEN',
+      `${WHERE} was given a token that is worth nothing (${read}): its reads go to the primary. Is the secret the same?`,
+    )
+  }
+  return { kind: 'time', untilMs: Date.now() + pinningMs }
+}
+
+const warned = new Set<IgnoredPinReason>()
+
+/** From its end on, what goes on in the context is bound by its own writes as long as a pin lasts. */
+function closedAfter<T>(memory: RequestMemory, result: T): T {
+  const close = () => closeMemory(memory)
+  if (result instanceof Promise) result.then(close, close)
+  else close()
+  return result
+}

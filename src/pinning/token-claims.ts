@@ -1,0 +1,73 @@
+import { addPart, MAX_CLUSTERS } from '../routing/merge-pins.ts'
+import type { ClusterPin, ExactPin } from '../routing/pin.ts'
+import { isPosition, type Position } from '../routing/position.ts'
+
+/** What a token claims, before anybody knows whether it is believed: when the first and the last of it are over too. */
+export interface Claims {
+  readonly primaryUntilMs: number
+  readonly clusters: ReadonlyMap<string, ClusterPin>
+  readonly lastUntilMs: number
+}
+
+/**
+ * Writes the parts of a pin, each of them as one of these; times in ms, base 36, the numbers of a position in hex:
+ *
+ * - `t<until>`: every cluster is read from its primary;
+ * - `c<until>~<place>`: this cluster is;
+ * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much.
+ */
+export function writeClaims(pin: ExactPin): string {
+  const claims: string[] = []
+  if (pin.primaryUntilMs > 0) claims.push(`t${pin.primaryUntilMs.toString(36)}`)
+  for (const [place, { primaryUntilMs, exact }] of pin.clusters) {
+    if (primaryUntilMs > 0) claims.push(`c${primaryUntilMs.toString(36)}~${place}`)
+    if (exact === undefined) continue
+    const { systemId, timeline, lsn } = exact.position
+    const numbers = [lsn, timeline, BigInt(systemId)].map((each) => each.toString(16))
+    claims.push([`e${exact.untilMs.toString(36)}`, ...numbers, place].join('~'))
+  }
+  return claims.join('.')
+}
+
+/** Reads them; undefined where they are malformed. */
+export function readClaims(texts: readonly string[]): Claims | undefined {
+  if (texts.length === 0 || texts.length > MAX_CLAIMS) return undefined
+  let primaryUntilMs = 0
+  let lastUntilMs = 0
+  const clusters = new Map<string, ClusterPin>()
+  for (const text of texts) {
+    const match = CLAIM.exec(text)
+    if (match === null) return undefined
+    const [, forAll, forOne, placeOfOne, exactly, lsn, timeline, systemId, placeOfExact] = match
+    const untilMs = Number.parseInt(forAll ?? forOne ?? (exactly as string), 36)
+    lastUntilMs = Math.max(lastUntilMs, untilMs)
+    if (forAll !== undefined) primaryUntilMs = Math.max(primaryUntilMs, untilMs)
+    else if (placeOfOne !== undefined) {
+      addPart(clusters, placeOfOne, { primaryUntilMs: untilMs, exact: undefined })
+    } else {
+      const position = positionOf(lsn as string, timeline as string, systemId as string)
+      if (position === undefined) return undefined
+      addPart(clusters, placeOfExact as string, { primaryUntilMs: 0, exact: { position, untilMs } })
+    }
+  }
+  return { primaryUntilMs, clusters, lastUntilMs }
+}
+
+/** Each cluster has two at most, and one is for all of them. */
+const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
+
+const UNTIL = '([0-9a-z]{1,11})'
+const HEX_64 = '([0-9a-f]{1,16})'
+const PLACE = '(!?[\\w-]{1,16})'
+const CLAIM = new RegExp(
+  `^(?:t${UNTIL}|c${UNTIL}~${PLACE}|e${UNTIL}~${HEX_64}~([0-9a-f]{1,8})~${HEX_64}~${PLACE})$`,
+)
+
+function positionOf(lsn: string, timeline: string, systemId: string): Position | undefined {
+  const position = {
+    systemId: BigInt(`0x${systemId}`).toString(),
+    timeline: Number.parseInt(timeline, 16),
+    lsn: BigInt(`0x${lsn}`),
+  }
+  return isPosition(position) ? position : undefined
+}

@@ -1,0 +1,91 @@
+import type { ClusterPin, Pin } from './pin.ts'
+import { haveSameHistory, type Position } from './position.ts'
+
+/** How many clusters have a place of their own in a pin; with more, it is a time pin. */
+export const MAX_CLUSTERS = 8
+
+/** The pin that demands all that either demands: the later of each. */
+export function mergePins(a: Pin | undefined, b: Pin): Pin
+export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefined
+export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  const clusters = new Map(a.kind === 'exact' ? a.clusters : undefined)
+  if (b.kind === 'exact') for (const [place, part] of b.clusters) addPart(clusters, place, part)
+  return pinOfParts(Math.max(primaryUntilOf(a), primaryUntilOf(b)), clusters)
+}
+
+/** Merges the part of one cluster into others. */
+export function addPart(clusters: Map<string, ClusterPin>, place: string, part: ClusterPin): void {
+  const other = clusters.get(place)
+  clusters.set(place, other === undefined ? part : mergeParts(other, part))
+}
+
+/** Merges two parts of the same cluster. */
+export function mergeParts(a: ClusterPin, b: ClusterPin): ClusterPin {
+  const primaryUntilMs = Math.max(a.primaryUntilMs, b.primaryUntilMs)
+  if (a.exact === undefined || b.exact === undefined) return { primaryUntilMs, exact: a.exact ?? b.exact }
+  const [older, newer] = isNewer(a.exact, b.exact) ? [b.exact, a.exact] : [a.exact, b.exact]
+  if (!haveSameHistory(older.position, newer.position)) {
+    // What was written before a failover, or elsewhere, can no longer be told by its position: until it
+    // expires, only the primary will do.
+    return { primaryUntilMs: Math.max(primaryUntilMs, older.untilMs), exact: newer }
+  }
+  const { position } = newer
+  return { primaryUntilMs, exact: { position, untilMs: Math.max(older.untilMs, newer.untilMs) } }
+}
+
+/**
+ * The pin of these parts, without what the rest of it says anyhow; undefined where nothing is left. What was over by
+ * `nowMs` is left out too.
+ */
+export function pinOfParts(
+  primaryUntilMs: number,
+  parts: ReadonlyMap<string, ClusterPin>,
+  nowMs = 0,
+): Pin | undefined {
+  const clusters = new Map<string, ClusterPin>()
+  let untilMs = primaryUntilMs > nowMs ? primaryUntilMs : 0
+  for (const [place, part] of parts) {
+    const onPrimary = part.primaryUntilMs > Math.max(primaryUntilMs, nowMs) ? part.primaryUntilMs : 0
+    const isExact =
+      part.exact !== undefined && part.exact.untilMs > Math.max(primaryUntilMs, onPrimary, nowMs)
+    if (onPrimary === 0 && !isExact) continue
+    clusters.set(place, { primaryUntilMs: onPrimary, exact: isExact ? part.exact : undefined })
+    untilMs = Math.max(untilMs, onPrimary, isExact ? (part.exact?.untilMs ?? 0) : 0)
+  }
+  if (untilMs === 0) return undefined
+  if (clusters.size === 0 || clusters.size > MAX_CLUSTERS) return { kind: 'time', untilMs }
+  return { kind: 'exact', untilMs, primaryUntilMs: primaryUntilMs > nowMs ? primaryUntilMs : 0, clusters }
+}
+
+/** What of a pin is not over yet. */
+export function livePin(pin: Pin | undefined, nowMs: number): Pin | undefined {
+  if (pin === undefined || pin.untilMs <= nowMs) return undefined
+  return pin.kind === 'time' ? pin : pinOfParts(pin.primaryUntilMs, pin.clusters, nowMs)
+}
+
+/** The same pin, all of it until then. */
+export function pinUntil(pin: Pin, untilMs: number): Pin {
+  if (pin.kind === 'time') return { kind: 'time', untilMs }
+  const clusters = new Map<string, ClusterPin>()
+  for (const [place, { primaryUntilMs, exact }] of pin.clusters) {
+    clusters.set(place, {
+      primaryUntilMs: primaryUntilMs === 0 ? 0 : untilMs,
+      exact: exact && { position: exact.position, untilMs },
+    })
+  }
+  return pinOfParts(pin.primaryUntilMs === 0 ? 0 : untilMs, clusters) as Pin
+}
+
+function primaryUntilOf(pin: Pin): number {
+  return pin.kind === 'time' ? pin.untilMs : pin.primaryUntilMs
+}
+
+type Exact = { readonly position: Position; readonly untilMs: number }
+
+/** Whether `a` goes further than `b`; of two that cannot be compared, the later timeline, or the later expiry, does. */
+function isNewer(a: Exact, b: Exact): boolean {
+  if (a.position.systemId !== b.position.systemId) return a.untilMs > b.untilMs
+  if (a.position.timeline !== b.position.timeline) return a.position.timeline > b.position.timeline
+  return a.position.lsn > b.position.lsn
+}

@@ -1,0 +1,28 @@
+/** A WAL position, and whose it is. Plain data. */
+export interface Position {
+  /** The system identifier of the cluster, in decimal digits, as `pg_control_system()` gives it. */
+  readonly systemId: string
+  /** The timeline that it was read on; a promotion begins a new one. */
+  readonly timeline: number
+  /** In bytes of WAL; see `lsn.ts`. */
+  readonly lsn: bigint
+}
+
+/** Whether this is a position that PostgreSQL could have given. */
+export function isPosition(value: unknown): value is Position {
+  if (typeof value !== 'object' || value === null) return false
+  const { systemId, timeline, lsn } = value as Partial<Position>
+  if (typeof systemId !== 'string' || !DECIMAL.test(systemId) || BigInt(systemId) > MAX_64_BITS) return false
+  if (!Number.isInteger(timeline) || (timeline as number) < 1 || (timeline as number) > MAX_32_BITS)
+    return false
+  return typeof lsn === 'bigint' && lsn > 0n && lsn <= MAX_64_BITS
+}
+
+const DECIMAL = /^[1-9]\d{0,19}$/
+const MAX_64_BITS = 0xffff_ffff_ffff_ffffn
+const MAX_32_BITS = 0xffff_ffff
+
+/** Whether two positions can be compared: on another timeline, the same number is another record. */
+export function haveSameHistory(a: Position, b: Position): boolean {
+  return a.systemId === b.systemId && a.timeline === b.timeline
+}

@@ -1,0 +1,61 @@
+import { knowCommitted } from './known-positions.ts'
+import { isPosition, type Position } from './position.ts'
+
+/** The positions of one request's writes, as far as they are known. Plain data. */
+export interface WrittenPositions {
+  /** By the cluster's name. */
+  readonly clusters: Map<string, WrittenPosition>
+  /** What is being read; each leaves when it is there, and none ever rejects. */
+  readonly open: Set<Promise<void>>
+}
+
+interface WrittenPosition {
+  /** How many writes there were. */
+  writes: number
+  /** Up to which of them the position covers. */
+  covered: number
+  position: Position | undefined
+}
+
+/** Takes note of a write that was just committed, and of the promise of its position. */
+export function expectPosition(
+  written: WrittenPositions,
+  cluster: string,
+  position: Promise<Position | undefined> | undefined,
+): void {
+  const before = written.clusters.get(cluster) ?? { writes: 0, covered: 0, position: undefined }
+  written.clusters.set(cluster, before)
+  const write = ++before.writes
+  if (position === undefined) return
+  whenRead(written, position, (read) => {
+    if (!isPosition(read)) return
+    knowCommitted(cluster, read)
+    // It was read after this commit, and so after those before it as well.
+    if (write <= before.covered) return
+    before.covered = write
+    before.position = read
+  })
+}
+
+/** The position that covers all of the request's writes to `cluster`; undefined where that is not known. */
+export function writtenPosition(
+  written: WrittenPositions | undefined,
+  cluster: string,
+): Position | undefined {
+  const known = written?.clusters.get(cluster)
+  return known !== undefined && known.covered === known.writes ? known.position : undefined
+}
+
+/** Hands on what a promise gives, or undefined where it rejects; until then it counts as open. */
+export function whenRead(
+  written: WrittenPositions,
+  position: Promise<Position | undefined>,
+  use: (read: Position | undefined) => void,
+): void {
+  const settled = position
+    .then(use, () => use(undefined))
+    .then(() => {
+      written.open.delete(settled)
+    })
+  written.open.add(settled)
+}

@@ -1,0 +1,33 @@
+import type { Position } from 'write-pinning'
+import type { PostgresNode } from 'write-pinning/testing'
+import { parseLsn } from '../../src/lsn.ts'
+import { currentContext, requirementHere } from '../../src/routing/context.ts'
+import { type RequestMemory, rememberWrite } from '../../src/routing/memory.ts'
+import type { Requirement } from '../../src/routing/requirement.ts'
+
+/** What the primary has flushed by now, as a dialect reads it after a commit. */
+export async function positionOf(primary: PostgresNode): Promise<Position> {
+  const [row] = await primary.query<{ system: string; wal: string; lsn: string }>(
+    `select system_identifier::text as system, pg_walfile_name(lsn) as wal, lsn::text as lsn
+     from pg_control_system(), pg_current_wal_flush_lsn() as lsn`,
+  )
+  const { system = '', wal = '', lsn = '' } = row ?? {}
+  return { systemId: system, timeline: Number.parseInt(wal.slice(0, 8), 16), lsn: parseLsn(lsn) ?? 0n }
+}
+
+/** The memory of the request that is running. */
+export function memoryHere(): RequestMemory {
+  const memory = currentContext()?.memory
+  if (memory === undefined) throw new Error('This runs in no request.')
+  return memory
+}
+
+/** Tells the request of a write that was committed, as a dialect does. */
+export function wroteTo(cluster: string, position?: Promise<Position | undefined>): void {
+  rememberWrite(memoryHere(), cluster, position)
+}
+
+/** What a read demands here. */
+export function demandIn(cluster = 'default'): Requirement | undefined {
+  return requirementHere(currentContext(), cluster)
+}
