@@ -74,9 +74,9 @@ export class ReplicaSet<N extends Member> {
     await Promise.all(this.nodes.map((node) => node.init()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
-    this.#isReady = true
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
+    this.#isReady = true
   }
 
   async stop(): Promise<void> {
