@@ -8,7 +8,13 @@ import type { Cluster, Route } from './cluster.ts'
 import { routeFrom, routeOfTransaction } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { type Mark, markOf } from './marks.ts'
-import type { AbortOptions, ControlConnectionProvider, NodeDriver, Session } from './node-driver.ts'
+import {
+  type AbortOptions,
+  type ControlConnectionProvider,
+  isOfNode,
+  type NodeDriver,
+  type Session,
+} from './node-driver.ts'
 import { withinReadTimeout } from './read-timeout.ts'
 import { type Attempt, type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
@@ -215,11 +221,13 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         return
       } catch (error) {
         this.#writes.rollback()
-        if (this.#session.current === undefined) this.#session.leaveTurn()
+        const wasSent = this.#session.current !== undefined
+        if (!wasSent) this.#session.leaveTurn()
         // Nothing was done in it yet: another replica will do as well.
         const failure = this.#cluster.set.heard(route.node, error)
         const isOver = tried?.has(route.node) || route.node.role === 'primary' || route.stays === true
-        if (isOver || failure === 'misrouted' || failure === 'other') throw error
+        const isNodesFault = wasSent ? failure !== 'misrouted' && failure !== 'other' : isOfNode(error)
+        if (isOver || !isNodesFault) throw error
         tried = new Set(tried).add(route.node)
         await this.#session.letGo(false)
       } finally {
