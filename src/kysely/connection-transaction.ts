@@ -4,7 +4,7 @@ import { currentContext } from '../routing/context.ts'
 import type { Cluster, Route } from './cluster.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import type { ConnectionSession } from './connection-session.ts'
-import type { NodeDriver } from './node-driver.ts'
+import { isOfNode, type NodeDriver } from './node-driver.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
 import type { WriteRecord } from './write-record.ts'
 
@@ -114,10 +114,11 @@ export class ConnectionTransaction {
     error: unknown,
     tried: ReadonlySet<NodeDriver> | undefined,
   ): boolean {
-    if (this.#session.current === undefined) this.#session.leaveTurn()
+    const wasSent = this.#session.current !== undefined
+    if (!wasSent) this.#session.leaveTurn()
     const failure = this.#cluster.set.heard(node, error)
     if (tried?.has(node) || node.role === 'primary' || stays === true) return false
-    return failure !== 'misrouted' && failure !== 'other'
+    return wasSent ? failure !== 'misrouted' && failure !== 'other' : isOfNode(error)
   }
 
   async #send(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {

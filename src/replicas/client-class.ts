@@ -1,4 +1,5 @@
 import { type Lookup, socketsThatLookUp } from './host.ts'
+import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 
 /** What a node asks of every client that its pool makes. */
@@ -27,20 +28,33 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
   const Given = pool.Client as ClientClass | undefined
   if (typeof Given !== 'function') return undefined
   const Own = class extends Given {
-    constructor(config: object) {
+    readonly #hasOwnTimeout: boolean
+
+    constructor(config: ClientConfig) {
       super(demanded(config, demands))
+      this.#hasOwnTimeout = Boolean(config.connectionTimeoutMillis)
     }
 
     override connect(callback?: (error?: Error) => void): unknown {
+      if (callback === undefined) {
+        return new Promise((resolve, reject) => {
+          this.connect((error) => (error ? reject(error) : resolve(this)))
+        })
+      }
       const refusal = demands.refusal()
       if (refusal !== undefined) {
-        if (callback === undefined) return Promise.reject(refusal)
         process.nextTick(callback, refusal)
         return undefined
       }
       demands.onConnecting(this)
-      if (callback === undefined) return super.connect()
+      // `pg`'s own timer would also fail what had connected while this process was blocked.
+      const stop = this.#hasOwnTimeout
+        ? undefined
+        : afterPatience(demands.connectTimeoutMs, () =>
+            this.connection?.stream?.destroy(new Error('timeout expired')),
+          )
       return super.connect((error) => {
+        stop?.()
         // Where it was this side that gave up (a password that could not be had), the server would wait on.
         if (error) this.connection?.stream?.destroy()
         callback(error)
@@ -57,15 +71,11 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
 const originals = new WeakMap<ClientClass, ClientClass>()
 
 /** The configuration of a client, with what is demanded and the caller has not said. */
-export function demanded(
-  given: object,
-  { connectTimeoutMs, lookup }: Pick<ClientDemands, 'connectTimeoutMs' | 'lookup'>,
-): object {
-  const { connectionTimeoutMillis, stream } = given as ClientConfig
+export function demanded(given: object, { lookup }: Pick<ClientDemands, 'lookup'>): object {
+  const { stream } = given as ClientConfig
   return {
     ...given,
     password: (given as { password?: unknown }).password, // which is not enumerable
-    connectionTimeoutMillis: connectionTimeoutMillis || connectTimeoutMs,
     ...(lookup !== undefined && stream === undefined && { stream: socketsThatLookUp(lookup) }),
   }
 }

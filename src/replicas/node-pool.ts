@@ -124,9 +124,8 @@ export class NodePool {
   async ownClient(timeoutMs?: number): Promise<OwnClient> {
     const pool = await this.open()
     if (this.#OwnClient === undefined) throw new Error('This pool cannot make clients of its own.')
-    const { lookup, connectTimeoutMs } = this.#options
     const client = new this.#OwnClient({
-      ...demanded(pool.options ?? {}, { connectTimeoutMs, lookup }),
+      ...demanded(pool.options ?? {}, this.#options),
       connectionTimeoutMillis: timeoutMs ?? 0,
       query_timeout: timeoutMs ?? 0,
       application_name: 'write-pinning',

@@ -9,23 +9,29 @@ export class Unanswered extends Error {
   }
 }
 
-/**
- * Waits for `work` for `waitMs` of this process's own time, and rejects with {@link Unanswered} then. While the event loop
- * is blocked no time passes: an answer may be there all along, in a socket that nobody read.
- */
+/** Waits for `work` for `waitMs` of this process's own time, and rejects with {@link Unanswered} then. */
 export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
-  const stepMs = waitMs / STEPS
   return new Promise((resolve, reject) => {
-    let leftMs = waitMs
-    let steppedAtMs = performance.now()
-    const step = () => {
-      const nowMs = performance.now()
-      leftMs -= Math.min(nowMs - steppedAtMs, stepMs * LATE)
-      steppedAtMs = nowMs
-      if (leftMs <= 0) reject(new Unanswered(waitMs))
-      else timer = setTimeout(step, Math.min(stepMs, leftMs))
-    }
-    let timer = setTimeout(step, stepMs)
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
+    const stop = afterPatience(waitMs, () => reject(new Unanswered(waitMs)))
+    work.then(resolve, reject).finally(stop)
   })
+}
+
+/**
+ * Calls `onOver` when `waitMs` of this process's own time are over, unless the function that it gives was called before.
+ * While the event loop is blocked no time passes: an answer may be there all along, in a socket that nobody read.
+ */
+export function afterPatience(waitMs: number, onOver: () => void): () => void {
+  const stepMs = waitMs / STEPS
+  let leftMs = waitMs
+  let steppedAtMs = performance.now()
+  const step = () => {
+    const nowMs = performance.now()
+    leftMs -= Math.min(nowMs - steppedAtMs, stepMs * LATE)
+    steppedAtMs = nowMs
+    if (leftMs <= 0) onOver()
+    else timer = setTimeout(step, Math.min(stepMs, leftMs))
+  }
+  let timer = setTimeout(step, stepMs)
+  return () => clearTimeout(timer)
 }

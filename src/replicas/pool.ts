@@ -18,7 +18,9 @@ export interface PoolLike {
 export interface PoolClientLike {
   release(destroy?: boolean): void
   readonly connectionParameters?: { readonly options?: string }
-  readonly connection?: { readonly stream?: { destroy(): void; readonly remoteAddress?: string } }
+  readonly connection?: {
+    readonly stream?: { destroy(error?: Error): void; readonly remoteAddress?: string }
+  }
   on?(event: 'error', listener: (error: Error) => void): unknown
   on?(event: 'end', listener: () => void): unknown
   off?(event: 'end', listener: () => void): unknown

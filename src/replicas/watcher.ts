@@ -54,7 +54,7 @@ export class Watcher {
     return first
   }
 
-  /** Looks at once, over a new connection, because one was lost or refused. */
+  /** Looks at once, over a new connection, because one was lost or refused: the node's or the watcher's own. */
   look(): void {
     this.#wantsLook = true
     if (!this.#isResting) this.#wake?.()
@@ -127,6 +127,9 @@ export class Watcher {
       if (this.#isStopped) throw new Error('The watcher was stopped.')
       this.#client = client
       await connected(client)
+      client.on('error', () => {
+        if (this.#client === client) this.look()
+      })
       // Whoever forgets to destroy the database can end all the same.
       client.unref?.()
     }

@@ -1,0 +1,121 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { terminateClients } from '../kysely/support.ts'
+import { startShop } from '../support/cluster.ts'
+import { more, openWatched, servedAgain, type Watched } from '../support/faults.ts'
+import { type Load, readsOf, startLoad } from '../support/load.ts'
+
+// A replica dies, in each of the ways in which one does, while 200 reads per second go on: nobody notices.
+let cluster: PostgresCluster
+let replica: PostgresNode
+let watched: Watched
+let load: Load<string>
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  replica = cluster.replicas[0] as PostgresNode
+})
+
+beforeEach(async () => {
+  watched = await openWatched(cluster)
+  load = startLoad(readsOf(cluster, watched.db))
+  await more(load)
+})
+
+afterEach(() => watched.close())
+
+afterAll(() => cluster.stop())
+
+/** How long it took from `sinceMs` until the replica was ejected. */
+const ejectedAfterMs = async (sinceMs: number) =>
+  (await watched.changed('replica-1', 'down', sinceMs)) - sinceMs
+
+describe('a replica', () => {
+  for (const [how, end] of [
+    ['is killed', () => replica.kill()],
+    ['is stopped', () => replica.stop('fast')],
+    ['is stopped at once', () => replica.stop('immediate')],
+  ] as const) {
+    test(`that ${how} is ejected within 1 s, no read fails, and it serves within 2 s of answering again`, async () => {
+      const sinceMs = performance.now()
+      const [ejectedMs] = await Promise.all([ejectedAfterMs(sinceMs), end()])
+      const goneMs = load.nowMs()
+      await more(load)
+      const startedMs = load.nowMs()
+      await replica.start()
+      const backMs = await servedAgain(load, 'replica-1')
+      await more(load)
+      const report = await load.stop()
+      expect(report.failures()).toEqual([])
+      expect(ejectedMs).toBeLessThan(1_000)
+      expect(backMs).toBeLessThan(2_000)
+      expect(report.slowestMs).toBeLessThan(1_000)
+      expect(report.servedBy(goneMs, startedMs)).toEqual({ 'replica-2': expect.any(Number) })
+      expect(watched.changesOf('replica-2')).not.toContain('down')
+    })
+  }
+
+  test('that is restarted fails no read, and serves within 2 s of answering again', async () => {
+    await replica.restart()
+    const backMs = await servedAgain(load, 'replica-1')
+    await more(load)
+    const report = await load.stop()
+    expect(report.failures()).toEqual([])
+    expect(backMs).toBeLessThan(2_000)
+    expect(report.slowestMs).toBeLessThan(1_000)
+  })
+
+  test('one of whose processes is killed, which has the server end all the others and recover, fails no read', async () => {
+    const [backend] = await replica.query<{ pid: number }>(
+      "select pid from pg_stat_activity where backend_type = 'client backend' and query like '%inet_server_port%' and pid <> pg_backend_pid()",
+    )
+    const sinceMs = performance.now()
+    process.kill(backend?.pid ?? 0, 'SIGKILL')
+    await watched.changed('replica-1', 'down', sinceMs)
+    await watched.changed('replica-1', 'fit', sinceMs)
+    await servedAgain(load, 'replica-1')
+    const report = await load.stop()
+    expect(report.failures()).toEqual([])
+    expect(report.slowestMs).toBeLessThan(1_000)
+  })
+
+  test('all of whose connections are terminated, again and again, fails no read and is not ejected', async () => {
+    for (let round = 0; round < 10; round++) {
+      await terminateClients(replica)
+      await more(load, 20)
+    }
+    const report = await load.stop()
+    expect(report.failures()).toEqual([])
+    expect(watched.events.map(({ change }) => change)).not.toContain('down')
+    expect(report.servedBy()['replica-1']).toBeGreaterThan(50)
+  })
+
+  test("one of whose connections is terminated, a reader's or the watcher's own, is not ejected", async () => {
+    for (const application of ['', 'write-pinning']) {
+      const ended = await replica.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend'
+         and application_name = $1 and pid <> pg_backend_pid() limit 1`,
+        [application],
+      )
+      expect(ended).toHaveLength(1)
+      const before = watched.dialect.status().nodes[1]?.position
+      // The watcher has looked since: it sees what was written.
+      await cluster.primary.query("insert into item (name) values ('seen')")
+      await expect
+        .poll(() => watched.dialect.status().nodes[1]?.position, { timeout: 5_000 })
+        .not.toBe(before)
+    }
+    const report = await load.stop()
+    expect(report.failures()).toEqual([])
+    expect(watched.events.map(({ change }) => change)).not.toContain('down')
+  })
+
+  test('that is killed while nobody reads is ejected at once all the same', async () => {
+    expect((await load.stop()).failures()).toEqual([])
+    const sinceMs = performance.now()
+    const [ejectedMs] = await Promise.all([ejectedAfterMs(sinceMs), replica.kill()])
+    await replica.start()
+    expect(ejectedMs).toBeLessThan(500)
+    await watched.changed('replica-1', 'fit', sinceMs)
+  })
+})
