@@ -182,6 +182,7 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
   'not-in-recovery',
   'other-cluster',
   'diverged',
+  'newer-timeline',
 ])
 
 const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }

@@ -25,8 +25,10 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (its === undefined || node.loadBalanced || primary.loadBalanced) return undefined
   if (differ(sighting.systemId, its.systemId)) return 'other-cluster'
   if (node.divergedSince !== undefined) return 'diverged'
-  const isOlder = (sighting.timeline ?? 0) < (its.timeline ?? 0)
-  return !its.isInRecovery && sighting.timeline !== undefined && isOlder ? 'old-timeline' : undefined
+  if (its.isInRecovery || sighting.timeline === undefined || its.timeline === undefined) return undefined
+  if (sighting.timeline < its.timeline) return 'old-timeline'
+  // Its position may look like one of the primary's. Where that is dead, it may be the primary that moves, and be seen soon.
+  return sighting.timeline > its.timeline && primary.isUp ? 'newer-timeline' : undefined
 }
 
 function ineligibilityByLag(node: Node, maxLagBytes: number | undefined): Ineligibility | undefined {

@@ -113,8 +113,12 @@ type RoleText = (node: Node, primary: Node) => string
 const ROLE_TEXTS: Partial<Record<Ineligibility | 'fit', RoleText>> = {
   fit: (node, primary) =>
     `'${node.name}' is a replica by its configuration and the same server as '${primary.name}': its reads load the primary.`,
-  'not-in-recovery': (node) =>
-    `'${node.name}' is a replica by its configuration and takes writes: it was promoted, or is another server. It serves no reads.`,
+  'not-in-recovery': (node, primary) =>
+    node.configured === 'primary'
+      ? `'${node.name}' is not the primary any more and still takes writes, which are lost to '${primary.name}'. It serves no reads until it follows that.`
+      : `'${node.name}' is a replica by its configuration and takes writes: it was promoted, or is another server. It serves no reads.`,
+  'newer-timeline': (node, primary) =>
+    `'${node.name}' follows another primary than '${primary.name}': one that was promoted. It serves no reads.`,
   'other-cluster': (node, primary) =>
     `'${node.name}' has other data than '${primary.name}': their system identifiers differ. It serves no reads.`,
   diverged: (node, primary) =>

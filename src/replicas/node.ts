@@ -21,6 +21,7 @@ export type Ineligibility =
   | 'other-cluster' // its data is not the primary's
   | 'diverged' // it has replayed what the primary never wrote
   | 'old-timeline' // it does not follow the primary since a failover
+  | 'newer-timeline' // it follows another one, which was promoted while the primary lives
 
 /** What a node's server said of itself. */
 export interface Sighting {

@@ -37,5 +37,5 @@ function isOfEnum(error: object): boolean {
   return 'routine' in error && typeof error.routine === 'string' && error.routine.startsWith('enum_')
 }
 
-// Table, column, object, function, schema; a type is an object as well.
-const UNDEFINED_OBJECT = new Set(['42P01', '42703', '42704', '42883', '3F000'])
+// Table, column, object, function, schema; a type is an object as well. And a privilege: a migration grants.
+const UNDEFINED_OBJECT = new Set(['42P01', '42703', '42704', '42883', '3F000', '42501'])

@@ -1,0 +1,316 @@
+import { type Kysely, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { codeOf, inRequest, openRequest } from '../kysely/support.ts'
+import { type Database, startShop } from '../support/cluster.ts'
+import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { cutReceiver } from '../support/walreceiver.ts'
+import { Watched } from '../support/watched.ts'
+
+// A replica is promoted. With `failover: true` the service goes on without a restart, and nothing more is written where it
+// would be lost; without it, the promoted node is left alone until somebody changes the configuration.
+let cluster: PostgresCluster
+let primary: PostgresNode
+let first: PostgresNode
+let second: PostgresNode
+
+beforeEach(async () => {
+  cluster = await startShop(2)
+  primary = cluster.primary
+  ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
+})
+
+afterEach(() => cluster.stop())
+
+const WAIT = { timeout: 20_000, interval: 10 }
+
+/** A write in a request of its own, that gives the name of the node that took it. */
+function writesTo(db: Kysely<Database>): () => Promise<string> {
+  let count = 0
+  return async () => {
+    const insert = sql<{ port: number }>`insert into item (name) values (${`write ${++count}`})
+      returning inet_server_port() as port`
+    const { rows } = await inRequest(() => insert.execute(db))
+    return cluster.nodes.find((node) => node.port === rows[0]?.port)?.name ?? 'nobody'
+  }
+}
+
+/** Resolves once the load has begun and ended so many more. */
+async function more(load: Load<string>, count: number): Promise<void> {
+  const fromMs = load.nowMs()
+  await vi.waitFor(
+    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
+    WAIT,
+  )
+}
+
+/** Has a replica follow another primary; whether it can depends on what it has replayed. */
+async function follow(replica: PostgresNode, leader: PostgresNode): Promise<void> {
+  const [row] = await replica.query<{ slot: string }>("select current_setting('primary_slot_name') as slot")
+  await leader.query('select pg_create_physical_replication_slot($1, true)', [row?.slot])
+  await replica.query(
+    `alter system set primary_conninfo to 'host=${leader.host} port=${leader.port} user=postgres'`,
+  )
+  await replica.query('select pg_reload_conf()')
+}
+
+const untilPrimary = (watched: Watched, node: PostgresNode) =>
+  vi.waitFor(() => expect(watched.node(node.name).role).toBe('primary'), WAIT)
+
+const itemsOn = async (node: PostgresNode) => (await node.query('select from item')).length
+
+const FAILOVER = expect.stringMatching(
+  /^WRITE_PINNING_FAILOVER: .*'replica-1' is the primary now, on timeline 2/,
+)
+
+describe('with `failover`', () => {
+  test('the primary dies and a replica is promoted: no read fails, and writes go on there', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name, second.name)
+    const reads = startLoad(readsOf(cluster, watched.db))
+    const writes = startLoad(writesTo(watched.db), { perSecond: 50 })
+    await more(writes, 50)
+    await primary.kill()
+    await more(reads, 100)
+    await first.promote()
+    const promotedMs = writes.nowMs()
+    await untilPrimary(watched, first)
+    expect(writes.nowMs() - promotedMs).toBeLessThan(2_000)
+    const switchedMs = writes.nowMs()
+    await more(reads, 100)
+    await follow(second, first)
+    expect(await watched.untilEligible(second.name)).toBeLessThan(5_000)
+    const backMs = reads.nowMs()
+    await more(reads, 100)
+    const read = await reads.stop()
+    expect(read.failures()).toEqual([])
+    expect(read.slowestMs).toBeLessThan(2_500)
+    expect(Object.keys(read.between(backMs).servedBy())).toEqual([second.name])
+    const written = await writes.stop()
+    expect(written.between(switchedMs).failures()).toEqual([])
+    expect(Object.keys(written.between(switchedMs).servedBy())).toEqual([first.name])
+    expect(watched.warnings).toContainEqual(FAILOVER)
+  })
+
+  test('a replica is promoted while the primary lives: from the switch on that gets no write', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name, second.name)
+    const reads = startLoad(readsOf(cluster, watched.db))
+    const writes = startLoad(writesTo(watched.db), { perSecond: 50 })
+    await more(writes, 50)
+    await first.promote()
+    await untilPrimary(watched, first)
+    const switchedMs = writes.nowMs()
+    const itemsOnOld = await itemsOn(primary)
+    await more(writes, 50)
+    const [read, written] = [await reads.stop(), await writes.stop()]
+    expect(read.failures()).toEqual([])
+    // Its other replica still follows the old primary.
+    expect(Object.keys(read.between(switchedMs).servedBy())).toEqual([first.name])
+    expect(written.between(switchedMs).failures()).toEqual([])
+    expect(Object.keys(written.between(switchedMs).servedBy())).toEqual([first.name])
+    expect(await itemsOn(primary)).toBe(itemsOnOld)
+    expect(watched.node('primary')).toMatchObject({ role: 'replica', because: 'not-in-recovery' })
+    expect(watched.node(second.name)).toMatchObject({ because: 'old-timeline' })
+    expect(watched.warnings).toEqual([
+      FAILOVER,
+      expect.stringMatching(/^WRITE_PINNING_NODE_ROLE: .*'primary' .* still takes writes/),
+      expect.stringMatching(/^WRITE_PINNING_NO_REPLICA_FIT/),
+    ])
+  })
+
+  test('what is under way on the primary when another takes over cannot be committed there', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name)
+    const trx = await watched.db.startTransaction().execute()
+    await trx.insertInto('item').values({ name: 'too late' }).execute()
+    await first.promote()
+    await untilPrimary(watched, first)
+    await expect(trx.commit().execute()).rejects.toThrow()
+    await trx
+      .rollback()
+      .execute()
+      .catch(() => {})
+    expect(await itemsOn(primary)).toBe(0)
+    expect(await writesTo(watched.db)()).toBe(first.name)
+  })
+
+  test('a session of a replica does not write once that is promoted, and the next session does', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name)
+    watched.dialect.drain(second.name)
+    await openRequest().run(() =>
+      watched.db.connection().execute(async (one) => {
+        await sql`select 1`.execute(one)
+        await first.promote()
+        await untilPrimary(watched, first)
+        expect(await codeOf(() => one.insertInto('item').values({ name: 'x' }).execute())).toBe('25006')
+      }),
+    )
+    expect([await itemsOn(primary), await itemsOn(first)]).toEqual([0, 0])
+    expect(await writesTo(watched.db)()).toBe(first.name)
+  })
+
+  test('what the new primary never got is served by nobody, until a replica that has it is rebuilt', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    const { db } = watched
+    await watched.untilEligible(first.name, second.name)
+    await cutReceiver(first)
+    for (let count = 0; count < 20; count++) await writesTo(db)()
+    await vi.waitFor(async () => expect(await itemsOn(second)).toBe(20), WAIT)
+    const reads = startLoad(readsOf(cluster, db))
+    await primary.kill()
+    await first.promote()
+    await untilPrimary(watched, first)
+    const switchedMs = reads.nowMs()
+    await follow(second, first)
+    // The new primary's position passes what was lost.
+    for (let count = 0; count < 100; count++) await writesTo(db)()
+    const [ahead] = await first.query<{ is: boolean }>(
+      'select pg_current_wal_flush_lsn() > $1::pg_lsn as is',
+      [await second.lsn()],
+    )
+    expect(ahead).toEqual({ is: true })
+    await more(reads, 400)
+    const read = await reads.stop()
+    expect(read.failures()).toEqual([])
+    expect(Object.keys(read.between(switchedMs).servedBy())).toEqual([first.name])
+    expect(watched.node(second.name)).toMatchObject({ isEligible: false })
+  })
+
+  test('an old primary that comes back as it was gets neither writes nor reads', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name, second.name)
+    await primary.kill()
+    await first.promote()
+    await untilPrimary(watched, first)
+    await follow(second, first)
+    await watched.untilEligible(second.name)
+    const reads = startLoad(readsOf(cluster, watched.db))
+    const writes = startLoad(writesTo(watched.db), { perSecond: 50 })
+    await primary.start()
+    await watched.untilUnfit('not-in-recovery', 'primary')
+    await more(writes, 50)
+    const [read, written] = [await reads.stop(), await writes.stop()]
+    expect([...read.failures(), ...written.failures()]).toEqual([])
+    expect(Object.keys(read.servedBy())).toEqual([second.name])
+    expect(Object.keys(written.servedBy())).toEqual([first.name])
+    expect(await itemsOn(primary)).toBe(0)
+  })
+
+  test('a service that starts after the failover finds the new primary by itself', async () => {
+    await first.promote()
+    {
+      await using watched = await Watched.open(cluster, { failover: true })
+      expect(await writesTo(watched.db)()).toBe(first.name)
+      expect(await itemsOn(primary)).toBe(0)
+    }
+    await primary.kill()
+    await using later = await Watched.open(cluster, { failover: true })
+    expect(await writesTo(later.db)()).toBe(first.name)
+  })
+})
+
+describe('a role without privileges', () => {
+  const as = (role: string) => (node: PostgresNode) => node.connectionString.replace('postgres@', `${role}@`)
+
+  beforeEach(async () => {
+    await primary.query('create role monitor login in role pg_monitor')
+    await primary.query('create role plain login')
+    await primary.query('grant select, insert on item to monitor, plain')
+    await primary.query('grant usage on sequence item_id_seq to monitor, plain')
+    await cluster.waitForCatchup()
+  })
+
+  async function failOver(watched: Watched): Promise<void> {
+    await watched.untilEligible(first.name, second.name)
+    await primary.kill()
+    await first.promote()
+    await untilPrimary(watched, first)
+    await follow(second, first)
+    expect(await writesTo(watched.db)()).toBe(first.name)
+  }
+
+  test('that is in pg_monitor sees at once that a replica follows the new primary', async () => {
+    const replicas = cluster.replicas.map(as('monitor'))
+    await using watched = await Watched.open(cluster, {
+      failover: true,
+      primary: as('monitor')(primary),
+      replicas,
+    })
+    await failOver(watched)
+    expect(await watched.untilEligible(second.name)).toBeLessThan(5_000)
+  })
+
+  test('sees it at the replica’s next restartpoint; until then the new primary serves its reads', async () => {
+    const replicas = cluster.replicas.map(as('plain'))
+    await using watched = await Watched.open(cluster, {
+      failover: true,
+      primary: as('plain')(primary),
+      replicas,
+    })
+    await failOver(watched)
+    expect(await readsOf(cluster, watched.db)()).toBe(first.name)
+    await first.query('checkpoint')
+    const checkpointed = await first.lsn()
+    await vi.waitFor(async () => {
+      const [row] = await second.query<{ is: boolean }>(
+        'select pg_last_wal_replay_lsn() >= $1::pg_lsn as is',
+        [checkpointed],
+      )
+      expect(row?.is).toBe(true)
+    }, WAIT)
+    await second.query('checkpoint')
+    expect(await watched.untilEligible(second.name)).toBeLessThan(5_000)
+  })
+})
+
+describe('without `failover`', () => {
+  test('a promoted replica is reported once and serves nobody; writes fail with the server’s error', async () => {
+    await using watched = await Watched.open(cluster)
+    await watched.untilEligible(first.name, second.name)
+    const reads = startLoad(readsOf(cluster, watched.db))
+    const writes = startLoad(writesTo(watched.db), { perSecond: 50 })
+    await more(writes, 50)
+    await primary.kill()
+    const deadMs = writes.nowMs()
+    await first.promote()
+    await watched.untilUnfit('not-in-recovery', first.name)
+    const promotedMs = reads.nowMs()
+    const itemsBefore = await itemsOn(first)
+    await more(reads, 200)
+    const [read, written] = [await reads.stop(), await writes.stop()]
+    expect(read.failures()).toEqual([])
+    expect(Object.keys(read.between(promotedMs).servedBy())).toEqual([second.name])
+    expect(written.between(deadMs).servedBy()).toEqual({})
+    for (const error of written.between(deadMs + 500).failures()) {
+      expect(error).toMatchObject({ code: 'ECONNREFUSED' })
+    }
+    expect(written.slowestMs).toBeLessThan(2_500)
+    expect(await itemsOn(first)).toBe(itemsBefore)
+    expect(watched.warnings).toEqual([
+      expect.stringMatching(/^WRITE_PINNING_NODE_ROLE: .*'replica-1' .* was promoted/),
+    ])
+  })
+
+  test('a replica that follows the promoted one, while the primary lives, serves nobody', async () => {
+    await using watched = await Watched.open(cluster)
+    await watched.untilEligible(first.name, second.name)
+    await first.promote()
+    await follow(second, first)
+    await vi.waitFor(async () => {
+      const [row] = await second.query('select received_tli as timeline from pg_stat_wal_receiver')
+      expect(row).toEqual({ timeline: 2 })
+    }, WAIT)
+    await watched.untilUnfit('not-in-recovery', first.name)
+    // The primary's position is ahead of theirs, and theirs is not of its history.
+    for (let count = 0; count < 20; count++) await writesTo(watched.db)()
+    const reads = startLoad(readsOf(cluster, watched.db))
+    await watched.untilUnfit('newer-timeline', second.name)
+    const fromMs = reads.nowMs()
+    await more(reads, 300)
+    const read = await reads.stop()
+    expect(read.failures()).toEqual([])
+    expect(Object.keys(read.between(fromMs).servedBy())).toEqual(['primary'])
+  })
+})

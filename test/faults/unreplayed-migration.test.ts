@@ -1,0 +1,83 @@
+import { sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { inRequest } from '../kysely/support.ts'
+import { startShop } from '../support/cluster.ts'
+import { readsOf, startLoad } from '../support/load.ts'
+import { routesOf } from '../support/routes.ts'
+import { Watched } from '../support/watched.ts'
+
+// A migration ran on the primary, the new version of the service is there, and the replicas have not replayed it yet.
+let cluster: PostgresCluster
+let watched: Watched
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  await cluster.primary.query("create type mood as enum ('sad')")
+  await cluster.primary.query('create table person (id int primary key, feels mood)')
+  await cluster.primary.query('create table secret (id int)')
+  await cluster.primary.query('create role app login')
+  await cluster.primary.query('grant select, insert on item, person to app')
+  await cluster.primary.query('grant usage on sequence item_id_seq to app')
+  await cluster.waitForCatchup()
+  const as = ({ connectionString }: { connectionString: string }) =>
+    connectionString.replace('postgres@', 'app@')
+  watched = await Watched.open(cluster, {
+    primary: as(cluster.primary),
+    replicas: cluster.replicas.map(as),
+    maxLagMs: 3_600_000,
+  })
+  await watched.untilEligible('replica-1', 'replica-2')
+})
+
+afterAll(async () => {
+  await watched[Symbol.asyncDispose]()
+  await cluster.stop()
+})
+
+const MIGRATIONS = {
+  'a new table': ['create table note (id int); grant select on note to app', () => sql`select id from note`],
+  'a new column': ['alter table item add price int', () => sql`select price from item`],
+  // An enum keeps its labels: each time it is another one.
+  'a new label of an enum': [
+    'alter type mood add value',
+    (label: string) => sql`select id from person where feels = ${label}`,
+  ],
+  'a new type': ["create type colour as enum ('red')", () => sql`select ${'red'}::colour`],
+  'a new schema': [
+    'create schema shop; grant usage on schema shop to app; create table shop.a (id int); grant select on shop.a to app',
+    () => sql`select id from shop.a`,
+  ],
+  'a new function': [
+    `create function twice(int) returns int stable language sql as 'select $1 * 2'`,
+    () => sql`select twice(2)`,
+  ],
+  'a new right': ['grant select on secret to app', () => sql`select id from secret`],
+} as const
+
+describe.each([1, 2])('with %i of 2 replicas behind', (behind) => {
+  beforeEach(async () => {
+    for (const replica of cluster.replicas.slice(0, behind)) await replica.pauseReplay()
+  })
+
+  afterEach(async () => {
+    for (const replica of cluster.replicas.slice(0, behind)) await replica.resumeReplay()
+    await cluster.primary.query(
+      'drop table if exists note; drop schema if exists shop cascade; drop function if exists twice; drop type if exists colour; alter table item drop column if exists price; revoke all on secret from app',
+    )
+    await cluster.waitForCatchup()
+  })
+
+  test.each(Object.entries(MIGRATIONS))('%s: no read fails', async (_what, [migration, read]) => {
+    const label = `happy ${behind}`
+    await cluster.primary.query(migration.endsWith('value') ? `${migration} '${label}'` : migration)
+    const load = startLoad(readsOf(cluster, watched.db))
+    const routes = await routesOf(async () => {
+      const reading = startLoad(() => inRequest(() => read(label).execute(watched.db)), { perSecond: 50 })
+      await vi.waitFor(() => expect(reading.soFar().operations.length).toBeGreaterThan(20))
+      expect((await reading.stop()).failures().map(String)).toEqual([])
+    })
+    expect((await load.stop()).failures().map(String)).toEqual([])
+    expect(routes.length).toBeGreaterThan(20)
+  })
+})
