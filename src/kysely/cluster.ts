@@ -6,6 +6,7 @@ import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
+import { ExactWrites } from './exact-writes.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
@@ -19,6 +20,17 @@ export interface Route {
   readonly spills?: boolean
   /** Whether it goes there and nowhere else, however the node is by then: it was asked for by name, or is the last resort. */
   readonly stays?: boolean
+  /** To be called first, and the route to be found anew then: a replica may have replayed what the read demands. */
+  readonly look?: () => Promise<void>
+}
+
+/** One more try at a statement: where, or, without a route, wherever it belongs by now. */
+export interface Attempt {
+  readonly route?: Route
+  /** The nodes that were tried already: each is tried once. */
+  readonly tried: ReadonlySet<Node> | undefined
+  /** Whether it was looked how far the replicas are, for its sake. */
+  readonly hasLooked?: boolean
 }
 
 /** The nodes of one dialect, and which statement goes to which. */
@@ -26,6 +38,8 @@ export class Cluster {
   readonly name: string
   readonly set: ReplicaSet<NodeDriver>
   readonly classifier: StatementClassifier
+  /** What exact pins are made of. */
+  readonly exact: ExactWrites
   readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
   readonly #watch: ContextWatch
@@ -41,6 +55,7 @@ export class Cluster {
     this.name = parts.set.name
     this.set = parts.set
     this.classifier = parts.classifier
+    this.exact = new ExactWrites(parts.set)
     this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {
       kind: parts.withoutContext === 'replica' ? 'any' : 'primary',
@@ -62,42 +77,34 @@ export class Cluster {
     return this.#withoutContext
   }
 
-  /** The route of a statement on a connection that is bound to no node; none of those that were `tried` already. */
-  routeOf(
-    statement: Statement,
-    context: RoutingContext | undefined,
-    mark?: Mark,
-    tried?: ReadonlySet<Node>,
-  ): Route {
+  /** The route of a statement on a connection that is bound to no node, after what was attempted before. */
+  routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark, before?: Attempt): Route {
     if (mark === 'to-primary') return { node: this.primary, reason: 'mark' }
     if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
-      return this.routeOfRead(MARKED_TO_REPLICA, context, tried)
+      return this.routeOfRead(MARKED_TO_REPLICA, context, before)
     }
     if (statement.kind !== 'read') return this.#routeToPrimary(statement, context)
-    return this.routeOfRead(this.requirementOf(context), context, tried)
+    return this.routeOfRead(this.requirementOf(context), context, before)
   }
 
   /** The route of a read: it needs no node in particular, but one that meets the requirement. */
-  routeOfRead(
-    requirement: Requirement,
-    context: RoutingContext | undefined,
-    tried?: ReadonlySet<Node>,
-  ): Route {
-    if (requirement.kind === 'primary' || requirement.kind === 'atLeast') {
-      return { node: this.primary, reason: requirement.reason }
-    }
+  routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
+    if (requirement.kind === 'primary') return { node: this.primary, reason: requirement.reason }
     if (requirement.kind === 'named') {
       const node = this.#nodeNamed(requirement.node)
       refuseUnavailable(node, this.name)
       return { node, reason: requirement.reason, stays: true }
     }
-    return this.#reads.route(requirement, context?.memory, tried)
+    return this.#reads.route(requirement, context?.memory, before)
   }
 
   /** Whether `node` will do for a read with this requirement. */
   meets(node: NodeDriver, requirement: Requirement): boolean {
     if (requirement.kind === 'any') return node === this.primary || node.isEligible
-    if (requirement.kind === 'primary' || requirement.kind === 'atLeast') return node === this.primary
+    if (requirement.kind === 'primary') return node === this.primary
+    if (requirement.kind === 'atLeast') {
+      return node === this.primary || this.#reads.isFreshEnough(node, requirement.position)
+    }
     return node.name === requirement.node
   }
 

@@ -1,9 +1,8 @@
 import type { TransactionSettings } from 'kysely'
-import type { Node } from '../replicas/node.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import { ANY } from '../routing/requirement.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Cluster, Route } from './cluster.ts'
+import type { Attempt, Cluster, Route } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
 
@@ -14,11 +13,11 @@ export function routeFrom(
   statement: Statement,
   context: RoutingContext | undefined,
   mark: Mark | undefined,
-  tried: ReadonlySet<Node> | undefined,
+  before: Attempt | undefined,
 ): Route {
-  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark, tried)
+  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark, before)
   if (mark === 'to-replica') {
-    const route = cluster.routeOf(statement, context, mark, tried)
+    const route = cluster.routeOf(statement, context, mark, before)
     if (route.reason === 'mark')
       return node === route.node || cluster.meets(node, ANY) ? { node, reason: 'mark' } : route
   }
@@ -32,18 +31,18 @@ export function routeFrom(
     // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
     return { node, reason: 'same-connection' }
   }
-  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement, context, tried)
+  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement, context, before)
   return { node, reason: requirement.reason }
 }
 
-/** The route of a transaction, on a connection that is on `node` already; to none of those that were `tried` already. */
+/** The route of a transaction, on a connection that is on `node` already, after what was attempted before. */
 export function routeOfTransaction(
   node: NodeDriver | undefined,
   cluster: Cluster,
   settings: TransactionSettings,
   context: RoutingContext | undefined,
-  tried: ReadonlySet<NodeDriver> | undefined,
-): Pick<Route, 'node' | 'spills' | 'stays'> {
+  before: Attempt | undefined,
+): Pick<Route, 'node' | 'spills' | 'stays' | 'look'> {
   // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
   const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
   if (!isRead) {
@@ -52,5 +51,5 @@ export function routeOfTransaction(
   }
   const requirement = cluster.requirementOf(context)
   const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
-  return stays ? { node } : cluster.routeOfRead(requirement, context, tried)
+  return stays ? { node } : cluster.routeOfRead(requirement, context, before)
 }

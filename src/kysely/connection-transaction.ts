@@ -1,7 +1,7 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
-import type { Cluster, Route } from './cluster.ts'
+import type { Attempt, Cluster, Route } from './cluster.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import type { ConnectionSession } from './connection-session.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
@@ -39,26 +39,34 @@ export class ConnectionTransaction {
   async begin(settings: TransactionSettings): Promise<void> {
     const context = currentContext()
     this.#unknownOutcome = undefined
-    for (let tried: ReadonlySet<NodeDriver> | undefined; ; ) {
+    for (let before: Attempt | undefined; ; ) {
       const route = this.#writes.inTransaction
         ? { node: this.#session.bound.node }
-        : routeOfTransaction(this.#session.node, this.#cluster, settings, context, tried)
+        : routeOfTransaction(this.#session.node, this.#cluster, settings, context, before)
+      if (route.look !== undefined) {
+        await route.look()
+        before = { tried: before?.tried, hasLooked: true }
+        continue
+      }
       try {
         return await this.#beginOn(route, settings)
       } catch (error) {
         this.#writes.rollback()
-        if (!this.#mayBeginElsewhere(route, error, tried)) throw error
-        tried = new Set(tried).add(route.node)
+        if (!this.#mayBeginElsewhere(route, error, before?.tried)) throw error
+        before = { tried: new Set(before?.tried).add(route.node) }
         await this.#session.letGo(false)
       }
     }
   }
 
   async commit(): Promise<void> {
-    const { node } = this.#session.bound
+    const { node, connection } = this.#session.bound
     try {
-      await this.#send((connection) => node.driver.commitTransaction(connection))
-      this.#writes.commit()
+      await this.#send((sent) => node.driver.commitTransaction(sent))
+      const { exact } = this.#cluster
+      const isWanted = node.role === 'primary' && this.#writes.wantsPosition()
+      this.#writes.commit(isWanted ? exact.positionOf(connection) : undefined)
+      if (isWanted) await exact.learn(connection)
     } catch (error) {
       if (isRolledBackCommit(error)) this.#writes.rollback()
       // Unless the server refused, the transaction may be committed.
@@ -112,7 +120,7 @@ export class ConnectionTransaction {
   #mayBeginElsewhere(
     { node, stays }: Pick<Route, 'node' | 'stays'>,
     error: unknown,
-    tried: ReadonlySet<NodeDriver> | undefined,
+    tried: Attempt['tried'],
   ): boolean {
     const wasSent = this.#session.current !== undefined
     if (!wasSent) this.#session.leaveTurn()

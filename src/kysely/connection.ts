@@ -1,10 +1,9 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult, TransactionSettings } from 'kysely'
-import type { Node } from '../replicas/node.ts'
 import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Cluster, Route } from './cluster.ts'
+import type { Attempt, Cluster, Route } from './cluster.ts'
 import { routeFrom } from './connection-route.ts'
 import { ConnectionSession } from './connection-session.ts'
 import { ConnectionTransaction } from './connection-transaction.ts'
@@ -17,7 +16,7 @@ import type {
   Session,
 } from './node-driver.ts'
 import { withinReadTimeout } from './read-timeout.ts'
-import { type Attempt, type FailedStatement, nextAttempt } from './recovery.ts'
+import { type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
 import { WriteRecord } from './write-record.ts'
 
@@ -71,8 +70,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
-    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
+    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt)
     const { node } = route
+    if (route.look !== undefined) {
+      await route.look()
+      return await this.#execute<R>(query, options, { tried: attempt?.tried, hasLooked: true })
+    }
     let session = this.#session.on(node)
     const wasBound = session !== undefined
     let first: Acquisition | undefined
@@ -101,7 +104,10 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       const isBounded =
         readTimeoutMs !== undefined && statement.kind === 'read' && !this.#writes.inTransaction
       const result = await (isBounded ? withinReadTimeout(running, readTimeoutMs, session) : running)
-      if (tookEffect(statement, result) && session.node.role === 'primary') this.#writes.add(context)
+      if (session.node.role === 'primary' && statement.kind !== 'read') {
+        await this.#ranOnPrimary(statement, result, session, context)
+      }
+      if (context?.memory?.wantsSeen) this.#cluster.exact.saw(session.node, context.memory)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
       next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
@@ -136,8 +142,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const context = currentContext()
     const statement = this.#cluster.classifier.classify(query.sql)
     const mark = markOf(query)
-    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt?.tried)
+    const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt)
     const { node } = route
+    if (route.look !== undefined) {
+      await route.look()
+      return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried, hasLooked: true })
+    }
     let session = this.#session.on(node)
     const wasBound = session !== undefined
     let hasFailed = false
@@ -168,7 +178,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (statement.countsAsWrite && !hasFailed && session?.node.role === 'primary') this.#writes.add(context)
+      if (session !== undefined && !hasFailed) this.#streamed(statement, session, context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
@@ -280,6 +290,29 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
   }
 
+  /** Records what a statement did that the primary accepted. */
+  async #ranOnPrimary(
+    statement: Statement,
+    result: QueryResult<unknown>,
+    { connection }: Session,
+    context: RoutingContext | undefined,
+  ): Promise<void> {
+    const { exact } = this.#cluster
+    exact.ran(statement, connection)
+    if (!tookEffect(statement, result)) return
+    const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
+    this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
+  }
+
+  /** Records what a stream did that its reader has left. */
+  #streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
+    const { exact } = this.#cluster
+    if (context?.memory?.wantsSeen) exact.saw(node, context.memory)
+    if (node.role !== 'primary') return
+    exact.ran(statement, connection)
+    if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
+  }
+
   /** How long a statement may take, in ms; undefined where that is not bounded. */
   #boundOf(statement: Statement): number | undefined {
     return statement.kind === 'read' && !this.#writes.inTransaction ? this.#readTimeoutMs : undefined
@@ -293,12 +326,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     statement: Statement,
     context: RoutingContext | undefined,
     mark: Mark | undefined,
-    tried: ReadonlySet<Node> | undefined,
+    attempt: Attempt | undefined,
   ): Route {
     if (this.#writes.inTransaction) {
       return { node: this.#session.bound.node, reason: 'transaction', stays: true }
     }
-    return routeFrom(this.#session.node, this.#cluster, statement, context, mark, tried)
+    return routeFrom(this.#session.node, this.#cluster, statement, context, mark, attempt)
   }
 }
 

@@ -3,8 +3,9 @@ import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { noReplica } from '../replicas/spill-gate.ts'
 import { keepTo, keptNode } from '../routing/kept-node.ts'
 import type { RequestMemory } from '../routing/memory.ts'
+import type { Position } from '../routing/position.ts'
 import type { Requirement } from '../routing/requirement.ts'
-import type { Route } from './cluster.ts'
+import type { Attempt, Route } from './cluster.ts'
 import type { NodeDriver } from './node-driver.ts'
 
 /** Spreads the reads that any replica may serve. */
@@ -16,20 +17,73 @@ export class ReadRouter {
   }
 
   /**
-   * The route of a read that needs no node in particular, to none of those that were `tried` already.
+   * The route of a read that needs no node in particular, to none of those that were tried before.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` where no replica is fit and `whenNoReplica` is `'error'`.
    */
-  route(requirement: Requirement, memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): Route {
-    const { operator } = this.#set
-    if (this.#set.replicas.length === 0) return { node: this.#set.primary, reason: 'no-replica' }
+  route(
+    requirement: Requirement,
+    memory: RequestMemory | undefined,
+    { tried, hasLooked = false }: Pick<Attempt, 'tried' | 'hasLooked'> = FIRST,
+  ): Route {
+    const { operator, primary, replicas } = this.#set
+    if (replicas.length === 0) return { node: primary, reason: 'no-replica' }
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
-      return { node: this.#set.primary, reason: 'share' }
+      return { node: primary, reason: 'share' }
     }
+    if (memory?.wantsSeen && !hasLooked) {
+      const seen = this.#openSeen(memory, tried)
+      if (seen !== undefined) return { node: primary, reason: requirement.reason, look: seen }
+    }
+    if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, tried, hasLooked)
     const node = this.#replicaFor(memory, tried)
     if (node === undefined) return this.#withoutReplica(requirement, tried)
     return { node, reason: tried === undefined ? requirement.reason : 'moved' }
+  }
+
+  /** Whether a node is known to have replayed what an exact pin demands. */
+  isFreshEnough(node: NodeDriver, position: Position): boolean {
+    const { positions } = this.#set
+    return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
+  }
+
+  /** Any replica that has replayed that far; what was once seen of it answers for free. */
+  #routeAtLeast(
+    { position, reason }: Requirement & { kind: 'atLeast' },
+    memory: RequestMemory | undefined,
+    tried: ReadonlySet<Node> | undefined,
+    hasLooked: boolean,
+  ): Route {
+    const { positions, primary, eligible, settings, name } = this.#set
+    // Of another history: nobody can tell, so the primary serves until the pin is over.
+    if (!positions.isComparable(position)) return { node: primary, reason }
+    const left = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
+    if (left.length === 0) return this.#withoutReplica({ kind: 'atLeast', position, reason }, tried)
+    const fresh = left.filter((node) => positions.hasReplayed(node, position))
+    const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
+    if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason }
+    const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
+    if (node !== undefined) {
+      if (memory !== undefined) keepTo(memory, name, node)
+      return { node, reason }
+    }
+    const route: Route = { node: primary, reason }
+    if (hasLooked || !left.some(({ loadBalanced }) => !loadBalanced)) return route
+    return { ...route, look: () => positions.lookFor(position, settings.catchUpMs) }
+  }
+
+  /**
+   * Where reads must not go back in time, and the replica of the earlier ones is gone: what those have seen has to be known
+   * first. Each of these waits ends by itself.
+   */
+  #openSeen(memory: RequestMemory, tried?: ReadonlySet<Node>): (() => Promise<void>) | undefined {
+    const open = memory.written?.open
+    const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
+    if (open === undefined || open.size === 0 || (kept?.isEligible && !tried?.has(kept))) return undefined
+    return async () => {
+      await Promise.all(open)
+    }
   }
 
   /** One request keeps to one replica, as long as that is fit. */
@@ -67,3 +121,5 @@ export class ReadRouter {
     return { node: primary, reason: 'no-replica', spills: true }
   }
 }
+
+const FIRST = { tried: undefined }

@@ -2,16 +2,9 @@ import type { Node } from '../replicas/node.ts'
 import { refusalOf } from '../replicas/refusal.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Cluster, Route } from './cluster.ts'
+import type { Attempt, Cluster, Route } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import { isOfNode } from './node-driver.ts'
-
-/** One more try at a statement: where, or, without a route, wherever it belongs by now. */
-export interface Attempt {
-  readonly route?: Route
-  /** The nodes that were tried already: each is tried once. */
-  readonly tried: ReadonlySet<Node> | undefined
-}
 
 /** A statement that a node failed. */
 export interface FailedStatement {
@@ -85,7 +78,7 @@ function elsewhere(cluster: Cluster, failed: FailedStatement): Attempt | undefin
   const { node } = failed.route
   const tried = new Set(failed.tried).add(node)
   try {
-    const route = cluster.routeOf(statement, context, mark, tried)
+    const route = cluster.routeOf(statement, context, mark, { tried })
     if (tried.has(route.node)) return undefined
     node.counts.movedAway++
     return { route, tried }

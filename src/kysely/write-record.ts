@@ -1,5 +1,9 @@
 import type { RoutingContext } from '../routing/context.ts'
 import { type RequestMemory, rememberWrite } from '../routing/memory.ts'
+import type { Position } from '../routing/position.ts'
+
+/** Reads the position of what has just been committed; asked only for those who want to know it. */
+export type PositionOfCommit = () => Promise<Position | undefined>
 
 /**
  * The writes of one connection: outside a transaction each counts at once, inside it when it commits, and never
@@ -17,10 +21,17 @@ export class WriteRecord {
     return this.#uncommitted !== undefined
   }
 
-  /** Records a write that was made in `context`. */
-  add(context: RoutingContext | undefined): void {
+  /** Whether the position of what is committed now will be wanted. */
+  wantsPosition(context?: RoutingContext): boolean {
+    if (this.#uncommitted === undefined) return context?.memory?.wantsPositions === true
+    for (const memory of this.#uncommitted) if (memory.wantsPositions) return true
+    return false
+  }
+
+  /** Records a write that was made in `context`; without `position` nobody knows when it is committed. */
+  add(context: RoutingContext | undefined, position?: PositionOfCommit): void {
     if (context?.memory === undefined || !context.countsWrites) return
-    if (this.#uncommitted === undefined) rememberWrite(context.memory, this.#cluster)
+    if (this.#uncommitted === undefined) this.#remember(context.memory, position)
     else this.#uncommitted.add(context.memory)
   }
 
@@ -29,13 +40,18 @@ export class WriteRecord {
     this.#uncommitted ??= new Set()
   }
 
-  commit(): void {
+  /** Records what was written in the transaction; without `position` nobody knows whether it was committed. */
+  commit(position?: PositionOfCommit): void {
     const committed = this.#uncommitted ?? []
     this.#uncommitted = undefined
-    for (const memory of committed) rememberWrite(memory, this.#cluster)
+    for (const memory of committed) this.#remember(memory, position)
   }
 
   rollback(): void {
     this.#uncommitted = undefined
+  }
+
+  #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {
+    rememberWrite(memory, this.#cluster, memory.wantsPositions ? position?.() : undefined)
   }
 }

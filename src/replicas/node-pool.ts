@@ -195,4 +195,11 @@ export interface OwnClient {
   on(event: 'error', listener: () => void): unknown
 }
 
+/** Connects it; by the callback, which every class of client has. */
+export function connected(client: OwnClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.connect((error) => (error ? reject(error) : resolve()))
+  })
+}
+
 function ignore(): void {}

@@ -80,6 +80,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   /** Another node is the primary: the positions of the one before say nothing of it. */
   forgetPositions(): void {
     this.#positions.clear()
+    for (const node of this.#set.nodes) node.forgetReplayed()
     const { primary } = this.#set
     const { sighting } = primary
     if (sighting?.position !== undefined) this.#positions.add(sighting.atMs, sighting.position)
@@ -126,6 +127,8 @@ export class NodeWatch<N extends Node> implements WatchListener {
       return
     }
     if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
+    if (position === undefined) node.forgetReplayed()
+    else node.sawReplayed(position, sighting.startedAt)
     if (this.#settings.lagSource !== 'wal') {
       node.lagMs = sighting.lagMs
     } else if (!sighting.isInRecovery) {

@@ -68,6 +68,9 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
+  /** The furthest that it was ever seen to have replayed: that only grows, as long as its server runs. */
+  replayed: Lsn | undefined
+  #replayedSince: string | undefined
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
   divergedSince: string | undefined
   isDrained = false
@@ -112,6 +115,19 @@ export class Node {
       const why = `'${this.name}' is down, and not the primary any more.`
       this.pool.cutOff(new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503 }))
     }
+  }
+
+  /** It has replayed that far, by a server that was started then. */
+  sawReplayed(position: Lsn, startedAt: string | undefined): void {
+    const isFurther = this.replayed === undefined || position > this.replayed
+    if (!isFurther && startedAt === this.#replayedSince) return
+    this.replayed = position
+    this.#replayedSince = startedAt
+  }
+
+  /** What it had replayed says nothing any more: its history is another one. */
+  forgetReplayed(): void {
+    this.replayed = undefined
   }
 
   /** Whether its server answers, as far as is known. */

@@ -1,6 +1,7 @@
 import { type Candidate, type Choice, choiceOf } from './choice.ts'
 import { electPrimary } from './election.ts'
 import { ineligibilityOf } from './eligibility.ts'
+import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
@@ -21,6 +22,7 @@ export class ReplicaSet<N extends Member> {
   readonly reports: NodeReports
   readonly spill: SpillGate
   readonly operator: Operator
+  readonly positions: ExactPositions
   readonly #watch: NodeWatch<N>
   readonly #choice: Choice
   #primary: N
@@ -46,6 +48,7 @@ export class ReplicaSet<N extends Member> {
     this.reports = new NodeReports(name)
     // At least one connection, and never all of them.
     this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
+    this.positions = new ExactPositions(this)
     this.#watch = new NodeWatch(this, settings)
   }
 
@@ -80,7 +83,7 @@ export class ReplicaSet<N extends Member> {
   }
 
   async stop(): Promise<void> {
-    await this.#watch.stop()
+    await Promise.all([this.#watch.stop(), this.positions.stop()])
   }
 
   /** Adds a replica that was discovered. */
@@ -95,14 +98,20 @@ export class ReplicaSet<N extends Member> {
   async remove(node: N): Promise<void> {
     this.#replicas = this.#replicas.filter((each) => each !== node)
     this.refresh()
-    await this.#watch.remove(node)
+    await Promise.all([this.#watch.remove(node), this.positions.forget(node)])
     await node.destroy()
   }
 
   /** One of the replicas that may serve, other than those already tried; undefined where there is none. */
   choose(key: string | undefined, tried?: ReadonlySet<Node>): N | undefined {
-    const candidates =
-      tried === undefined ? this.#eligible : this.#eligible.filter((node) => !tried.has(node))
+    return this.chooseAmong(
+      tried === undefined ? this.#eligible : this.#eligible.filter((node) => !tried.has(node)),
+      key,
+    )
+  }
+
+  /** One of these replicas. */
+  chooseAmong(candidates: readonly N[], key: string | undefined): N | undefined {
     if (candidates.length === 0) return undefined
     if (key !== undefined) return rendezvous(candidates, key)
     return this.#choice(candidates as readonly (N & Candidate)[])

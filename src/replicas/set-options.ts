@@ -25,6 +25,8 @@ export interface ReplicaSetOptions {
   connectTimeoutMs?: number
   /** How long a read outside a transaction may take, in ms. Default: no bound. */
   readTimeoutMs?: number
+  /** How long a read under an exact pin may wait for a replica to catch up before the primary serves, in ms. Default: 0. */
+  catchUpMs?: number
   /** Whether a replica that was promoted becomes the primary, without a restart. Default: false. */
   failover?: boolean
   /** Finds the address of a host name, as `dns.lookup()` does, which is the default. */
@@ -42,6 +44,7 @@ export interface ReplicaSetSettings {
   readonly probeTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly readTimeoutMs: number | undefined
+  readonly catchUpMs: number
   readonly failover: boolean
   readonly lookup: Lookup | undefined
 }

@@ -5,7 +5,7 @@ import type { ReplicaSetOptions, ReplicaSetSettings } from './set-options.ts'
 export const REPLICA_SET_OPTIONS: readonly (keyof ReplicaSetOptions)[] = [
   ...(['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'] as const),
   ...(['probeIntervalMs', 'probeTimeoutMs', 'connectTimeoutMs', 'readTimeoutMs'] as const),
-  ...(['failover', 'lookup'] as const),
+  ...(['catchUpMs', 'failover', 'lookup'] as const),
 ]
 
 /** Timers of Node.js take no more than this. */
@@ -13,6 +13,7 @@ const MAX_TIMER_MS = 2_147_483_647
 const TIME = { min: 1, max: MAX_TIMER_MS, expected: 'a number of milliseconds from 1 on' }
 const PROBE_TIME = { min: 10, max: 3_600_000, expected: 'a number of milliseconds from 10 to 3,600,000' }
 const LAG = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
+const WAIT = { min: 0, max: 60_000, expected: 'a number of milliseconds from 0 to 60,000' }
 const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of bytes from 0 on' }
 
 /** @throws {WritePinningError} for every option that is wrong. */
@@ -40,6 +41,7 @@ export function replicaSetSettings(where: string, options: ReplicaSetOptions): R
     probeTimeoutMs: number(where, 'probeTimeoutMs', options.probeTimeoutMs, 500, PROBE_TIME),
     connectTimeoutMs: number(where, 'connectTimeoutMs', options.connectTimeoutMs, 2_000, TIME),
     readTimeoutMs: number(where, 'readTimeoutMs', options.readTimeoutMs, undefined, TIME),
+    catchUpMs: number(where, 'catchUpMs', options.catchUpMs, 0, WAIT),
     failover: booleanOption(where, 'failover', options.failover, false),
     lookup: functionOption(where, 'lookup', options.lookup),
   }

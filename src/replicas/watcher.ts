@@ -1,7 +1,7 @@
 import type { Failure } from './failure.ts'
 import { failureOf } from './failure.ts'
 import type { Node, Sighting } from './node.ts'
-import type { OwnClient } from './node-pool.ts'
+import { connected, type OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'
 import type { Probe } from './probe.ts'
 
@@ -161,12 +161,6 @@ export class Watcher {
       }
     })
   }
-}
-
-function connected(client: OwnClient): Promise<void> {
-  return new Promise((resolve, reject) => {
-    client.connect((error) => (error ? reject(error) : resolve()))
-  })
 }
 
 function ignore(): void {}

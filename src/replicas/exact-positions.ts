@@ -1,0 +1,129 @@
+import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
+import type { Position } from '../routing/position.ts'
+import type { Node } from './node.ts'
+import { SharedQuery } from './shared-query.ts'
+
+/** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
+const TIMEOUT_MS = 250
+/** How long to wait between two looks at replicas that have not caught up yet, in ms. */
+const PAUSE_MS = 5
+
+/** How a session's commits are made: with `synchronous_commit = off` they return before their WAL is flushed. */
+export type CommitKind = 'flushed' | 'unflushed'
+
+/** The nodes whose positions are read. */
+interface Positioned {
+  readonly primary: Node
+  readonly eligible: readonly Node[]
+}
+
+/** Reads exact WAL positions as they are needed: the primary's after a commit, a replica's before a read. */
+export class ExactPositions {
+  readonly #set: Positioned
+  readonly #primaries = new Map<Node, SharedQuery<PrimaryRow>>()
+  readonly #replicas = new Map<Node, SharedQuery<ReplicaRow>>()
+
+  constructor(set: Positioned) {
+    this.#set = set
+  }
+
+  /**
+   * A position at or behind every commit that has returned by now, as the server's `synchronous_commit` lets it be known;
+   * undefined where it cannot be read.
+   *
+   * After a synchronous commit what was flushed is exact. Otherwise only what was inserted is safe, which at the end of a page
+   * points behind the header of one that is not there yet
+   * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP).
+   */
+  async committed(kind: CommitKind): Promise<Position | undefined> {
+    const row = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
+    if (row === undefined) return undefined
+    const inserted = parseLsn(row.inserted)
+    const unflushed = inserted && withoutPageHeader(inserted, Number(row.segmentSize))
+    const lsn = kind === 'flushed' ? parseLsn(row.flushed) : unflushed
+    if (lsn === undefined) return undefined
+    return { systemId: row.systemId, timeline: row.timeline, lsn }
+  }
+
+  /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
+  hasReplayed(node: Node, { lsn }: Position): boolean {
+    return !node.loadBalanced && node.replayed !== undefined && node.replayed >= lsn
+  }
+
+  /** Whether a position is one of the primary's history, as it is known: any other number means another record. */
+  isComparable({ systemId, timeline }: Position): boolean {
+    const its = this.#set.primary.sighting
+    return its?.systemId === systemId && its.timeline === timeline && !its.isInRecovery
+  }
+
+  /**
+   * Looks how far the replicas that may serve have got; again until one has replayed `position`, or `waitMs` are over. One
+   * look is shared by all who wait.
+   */
+  async lookFor(position: Position, waitMs: number): Promise<void> {
+    const untilMs = performance.now() + waitMs
+    for (;;) {
+      const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
+      await Promise.all(nodes.map((node) => this.replayed(node)))
+      const hasOne = nodes.some((node) => this.hasReplayed(node, position))
+      if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+
+  /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
+  async replayed(node: Node): Promise<Lsn | undefined> {
+    const row = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
+    const lsn = parseLsn(row?.position)
+    if (row === undefined || lsn === undefined) return undefined
+    node.sawReplayed(lsn, row.startedAt)
+    return lsn
+  }
+
+  /** Forgets a node that is gone. */
+  async forget(node: Node): Promise<void> {
+    const queries = [this.#primaries.get(node), this.#replicas.get(node)]
+    this.#primaries.delete(node)
+    this.#replicas.delete(node)
+    await Promise.all(queries.map((query) => query?.stop()))
+  }
+
+  async stop(): Promise<void> {
+    const queries = [...this.#primaries.values(), ...this.#replicas.values()]
+    await Promise.all(queries.map((query) => query.stop()))
+  }
+
+  #queryOf<Row>(queries: Map<Node, SharedQuery<Row>>, node: Node, sql: string): SharedQuery<Row> {
+    let query = queries.get(node)
+    if (query === undefined) {
+      query = new SharedQuery(node, sql, TIMEOUT_MS)
+      queries.set(node, query)
+    }
+    return query
+  }
+}
+
+interface PrimaryRow {
+  readonly flushed: string
+  readonly inserted: string
+  readonly timeline: number
+  readonly systemId: string
+  readonly segmentSize: string
+}
+
+// A server in recovery refuses it, and then there is no position. The insert position first: what is flushed only grows.
+const PRIMARY_QUERY = `
+  select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
+    ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
+    (select system_identifier::text from pg_control_system()) as "systemId",
+    (select setting from pg_settings where name = 'wal_segment_size') as "segmentSize"
+  from pg_current_wal_flush_lsn() as flushed`
+
+interface ReplicaRow {
+  readonly position: string | null
+  readonly startedAt: string
+}
+
+const REPLICA_QUERY = `
+  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end as position,
+    pg_postmaster_start_time()::text as "startedAt"`
