@@ -130,6 +130,7 @@ export class Cluster {
     const reason = statement.kind as Exclude<Statement['kind'], 'read'>
     if (reason === 'write' || reason === 'locking') {
       this.refuseOnReplica(reason, context)
+      if (reason === 'write') this.#watch.sawWrite(context)
       return { node: this.primary, reason }
     }
     // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.

@@ -36,7 +36,8 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
     () => set.nodes,
     () => classifier,
   )
-  const watch = new ContextWatch(name, nodes.replicas.length > 0, withoutContext)
+  const latestMs = Math.max(0, ...nodes.replicas.map((each) => each.maxLagMs ?? maxLagMs))
+  const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
   const functions = new FunctionWatch(name)
   const cluster = new Cluster({ set, classifier, withoutContext, watch, functions })
   return new PrimaryReplicaDriver({

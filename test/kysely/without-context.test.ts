@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
+import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { codeOf, inRequest, warningsOf } from './support.ts'
+import { codeOf, inRequest, openRequest, warningsOf } from './support.ts'
 
 // The order matters: whether a request was ever opened is a fact of the process, and a test file has its own.
 let cluster: PostgresCluster
@@ -88,4 +89,25 @@ test('once a context was opened, reads without one are nothing to warn of', asyn
     for (let i = 0; i < MANY; i++) await db.selectFrom('item').select('id').execute()
   })
   expect(warnings).toEqual([])
+})
+
+describe('a pin that is shorter than replicas may be late', () => {
+  const writeWith = (pinningMs: number, options: Partial<PrimaryReplicaDialectOptions> = {}) =>
+    warningsOf(async () => {
+      await using db = openDatabase(cluster, options)
+      for (let i = 0; i < 2; i++) {
+        await openRequest({ pinningMs }).run(() => db.insertInto('item').values({ name: 'a' }).execute())
+      }
+    })
+
+  test('is named once', async () => {
+    expect(await writeWith(10_000)).toEqual(['WRITE_PINNING_SHORT_PIN'])
+    expect(await writeWith(1_000, { maxLagMs: 5_000 })).toEqual(['WRITE_PINNING_SHORT_PIN'])
+  })
+
+  test('is not named where it is long enough, or there are no replicas', async () => {
+    expect(await writeWith(15_000)).toEqual([])
+    expect(await writeWith(1_000, { maxLagMs: 500 })).toEqual([])
+    expect(await writeWith(1_000, { replicas: [] })).toEqual(['WRITE_PINNING_NO_REPLICAS'])
+  })
 })
