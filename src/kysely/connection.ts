@@ -1,6 +1,4 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult, TransactionSettings } from 'kysely'
-import { mayHaveRun } from '../replicas/refusal.ts'
-import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Attempt, Cluster, Route } from './cluster.ts'
@@ -18,6 +16,7 @@ import type {
 import { withinReadTimeout } from './read-timeout.ts'
 import { type FailedStatement, nextAttempt } from './recovery.ts'
 import { streamOn } from './session-stream.ts'
+import { StatementOutcome } from './statement-outcome.ts'
 import { WriteRecord } from './write-record.ts'
 
 /**
@@ -31,6 +30,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   readonly #writes: WriteRecord
   readonly #session = new ConnectionSession()
   readonly #transaction: ConnectionTransaction
+  readonly #outcome: StatementOutcome
   readonly #readTimeoutMs: number | undefined
   #isReleased = false
   /** How many statements are under way. */
@@ -39,6 +39,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#writes = new WriteRecord(cluster.name)
+    this.#outcome = new StatementOutcome(cluster, this.#session, this.#writes)
     this.#transaction = new ConnectionTransaction({
       cluster,
       session: this.#session,
@@ -98,14 +99,14 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         }
       }
       this.#cluster.publish(route, statement, query.sql)
-      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
+      if (statement.kind === 'session') this.#outcome.willLeaveSomethingOn(session, route)
       const { readTimeoutMs } = this.#cluster.set.settings
       const running = session.connection.executeQuery<R>(query)
       const isBounded =
         readTimeoutMs !== undefined && statement.kind === 'read' && !this.#writes.inTransaction
       const result = await (isBounded ? withinReadTimeout(running, readTimeoutMs, session) : running)
       if (session.node.role === 'primary' && statement.kind !== 'read') {
-        await this.#ranOnPrimary(statement, result, session, context)
+        await this.#outcome.ranOnPrimary(statement, result, session, context)
       }
       if (context?.memory?.wantsSeen) this.#cluster.exact.saw(session.node, context.memory)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
@@ -162,7 +163,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         session = await this.#session.moveTo(node, this.#writes.inTransaction, options)
       }
       this.#cluster.publish(route, statement, query.sql)
-      if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
+      if (statement.kind === 'session') this.#outcome.willLeaveSomethingOn(session, route)
       for await (const rows of streamOn<R>(session, query, chunkSize, this.#boundOf(statement))) {
         hasRows = true
         yield rows
@@ -178,7 +179,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (session !== undefined && !hasFailed) this.#streamed(statement, session, context)
+      if (session !== undefined && !hasFailed) this.#outcome.streamed(statement, session, context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
@@ -193,7 +194,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     mayRunAnew: boolean,
   ): Promise<Attempt | undefined> {
     if (session === undefined) this.#session.leaveTurn()
-    else this.#failed(failed.error, failed.statement, session, failed.context)
+    else this.#outcome.failed(failed.error, failed.statement, session, failed.context)
     const next = await nextAttempt(this.#cluster, {
       ...failed,
       wasSent: session !== undefined,
@@ -271,48 +272,6 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     if (!this.#writes.inTransaction) await this.#session.letGo(false)
   }
 
-  /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
-  #leavesSomethingOn(session: Session, route: Route): void {
-    if (session.node.role === 'replica' && route.reason === 'use-node') this.#session.mistrust(undefined)
-  }
-
-  /** Draws the conclusions from the error of a statement that was sent. */
-  #failed(error: unknown, statement: Statement, session: Session, context: RoutingContext | undefined): void {
-    const wasRefused = isRefusal(error)
-    // A lost connection, a time-out on this side: the session may still be busy, or gone.
-    if (!wasRefused) this.#session.mistrust(error)
-    // A function may have taken a lock of the session's before it was refused: no other query must find it.
-    else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
-      this.#session.mistrust(undefined)
-    }
-    // A write whose outcome is unknown counts.
-    const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
-    if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
-  }
-
-  /** Records what a statement did that the primary accepted. */
-  async #ranOnPrimary(
-    statement: Statement,
-    result: QueryResult<unknown>,
-    { connection }: Session,
-    context: RoutingContext | undefined,
-  ): Promise<void> {
-    const { exact } = this.#cluster
-    exact.ran(statement, connection)
-    if (!tookEffect(statement, result)) return
-    const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
-    this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
-  }
-
-  /** Records what a stream did that its reader has left. */
-  #streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
-    const { exact } = this.#cluster
-    if (context?.memory?.wantsSeen) exact.saw(node, context.memory)
-    if (node.role !== 'primary') return
-    exact.ran(statement, connection)
-    if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
-  }
-
   /** How long a statement may take, in ms; undefined where that is not bounded. */
   #boundOf(statement: Statement): number | undefined {
     return statement.kind === 'read' && !this.#writes.inTransaction ? this.#readTimeoutMs : undefined
@@ -333,10 +292,4 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     }
     return routeFrom(this.#session.node, this.#cluster, statement, context, mark, attempt)
   }
-}
-
-/** Whether a statement that the server accepted changed anything; an `execute` tells only by what it gives. */
-function tookEffect(statement: Statement, result: QueryResult<unknown>): boolean {
-  if (statement.countsAsWrite) return !(statement.isRowless && result.numAffectedRows === 0n)
-  return statement.kind === 'session' && (result.numAffectedRows ?? 0n) > 0n
 }
