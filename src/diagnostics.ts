@@ -48,6 +48,13 @@ export interface PinEvent {
   readonly until: Date
 }
 
+/** A write after the headers of its response had left, which could not carry a pin for it any more. */
+export interface LateWriteEvent {
+  /** The method and the pattern of the route, as in `'GET /feed/:id'`. */
+  readonly route: string
+  readonly reason: Exclude<PinReason, 'cookie' | 'method'>
+}
+
 /** Why a pinning cookie was worth nothing. */
 export type IgnoredPinReason = 'malformed' | 'expired' | 'too-far-ahead' | 'bad-signature'
 
@@ -65,6 +72,9 @@ export const PIN_CHANNEL = 'write-pinning:pin'
 /** The name of the `node:diagnostics_channel` that publishes an {@link IgnoredPinEvent} per bad cookie. */
 export const IGNORED_PIN_CHANNEL = 'write-pinning:ignored-pin'
 
+/** The name of the `node:diagnostics_channel` that publishes a {@link LateWriteEvent} per write after the headers. */
+export const LATE_WRITE_CHANNEL = 'write-pinning:late-write'
+
 // A diagnostics channel is untyped; here, and only here, each gets the type of its message.
 interface TypedChannel<Message> {
   readonly hasSubscribers: boolean
@@ -74,6 +84,7 @@ interface TypedChannel<Message> {
 export const routeChannel: TypedChannel<RouteEvent> = channel(ROUTE_CHANNEL) as Channel
 export const pinChannel: TypedChannel<PinEvent> = channel(PIN_CHANNEL) as Channel
 export const ignoredPinChannel: TypedChannel<IgnoredPinEvent> = channel(IGNORED_PIN_CHANNEL) as Channel
+export const lateWriteChannel: TypedChannel<LateWriteEvent> = channel(LATE_WRITE_CHANNEL) as Channel
 
 /** Tells the operator something once, by a Node.js process warning that `--trace-warnings` can locate. */
 export function warn(code: string, message: string): void {

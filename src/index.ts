@@ -2,6 +2,8 @@ export {
   IGNORED_PIN_CHANNEL,
   type IgnoredPinEvent,
   type IgnoredPinReason,
+  LATE_WRITE_CHANNEL,
+  type LateWriteEvent,
   PIN_CHANNEL,
   type PinEvent,
   type PinReason,

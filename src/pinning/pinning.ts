@@ -1,6 +1,13 @@
 import type { ServerResponse } from 'node:http'
-import { type IgnoredPinReason, ignoredPinChannel, type PinReason, pinChannel } from '../diagnostics.ts'
-import { readFromRequirement } from '../routing/requirement.ts'
+import {
+  type IgnoredPinReason,
+  ignoredPinChannel,
+  lateWriteChannel,
+  type PinReason,
+  pinChannel,
+} from '../diagnostics.ts'
+import type { WriteKind } from '../routing/memory.ts'
+import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { pinOfCookies } from './cookie.ts'
 import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
@@ -13,9 +20,23 @@ import { encodeToken, type TokenContext } from './token.ts'
 export interface Framework<Request> {
   serializeCookie(name: string, value: string, attributes: CookieAttributes): string
   isHttps(request: Request): boolean
-  /** The route's pattern, to name it in a warning. */
-  routeOf(request: Request): string
-  logOf(request: Request): { warn(message: string): void; debug(message: string): void }
+  /** The route, to warn of it once. */
+  routeOf(request: Request): RouteName
+  logOf(request: Request): Log
+}
+
+/** A route of the application's, as a warning speaks of it. */
+export interface RouteName {
+  /** Tells it from others, where its name does not. */
+  readonly key: unknown
+  /** Its method and its pattern. */
+  readonly name: string
+}
+
+/** Where a framework's warnings go. */
+export interface Log {
+  warn(message: string): void
+  debug(message: string): void
 }
 
 /** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
@@ -26,14 +47,18 @@ export interface Incoming {
   readonly method: string
   readonly cookieHeader: string | undefined
   readonly response: ServerResponse
-  /** The marks of the route; undefined where the request reached none. */
+  /** The marks of the route, where they are known already. */
   readonly marks: RouteMarks | undefined
+  /** Whether the router found nothing for the request; asked for the last time as the headers leave. */
+  reachedNoRoute(): boolean
 }
 
-/** How many pins were set, honoured and ignored since the start. */
+/** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
 export interface PinCounts {
   set: number
   honoured: number
+  /** Writes after the headers of their response had left. */
+  late: number
   readonly ignored: Record<IgnoredPinReason, number>
 }
 
@@ -42,13 +67,15 @@ export class Pinning<Request> {
   readonly counts: PinCounts = {
     set: 0,
     honoured: 0,
+    late: 0,
     ignored: { malformed: 0, expired: 0, 'too-far-ahead': 0, 'bad-signature': 0 },
   }
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
   readonly #attributes: Omit<CookieAttributes, 'secure'>
-  readonly #publicRoutes = new Set<string>()
+  readonly #publicRoutes = new Set<unknown>()
+  readonly #lateRoutes = new Set<unknown>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     this.#settings = settings
@@ -71,12 +98,21 @@ export class Pinning<Request> {
       policy: policyOf(this.#settings, method, marks),
       pinningMs: this.#settings.pinningSeconds * 1000,
       carried,
-      readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
+      readFrom: readFromOf(marks),
       mayPin: !isSkipped,
       mayHaveBody: !this.#settings.readMethods.has(method),
       response,
     }
-    return new RequestPin(start, (reason) => this.#setPin(request, response, reason))
+    return new RequestPin(start, {
+      setPin: (reason) => this.#setPin(request, response, reason),
+      reachedNoRoute: incoming.reachedNoRoute,
+      lateWrites: () => this.#lateWrites(request),
+    })
+  }
+
+  /** Decides anew what a request is, for a framework that finds its route only after it has begun. */
+  remark(pin: RequestPin, method: string, marks: RouteMarks): void {
+    pin.remark(policyOf(this.#settings, method, marks), readFromOf(marks))
   }
 
   #carriedPin(request: Request, cookieHeader: string | undefined): Pin | undefined {
@@ -116,15 +152,34 @@ export class Pinning<Request> {
       return
     }
     if (NOT_SHARED.test(cacheControl)) return
-    const route = this.#framework.routeOf(request)
-    if (this.#publicRoutes.has(route)) return
-    this.#publicRoutes.add(route)
+    const { key, name } = this.#framework.routeOf(request)
+    if (this.#publicRoutes.has(key)) return
+    this.#publicRoutes.add(key)
     this.#framework
       .logOf(request)
       .warn(
-        `${route} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+        `${name} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
       )
   }
+
+  #lateWrites(request: Request): (kind: WriteKind) => void {
+    const { key, name } = this.#framework.routeOf(request)
+    const log = this.#framework.logOf(request)
+    return (reason) => {
+      this.counts.late++
+      if (lateWriteChannel.hasSubscribers) lateWriteChannel.publish({ route: name, reason })
+      if (this.#lateRoutes.has(key)) return
+      this.#lateRoutes.add(key)
+      log.warn(
+        `${name} wrote after the headers of its response had left, so that no pin could be set for that write: ` +
+          'await what writes before you answer.',
+      )
+    }
+  }
+}
+
+function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
+  return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
 
 // Without one of these a shared cache may store the response, and hand it out together with its cookies.

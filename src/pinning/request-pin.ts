@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import onHeaders from 'on-headers'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
-import { closeMemory, createMemory, type RequestMemory } from '../routing/memory.ts'
+import { closeMemory, createMemory, type RequestMemory, type WriteKind } from '../routing/memory.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Pin } from './pin.ts'
 import type { RequestPolicy } from './policy.ts'
@@ -32,46 +32,77 @@ export interface RequestStart {
   readonly response: ServerResponse
 }
 
+/** What one request asks of the plugin or middleware that it came through. */
+export interface RequestOwner {
+  /** Called once, as the headers of a response that pins are about to leave. */
+  setPin(reason: PinReason): Pin
+  /** Whether the router found nothing for the request, as far as that is known by now. */
+  reachedNoRoute(): boolean
+  /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
+  lateWrites(): (kind: WriteKind) => void
+}
+
 /** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
 export class RequestPin {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
   readonly #start: RequestStart
-  readonly #setPin: (reason: PinReason) => Pin
-  #reason: PinReason | undefined
-  #set: Pin | undefined
+  readonly #owner: RequestOwner
+  #policy: RequestPolicy
+  #seen: WriteKind | undefined
+  #ranDbWrite = false
+  #set: { readonly reason: PinReason; readonly pin: Pin } | undefined
+  #onLateWrite: ((kind: WriteKind) => void) | undefined
   #watched = false
 
-  /** `setPin` is called once, as the headers of a response that pins are about to leave. */
-  constructor(start: RequestStart, setPin: (reason: PinReason) => Pin) {
+  constructor(start: RequestStart, owner: RequestOwner) {
     this.#start = start
-    this.#setPin = setPin
+    this.#owner = owner
+    this.#policy = start.policy
     this.#memory = createMemory(start.pinningMs, start.carried?.untilMs ?? 0, start.policy.isWrite)
+    this.#memory.readFrom = start.readFrom
     this.#memory.onWrite = (kind) => this.#wrote(kind)
-    this.context = openRequestContext(this.#memory, start.readFrom)
+    this.context = openRequestContext(this.#memory)
     if (start.policy.isWrite || start.mayHaveBody) this.#watchEnd()
-    if (start.policy.pinReason !== undefined) this.#pinResponse(start.policy.pinReason)
   }
 
   /** The pin as it stands. */
   get writePin(): WritePin {
     const { pinnedUntilMs, pinningMs } = this.#memory
-    if (this.#reason !== undefined) {
-      const untilMs = this.#set?.untilMs ?? Date.now() + pinningMs
-      return { pinned: true, reason: this.#reason, until: new Date(untilMs) }
+    const reason = this.#set?.reason ?? (this.#start.response.headersSent ? undefined : this.#reason)
+    if (reason !== undefined) {
+      const untilMs = this.#set?.pin.untilMs ?? Date.now() + pinningMs
+      return { pinned: true, reason, until: new Date(untilMs) }
     }
     if (pinnedUntilMs > Date.now()) return { pinned: true, reason: 'cookie', until: new Date(pinnedUntilMs) }
     return UNPINNED
   }
 
-  #wrote(kind: PinReason): void {
-    this.#watchEnd()
-    this.#pinResponse(kind)
+  /** Decides anew what the request is, where its route is found only after it has begun. What it wrote stays written. */
+  remark(policy: RequestPolicy, readFrom: Requirement | undefined): void {
+    this.#policy = policy
+    this.#memory.writeRequest = policy.isWrite || this.#ranDbWrite
+    this.#memory.readFrom = readFrom
+    if (policy.isWrite) this.#watchEnd()
   }
 
-  #pinResponse(reason: PinReason): void {
-    const { mayPin, response } = this.#start
-    if (mayPin && !response.headersSent) this.#reason ??= reason
+  /** Why the response pins, if its headers left now. */
+  get #reason(): PinReason | undefined {
+    if (!this.#start.mayPin) return undefined
+    const { pinReason } = this.#policy
+    return pinReason !== undefined && !this.#owner.reachedNoRoute() ? pinReason : this.#seen
+  }
+
+  #wrote(kind: WriteKind): void {
+    if (kind === 'db-write') this.#ranDbWrite = true
+    if (this.#start.response.headersSent) this.#lateWrites?.(kind)
+    else this.#seen ??= kind
+    this.#watchEnd()
+  }
+
+  get #lateWrites(): ((kind: WriteKind) => void) | undefined {
+    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites()
+    return this.#onLateWrite
   }
 
   /**
@@ -83,15 +114,15 @@ export class RequestPin {
     if (this.#watched) return
     this.#watched = true
     const { response } = this.#start
-    if (response.headersSent || response.closed || response.destroyed) {
-      this.#end()
-      return
-    }
-    onHeaders(response, () => {
-      if (this.#reason !== undefined) this.#set = this.#setPin(this.#reason)
-      closeMemory(this.#memory)
-    })
-    response.once('close', () => this.#end())
+    if (response.headersSent || response.closed || response.destroyed) this.#end()
+    else onHeaders(response, () => this.#headersLeave())
+    if (!response.closed) response.once('close', () => this.#end())
+  }
+
+  #headersLeave(): void {
+    const reason = this.#reason
+    if (reason !== undefined) this.#set = { reason, pin: this.#owner.setPin(reason) }
+    closeMemory(this.#memory)
   }
 
   /**
@@ -100,7 +131,10 @@ export class RequestPin {
    */
   #end(): void {
     if (this.#memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(this.#memory)
-    if (this.#start.response.closed || this.#start.response.destroyed) this.#memory.onWrite = undefined
+    const { response } = this.#start
+    if (!response.closed && !response.destroyed) return
+    // A response that its client did not wait for could not have carried a pin anyway.
+    this.#memory.onWrite = response.headersSent ? this.#lateWrites : undefined
   }
 }
 

@@ -15,6 +15,8 @@ export interface RequestMemory {
   readonly pinnedUntilMs: number
   /** Whether the request counts as a write from its start. */
   writeRequest: boolean
+  /** Where the route's `readFrom` sends the request's reads until it writes. */
+  readFrom: Requirement | undefined
   /** Clusters that the router saw this request write to; undefined before the first write. */
   wroteTo: Set<string> | undefined
   /** Whether `markWrite()` was called: a write to a cluster that nobody named. */
@@ -30,6 +32,7 @@ export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequ
     pinningMs,
     pinnedUntilMs,
     writeRequest,
+    readFrom: undefined,
     wroteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
@@ -39,6 +42,8 @@ export function createMemory(pinningMs: number, pinnedUntilMs: number, writeRequ
 
 /** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
 export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
+  // Where a route's reads go was said before it wrote.
+  if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
   if (hasFreshWrite(memory, cluster)) return OWN_WRITE
   if (memory.pinnedUntilMs > 0 && memory.pinnedUntilMs > Date.now()) return PINNED
@@ -46,7 +51,7 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
 }
 
 /** Whether the request has written to `cluster`, as far as it still matters. */
-export function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
+function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
   return (memory.markedWrite || memory.wroteTo?.has(cluster) === true) && isStillFresh(memory)
 }
 

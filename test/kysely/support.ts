@@ -27,7 +27,7 @@ export function openRequest(
   pin: { pinningMs?: number; pinnedUntilMs?: number; write?: boolean } = {},
 ): Request {
   const memory = createMemory(pin.pinningMs ?? 15_000, pin.pinnedUntilMs ?? 0, pin.write ?? false)
-  const context = openRequestContext(memory, undefined)
+  const context = openRequestContext(memory)
   return { memory, context, run: (fn) => runInContext(context, fn) }
 }
 
