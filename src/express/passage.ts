@@ -46,7 +46,7 @@ export class Passage {
     if (route === this.#route) return
     this.#route = route
     this.#layers = route === undefined ? [] : layersOf(route, this.#request.method)
-    this.#baseUrl = this.#request.baseUrl
+    this.#baseUrl = this.#request.baseUrl ?? ''
     this.#decide()
   }
 
@@ -60,9 +60,10 @@ export class Passage {
 
   /** The route as a warning names it, without the values that a parameter had. */
   get routeName(): RouteName {
-    const { method, baseUrl } = this.#request
+    const { method } = this.#request
     if (this.#route === undefined) {
-      const mounted = withoutValues(baseUrl)
+      // Outside every router, so after the last one too, Express has no base URL.
+      const mounted = withoutValues(this.#request.baseUrl ?? '')
       return {
         key: undefined,
         name: mounted === '' ? 'A request that reached no route' : `${method} ${mounted}`,
