@@ -17,9 +17,9 @@ export function expressFramework(name: string, make: typeof express): Framework 
       const onWarning = (warning: Error) => {
         if (warning.name === 'WritePinningWarning') warnings.push(warning.message)
       }
-      process.on('warning', onWarning)
       const app = make()
       const pinning = writePinning(options as WritePinningOptions)
+      process.on('warning', onWarning)
       app.set('trust proxy', trustProxy ?? false)
       app.use(pinning)
       app.use(make.json(), make.urlencoded({ extended: false }), multer().none(), parseBinary)
