@@ -7,6 +7,6 @@ import type { Framework } from './framework.ts'
 /** Every framework that the package is for; another one needs an adapter, and a place in this list. */
 export const frameworks: readonly Framework[] = [
   fastify5,
-  expressFramework('Express 4', express4 as unknown as typeof express5),
+  expressFramework('Express 4', express4),
   expressFramework('Express 5', express5),
 ]
