@@ -3,7 +3,7 @@ import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import { checkMarks } from '../pinning/route-marks.ts'
 import { reenterContext } from '../routing/context.ts'
-import { marksByHandler } from './matched-route.ts'
+import { marksByHandler, reentering } from './matched-route.ts'
 import { passageOf } from './passage.ts'
 
 /**
@@ -32,5 +32,6 @@ export function markRoute(
     }
   }
   marksByHandler.set(marking, { dbWrite, readFrom })
+  reentering.add(marking)
   return marking
 }

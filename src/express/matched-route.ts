@@ -4,6 +4,9 @@ import type { RouteMarks } from '../pinning/policy.ts'
 /** The marks that each handler made by `markRoute()` stands for. */
 export const marksByHandler = new WeakMap<object, RouteMarks>()
 
+/** The handlers that enter the request's context anew, whoever has lost it before them. */
+export const reentering = new WeakSet<object>()
+
 /** The parts of Express's route that are looked at; none of them must be there. */
 export interface MatchedRoute {
   readonly path?: unknown

@@ -7,7 +7,9 @@ import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import type { WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
+import { reentering } from './matched-route.ts'
 import { type Passage, passageOf, startPassage } from './passage.ts'
+import { warnOnce } from './warn-once.ts'
 
 /** The options of the Express middleware. */
 export type WritePinningOptions = PinningOptions<Request>
@@ -48,8 +50,10 @@ export function writePinning(options: WritePinningOptions = {}): WritePinningMid
   function middleware(request: Request, response: Response, next: NextFunction): void {
     const passage = passageOf(request)
     if (passage === undefined) begin(request, response, next)
-    else reenterContext(passage.context, () => next())
-    if (passage !== undefined && passage.pinning !== pinning) warnOfAnother()
+    else {
+      if (passage.pinning !== pinning) warnOfAnother(pinning)
+      reenterContext(passage.context, () => next())
+    }
   }
 
   function begin(request: Request, response: Response, next: NextFunction): void {
@@ -67,17 +71,17 @@ export function writePinning(options: WritePinningOptions = {}): WritePinningMid
     runInContext(pin.context, () => next())
   }
 
-  let hasWarned = false
-  function warnOfAnother(): void {
-    if (hasWarned) return
-    hasWarned = true
-    warn(
-      'WRITE_PINNING_MADE_TWICE',
-      'Two middlewares of writePinning() stand in the way of one request: the options of the first count. ' +
-        'Make one, and use that one again where it must stand twice.',
-    )
-  }
+  reentering.add(middleware)
   return Object.assign(middleware, { counts: pinning.counts })
+}
+
+function warnOfAnother(pinning: object): void {
+  warnOnce(
+    pinning,
+    'WRITE_PINNING_MADE_TWICE',
+    'Two middlewares of writePinning() stand in the way of one request: the options of the first count. ' +
+      'Make one, and use that one again where it must stand twice.',
+  )
 }
 
 const debug = debuglog('write-pinning')

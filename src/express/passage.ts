@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import type { Pinning, RouteName } from '../pinning/pinning.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import type { RequestPin } from '../pinning/request-pin.ts'
-import type { RoutingContext } from '../routing/context.ts'
+import { currentContext, type RoutingContext } from '../routing/context.ts'
 import {
   type Layer,
   layersOf,
@@ -10,7 +10,9 @@ import {
   marksByHandler,
   marksOfLayers,
   mergeMarks,
+  reentering,
 } from './matched-route.ts'
+import { warnOnce } from './warn-once.ts'
 
 /**
  * One request's way through Express's routers, which find its route only as it goes, and may find another one after it.
@@ -48,6 +50,7 @@ export class Passage {
     this.#layers = route === undefined ? [] : layersOf(route, this.#request.method)
     this.#baseUrl = this.#request.baseUrl ?? ''
     this.#decide()
+    if (route !== undefined) this.#checkContext()
   }
 
   /** Takes the marks of a handler of `markRoute()` that runs now; one of the route's own was seen before. */
@@ -73,6 +76,19 @@ export class Passage {
       key: this.#layers[0] ?? this.#route,
       name: `${method} ${withoutValues(this.#baseUrl)}${String(this.#route.path ?? '')}`,
     }
+  }
+
+  /** Nothing can enter the context here, where the router is in the middle of its work; but nobody need search for it. */
+  #checkContext(): void {
+    if (currentContext()?.memory === this.context.memory) return
+    if (this.#layers.some(({ handle }) => reentering.has(handle as object))) return
+    warnOnce(
+      this.pinning,
+      'WRITE_PINNING_CONTEXT_LOST',
+      `${this.routeName.name} was reached outside the context of its request, so its reads go to the primary and what it ` +
+        'writes pins nobody: a middleware before it goes on in the callback of a shared client. Use the middleware that ' +
+        'writePinning() made once more behind that one.',
+    )
   }
 
   #decide(): void {

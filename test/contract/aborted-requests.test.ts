@@ -35,6 +35,29 @@ contract((serve) => {
       expect((await userAgent().get('/items')).status).toBe(200)
     })
 
+    it.each(['GET', 'POST'])('before the answer to its %s lets the handler answer nobody', async (method) => {
+      const arrived = withResolvers<unknown>()
+      const answered = withResolvers<unknown>()
+      const { userAgent } = await serve({
+        trustProxy: '127.0.0.1',
+        routes: {
+          'ALL /slow': async ({ response }) => {
+            arrived.resolve(undefined)
+            if (!response.closed) await once(response, 'close')
+            await insert()
+            setImmediate(answered.resolve, undefined)
+            return { body: 'done' }
+          },
+        },
+      })
+      const client = send(userAgent(), method, '/slow')
+      client.end()
+      await arrived.promise
+      client.destroy()
+      await answered.promise
+      expect((await userAgent().get('/nowhere')).status).toBe(404)
+    })
+
     it('in the middle of its body leaves the next request as it would be', async () => {
       const { counts, userAgent } = await serve({
         routes: { 'POST /items': async () => ({ body: await read() }) },

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dbWrite, useReplica, withoutPin } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
+import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
@@ -42,16 +43,22 @@ overEachExpress((express, serve) => {
   describe('a context that a callback of a shared client has lost', () => {
     it('is there again where the middleware is used once more', async () => {
       const pinning = writePinning()
-      const app = express().use(pinning, losing, pinning)
+      const app = express().use(pinning, losing)
+      app.get('/behind', pinning, inserting)
+      app.use(pinning)
       app.all('/items', reading)
       app.get('/visit', inserting)
       app.get('/own', losing, pinning, inserting)
       const user = await serve(app)
-      const routes = await whereAndWhy(() => Promise.all([user.post('/items'), user.get('/items')]))
-      expect(routes.sort()).toEqual(['primary: write-request', 'replica: read'])
-      expect(pinCookie(await user.get('/visit'))).toBeDefined()
-      expect(pinCookie(await user.get('/own'))).toBeDefined()
-      expect(pinning.counts.set).toBe(3)
+      const warned = await warningsOf(async () => {
+        const routes = await whereAndWhy(() => Promise.all([user.post('/items'), user.get('/items')]))
+        expect(routes.sort()).toEqual(['primary: write-request', 'replica: read'])
+        expect(pinCookie(await user.get('/behind'))).toBeDefined()
+        expect(pinCookie(await user.get('/visit'))).toBeDefined()
+        expect(pinCookie(await user.get('/own'))).toBeDefined()
+      })
+      expect(warned).toEqual([])
+      expect(pinning.counts.set).toBe(4)
     })
 
     it('is there again behind markRoute()', async () => {
@@ -60,16 +67,20 @@ overEachExpress((express, serve) => {
       expect(await whereAndWhy(async () => (await serve(app)).post('/search'))).toEqual(['replica: read'])
     })
 
-    it('does not cost the pin of a method or of a mark, and its reads go to the primary', async () => {
+    it('does not cost the pin of a method or of a mark, sends reads to the primary, and is warned about once', async () => {
       const app = express().use(writePinning(), losing)
       app.post('/items', reading)
       app.get('/track', dbWrite(reading))
       const user = await serve(app)
-      const routes = await whereAndWhy(async () => {
-        expect(pinCookie(await user.post('/items'))).toBeDefined()
-        expect(pinCookie(await user.get('/track'))).toBeDefined()
+      let routes: string[] = []
+      const warned = await warningsOf(async () => {
+        routes = await whereAndWhy(async () => {
+          expect(pinCookie(await user.post('/items'))).toBeDefined()
+          expect(pinCookie(await user.get('/track'))).toBeDefined()
+        })
       })
       expect(routes).toEqual(['primary: no-context', 'primary: no-context'])
+      expect(warned).toEqual(['WRITE_PINNING_CONTEXT_LOST'])
     })
   })
 
