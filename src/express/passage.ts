@@ -101,16 +101,8 @@ export class Passage {
 export function startPassage(request: Request, pin: RequestPin, pinning: Pinning<Request>): void {
   const passage = new Passage(request, pin, pinning)
   const route: MatchedRoute | undefined = request.route
-  Object.defineProperties(request, {
-    [PASSAGE]: { value: passage },
-    writePin: { get: () => pin.writePin, configurable: true, enumerable: true },
-    route: {
-      get: () => passage.route,
-      set: (found) => passage.enter(found),
-      configurable: true,
-      enumerable: true,
-    },
-  })
+  ;(request as WithPassage)[PASSAGE] = passage
+  Object.defineProperties(request, properties)
   // The middleware may stand in a route itself.
   if (route !== undefined) passage.enter(route)
 }
@@ -121,7 +113,28 @@ export function passageOf(request: Request): Passage | undefined {
 }
 
 const PASSAGE = Symbol('write-pinning.passage')
-type WithPassage = Request & { readonly [PASSAGE]?: Passage }
+type WithPassage = Request & { [PASSAGE]?: Passage }
+
+// The same functions for all requests, so that these keep one shape.
+const properties: PropertyDescriptorMap & ThisType<Required<WithPassage>> = {
+  writePin: {
+    get() {
+      return this[PASSAGE].pin.writePin
+    },
+    configurable: true,
+    enumerable: true,
+  },
+  route: {
+    get() {
+      return this[PASSAGE].route
+    },
+    set(found: MatchedRoute | undefined) {
+      this[PASSAGE].enter(found)
+    },
+    configurable: true,
+    enumerable: true,
+  },
+}
 
 // A router that is mounted with a parameter (`/users/:id`) has the value in its base URL, and Express keeps no pattern.
 function withoutValues(baseUrl: string): string {
