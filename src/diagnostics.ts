@@ -58,6 +58,13 @@ export interface PinEvent {
   readonly until: Date
 }
 
+/** A write after the headers of its response had left, which could not carry a pin for it any more. */
+export interface LateWriteEvent {
+  /** The method and the pattern of the route, as in `'GET /feed/:id'`. */
+  readonly route: string
+  readonly reason: 'write' | 'mark-write' | 'db-write'
+}
+
 /** Why a pin that came in a cookie or header was worth nothing. */
 export type IgnoredPinReason = 'malformed' | 'expired' | 'too-far-ahead' | 'bad-signature'
 
@@ -96,6 +103,9 @@ export const PIN_CHANNEL = 'write-pinning:pin'
 /** The name of the `node:diagnostics_channel` that publishes an {@link IgnoredPinEvent} per bad cookie. */
 export const IGNORED_PIN_CHANNEL = 'write-pinning:ignored-pin'
 
+/** The name of the `node:diagnostics_channel` that publishes a {@link LateWriteEvent} per write after the headers. */
+export const LATE_WRITE_CHANNEL = 'write-pinning:late-write'
+
 // A diagnostics channel is untyped; here, and only here, each gets the type of its message.
 interface TypedChannel<Message> {
   readonly hasSubscribers: boolean
@@ -106,6 +116,7 @@ export const routeChannel: TypedChannel<RouteEvent> = channel(ROUTE_CHANNEL) as 
 export const nodeChannel: TypedChannel<NodeEvent> = channel(NODE_CHANNEL) as Channel
 export const pinChannel: TypedChannel<PinEvent> = channel(PIN_CHANNEL) as Channel
 export const ignoredPinChannel: TypedChannel<IgnoredPinEvent> = channel(IGNORED_PIN_CHANNEL) as Channel
+export const lateWriteChannel: TypedChannel<LateWriteEvent> = channel(LATE_WRITE_CHANNEL) as Channel
 
 /** Tells the operator something once, by a Node.js process warning that `--trace-warnings` can locate. */
 export function warn(code: string, message: string): void {

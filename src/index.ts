@@ -2,6 +2,8 @@ export {
   IGNORED_PIN_CHANNEL,
   type IgnoredPinEvent,
   type IgnoredPinReason,
+  LATE_WRITE_CHANNEL,
+  type LateWriteEvent,
   NODE_CHANNEL,
   type NodeChange,
   type NodeEvent,

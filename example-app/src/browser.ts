@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-const WISHLIST_COOKIE = 'wishlist'
-const PINNING_COOKIE = 'pinning'
+/** A request of either framework, once its cookies were parsed. */
+interface WithCookies {
+  readonly cookies: Record<string, string | undefined>
+}
+
+export const WISHLIST_COOKIE = 'wishlist'
+export const PINNING_COOKIE = 'pinning'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 const oneYear = {
@@ -14,7 +19,7 @@ const oneYear = {
 } as const
 
 /** The id of this browser's wishlist; `undefined` until it has wished for something. */
-export function wishlistOf(request: FastifyRequest): string | undefined {
+export function wishlistOf(request: WithCookies): string | undefined {
   const id = request.cookies[WISHLIST_COOKIE]
   return id !== undefined && UUID.test(id) ? id : undefined
 }
@@ -27,7 +32,7 @@ export function ensureWishlist(request: FastifyRequest, reply: FastifyReply): st
 }
 
 /** Whether this browser has turned write pinning off, to see what happens without. */
-export function isPinningOff(request: FastifyRequest): boolean {
+export function isPinningOff(request: WithCookies): boolean {
   return request.cookies[PINNING_COOKIE] === 'off'
 }
 

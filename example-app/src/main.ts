@@ -1,10 +1,13 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Kysely } from 'kysely'
 import { WritePinningError } from 'write-pinning'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from './app.ts'
 import { address, checkServers, waitForMigrations } from './check-servers.ts'
-import { nameServers, openDatabase, type Servers } from './database.ts'
+import { type Database, nameServers, openDatabase, type Servers } from './database.ts'
+import { buildExpressApp } from './express-app.ts'
 import { migrate } from './migrations.ts'
 import { portError, tryPort } from './port.ts'
 import { readSettings } from './settings.ts'
@@ -52,14 +55,40 @@ async function start(): Promise<void> {
   await waitForMigrations(db, servers, signal)
   say('  replicas have replayed them')
 
-  const app = await buildApp({ db })
-  open.push({ close: () => app.close() })
-  await app.listen({ host, port }).catch((error) => {
+  const server = await (settings.framework === 'express' ? onExpress(db) : onFastify(db))
+  open.push({ close: () => server.close() })
+  const { port: bound } = await server.listen(host, port).catch((error) => {
     throw portError(host, port, error)
   })
-  const { port: bound } = app.server.address() as AddressInfo
   say(`\nReady: http://${host.includes(':') ? `[${host}]` : host}:${bound} (Ctrl-C stops it)`)
   say('Turn “Write pinning” off at the top of the page and add something, to see what it cures.')
+}
+
+async function onFastify(db: Kysely<Database>) {
+  const app = await buildApp({ db })
+  return {
+    async listen(host: string, port: number) {
+      await app.listen({ host, port })
+      return app.server.address() as AddressInfo
+    },
+    close: () => app.close(),
+  }
+}
+
+async function onExpress(db: Kysely<Database>) {
+  const server = createServer(buildExpressApp({ db }))
+  return {
+    async listen(host: string, port: number) {
+      await once(server.listen(port, host), 'listening')
+      return server.address() as AddressInfo
+    },
+    async close() {
+      if (!server.listening) return
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
 }
 
 function showServers(servers: Servers): Servers {

@@ -4,13 +4,19 @@ import { StartError } from './start-error.ts'
 export interface Settings {
   readonly host: string
   readonly port: number
+  readonly framework: 'fastify' | 'express'
   /** `undefined`: the shop starts servers of its own. */
   readonly servers: Servers | undefined
 }
 
 /** @throws {StartError} for a value that would fail later, and less clearly. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  return { host: env.HOST || '127.0.0.1', port: readPort(env.PORT || '3000'), servers: readServers(env) }
+  return {
+    host: env.HOST || '127.0.0.1',
+    port: readPort(env.PORT || '3000'),
+    framework: readFramework(env.FRAMEWORK || 'fastify'),
+    servers: readServers(env),
+  }
 }
 
 function readPort(text: string): number {
@@ -19,6 +25,11 @@ function readPort(text: string): number {
   throw new StartError(
     `PORT is “${text}”, which is not a port: give a number from 0 (any free one) to 65535.`,
   )
+}
+
+function readFramework(text: string): 'fastify' | 'express' {
+  if (text === 'fastify' || text === 'express') return text
+  throw new StartError(`FRAMEWORK is “${text}”: the shop runs on “fastify”, and its data on “express”.`)
 }
 
 function readServers({ DATABASE_URL, DATABASE_REPLICA_URLS }: NodeJS.ProcessEnv): Servers | undefined {

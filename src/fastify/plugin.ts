@@ -5,7 +5,7 @@ import { WritePinningError } from '../errors.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
-import { currentContext, runInContext } from '../routing/context.ts'
+import { reenterContext, runInContext } from '../routing/context.ts'
 import { addLastHooks } from './last-hooks.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
@@ -67,6 +67,8 @@ export const writePinning = fastifyPlugin(
         headers: request.raw.headers,
         response: reply.raw,
         marks: marksOfRoute(request),
+        // Asked now, because a handler may say `reply.callNotFound()` later.
+        reachedNoRoute: request.is404 ? always : never,
       })
       ;(request as WithPin)[PIN] = pin
       runInContext(pin.context, done)
@@ -98,8 +100,11 @@ type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
 
 const fastifyFramework = {
   isHttps: (request: FastifyRequest) => request.protocol?.toLowerCase() === 'https',
-  routeOf: (request: FastifyRequest) =>
-    request.is404 ? 'A request that reached no route' : `${request.method} ${request.routeOptions.url}`,
+  routeOf: (request: FastifyRequest) => {
+    const { url } = request.routeOptions
+    const name = url === undefined ? 'A request that reached no route' : `${request.method} ${url}`
+    return { key: name, name }
+  },
   logOf: (request: FastifyRequest) => request.log,
 }
 
@@ -119,10 +124,13 @@ function asArray<T>(value: T | T[] | undefined): T[] {
   return Array.isArray(value) ? value : [value]
 }
 
+const always = () => true
+const never = () => false
+
 function reenter(request: FastifyRequest, next: () => void): void {
   const context = (request as WithPin)[PIN]?.context
-  if (context === undefined || context === currentContext()) next()
-  else runInContext(context, next)
+  if (context === undefined) next()
+  else reenterContext(context, next)
 }
 
 // Fastify hands a plugin its own options together with the plugin's.

@@ -1,21 +1,14 @@
 import type { FastifyRequest, RouteOptions } from 'fastify'
-import { optionError } from '../options.ts'
 import { isDbWrite } from '../pinning/db-write.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
+import { checkMarks } from '../pinning/route-marks.ts'
 
 /** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */
 export function checkRouteMarks(route: RouteOptions): void {
-  const { dbWrite, readFrom } = (route.config ?? {}) as Record<keyof RouteMarks, unknown>
-  const where = `The config of ${String(route.method)} ${route.url}`
-  if (dbWrite !== undefined && typeof dbWrite !== 'boolean') {
-    throw optionError(where, 'dbWrite', dbWrite, 'true or false')
-  }
-  if (readFrom !== undefined && (typeof readFrom !== 'string' || readFrom === '')) {
-    throw optionError(where, 'readFrom', readFrom, "'primary', 'replica', or the name of a node")
-  }
+  checkMarks(`The config of ${String(route.method)} ${route.url}`, route.config ?? {})
 }
 
-/** The marks of the route that a request reached; undefined where it reached none. */
+/** The marks of the route that a request reached. */
 export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
   const { config, handler, url } = request.routeOptions
   if (url === undefined) return undefined

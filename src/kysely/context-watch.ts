@@ -45,7 +45,7 @@ export class ContextWatch {
     warn(
       'WRITE_PINNING_NO_CONTEXT',
       `${MANY_READS} reads of cluster '${this.#cluster}' went to the primary, because no request context was ever ` +
-        "opened. Register the plugin (`app.register(writePinning)`), or set the dialect's `withoutContext: 'replica'`.",
+        "opened. Register the plugin (`app.register(writePinning)`, in Express `app.use(writePinning())`), or set the dialect's `withoutContext: 'replica'`.",
     )
   }
 }

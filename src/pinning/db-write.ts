@@ -5,7 +5,7 @@ import { rememberWriteRequest } from '../routing/memory.ts'
 type Handler = (...args: never[]) => unknown
 
 /**
- * Marks a route's handler as a write, as `{ config: { dbWrite: true } }` does: its reads go to the primary
+ * Marks a route's handler as a write, as the route's mark `dbWrite: true` does: its reads go to the primary
  * and its response pins.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` where it is not given a function.

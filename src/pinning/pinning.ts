@@ -1,9 +1,15 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
-import { type IgnoredPinReason, ignoredPinChannel, type PinReason, pinChannel } from '../diagnostics.ts'
-import { type MemorySettings, PLAIN } from '../routing/memory.ts'
+import {
+  type IgnoredPinReason,
+  ignoredPinChannel,
+  lateWriteChannel,
+  type PinReason,
+  pinChannel,
+} from '../diagnostics.ts'
+import { type MemorySettings, PLAIN, type WriteKind } from '../routing/memory.ts'
 import { mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
-import { readFromRequirement } from '../routing/requirement.ts'
+import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { AccountPin } from './account-pin.ts'
 import { answerOf } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader } from './carried-pin.ts'
@@ -19,9 +25,23 @@ import { encodeToken, type TokenContext } from './token.ts'
 export interface Framework<Request> {
   serializeCookie(name: string, value: string, attributes: CookieAttributes): string
   isHttps(request: Request): boolean
-  /** The route's pattern, to name it in a warning. */
-  routeOf(request: Request): string
-  logOf(request: Request): { warn(message: string): void; debug(message: string): void }
+  /** The route, to warn of it once. */
+  routeOf(request: Request): RouteName
+  logOf(request: Request): Log
+}
+
+/** A route of the application's, as a warning speaks of it. */
+export interface RouteName {
+  /** Tells it from others, where its name does not. */
+  readonly key: unknown
+  /** Its method and its pattern. */
+  readonly name: string
+}
+
+/** Where a framework's warnings go. */
+export interface Log {
+  warn(message: string): void
+  debug(message: string): void
 }
 
 /** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
@@ -32,14 +52,18 @@ export interface Incoming {
   readonly method: string
   readonly headers: IncomingHttpHeaders
   readonly response: ServerResponse
-  /** The marks of the route; undefined where the request reached none. */
+  /** The marks of the route, where they are known already. */
   readonly marks: RouteMarks | undefined
+  /** Whether the router found nothing for the request; asked for the last time as the headers leave. */
+  reachedNoRoute(): boolean
 }
 
-/** How many pins were set, honoured and ignored since the start. */
+/** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
 export interface PinCounts {
   set: number
   honoured: number
+  /** Writes after the headers of their response had left. */
+  late: number
   readonly ignored: Record<IgnoredPinReason, number>
   /** How often the pin store did not answer, or failed. */
   storeFailures: number
@@ -50,6 +74,7 @@ export class Pinning<Request> {
   readonly counts: PinCounts = {
     set: 0,
     honoured: 0,
+    late: 0,
     ignored: { malformed: 0, expired: 0, 'too-far-ahead': 0, 'bad-signature': 0 },
     storeFailures: 0,
   }
@@ -59,7 +84,9 @@ export class Pinning<Request> {
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
   readonly #attributes: Omit<CookieAttributes, 'secure'>
-  readonly #saidOnce = new Set<string>()
+  /** What was warned of already: a route and what it did, or what an option did. */
+  readonly #saidOnce = new Set<unknown>()
+  readonly #lateRoutes = new Set<unknown>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     this.#settings = settings
@@ -102,17 +129,26 @@ export class Pinning<Request> {
         pinningMs: pinningSeconds * 1000,
         carried,
         carriedBy: byCookie === undefined ? 'header' : 'cookie',
-        readFrom: marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom),
+        readFrom: readFromOf(marks),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
         response,
         memory: isSkipped ? this.#memoryOfSkipped : this.#memory,
         account: isSkipped ? undefined : this.#accountOf(request),
       },
-      (reason, set) => this.#setPin(request, response, reason, set),
+      {
+        setPin: (reason, set) => this.#setPin(request, response, reason, set),
+        reachedNoRoute: incoming.reachedNoRoute,
+        lateWrites: () => this.#lateWrites(request),
+      },
     )
     if (affinity !== undefined) pin.keepTo(() => this.#ask('affinity', affinity, request))
     return pin
+  }
+
+  /** Decides anew what a request is, for a framework that finds its route only after it has begun. */
+  remark(pin: RequestPin, method: string, marks: RouteMarks): void {
+    pin.remark(policyOf(this.#settings, method, marks), readFromOf(marks))
   }
 
   #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
@@ -166,18 +202,38 @@ export class Pinning<Request> {
       return
     }
     if (NOT_SHARED.test(cacheControl)) return
-    const route = this.#framework.routeOf(request)
+    const { key, name } = this.#framework.routeOf(request)
     this.#warnOnce(
       request,
-      `${route} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+      `${name} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+      key,
     )
   }
 
-  #warnOnce(request: Request, message: string): void {
-    if (this.#saidOnce.has(message)) return
-    this.#saidOnce.add(message)
+  #warnOnce(request: Request, message: string, key: unknown = message): void {
+    if (this.#saidOnce.has(key)) return
+    this.#saidOnce.add(key)
     this.#framework.logOf(request).warn(message)
   }
+
+  #lateWrites(request: Request): (kind: WriteKind) => void {
+    const { key, name } = this.#framework.routeOf(request)
+    const log = this.#framework.logOf(request)
+    return (reason) => {
+      this.counts.late++
+      if (lateWriteChannel.hasSubscribers) lateWriteChannel.publish({ route: name, reason })
+      if (this.#lateRoutes.has(key)) return
+      this.#lateRoutes.add(key)
+      log.warn(
+        `${name} wrote after the headers of its response had left, so that no pin could be set for that write: ` +
+          'await what writes before you answer.',
+      )
+    }
+  }
+}
+
+function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
+  return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
 
 // Without one of these a shared cache may store the response, and hand it out together with its cookies.

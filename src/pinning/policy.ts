@@ -13,11 +13,14 @@ export interface RouteMarks {
 export interface RequestPolicy {
   /** Whether it is a write, so that its reads go to the primary. */
   readonly isWrite: boolean
-  /** Why its response pins whatever the handler does; undefined where only a write that was seen pins. */
+  /**
+   * Why its response pins whatever the handler does, if it reaches one; undefined where only a write that was seen
+   * pins.
+   */
   readonly pinReason: Exclude<PinReason, 'cookie'> | undefined
 }
 
-/** Decides what a request is from its method and its route's marks; a request that reached no route pins nothing by itself. */
+/** Decides what a request is from its method and its route's marks; undefined where its route has none. */
 export function policyOf(
   settings: Pick<PinningSettings, 'readMethods' | 'pinOn'>,
   method: string,
@@ -25,7 +28,7 @@ export function policyOf(
 ): RequestPolicy {
   if (marks?.dbWrite === true) return DB_WRITE
   if (marks?.dbWrite === false || settings.readMethods.has(method)) return READ
-  return marks !== undefined && settings.pinOn === 'method' ? WRITE_METHOD : WRITE_METHOD_THAT_PINS_NOTHING
+  return settings.pinOn === 'method' ? WRITE_METHOD : WRITE_METHOD_THAT_PINS_NOTHING
 }
 
 const READ: RequestPolicy = { isWrite: false, pinReason: undefined }

@@ -2,7 +2,13 @@ import type { ServerResponse } from 'node:http'
 import onHeaders from 'on-headers'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
-import { closeMemory, createMemory, type MemorySettings, type RequestMemory } from '../routing/memory.ts'
+import {
+  closeMemory,
+  createMemory,
+  type MemorySettings,
+  type RequestMemory,
+  type WriteKind,
+} from '../routing/memory.ts'
 import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
@@ -39,27 +45,40 @@ export interface RequestStart {
   readonly account: AccountPin | undefined
 }
 
+/** What one request asks of the plugin or middleware that it came through. */
+export interface RequestOwner {
+  /** Called once, as the headers of a response that pins are about to leave. */
+  setPin(reason: PinReason, pin: Pin): void
+  /** Whether the router found nothing for the request, as far as that is known by now. */
+  reachedNoRoute(): boolean
+  /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
+  lateWrites(): (kind: WriteKind) => void
+}
+
 /** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
 export class RequestPin {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
   readonly #start: RequestStart
-  readonly #setPin: (reason: PinReason, pin: Pin) => void
+  readonly #owner: RequestOwner
+  #policy: RequestPolicy
   #carriedBy: PinReason
-  #reason: PinReason | undefined
-  #set: Pin | undefined
+  #seen: WriteKind | undefined
+  #ranDbWrite = false
+  #set: { readonly reason: PinReason; readonly pin: Pin } | undefined
+  #onLateWrite: ((kind: WriteKind) => void) | undefined
   #watched = false
 
-  /** `setPin` is called once, as the headers of a response that pins are about to leave. */
-  constructor(start: RequestStart, setPin: (reason: PinReason, pin: Pin) => void) {
+  constructor(start: RequestStart, owner: RequestOwner) {
     this.#start = start
-    this.#setPin = setPin
+    this.#owner = owner
+    this.#policy = start.policy
     this.#carriedBy = start.carriedBy
     this.#memory = createMemory(start.pinningMs, start.carried, start.policy.isWrite, start.memory)
+    this.#memory.readFrom = start.readFrom
     this.#memory.onWrite = (kind) => this.#wrote(kind)
-    this.context = openRequestContext(this.#memory, start.readFrom)
+    this.context = openRequestContext(this.#memory)
     if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen) this.#watchEnd()
-    if (start.policy.pinReason !== undefined) this.#pinResponse(start.policy.pinReason)
   }
 
   /** Has the request keep to one replica, as others with the key that `ask` gives; it is asked until it gives one. */
@@ -74,9 +93,10 @@ export class RequestPin {
   /** The pin as it stands. */
   get writePin(): WritePin {
     const { carried, pinningMs } = this.#memory
-    if (this.#reason !== undefined) {
-      const untilMs = this.#set?.untilMs ?? Date.now() + pinningMs
-      return { pinned: true, reason: this.#reason, until: new Date(untilMs) }
+    const reason = this.#set?.reason ?? (this.#start.response.headersSent ? undefined : this.#reason)
+    if (reason !== undefined) {
+      const untilMs = this.#set?.pin.untilMs ?? Date.now() + pinningMs
+      return { pinned: true, reason, until: new Date(untilMs) }
     }
     if (carried !== undefined && carried.untilMs > Date.now()) {
       return { pinned: true, reason: this.#carriedBy, until: new Date(carried.untilMs) }
@@ -84,9 +104,17 @@ export class RequestPin {
     return UNPINNED
   }
 
+  /** Decides anew what the request is, where its route is found only after it has begun. What it wrote stays written. */
+  remark(policy: RequestPolicy, readFrom: Requirement | undefined): void {
+    this.#policy = policy
+    this.#memory.writeRequest = policy.isWrite || this.#ranDbWrite
+    this.#memory.readFrom = readFrom
+    if (policy.isWrite) this.#watchEnd()
+  }
+
   /**
-   * Makes the request's reads as fresh as its account demands, for a hook that runs right before the handler; undefined
-   * where there is nothing to wait for. Never rejects.
+   * Makes the request's reads as fresh as its account demands, once somebody knows whose it is; undefined where there is nothing
+   * to wait for. Never rejects.
    */
   bringAccountPin(): Promise<void> | undefined {
     return this.#start.account?.bring(this.#memory).then((pin) => {
@@ -101,6 +129,7 @@ export class RequestPin {
   beforeHeaders(): Promise<void> | undefined {
     const { account, response } = this.#start
     if (response.headersSent) return undefined
+    if (this.#reason !== undefined) account?.wrote()
     return account?.isBehind === true || hasOpenPositions(this.#memory) ? this.#settle() : undefined
   }
 
@@ -109,18 +138,28 @@ export class RequestPin {
     await this.#start.account?.raise(this.#memory)
   }
 
-  #wrote(kind: PinReason): void {
-    this.#watchEnd()
-    this.#pinResponse(kind)
-    // No response can carry it any more, but the account's pin can.
-    if (this.#start.response.headersSent && this.#start.account?.isBehind === true) void this.#settle()
+  /** Why the response pins, if its headers left now. */
+  get #reason(): PinReason | undefined {
+    if (!this.#start.mayPin) return undefined
+    const { pinReason } = this.#policy
+    return pinReason !== undefined && !this.#owner.reachedNoRoute() ? pinReason : this.#seen
   }
 
-  #pinResponse(reason: PinReason): void {
-    const { mayPin, response, account } = this.#start
+  #wrote(kind: WriteKind): void {
+    const { response, account, mayPin } = this.#start
+    if (kind === 'db-write') this.#ranDbWrite = true
+    if (response.headersSent) this.#lateWrites?.(kind)
+    else this.#seen ??= kind
+    this.#watchEnd()
     if (!mayPin) return
     account?.wrote()
-    if (!response.headersSent) this.#reason ??= reason
+    // No response can carry it any more, but the account's pin can.
+    if (response.headersSent && account !== undefined) void this.#settle()
+  }
+
+  get #lateWrites(): ((kind: WriteKind) => void) | undefined {
+    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites()
+    return this.#onLateWrite
   }
 
   /**
@@ -132,24 +171,24 @@ export class RequestPin {
     if (this.#watched) return
     this.#watched = true
     const { response } = this.#start
-    if (response.headersSent || response.closed || response.destroyed) {
-      this.#end()
-      return
-    }
-    onHeaders(response, () => {
-      this.#pinNow()
-      closeMemory(this.#memory)
-    })
-    response.once('close', () => this.#end())
+    if (response.headersSent || response.closed || response.destroyed) this.#end()
+    else onHeaders(response, () => this.#headersLeave())
+    if (!response.closed) response.once('close', () => this.#end())
   }
 
-  #pinNow(): void {
-    if (this.#reason === undefined && this.#start.mayPin && hasSeenMore(this.#memory)) this.#reason = 'read'
-    if (this.#reason === undefined) return
-    this.#set = pinOfResponse(this.#memory, this.#reason !== 'read')
-    if (this.#set !== undefined) this.#setPin(this.#reason, this.#set)
+  #headersLeave(): void {
+    const { account, mayPin } = this.#start
+    const written = this.#reason
+    if (written !== undefined) account?.wrote()
+    const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
+    const pin = reason && pinOfResponse(this.#memory, written !== undefined)
+    if (reason !== undefined && pin !== undefined) {
+      this.#set = { reason, pin }
+      this.#owner.setPin(reason, pin)
+    }
+    closeMemory(this.#memory)
     // Where no hook held the response up.
-    if (this.#start.account?.isBehind === true) void this.#settle()
+    if (account?.isBehind === true) void this.#settle()
   }
 
   /**
@@ -158,10 +197,11 @@ export class RequestPin {
    */
   #end(): void {
     if (this.#memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(this.#memory)
-    if (this.#start.response.closed || this.#start.response.destroyed) {
-      this.#memory.onWrite = undefined
-      this.#memory.affinityKey = undefined
-    }
+    const { response } = this.#start
+    if (!response.closed && !response.destroyed) return
+    // A response that its client did not wait for could not have carried a pin anyway.
+    this.#memory.onWrite = response.headersSent ? this.#lateWrites : undefined
+    this.#memory.affinityKey = undefined
   }
 }
 

@@ -50,7 +50,7 @@ export function runWithPin<T>(token: string | undefined, fn: () => T, options: R
   const carried = carriedBy(token, host, pinningMs)
   const wantsPositions = (pin ?? carried?.kind) === 'exact'
   const memory = createMemory(pinningMs, carried, false, { wantsPositions, wantsSeen: false, host })
-  const context = openRequestContext(memory, undefined)
+  const context = openRequestContext(memory)
   let result: T
   try {
     result = keepInScope('runWithPin', context, runInContext(context, fn))

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { hasFreshWrite, type RequestMemory, requirementOfMemory } from './memory.ts'
-import { ANY, OWN_WRITE, type Requirement } from './requirement.ts'
+import { type RequestMemory, requirementOfMemory } from './memory.ts'
+import { ANY, type Requirement } from './requirement.ts'
 
 /**
  * What holds for the code that is running now: the request it belongs to, and the scope it is in. Plain
@@ -9,7 +9,7 @@ import { ANY, OWN_WRITE, type Requirement } from './requirement.ts'
 export interface RoutingContext {
   /** The request's memory; undefined in a scope outside any request. */
   readonly memory: RequestMemory | undefined
-  /** Where the innermost scope, or the route's `readFrom`, sends reads; undefined where nobody says. */
+  /** Where the innermost scope sends reads; undefined outside any. */
   readonly override: Requirement | undefined
   /** False inside `withoutPin()`, where writes do not count. */
   readonly countsWrites: boolean
@@ -33,14 +33,20 @@ export function currentContext(): RoutingContext | undefined {
 }
 
 /** Makes the context in which a whole request runs. */
-export function openRequestContext(memory: RequestMemory, override: Requirement | undefined): RoutingContext {
+export function openRequestContext(memory: RequestMemory): RoutingContext {
   shared.requestsOpened++
-  return { memory, override, countsWrites: true }
+  return { memory, override: undefined, countsWrites: true }
 }
 
 /** Runs `fn` in `context`; everything that `fn` starts stays in it. */
 export function runInContext<T>(context: RoutingContext, fn: () => T): T {
   return shared.storage.run(context, fn)
+}
+
+/** Goes on with `fn` in `context`, which may have been lost on the way, or be hidden by a scope that was not left. */
+export function reenterContext(context: RoutingContext, fn: () => void): void {
+  if (context === currentContext()) fn()
+  else runInContext(context, fn)
 }
 
 /** Whether any request context was ever opened in this process. */
@@ -55,12 +61,7 @@ export function requirementHere(
 ): Requirement | undefined {
   if (context === undefined) return undefined
   const { override, memory } = context
-  if (override !== undefined) {
-    // Where a route's reads go was said before it wrote; a scope around a read is said of that read.
-    const isOwnWrite =
-      override.reason === 'read-from' && memory !== undefined && hasFreshWrite(memory, cluster)
-    return isOwnWrite ? OWN_WRITE : override
-  }
+  if (override !== undefined) return override
   if (memory === undefined) return undefined
   return requirementOfMemory(memory, cluster) ?? ANY
 }

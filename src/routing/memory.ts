@@ -41,6 +41,8 @@ export interface RequestMemory extends MemorySettings {
   carried: Pin | undefined
   /** Whether the request counts as a write from its start. */
   writeRequest: boolean
+  /** Where the route's `readFrom` sends the request's reads until it writes. */
+  readFrom: Requirement | undefined
   /** Clusters that the router saw this request write to; undefined before the first write. */
   wroteTo: Set<string> | undefined
   /** Whether `markWrite()` was called: a write to a cluster that nobody named. */
@@ -72,6 +74,7 @@ export function createMemory(
     pinningMs,
     carried,
     writeRequest,
+    readFrom: undefined,
     wroteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
@@ -88,6 +91,8 @@ export function createMemory(
 
 /** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
 export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
+  // Where a route's reads go was said before it wrote.
+  if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
   if (hasFreshWrite(memory, cluster)) return OWN_WRITE
   if (memory.carried === undefined && memory.seen === undefined) return undefined
@@ -95,7 +100,7 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
 }
 
 /** Whether the request has written to `cluster`, as far as it still matters. */
-export function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
+function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
   return (memory.markedWrite || memory.wroteTo?.has(cluster) === true) && isStillFresh(memory)
 }
 

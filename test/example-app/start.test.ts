@@ -92,6 +92,23 @@ describe('with the servers that it is given', () => {
     SLOW,
   )
 
+  test(
+    'it serves the same on Express, and ends when it is interrupted',
+    async () => {
+      const running = shop.start({
+        FRAMEWORK: 'express',
+        DATABASE_URL: cluster.primary.connectionString,
+        DATABASE_REPLICA_URLS: cluster.replicas.map((replica) => replica.connectionString).join(', '),
+      })
+      const [, address = ''] = await running.says(/Ready: (http:\S+)/)
+      expect(await (await fetch(address)).text()).toContain('"name":"Kitchen radio"')
+      running.signal('SIGTERM')
+      expect(await running.exitCode).toBe(0)
+      expect(running.errors).toBe('')
+    },
+    SLOW,
+  )
+
   test('it names a replica that cannot be reached', async () => {
     const failed = shop.start({
       DATABASE_URL: cluster.primary.connectionString,
@@ -118,6 +135,10 @@ describe('it refuses to start, in one line,', () => {
     const url = `postgres://shop:hunter2@127.0.0.1:${await closedPort()}/shop`
     const failed = shop.start({ DATABASE_URL: url, DATABASE_REPLICA_URLS: url })
     await expectRefusal(failed, /^The database primary \(127\.0\.0\.1:\d+\/shop\) cannot be reached: .*$/)
+  })
+
+  test('where FRAMEWORK is one that it does not know', async () => {
+    await expectRefusal(shop.start({ FRAMEWORK: 'koa' }), /^FRAMEWORK is “koa”.*$/)
   })
 
   test('where a connection string is none', async () => {

@@ -29,7 +29,7 @@ export function openRequest(
   const { pinnedUntilMs: untilMs } = pin
   const carried = untilMs === undefined ? undefined : ({ kind: 'time', untilMs } as const)
   const memory = createMemory(pin.pinningMs ?? 15_000, carried, pin.write ?? false)
-  const context = openRequestContext(memory, undefined)
+  const context = openRequestContext(memory)
   return { memory, context, run: (fn) => runInContext(context, fn) }
 }
 

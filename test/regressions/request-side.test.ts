@@ -134,21 +134,6 @@ describe('a context whose first write comes after its response', () => {
   })
 })
 
-describe('a Set-Cookie array that the application keeps', () => {
-  it("never gets anybody's pin", async () => {
-    const COOKIES = ['a=1']
-    const app = await pinningApp()
-    app.all('/', async (_request, reply) => {
-      reply.raw.setHeader('set-cookie', COOKIES)
-      return 'done'
-    })
-    const agent = await listen(app)
-    for (let sent = 0; sent < 3; sent++) expect((await agent().post('/')).setCookies).toHaveLength(2)
-    expect((await agent().get('/')).setCookies).toEqual(['a=1'])
-    expect(COOKIES).toEqual(['a=1'])
-  })
-})
-
 describe('a header full of forged pins', () => {
   it('costs a few signatures, and one line in the log', async () => {
     const lines: string[] = []
@@ -164,61 +149,6 @@ describe('a header full of forged pins', () => {
     const answer = await (await listen(app))().get('/', { headers: { cookie: forged.join('; ') } })
     expect(answer.status).toBe(200)
     expect(lines.filter((line) => line.includes('pinning cookie'))).toHaveLength(1)
-  })
-})
-
-describe('Cache-Control that lets shared caches store a pin', () => {
-  it.each([
-    ['max-age=60', true],
-    ['public', true],
-    ['private="x-field", max-age=1', true],
-    ['private, max-age=60', false],
-    ['max-age=0, No-Store', false],
-    ['no-cache', false],
-  ])('%s: warned about is %s', async (value, isWarned) => {
-    const lines: string[] = []
-    const app = fastify({ logger: { level: 'warn', stream: { write: (line) => void lines.push(line) } } })
-    apps.push(app)
-    await app.register(writePinning)
-    app.post('/', async (_request, reply) => reply.header('cache-control', value).send('done'))
-    await (await listen(app))().post('/')
-    expect(lines).toHaveLength(isWarned ? 1 : 0)
-  })
-})
-
-describe('options', () => {
-  it.each([
-    ['a secret that is not set', { secret: undefined }],
-    ['an async skip', { skip: async () => true }],
-    ['a text', 'pinningSeconds'],
-  ])('%s is refused', async (_what, options) => {
-    const app = fastify()
-    await expect(app.register(writePinning, options as WritePinningOptions)).rejects.toMatchObject({
-      code: 'ERR_WRITE_PINNING_OPTION',
-    })
-  })
-
-  it('a secret that is a number is not shown', async () => {
-    const app = fastify()
-    const registered = app.register(writePinning, { secret: 98765432109876 as never })
-    await expect(registered).rejects.toThrow(/^(?!.*98765).*$/)
-  })
-})
-
-describe('a route’s readFrom', () => {
-  it('gives way to what the request has written itself', async () => {
-    const app = await pinningApp()
-    app.post('/', { config: { readFrom: 'replica' } }, async () => {
-      await read()
-      await insert()
-      return read()
-    })
-    const user = (await listen(app))()
-    expect(await whereAndWhy(() => user.post('/'))).toEqual([
-      'replica: read-from',
-      'primary: write',
-      'primary: own-write',
-    ])
   })
 })
 

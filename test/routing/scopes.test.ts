@@ -93,7 +93,7 @@ describe('scopes nest, and the innermost wins', () => {
 
   test('around a request they hide it, inside they share its memory', () => {
     const memory = createMemory(15_000, undefined, false)
-    runInContext(openRequestContext(memory, undefined), () => {
+    runInContext(openRequestContext(memory), () => {
       usePrimary(() => markWrite())
       expect(here()).toBe('own-write')
       expect(useReplica(here)).toBe('use-replica')

@@ -1,5 +1,11 @@
-import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import { once } from 'node:events'
+import {
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  request as requestHttp,
+  type Server,
+} from 'node:http'
+import { request as requestHttps, Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { FastifyInstance } from 'fastify'
@@ -69,8 +75,18 @@ export class UserAgent {
 /** Starts the application on a free port of the loopback and gives a maker of user agents. */
 export async function listen(app: FastifyInstance): Promise<() => UserAgent> {
   await app.listen({ host: '127.0.0.1', port: 0 })
-  const { port } = app.server.address() as AddressInfo
-  const protocol = app.initialConfig.https === undefined ? 'http' : 'https'
+  return userAgentsOf(app.server)
+}
+
+/** The same for a server of Node.js's own. */
+export async function listenOn(server: Server): Promise<() => UserAgent> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return userAgentsOf(server)
+}
+
+function userAgentsOf(server: Server): () => UserAgent {
+  const { port } = server.address() as AddressInfo
+  const protocol = server instanceof SecureServer ? 'https' : 'http'
   return () => new UserAgent(`${protocol}://127.0.0.1:${port}`)
 }
 

@@ -1,0 +1,8 @@
+export type { RouteMarks } from '../pinning/policy.ts'
+export { markRoute } from './mark-route.ts'
+export {
+  type WritePinningMiddleware,
+  type WritePinningOptions,
+  writePinning,
+  writePinning as default,
+} from './middleware.ts'

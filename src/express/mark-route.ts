@@ -1,0 +1,37 @@
+import type { NextFunction, Request, Response } from 'express'
+import { optionsObject, refuseUnknownOptions } from '../options.ts'
+import type { RouteMarks } from '../pinning/policy.ts'
+import { checkMarks } from '../pinning/route-marks.ts'
+import { reenterContext } from '../routing/context.ts'
+import { marksByHandler, reentering } from './matched-route.ts'
+import { passageOf } from './passage.ts'
+
+/**
+ * Says what a route is, where its method does not: `dbWrite: true` makes it what a POST is, `dbWrite: false` takes that
+ * away from a POST, and `readFrom` (`'primary'`, `'replica'`, or a node's name) says where its reads go until it
+ * writes. In a route it counts from the route's first handler on, wherever it stands; in `use()`, for whatever the request comes to after it.
+ *
+ * @throws {WritePinningError} at once, for a mark that is wrong or unknown.
+ * @example
+ * app.post('/search', markRoute({ dbWrite: false }), search) // a POST that is no write by itself
+ * app.use('/graphql', markRoute({ dbWrite: false, readFrom: 'primary' }), graphql) // fresh reads; pins if it wrote
+ */
+export function markRoute(
+  marks: RouteMarks,
+): (request: Request, response: Response, next: NextFunction) => void {
+  const { dbWrite, readFrom } = optionsObject('markRoute()', marks) as RouteMarks
+  refuseUnknownOptions('markRoute()', marks, ['dbWrite', 'readFrom'])
+  checkMarks('markRoute()', marks)
+
+  function marking(request: Request, _response: Response, next: NextFunction): void {
+    const passage = passageOf(request)
+    if (passage === undefined) next()
+    else {
+      passage.meet(marking)
+      reenterContext(passage.context, () => next())
+    }
+  }
+  marksByHandler.set(marking, { dbWrite, readFrom })
+  reentering.add(marking)
+  return marking
+}

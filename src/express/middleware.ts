@@ -1,0 +1,106 @@
+import { debuglog } from 'node:util'
+import { serialize } from 'cookie'
+import type { NextFunction, Request, Response } from 'express'
+import { warn } from '../diagnostics.ts'
+import { keepContext } from '../pinning/keep-context.ts'
+import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
+import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
+import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
+import { reenterContext, runInContext } from '../routing/context.ts'
+import { reentering } from './matched-route.ts'
+import { type Passage, passageOf, startPassage } from './passage.ts'
+import { warnOnce } from './warn-once.ts'
+
+/** The options of the Express middleware. */
+export type WritePinningOptions = PinningOptions<Request>
+
+/** What `writePinning()` gives: a middleware that also tells what it has done so far. */
+export interface WritePinningMiddleware {
+  (request: Request, response: Response, next: NextFunction): void
+  readonly counts: PinCounts
+}
+
+declare global {
+  // biome-ignore lint/style/noNamespace: it is how Express's types are extended, whatever their version.
+  namespace Express {
+    interface Request {
+      /** Whether this user agent's reads are pinned, why, and until when. */
+      readonly writePin: WritePin
+    }
+  }
+}
+
+/**
+ * Pins whoever writes: after a write request, the user agent's reads go to the primary for `pinningSeconds`
+ * (default 15). Use it before whatever uses the database, and once more behind a middleware that goes on in the callback
+ * of a shared client, which loses the context, or that finds out whose the request is, where pins follow the account.
+ *
+ * @throws {WritePinningError} at once, for every option that is wrong or unknown.
+ * @example
+ * app.use(writePinning())
+ * app.post('/comment', async (request, response) => {
+ *   await db.insertInto('comment').values({ text: request.body.text }).execute()
+ *   response.redirect(303, '/') // and that page shows the comment
+ * })
+ */
+export function writePinning(options: WritePinningOptions = {}): WritePinningMiddleware {
+  const settings = pinningSettings<Request>('writePinning', options)
+  const pinning = new Pinning(settings, expressFramework)
+
+  function middleware(request: Request, response: Response, next: NextFunction): void {
+    const passage = passageOf(request)
+    if (passage === undefined) begin(request, response, next)
+    else {
+      if (passage.pinning !== pinning) warnOfAnother(pinning)
+      goOn(passage.pin, () => reenterContext(passage.context, () => next()))
+    }
+  }
+
+  function begin(request: Request, response: Response, next: NextFunction): void {
+    const pin = pinning.begin(request, {
+      method: request.method,
+      headers: request.headers,
+      response,
+      marks: undefined,
+      // What no route answers may be answered by a middleware, as many a GraphQL server is: only a 404 reached nothing.
+      reachedNoRoute: () => request.route === undefined && response.statusCode === 404,
+    })
+    startPassage(request, pin, pinning)
+    keepContext(request, pin.context)
+    keepContext(response, pin.context)
+    goOn(pin, () => runInContext(pin.context, () => next()))
+  }
+
+  reentering.add(middleware)
+  return Object.assign(middleware, { counts: pinning.counts })
+}
+
+/** Goes on when the account's pin is there: here it may be known whose the request is, or where the middleware is used again. */
+function goOn(pin: RequestPin, next: () => void): void {
+  const wait = pin.bringAccountPin()
+  if (wait === undefined) next()
+  else void wait.then(next)
+}
+
+function warnOfAnother(pinning: object): void {
+  warnOnce(
+    pinning,
+    'WRITE_PINNING_MADE_TWICE',
+    'Two middlewares of writePinning() stand in the way of one request: the options of the first count. ' +
+      'Make one, and use that one again where it must stand twice.',
+  )
+}
+
+const debug = debuglog('write-pinning')
+// Express has no log. No URL goes into these, but the patterns of routes.
+const log = {
+  warn: (message: string) => warn('WRITE_PINNING_RESPONSE', message),
+  debug: (message: string) => debug(message),
+}
+
+const expressFramework: Framework<Request> = {
+  serializeCookie: serialize,
+  isHttps: (request) => request.protocol.toLowerCase() === 'https',
+  routeOf: (request) => (passageOf(request) as Passage).routeName,
+  logOf: () => log,
+}

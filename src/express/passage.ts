@@ -1,0 +1,144 @@
+import type { Request } from 'express'
+import type { Pinning, RouteName } from '../pinning/pinning.ts'
+import type { RouteMarks } from '../pinning/policy.ts'
+import type { RequestPin } from '../pinning/request-pin.ts'
+import { currentContext, type RoutingContext } from '../routing/context.ts'
+import {
+  type Layer,
+  layersOf,
+  type MatchedRoute,
+  marksByHandler,
+  marksOfLayers,
+  mergeMarks,
+  reentering,
+} from './matched-route.ts'
+import { warnOnce } from './warn-once.ts'
+
+/**
+ * One request's way through Express's routers, which find its route only as it goes, and may find another one after it.
+ * Express says so by setting `request.route` just before the route's handlers run: whoever listens there learns of the
+ * route's marks before any of them reads.
+ */
+export class Passage {
+  readonly pin: RequestPin
+  readonly pinning: Pinning<Request>
+  readonly #request: Request
+  #route: MatchedRoute | undefined
+  #layers: readonly Layer[] = []
+  #baseUrl = ''
+  /** The marks that were met on the way, in `use()`. */
+  readonly #met: RouteMarks[] = []
+
+  constructor(request: Request, pin: RequestPin, pinning: Pinning<Request>) {
+    this.#request = request
+    this.pin = pin
+    this.pinning = pinning
+  }
+
+  get context(): RoutingContext {
+    return this.pin.context
+  }
+
+  get route(): MatchedRoute | undefined {
+    return this.#route
+  }
+
+  /** Takes the route that was found; the router says so, and then the route itself once more. */
+  enter(route: MatchedRoute | undefined): void {
+    if (route === this.#route) return
+    this.#route = route
+    this.#layers = route === undefined ? [] : layersOf(route, this.#request.method)
+    this.#baseUrl = this.#request.baseUrl ?? ''
+    this.#decide()
+    if (route !== undefined) this.#checkContext()
+  }
+
+  /** Takes the marks of a handler of `markRoute()` that runs now; one of the route's own was seen before. */
+  meet(marking: object): void {
+    const marks = marksByHandler.get(marking)
+    if (marks === undefined || this.#layers.some(({ handle }) => handle === marking)) return
+    this.#met.push(marks)
+    this.#decide()
+  }
+
+  /** The route as a warning names it, without the values that a parameter had. */
+  get routeName(): RouteName {
+    const { method } = this.#request
+    if (this.#route === undefined) {
+      // Outside every router, so after the last one too, Express has no base URL.
+      const mounted = withoutValues(this.#request.baseUrl ?? '')
+      return {
+        key: undefined,
+        name: mounted === '' ? 'A request that reached no route' : `${method} ${mounted}`,
+      }
+    }
+    return {
+      key: this.#layers[0] ?? this.#route,
+      name: `${method} ${withoutValues(this.#baseUrl)}${String(this.#route.path ?? '')}`,
+    }
+  }
+
+  /** Nothing can enter the context here, where the router is in the middle of its work; but nobody need search for it. */
+  #checkContext(): void {
+    if (currentContext()?.memory === this.context.memory) return
+    if (this.#layers.some(({ handle }) => reentering.has(handle as object))) return
+    warnOnce(
+      this.pinning,
+      'WRITE_PINNING_CONTEXT_LOST',
+      `${this.routeName.name} was reached outside the context of its request, so its reads go to the primary and what it ` +
+        'writes pins nobody: a middleware before it goes on in the callback of a shared client. Use the middleware that ' +
+        'writePinning() made once more behind that one.',
+    )
+  }
+
+  #decide(): void {
+    const marks = mergeMarks([...this.#met, marksOfLayers(this.#layers)])
+    this.pinning.remark(this.pin, this.#request.method, marks)
+  }
+}
+
+/** Begins the passage of a request, which is known by it from now on. */
+export function startPassage(request: Request, pin: RequestPin, pinning: Pinning<Request>): void {
+  const passage = new Passage(request, pin, pinning)
+  const route: MatchedRoute | undefined = request.route
+  ;(request as WithPassage)[PASSAGE] = passage
+  Object.defineProperties(request, properties)
+  // The middleware may stand in a route itself.
+  if (route !== undefined) passage.enter(route)
+}
+
+/** The passage of a request; undefined where it has not come through the middleware. */
+export function passageOf(request: Request): Passage | undefined {
+  return (request as WithPassage)[PASSAGE]
+}
+
+const PASSAGE = Symbol('write-pinning.passage')
+type WithPassage = Request & { [PASSAGE]?: Passage }
+
+// The same functions for all requests, so that these keep one shape.
+const properties: PropertyDescriptorMap & ThisType<Required<WithPassage>> = {
+  writePin: {
+    get() {
+      return this[PASSAGE].pin.writePin
+    },
+    configurable: true,
+    enumerable: true,
+  },
+  route: {
+    get() {
+      return this[PASSAGE].route
+    },
+    set(found: MatchedRoute | undefined) {
+      this[PASSAGE].enter(found)
+    },
+    configurable: true,
+    enumerable: true,
+  },
+}
+
+// A router that is mounted with a parameter (`/users/:id`) has the value in its base URL, and Express keeps no pattern.
+function withoutValues(baseUrl: string): string {
+  return baseUrl.replace(/[^/]+/g, (part) => (WORD.test(part) ? part : ':'))
+}
+
+const WORD = /^(?:[a-z][a-z_-]{0,30}|v\d{1,3})$/i

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PackedPackage, type Project } from './packed-package.ts'
+
+const MINUTE_MS = 60_000
+let packed: PackedPackage
+
+beforeAll(async () => {
+  packed = await PackedPackage.pack()
+}, 2 * MINUTE_MS)
+
+afterAll(() => packed?.remove())
+
+const NODE = { '@types/node': '^20.19.43' }
+
+const projects: [string, Record<string, string>, string, string[]][] = [
+  // Express 4 has no types of its own, and an Express project none of Fastify's helpers.
+  [
+    'Express 4',
+    { ...NODE, express: '^4.22.3', '@types/express': '^4.17.25' },
+    expressApp(),
+    ['fastify-plugin'],
+  ],
+  ['Express 5', { ...NODE, express: '^5.3.0', '@types/express': '^5.0.6' }, expressApp(), ['fastify-plugin']],
+  ['Fastify 5', { ...NODE, fastify: '^5.12.8', '@fastify/cookie': '11.1.0' }, fastifyApp(), []],
+]
+
+describe.each(projects)('a project with %s only', (name, packages, source, unused) => {
+  let project: Project
+
+  beforeAll(async () => {
+    project = await packed.install(name.replace(' ', '-'), packages, {
+      'app.ts': source,
+      // The compiler makes calls of `require()` out of its imports.
+      'app-of-require.cts': source,
+    })
+    await project.uninstall(...unused)
+  }, 2 * MINUTE_MS)
+
+  it('compiles under strict, and runs, as ESM and through require()', { timeout: MINUTE_MS }, async () => {
+    await project.compile()
+    for (const file of ['app.js', 'app-of-require.cjs']) {
+      const [written, marked, read] = JSON.parse(await project.run(file)) as string[][]
+      expect(written).toEqual([expect.stringMatching(/^write_pin=1t\w+; Max-Age=15; Path=\/; HttpOnly;/)])
+      expect(marked).toHaveLength(1)
+      expect(read).toEqual([])
+    }
+  })
+})
+
+/** Prints the cookies that are set by a POST, by a GET that writes, and by one that does not. */
+function printing(start: string, stop: string): string {
+  return `
+async function main(): Promise<void> {
+  ${start}
+  const answers = [
+    await fetch(origin, { method: 'POST' }),
+    await fetch(origin + '/visit'),
+    await fetch(origin),
+  ]
+  console.log(JSON.stringify(answers.map((answer) => answer.headers.getSetCookie())))
+  ${stop}
+}
+void main()
+`
+}
+
+function expressApp(): string {
+  return `
+import express from 'express'
+import type { Request, Response } from 'express'
+import type { AddressInfo } from 'node:net'
+import { dbWrite, markWrite, usePrimary } from 'write-pinning'
+import { markRoute, writePinning, type WritePinningOptions } from 'write-pinning/express'
+
+const options: WritePinningOptions = { pinningSeconds: 15, skip: (request) => request.get('x-bot') === '1' }
+const app = express()
+app.use(writePinning(options))
+app.get('/', markRoute({ readFrom: 'replica' }), (request: Request, response: Response) => {
+  const until: Date | undefined = request.writePin.until
+  response.json({ until })
+})
+app.post('/', dbWrite((_request: Request, response: Response) => { response.send('done') }))
+app.get('/visit', (_request, response) => {
+  usePrimary(() => markWrite())
+  response.send('done')
+})
+${printing(
+  `const server = app.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const origin = 'http://127.0.0.1:' + (server.address() as AddressInfo).port`,
+  'server.closeAllConnections(); server.close()',
+)}`
+}
+
+function fastifyApp(): string {
+  return `
+import { fastify } from 'fastify'
+import type { FastifyRequest } from 'fastify'
+import { dbWrite, markWrite, usePrimary } from 'write-pinning'
+import { writePinning, type WritePinningOptions } from 'write-pinning/fastify'
+
+const options: WritePinningOptions = { pinningSeconds: 15, skip: (request) => request.headers['x-bot'] === '1' }
+const app = fastify()
+app.register(writePinning, options)
+app.get('/', { config: { readFrom: 'replica' } }, async (request) => {
+  const until: Date | undefined = request.writePin.until
+  return { until }
+})
+app.post('/', dbWrite(async (_request: FastifyRequest) => 'done'))
+app.get('/visit', async () => {
+  usePrimary(() => markWrite())
+  return 'done'
+})
+${printing("const origin = await app.listen({ port: 0, host: '127.0.0.1' })", 'await app.close()')}`
+}

@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The package as npm would publish it, built and packed out of the way of the repository's own `dist`. */
+export class PackedPackage {
+  readonly #directory: string
+  readonly #file: string
+
+  static async pack(): Promise<PackedPackage> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'write-pinning-package-'))
+    const source = path.join(directory, 'source')
+    const files = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', 'README.md', 'LICENSE']
+    for (const name of [...files, 'CHANGELOG.md']) {
+      await cp(path.join(repository, name), path.join(source, name), { recursive: true })
+    }
+    await symlink(path.join(repository, 'node_modules'), path.join(source, 'node_modules'), 'dir')
+    const { stdout } = await npm(source, 'pack', '--json', '--pack-destination', directory)
+    const { filename } = JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0] as { filename: string }
+    return new PackedPackage(directory, path.join(directory, filename))
+  }
+
+  private constructor(directory: string, file: string) {
+    this.#directory = directory
+    this.#file = file
+  }
+
+  /** Makes a project of these files that has the package and these others, and nothing else. */
+  async install(
+    name: string,
+    packages: Record<string, string>,
+    files: Record<string, string>,
+  ): Promise<Project> {
+    const directory = path.join(this.#directory, name)
+    await mkdir(directory)
+    const dependencies = { 'write-pinning': `file:${this.#file}`, ...packages }
+    const settings = {
+      // `skipLibCheck` is off: the declarations themselves must name nothing that is not there.
+      compilerOptions: { target: 'es2022', module: 'nodenext', strict: true, types: ['node'] },
+    }
+    const all = {
+      'package.json': JSON.stringify({ private: true, type: 'module', dependencies }),
+      'tsconfig.json': JSON.stringify(settings),
+      ...files,
+    }
+    for (const [file, content] of Object.entries(all)) await writeFile(path.join(directory, file), content)
+    await npm(directory, 'install', '--prefer-offline', '--no-audit', '--no-fund')
+    return new Project(directory)
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+}
+
+/** A project that uses the packed package. */
+export class Project {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** Takes away what the package brought along and this project has no use for. */
+  async uninstall(...names: string[]): Promise<void> {
+    for (const name of names) await rm(path.join(this.#directory, 'node_modules', name), { recursive: true })
+  }
+
+  /** Compiles it; rejects with what the compiler said. */
+  async compile(): Promise<void> {
+    const tsc = path.join(repository, 'node_modules/typescript/bin/tsc')
+    await run(process.execPath, [tsc, '-p', '.'], { cwd: this.#directory }).catch(({ stdout }) => {
+      throw new Error(stdout)
+    })
+  }
+
+  /** Runs a file of it and gives what it printed; rejects where it wrote to its standard error. */
+  async run(file: string): Promise<string> {
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: this.#directory })
+    if (stderr !== '') throw new Error(stderr)
+    return stdout
+  }
+}
+
+function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
+  // What `npm test` tells its scripts of itself would send this npm to the repository.
+  const ofScript = /^npm_(package|lifecycle|command|execpath|config_(local_)?prefix)/
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofScript.test(name)))
+  return run('npm', args, { cwd, env })
+}
