@@ -68,6 +68,7 @@ export class RequestPin {
   #set: { readonly reason: PinReason; readonly pin: Pin } | undefined
   #onLateWrite: ((kind: WriteKind) => void) | undefined
   #watched = false
+  #hasToldAccount = false
 
   constructor(start: RequestStart, owner: RequestOwner) {
     this.#start = start
@@ -129,8 +130,15 @@ export class RequestPin {
   beforeHeaders(): Promise<void> | undefined {
     const { account, response } = this.#start
     if (response.headersSent) return undefined
-    if (this.#reason !== undefined) account?.wrote()
+    this.#tellAccount()
     return account?.isBehind === true || hasOpenPositions(this.#memory) ? this.#settle() : undefined
+  }
+
+  /** What a request is by its method or its route's marks is known only when its way is over. */
+  #tellAccount(): void {
+    if (this.#hasToldAccount || this.#reason === undefined) return
+    this.#hasToldAccount = true
+    this.#start.account?.wrote()
   }
 
   async #settle(): Promise<void> {
@@ -152,6 +160,7 @@ export class RequestPin {
     else this.#seen ??= kind
     this.#watchEnd()
     if (!mayPin) return
+    this.#hasToldAccount = true
     account?.wrote()
     // No response can carry it any more, but the account's pin can.
     if (response.headersSent && account !== undefined) void this.#settle()
@@ -179,7 +188,7 @@ export class RequestPin {
   #headersLeave(): void {
     const { account, mayPin } = this.#start
     const written = this.#reason
-    if (written !== undefined) account?.wrote()
+    this.#tellAccount()
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
     const pin = reason && pinOfResponse(this.#memory, written !== undefined)
     if (reason !== undefined && pin !== undefined) {
