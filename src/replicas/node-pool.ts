@@ -107,6 +107,11 @@ export class NodePool {
     return this.#readOnly?.doWithout(error) === true
   }
 
+  /** Hears whether the session of a client of its own is read-only, which a pooler may have kept it from being. */
+  heardReadOnly(client: OwnClient, isReadOnly: boolean): void {
+    this.#readOnly?.heard(client, isReadOnly)
+  }
+
   /** Has connections replaced that are to another address than the host's name has now. */
   follow(addresses: ReadonlySet<string>): void {
     if (this.#clients?.isElsewhere(addresses)) this.recycle()
@@ -187,6 +192,7 @@ const LIFETIME_JITTER = 0.2
 
 /** The part of `pg`'s `Client` that is used here. */
 export interface OwnClient {
+  readonly connectionParameters?: { readonly options?: string }
   readonly connection?: { readonly stream?: { destroy(): void } }
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void
