@@ -128,7 +128,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
           return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
         }
-        session = await this.#session.moveTo(node, this.#writes.inTransaction, options)
+        const moved = await this.#session.moveTo(node, this.#writes.inTransaction, options)
+        if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
+          await this.#session.letGo(false)
+          return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
+        }
+        session = moved
       }
       this.#cluster.publish(route, statement, query.sql)
       if (statement.kind === 'session') this.#leavesSomethingOn(session, route)
@@ -211,8 +216,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         : routeOfTransaction(this.#session.node, this.#cluster, settings, context, tried)
       this.#running++
       try {
-        await this.#beginOn(route, settings)
-        return
+        if (await this.#beginOn(route, settings)) return
       } catch (error) {
         this.#writes.rollback()
         if (this.#session.current === undefined) this.#session.leaveTurn()
@@ -229,18 +233,25 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     }
   }
 
+  /** Begins there, and gives true; or false where it belongs elsewhere by now, after the wait for a connection. */
   async #beginOn(
-    { node, spills }: Pick<Route, 'node' | 'spills'>,
+    route: Pick<Route, 'node' | 'spills' | 'stays'>,
     settings: TransactionSettings,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    const { node, spills } = route
     if (this.#session.on(node) === undefined) {
       // Where others may serve by now, it is the primary's turn all the same: it is the one that always may.
       if (spills) await this.#session.takeTurn(this.#cluster.set.spill)
       await this.#session.moveTo(node, this.#writes.inTransaction)
+      if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
+        await this.#session.letGo(false)
+        return false
+      }
     }
     // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
     this.#writes.begin()
     await this.#sendCommand((connection) => node.driver.beginTransaction(connection, settings))
+    return true
   }
 
   async commit(): Promise<void> {
