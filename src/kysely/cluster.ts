@@ -109,7 +109,7 @@ export class Cluster {
   }
 
   /** Whether a route still holds, after the wait for a connection. */
-  stillHolds({ node, stays }: Route): boolean {
+  stillHolds({ node, stays }: Pick<Route, 'node' | 'stays'>): boolean {
     if (node.role === 'primary') return node === this.primary
     return stays === true || (node.isEligible && this.set.operator.mode === 'split')
   }

@@ -49,7 +49,7 @@ export class ConnectionTransaction {
         continue
       }
       try {
-        return await this.#beginOn(route, settings)
+        if (await this.#beginOn(route, settings)) return
       } catch (error) {
         this.#writes.rollback()
         if (!this.#mayBeginElsewhere(route, error, before?.tried)) throw error
@@ -102,18 +102,25 @@ export class ConnectionTransaction {
     await this.#send((connection) => send(node.driver, connection))
   }
 
+  /** Begins there, and gives true; or false where it belongs elsewhere by now, after the wait for a connection. */
   async #beginOn(
-    { node, spills }: Pick<Route, 'node' | 'spills'>,
+    route: Pick<Route, 'node' | 'spills' | 'stays'>,
     settings: TransactionSettings,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    const { node, spills } = route
     if (this.#session.on(node) === undefined) {
       // Where a replica may serve by now, the primary serves all the same: it always may.
       if (spills) await this.#session.takeTurn(this.#cluster.set.spill)
       await this.#session.moveTo(node, this.#writes.inTransaction)
+      if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
+        await this.#session.letGo(false)
+        return false
+      }
     }
     // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
     this.#writes.begin()
     await this.#send((connection) => node.driver.beginTransaction(connection, settings))
+    return true
   }
 
   /** Whether another replica will do as well: nothing was done yet, and it is this node's fault. */

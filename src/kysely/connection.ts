@@ -160,7 +160,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
           return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
         }
-        session = await this.#session.moveTo(node, this.#writes.inTransaction, options)
+        const moved = await this.#session.moveTo(node, this.#writes.inTransaction, options)
+        if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
+          await this.#session.letGo(false)
+          return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
+        }
+        session = moved
       }
       this.#cluster.publish(route, statement, query.sql)
       if (statement.kind === 'session') this.#outcome.willLeaveSomethingOn(session, route)

@@ -33,6 +33,10 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   const failure = cluster.set.heard(route.node, error)
   if (wasSent && route.node.role === 'replica') learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
+  if (!wasSent && !mayMove(failed) && !cluster.stillHolds(route) && !failed.tried?.has(route.node)) {
+    // It needs the primary, and that is another node by now.
+    return { tried: new Set(failed.tried).add(route.node) }
+  }
   if (route.node.role === 'primary' || route.node === cluster.primary) {
     return await afterPrimary(cluster, failed, failure)
   }

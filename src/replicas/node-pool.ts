@@ -81,7 +81,8 @@ export class NodePool {
 
   /** Closes every connection at once, and, until {@link readmit}, lets none be made: whoever waits for one is told so. */
   cutOff(because: Error): void {
-    this.#refusal = because
+    // As where the server refuses: whoever waited may go elsewhere.
+    this.#refusal = Object.assign(because, { code: 'ECONNABORTED' })
     this.#clients?.cut()
   }
 
@@ -105,6 +106,11 @@ export class NodePool {
   /** Whether connecting failed because of the read-only option, which is then done without. */
   doWithoutReadOnly(error: unknown): boolean {
     return this.#readOnly?.doWithout(error) === true
+  }
+
+  /** Hears whether the session of a client of its own is read-only, which a pooler may have kept it from being. */
+  heardReadOnly(client: OwnClient, isReadOnly: boolean): void {
+    this.#readOnly?.heard(client, isReadOnly)
   }
 
   /** Has connections replaced that are to another address than the host's name has now. */
@@ -186,6 +192,7 @@ const LIFETIME_JITTER = 0.2
 
 /** The part of `pg`'s `Client` that is used here. */
 export interface OwnClient {
+  readonly connectionParameters?: { readonly options?: string }
   readonly connection?: { readonly stream?: { destroy(): void } }
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void

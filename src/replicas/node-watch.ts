@@ -117,8 +117,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
     return true
   }
 
-  #see(node: N, sighting: Sighting): void {
+  #see(node: N, seen: Sighting): void {
     const { primary } = this.#set
+    const sighting = { ...seen, timeline: timelineOf(seen, node.sighting) }
     node.sighting = sighting
     const { atMs, position } = sighting
     if (node === primary) {
@@ -191,4 +192,10 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (nodes.length < 3 || !this.#unanswered.has(primary)) return false
     return this.#unanswered.size * 2 > nodes.length
   }
+}
+
+/** A server goes to a newer timeline and never back; but a replica whose receiver has ended tells an old one for a while. */
+function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
+  if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
+  return Math.max(before.timeline, now.timeline ?? 0)
 }

@@ -36,6 +36,8 @@ export interface Sighting {
   readonly timeline: number | undefined
   readonly systemId: string | undefined
   readonly startedAt: string | undefined
+  /** Whether its sessions are read-only by their setting, also where the server is not. */
+  readonly isReadOnly: boolean
   /** The lag by another source than the positions, in ms. */
   readonly lagMs: number | undefined
 }

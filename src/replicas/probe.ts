@@ -26,6 +26,8 @@ export function probeOf(source: LagSource, timeoutMs: number): Probe {
   return (client, node) => probeWith(source, client, node, timeoutMs)
 }
 
+const IS_READ_ONLY = `current_setting('default_transaction_read_only') = 'on' as "isReadOnly"`
+
 // Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
 // "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
 const WAL_QUERY = `
@@ -39,7 +41,8 @@ const WAL_QUERY = `
       else ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int
     end as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
-    pg_postmaster_start_time()::text as "startedAt"
+    pg_postmaster_start_time()::text as "startedAt",
+    ${IS_READ_ONLY}
   from (select pg_is_in_recovery() as recovery) as server`
 
 interface WalRow {
@@ -48,6 +51,7 @@ interface WalRow {
   readonly timeline: number | null
   readonly systemId: string | null
   readonly startedAt: string | null
+  readonly isReadOnly: boolean
 }
 
 async function probeWal(client: OwnClient): Promise<Sighting> {
@@ -62,21 +66,29 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
     timeline: row.timeline ?? undefined,
     systemId: row.systemId ?? undefined,
     startedAt: row.startedAt ?? undefined,
+    isReadOnly: row.isReadOnly,
     lagMs: undefined,
   }
 }
 
+const STATE = `pg_is_in_recovery() as "isInRecovery", ${IS_READ_ONLY}`
+
+interface StateRow {
+  readonly isInRecovery: boolean
+  readonly isReadOnly: boolean
+}
+
 /** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
 const AURORA_QUERY = `
-  select pg_is_in_recovery() as "isInRecovery",
+  select ${STATE},
     (select max(replica_lag_in_msec) from aurora_replica_status()
      where server_id = aurora_db_instance_identifier())::float8 as "lagMs"`
 
 async function probeAurora(client: OwnClient): Promise<Sighting> {
   const atMs = performance.now()
-  const { rows } = await client.query<{ isInRecovery: boolean; lagMs: number | null }>(AURORA_QUERY)
+  const { rows } = await client.query<StateRow & { lagMs: number | null }>(AURORA_QUERY)
   const [row] = rows
-  return sightingOf(atMs, row?.isInRecovery === true, row?.lagMs ?? undefined)
+  return sightingOf(atMs, row, row?.lagMs ?? undefined)
 }
 
 async function probeWith(
@@ -86,24 +98,22 @@ async function probeWith(
   timeoutMs: number,
 ): Promise<Sighting> {
   const atMs = performance.now()
-  const { rows } = await client.query<{ isInRecovery: boolean }>(
-    'select pg_is_in_recovery() as "isInRecovery"',
-  )
-  const isInRecovery = rows[0]?.isInRecovery === true
+  const [row] = (await client.query<StateRow>(`select ${STATE}`)).rows
   const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
-  if (!isInRecovery) return sightingOf(atMs, false, 0)
+  if (row?.isInRecovery !== true) return sightingOf(atMs, row, 0)
   // A function that fails, or takes its time, says nothing of the server, which has just answered.
   const given = Promise.resolve().then(() => source({ name, query }))
   const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
-  return sightingOf(atMs, true, lagMs)
+  return sightingOf(atMs, row, lagMs)
 }
 
-function sightingOf(atMs: number, isInRecovery: boolean, lagMs: unknown): Sighting {
+function sightingOf(atMs: number, row: StateRow | undefined, lagMs: unknown): Sighting {
   const isNumber = typeof lagMs === 'number' && Number.isFinite(lagMs) && lagMs >= 0
   return {
     atMs,
     answeredAtMs: performance.now(),
-    isInRecovery,
+    isInRecovery: row?.isInRecovery === true,
+    isReadOnly: row?.isReadOnly === true,
     position: undefined,
     timeline: undefined,
     systemId: undefined,

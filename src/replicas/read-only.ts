@@ -23,6 +23,7 @@ export class ReadOnlySessions {
   readonly #before: ConnectionOptions
   #wasDemanded = false
   #isRefused = false
+  #isDropped = false
 
   constructor(node: string, pool: PoolLike) {
     this.#node = node
@@ -54,12 +55,23 @@ export class ReadOnlySessions {
     this.#isRefused = true
     if (!this.#isDemanded) return true
     this.#restore()
+    this.#warn('refuses the start-up parameter `options`')
+    return true
+  }
+
+  /** Hears what a session of this node's is; says once where a pooler takes the start-up option and drops it. */
+  heard({ connectionParameters }: Pick<PoolClientLike, 'connectionParameters'>, isReadOnly: boolean): void {
+    if (isReadOnly || this.#isDropped || !connectionParameters?.options?.includes(READ_ONLY)) return
+    this.#isDropped = true
+    this.#warn('drops the start-up parameter `options`')
+  }
+
+  #warn(what: string): void {
     warn(
       'WRITE_PINNING_NOT_READ_ONLY',
-      `The pooler before '${this.#node}' refuses the start-up parameter \`options\`, so its sessions are not made read-only: ` +
-        'should that node be promoted, they could write. (PgBouncer: `ignore_startup_parameters = options`.)',
+      `The pooler before '${this.#node}' ${what}, so its sessions are not made read-only: ` +
+        'should that node be promoted, or be no replica, they could write.',
     )
-    return true
   }
 
   get #isDemanded(): boolean {

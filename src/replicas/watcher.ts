@@ -134,6 +134,7 @@ export class Watcher {
       client.unref?.()
     }
     const sighting = await this.#settings.probe(client, this.#node.name)
+    this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
     // Behind a balanced address each connection is another server's.
     if (this.#node.loadBalanced && this.#client === client) this.#release(client)
     return sighting

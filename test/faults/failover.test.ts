@@ -92,6 +92,24 @@ describe('with `failover`', () => {
     expect(watched.warnings).toContainEqual(FAILOVER)
   })
 
+  test('the new primary dies as well: what followed it goes on serving reads', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name, second.name)
+    await primary.kill()
+    await first.promote()
+    await untilPrimary(watched, first)
+    await follow(second, first)
+    await watched.untilEligible(second.name)
+    const reads = startLoad(readsOf(cluster, watched.db))
+    await more(reads, 50)
+    await first.kill()
+    // Long enough for several probes.
+    await more(reads, 600)
+    const report = await reads.stop()
+    expect(report.failures().map(String)).toEqual([])
+    expect(Object.keys(report.servedBy())).toEqual([second.name])
+  })
+
   test('a replica is promoted while the primary lives: from the switch on that gets no write', async () => {
     await using watched = await Watched.open(cluster, { failover: true })
     await watched.untilEligible(first.name, second.name)

@@ -23,20 +23,27 @@ export class Watched implements AsyncDisposable {
   /** Changes of nodes, as `replica-1: down`. */
   readonly changes: string[] = []
   readonly #cluster: PostgresCluster
+  readonly #counts: boolean
 
-  /** Opens it: the nodes are watched from then on, and each was heard of, or was not in time. */
+  /** Opens it: the nodes are watched from then on, and each was heard of, or was not in time. Without `counts`, nobody counts the servers' clients at the end. */
   static async open(
     cluster: PostgresCluster,
     options: Partial<PrimaryReplicaDialectOptions> = {},
+    { counts = true } = {},
   ): Promise<Watched> {
-    const watched = new Watched(cluster, options)
+    const watched = new Watched(cluster, options, counts)
     // Kysely opens a database at its first query; whether that succeeds is the test's affair.
     await sql`select 1`.execute(watched.db).catch(() => {})
     return watched
   }
 
-  private constructor(cluster: PostgresCluster, options: Partial<PrimaryReplicaDialectOptions>) {
+  private constructor(
+    cluster: PostgresCluster,
+    options: Partial<PrimaryReplicaDialectOptions>,
+    counts: boolean,
+  ) {
     this.#cluster = cluster
+    this.#counts = counts
     this.dialect = new PrimaryReplicaDialect({
       primary: poolOf(cluster.primary),
       replicas: cluster.replicas.map(poolOf),
@@ -82,7 +89,7 @@ export class Watched implements AsyncDisposable {
     await this.db.destroy()
     process.off('warning', this.#onWarning)
     unsubscribe(NODE_CHANNEL, this.#onChange)
-    for (const node of this.#cluster.nodes) {
+    for (const node of this.#counts ? this.#cluster.nodes : []) {
       const runs = await node.query('select').then(
         () => true,
         () => false,

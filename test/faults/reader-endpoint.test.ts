@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { startReaderEndpoint } from '../support/haproxy.ts'
+import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { Watched } from '../support/watched.ts'
+
+// One address for several replicas, as Aurora's reader endpoint is: the service cannot choose among them, but it can see to
+// it that its connections do not stay for ever where they are.
+let cluster: PostgresCluster
+let first: PostgresNode
+let second: PostgresNode
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
+})
+
+afterAll(() => cluster.stop())
+
+const WAIT = { timeout: 20_000, interval: 10 }
+
+async function more(load: Load<string>, count: number): Promise<void> {
+  const fromMs = load.nowMs()
+  await vi.waitFor(
+    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
+    WAIT,
+  )
+}
+
+const serves = (load: Load<string>, name: string, fromMs: number) =>
+  vi.waitFor(() => expect(load.soFar().servedBy(fromMs)).toHaveProperty([name]), WAIT)
+
+test('a server that is added gets connections within their lifetime, and one that is taken away loses them', async () => {
+  await using endpoint = await startReaderEndpoint([first])
+  const reader = { pool: endpoint.connectionString, loadBalanced: true, maxLifetimeSeconds: 2 }
+  await using watched = await Watched.open(cluster, { replicas: [reader] })
+  await watched.untilEligible('replica-1')
+  const reads = startLoad(readsOf(cluster, watched.db))
+  await more(reads, 200)
+  await endpoint.addServer(second)
+  const addedMs = reads.nowMs()
+  await serves(reads, second.name, addedMs)
+  const servedAfterMs = reads.nowMs() - addedMs
+  await endpoint.removeServer(first)
+  const removedMs = reads.nowMs()
+  await vi.waitFor(() => {
+    const lastSecond = reads.soFar().servedBy(reads.nowMs() - 500)
+    expect(Object.keys(lastSecond)).toEqual([second.name])
+  }, WAIT)
+  const goneAfterMs = reads.nowMs() - removedMs
+  const report = await reads.stop()
+  expect(report.failures().map(String)).toEqual([])
+  expect(servedAfterMs).toBeLessThan(3_000)
+  expect(goneAfterMs).toBeLessThan(4_000)
+})
+
+test('a server that is killed behind the endpoint fails no read', async () => {
+  await using endpoint = await startReaderEndpoint([first, second])
+  const reader = { pool: endpoint.connectionString, loadBalanced: true, maxLifetimeSeconds: 2 }
+  await using watched = await Watched.open(cluster, { replicas: [reader] })
+  await watched.untilEligible('replica-1')
+  const reads = startLoad(readsOf(cluster, watched.db))
+  await more(reads, 200)
+  await first.kill()
+  await more(reads, 600)
+  await endpoint.removeServer(first)
+  await watched.untilEligible('replica-1')
+  await more(reads, 300)
+  const report = await reads.stop()
+  await first.start()
+  expect(report.failures().map(String)).toEqual([])
+  // HAProxy takes the connection and says nothing: that is given up on after `connectTimeoutMs`, and the primary serves.
+  expect(report.slowestMs).toBeLessThan(4_000)
+})
