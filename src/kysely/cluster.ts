@@ -31,6 +31,8 @@ export interface Attempt {
   readonly tried: ReadonlySet<Node> | undefined
   /** Whether it was looked how far the replicas are, for its sake. */
   readonly hasLooked?: boolean
+  /** Whether its node was connected to once more, without the read-only option that a pooler refused. */
+  readonly didWithout?: boolean
 }
 
 /** The nodes of one dialect, and which statement goes to which. */

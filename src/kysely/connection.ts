@@ -112,8 +112,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
       next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
-      if (first !== undefined && this.#session.current === undefined && (await node.giveUp(first, error))) {
-        next = { route, tried: attempt?.tried }
+      const isGivenUp = first !== undefined && this.#session.current === undefined
+      if (isGivenUp && (await node.giveUp(first as Acquisition, error)) && attempt?.didWithout !== true) {
+        next = { route, tried: attempt?.tried, didWithout: true }
       } else {
         const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
         next = await this.#recover(failed, session, wasBound, options?.signal?.aborted !== true)

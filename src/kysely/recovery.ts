@@ -43,7 +43,9 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
   if (!mayMove(failed)) return undefined
   const isNodesFault = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
-  return isNodesFault || failure === 'overload' ? elsewhere(cluster, failed) : undefined
+  return isNodesFault || failure === 'overload'
+    ? elsewhere(cluster, failed, failure === 'conflict')
+    : undefined
 }
 
 async function afterPrimary(
@@ -77,7 +79,7 @@ function mayMove({ statement, mark, route }: FailedStatement): boolean {
   return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica')
 }
 
-function elsewhere(cluster: Cluster, failed: FailedStatement): Attempt | undefined {
+function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false): Attempt | undefined {
   const { statement, context, mark } = failed
   const { node } = failed.route
   const tried = new Set(failed.tried).add(node)
@@ -85,7 +87,8 @@ function elsewhere(cluster: Cluster, failed: FailedStatement): Attempt | undefin
     const route = cluster.routeOf(statement, context, mark, { tried })
     if (tried.has(route.node)) return undefined
     node.counts.movedAway++
-    return { route, tried }
+    // The replicas are fit; only this read stood in the way of their replay.
+    return { route: isConflict && route.spills ? { node: route.node, reason: 'moved' } : route, tried }
   } catch {
     // Nothing else is fit: what this node said is what there is to say.
     return undefined

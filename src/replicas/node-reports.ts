@@ -34,6 +34,17 @@ export class NodeReports {
     }
   }
 
+  /** With failover: which replicas will not be able to say soon that they follow the new primary. */
+  blindReplicas(replicas: readonly Node[]): void {
+    const blind = replicas.filter(({ sighting }) => sighting?.isInRecovery && sighting.seesReceiver === false)
+    if (blind.length === 0) return
+    this.#warn(
+      'WRITE_PINNING_NO_MONITOR',
+      `after a failover ${blind.map(({ name }) => `'${name}'`).join(', ')} will serve no reads for minutes (until the next restartpoint), ` +
+        'because the role that connects may not see which timeline they follow: `grant pg_monitor` to it.',
+    )
+  }
+
   /** All replicas are unfit: the primary serves what it can. */
   noReplica(replicas: readonly Node[]): void {
     const nowMs = performance.now()

@@ -98,7 +98,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#unanswered.delete(node)
     this.#set.reports.failed(node, failure, error)
     // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
-    if (failure === 'overload') this.#doubtLag(node)
+    if (failure === 'overload') this.#doubtLag(node, error)
     else if ((failure === 'other' || failure === 'misrouted') && isServerError(error)) this.#cannotSee(node)
     else this.#fall(node, error)
     this.#set.refresh()
@@ -182,7 +182,8 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#rise(node)
   }
 
-  #doubtLag(node: N): void {
+  #doubtLag(node: N, error: unknown): void {
+    if (node.health === 'unknown') node.downBecause = (error as { message?: string }).message
     if (node.sighting === undefined || node.lagMs === undefined || node === this.#set.primary) return
     node.lagMs = performance.now() - node.sighting.atMs
   }

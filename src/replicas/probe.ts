@@ -42,7 +42,8 @@ const WAL_QUERY = `
     end as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
     pg_postmaster_start_time()::text as "startedAt",
-    ${IS_READ_ONLY}
+    ${IS_READ_ONLY},
+    pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver"
   from (select pg_is_in_recovery() as recovery) as server`
 
 interface WalRow {
@@ -52,6 +53,7 @@ interface WalRow {
   readonly systemId: string | null
   readonly startedAt: string | null
   readonly isReadOnly: boolean
+  readonly seesReceiver: boolean
 }
 
 async function probeWal(client: OwnClient): Promise<Sighting> {
@@ -67,6 +69,7 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
     systemId: row.systemId ?? undefined,
     startedAt: row.startedAt ?? undefined,
     isReadOnly: row.isReadOnly,
+    seesReceiver: row.seesReceiver,
     lagMs: undefined,
   }
 }
@@ -118,6 +121,7 @@ function sightingOf(atMs: number, row: StateRow | undefined, lagMs: unknown): Si
     timeline: undefined,
     systemId: undefined,
     startedAt: undefined,
+    seesReceiver: undefined,
     lagMs: isNumber ? lagMs : undefined,
   }
 }

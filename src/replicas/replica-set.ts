@@ -79,6 +79,7 @@ export class ReplicaSet<N extends Member> {
     await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
+    if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
     this.#isReady = true
   }
 

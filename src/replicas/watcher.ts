@@ -97,6 +97,7 @@ export class Watcher {
   /** Asks until there is an answer, or reason enough to say that there is none. Never throws. */
   async #probe(): Promise<void> {
     let triedWithout = false
+    let triedAnother = false
     for (let unanswered = 0; !this.#isStopped; ) {
       const wasConnected = this.#client !== undefined
       try {
@@ -111,6 +112,9 @@ export class Watcher {
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
         } else if (wasConnected) {
           // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
+        } else if (this.#node.loadBalanced && !triedAnother) {
+          // Another server may answer under the same address.
+          triedAnother = true
         } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
         else {
           this.#listener.onFailed(this.#node, failureOf(error), error)
