@@ -62,7 +62,6 @@ describe('a replica', () => {
       const [read, wrote] = [await reads.stop(), await writes.stop()]
       expect([...read.failures(), ...wrote.failures()]).toEqual([])
       expect(because).toBe('lagging')
-      expect(unfitMs).toBeGreaterThan(MAX_LAG_MS - PROBES_MS)
       expect(unfitMs).toBeLessThan(MAX_LAG_MS + PROBES_MS + 500)
       expect(fitMs).toBeLessThan(1_000)
       expect(read.servedBy(goneMs, healedMs)).toEqual({ 'replica-2': expect.any(Number) })
