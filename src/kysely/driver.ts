@@ -96,8 +96,9 @@ export class PrimaryReplicaDriver implements Required<Driver> {
       ...set.nodes.map((node) => node.destroy()),
       this.#catalog.stop(),
       this.#discovery.stop(),
-      set.stop(),
     ])
+    // They are watched until then: what is under way on a node that does not answer would never end.
+    await set.stop()
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }
 }

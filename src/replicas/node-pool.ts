@@ -1,8 +1,12 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { demanded, makeClientsOf } from './client-class.ts'
 import type { Lookup } from './host.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { PoolClients } from './pool-clients.ts'
 import { ReadOnlySessions } from './read-only.ts'
+
+/** How often it is looked whether anybody still waits for a connection of a pool that is to end, in ms. */
+const QUEUE_LOOK_MS = 5
 
 /** What a node's pool is made of. */
 export interface NodePoolOptions {
@@ -66,6 +70,8 @@ export class NodePool {
 
   /** Ends the pool, and waits until its connections are closed. */
   async end(): Promise<void> {
+    // Who waits for a connection of an ended pool would wait for ever.
+    while ((this.#pool?.waitingCount ?? 0) > 0) await wait(QUEUE_LOOK_MS)
     try {
       await this.#pool?.end()
     } finally {

@@ -108,7 +108,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     const since = this.#unanswered.get(node) ?? performance.now()
     this.#unanswered.set(node, since)
     if (node.health === 'down') {
-      if (node === this.#set.primary && performance.now() - since > PRIMARY_PATIENCE_MS) node.pool.cut()
+      if (node === this.#set.primary && performance.now() - since > PRIMARY_PATIENCE_MS) giveUp(node)
       return true
     }
     if (times < (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)) return false
@@ -169,10 +169,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#set.reports.changed(node, 'down', because)
     // There is nobody but the primary for what waits on it: it may still come back.
     if (node === this.#set.primary) return
-    const why = `'${node.name}' was ejected: ${because}`
-    node.pool.cutOff(
-      new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, cause: error }),
-    )
+    cutOff(node, `'${node.name}' was ejected: ${because}`, error)
   }
 
   /** It answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */
@@ -199,4 +196,15 @@ export class NodeWatch<N extends Node> implements WatchListener {
 function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
   if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
   return Math.max(before.timeline, now.timeline ?? 0)
+}
+
+/** A primary that has not answered for so long is waited for no more: a new attempt would only add to those who wait. */
+function giveUp(primary: Node): void {
+  cutOff(primary, `'${primary.name}' is the primary, and has not answered for ${PRIMARY_PATIENCE_MS} ms.`)
+}
+
+function cutOff(node: Node, why: string, cause?: unknown): void {
+  node.pool.cutOff(
+    new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, cause }),
+  )
 }

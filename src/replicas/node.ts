@@ -38,6 +38,8 @@ export interface Sighting {
   readonly startedAt: string | undefined
   /** Whether its sessions are read-only by their setting, also where the server is not. */
   readonly isReadOnly: boolean
+  /** Whether its role is let see the timeline that a replica receives. */
+  readonly seesReceiver: boolean | undefined
   /** The lag by another source than the positions, in ms. */
   readonly lagMs: number | undefined
 }

@@ -73,12 +73,15 @@ export class PoolClients {
   }
 
   /**
-   * Called once the pool has ended: waits until its connections are closed, for a second at most, and takes the listeners
-   * away when the last one is.
+   * Called once the pool has ended: waits until its connections are closed, for a second at most, cuts off those that are
+   * not, and takes the listeners away when the last one is.
    */
   closed(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, CLOSING_MS).unref()
+      const timer = setTimeout(() => {
+        this.cut()
+        resolve()
+      }, CLOSING_MS).unref()
       this.#onAllClosed = () => {
         clearTimeout(timer)
         this.#pool.off?.('acquire', this.#watch)

@@ -18,7 +18,9 @@ export class PrimaryPositions {
 
   /** Adds a sample; a position that has not moved says nothing new. */
   add(atMs: number, lsn: Lsn): void {
-    if (this.#last !== undefined && lsn <= this.#last.lsn) return
+    if (this.#last !== undefined && lsn === this.#last.lsn) return
+    // One server's never goes back: the primary's address leads to another one now, which may never reach these.
+    if (this.#last !== undefined && lsn < this.#last.lsn) this.clear()
     this.#last = { atMs, lsn }
     this.#samples.push(this.#last)
     if (this.#samples.length > MAX_SAMPLES) this.#thinOut()

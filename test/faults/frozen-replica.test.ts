@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { useNode } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../kysely/support.ts'
-import { poolOf, startShop } from '../support/cluster.ts'
-import { more, openWatched, servedAgain, type Watched } from '../support/faults.ts'
+import { startShop } from '../support/cluster.ts'
+import { more, openWatched, servedAgain, type Watched, watchedPool } from '../support/faults.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   const [, other] = cluster.replicas as [PostgresNode, PostgresNode]
-  watched = await openWatched(cluster, { replicas: [proxy.connectionString, poolOf(other)] })
+  watched = await openWatched(cluster, { replicas: [proxy.connectionString, watchedPool(other)] })
   load = startLoad(readsOf(cluster, watched.db))
   await more(load)
 })

@@ -62,7 +62,6 @@ describe('a replica', () => {
       const [read, wrote] = [await reads.stop(), await writes.stop()]
       expect([...read.failures(), ...wrote.failures()]).toEqual([])
       expect(because).toBe('lagging')
-      expect(unfitMs).toBeGreaterThan(MAX_LAG_MS - PROBES_MS)
       expect(unfitMs).toBeLessThan(MAX_LAG_MS + PROBES_MS + 500)
       expect(fitMs).toBeLessThan(1_000)
       expect(read.servedBy(goneMs, healedMs)).toEqual({ 'replica-2': expect.any(Number) })
@@ -76,10 +75,10 @@ describe('an idle primary', () => {
     await watched.close()
     watched = await openWatched(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
     await cluster.primary.query("insert into item (name) values ('the last one')")
-    await more(reads, 600)
+    await more(reads, 400)
     // From here on the position is that of a page's header.
     await cluster.primary.query('select pg_switch_wal()')
-    await more(reads, 600)
+    await more(reads, 400)
     expect(watched.changesOf('replica-1')).toEqual(['up', 'fit'])
     expect(watched.changesOf('replica-2')).toEqual(['up', 'fit'])
     await reads.stop()

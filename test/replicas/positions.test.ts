@@ -54,3 +54,9 @@ test('positions are read and written as PostgreSQL does', () => {
     expect(parseLsn(wrong)).toBeUndefined()
   }
 })
+
+test('where the primary’s position goes back, it is another server, and what the one before had written makes nobody late', () => {
+  const positions = seenAt([0, 100], [1_000, 900], [2_000, 300])
+  expect(positions.lagMs(300n, 60_000)).toBe(0)
+  expect(positions.lagMs(200n, 3_000)).toBe(1_000)
+})

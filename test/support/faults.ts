@@ -1,12 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Kysely } from 'kysely'
+import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { expect, vi } from 'vitest'
 import { NODE_CHANNEL, type NodeChange, type NodeEvent } from 'write-pinning'
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { clientsOf } from '../kysely/support.ts'
-import { type Database, poolOf } from './cluster.ts'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { clientsOf, namedPool } from '../kysely/support.ts'
+import type { Database } from './cluster.ts'
 import type { Load } from './load.ts'
 
 /** A database on a cluster, and what an operator sees of its nodes. */
@@ -34,8 +35,8 @@ export async function openWatched(
   options: Partial<PrimaryReplicaDialectOptions> = {},
 ): Promise<Watched> {
   const dialect = new PrimaryReplicaDialect({
-    primary: poolOf(cluster.primary),
-    replicas: cluster.replicas.map(poolOf),
+    primary: watchedPool(cluster.primary),
+    replicas: cluster.replicas.map(watchedPool),
     cursor: Cursor,
     ...options,
   })
@@ -67,6 +68,11 @@ export async function openWatched(
       await expectNoClients(cluster)
     },
   }
+}
+
+/** A pool whose connections `terminateClients()` finds. */
+export function watchedPool(node: PostgresNode): pg.Pool {
+  return namedPool(node, 'watched')
 }
 
 /** Nobody but the tests themselves is connected to any server that runs. */

@@ -1,0 +1,69 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { useNode } from 'write-pinning'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { expectNoClients, more, openWatched } from '../support/faults.ts'
+import { readsOf, startLoad, writesOf } from '../support/load.ts'
+
+// A service ends while a server does not answer, and statements wait for it: they end, and so does the service.
+let cluster: PostgresCluster
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+})
+
+afterAll(() => cluster.stop())
+
+/** Whether each of so many operations, begun all at once, was fulfilled or rejected. */
+async function outcomesOf(count: number, operation: () => Promise<unknown>): Promise<string[]> {
+  const all = await Promise.allSettled(Array.from({ length: count }, operation))
+  return all.map(({ status }) => status)
+}
+
+describe('a database that is destroyed', () => {
+  test('while more statements wait for a connection than there are ends when those have ended', async () => {
+    const { db } = await openWatched(cluster)
+    const reading = outcomesOf(15, () => useNode('replica-1', () => sql`select pg_sleep(0.3)`.execute(db)))
+    // Each has asked for its connection by then.
+    await useNode('replica-2', () => sql`select 1`.execute(db))
+    await db.destroy()
+    expect(await reading).toHaveLength(15)
+    await expectNoClients(cluster)
+  })
+
+  test('while a replica is frozen, with reads on it and before it is ejected, ends within 4 s', async () => {
+    const replica = cluster.replicas[0] as PostgresNode
+    const { db } = await openWatched(cluster)
+    await replica.freeze()
+    const reading = outcomesOf(15, () => useNode('replica-1', () => sql`select 1`.execute(db)))
+    await useNode('replica-2', () => sql`select 1`.execute(db))
+    const sinceMs = performance.now()
+    await db.destroy()
+    // 2.5 s until it is ejected, and one for the connections to close.
+    expect(performance.now() - sinceMs).toBeLessThan(4_000)
+    const outcomes = await reading
+    await replica.thaw()
+    expect(outcomes).toEqual(Array(15).fill('rejected'))
+    await expectNoClients(cluster)
+  })
+
+  test('while the primary is frozen, with writes on it, ends when those are given up', async () => {
+    const { db } = await openWatched(cluster)
+    const writes = startLoad(writesOf(db), { perSecond: 50 })
+    const reads = startLoad(readsOf(cluster, db))
+    await more(writes, 20)
+    await cluster.primary.freeze()
+    await more(reads, 20)
+    const sinceMs = performance.now()
+    const destroyed = db.destroy()
+    const stopped = Promise.all([writes.stop(), reads.stop()])
+    await destroyed
+    expect(performance.now() - sinceMs).toBeLessThan(15_000)
+    const [wrote] = await stopped
+    await cluster.primary.thaw()
+    expect(wrote.failures().length).toBeGreaterThan(0)
+    expect(wrote.slowestMs).toBeLessThan(15_000)
+    await expectNoClients(cluster)
+  })
+})

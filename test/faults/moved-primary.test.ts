@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { openWatched, watchedPool } from '../support/faults.ts'
+import { readsOf, writesOf } from '../support/load.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { cutReceiver, follow } from '../support/walreceiver.ts'
+
+// The primary's address leads to another server: a load balancer or a DNS name follows a failover, and what the old primary
+// wrote last is lost.
+let cluster: PostgresCluster
+let proxy: TcpProxy
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  proxy = await TcpProxy.start(cluster.primary)
+})
+
+afterAll(async () => {
+  await proxy.stop()
+  await cluster.stop()
+})
+
+test('where the primary’s address moves to a promoted server, behind what the old one had written, its replica is not late', async () => {
+  const [next, replica] = cluster.replicas as [PostgresNode, PostgresNode]
+  const watched = await openWatched(cluster, {
+    primary: proxy.connectionString,
+    replicas: [{ name: 'reader', pool: watchedPool(replica) }],
+    maxLagMs: 1_000,
+  })
+  const positionOf = (index: number) => watched.dialect.status().nodes[index]?.position
+  await Promise.all(cluster.replicas.map(cutReceiver))
+  await cluster.primary.query("insert into item (name) select 'lost' from generate_series(1, 20000)")
+  // The watcher has seen what is lost soon, and finds that its replica does not reach it.
+  await watched.changed('reader', 'unfit', 0)
+  const before = positionOf(0)
+  await cluster.primary.kill()
+  await next.promote()
+  proxy.targets = [next]
+  proxy.cut()
+  await follow(replica, next)
+  const movedMs = performance.now()
+  await writesOf(watched.db)()
+  await expect.poll(() => positionOf(0), { timeout: 5_000 }).not.toBe(before)
+  await watched.changed('reader', 'fit', movedMs, 10_000)
+  expect(await readsOf(cluster, watched.db)()).toBe('replica-2')
+  await cluster.primary.start()
+  await watched.close()
+})

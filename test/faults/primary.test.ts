@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { more, openWatched, type Watched } from '../support/faults.ts'
+import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+
+// The primary is gone, and nobody takes its place: what it alone can do fails, in bounded time, and reads go on.
+let cluster: PostgresCluster
+let primary: PostgresNode
+let proxy: TcpProxy
+let watched: Watched
+let reads: Load<string>
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  primary = cluster.primary
+  proxy = await TcpProxy.start(primary)
+})
+
+beforeEach(async () => {
+  watched = await openWatched(cluster, { primary: proxy.connectionString })
+  reads = startLoad(readsOf(cluster, watched.db))
+  await more(reads)
+})
+
+afterAll(async () => {
+  await proxy.stop()
+  await cluster.stop()
+})
+
+test("a primary that is killed fails writes with the server's error at once, and no read; it takes writes when it is back", async () => {
+  const writes = startLoad(writesOf(watched.db), { perSecond: 50 })
+  await more(writes, 20)
+  const killedMs = writes.nowMs()
+  await primary.kill()
+  await proxy.refuse()
+  await more(writes, 50)
+  const backMs = writes.nowMs()
+  await primary.start()
+  await proxy.forward()
+  const startedMs = writes.nowMs()
+  await more(writes, 50)
+  const [wrote, read] = [await writes.stop(), await reads.stop()]
+  expect(wrote.between(0, killedMs - 100).failures()).toEqual([])
+  expect(
+    new Set(
+      wrote
+        .between(killedMs + 500, backMs)
+        .failures()
+        .map(codeOf),
+    ),
+  ).toEqual(new Set(['ECONNREFUSED']))
+  expect(wrote.between(startedMs).failures()).toEqual([])
+  expect(wrote.slowestMs).toBeLessThan(1_000)
+  expect(read.failures()).toEqual([])
+  expect(read.servedBy()).not.toHaveProperty('primary')
+  await watched.close()
+})
+
+const codeOf = (error: unknown) => (error as { code?: string }).code
+
+for (const { what, make, heal } of [
+  { what: 'is frozen', make: () => primary.freeze(), heal: () => primary.thaw() },
+  {
+    what: 'is behind a black hole in which connects do not end',
+    make: () => proxy.blackHole({ connects: 'unanswered' }),
+    heal: () => proxy.forward(),
+  },
+]) {
+  test(`a primary that ${what} keeps no write waiting for ever, and no read; it takes writes within 2 s of answering again`, async () => {
+    const writes = startLoad(writesOf(watched.db), { perSecond: 50 })
+    await more(writes, 20)
+    const faultMs = writes.nowMs()
+    const sinceMs = performance.now()
+    await make()
+    await watched.changed('primary', 'down', sinceMs)
+    // Longer than the primary is waited for.
+    await more(reads, 3_000)
+    const healedMs = writes.nowMs()
+    const healedAtMs = performance.now()
+    await heal()
+    await watched.changed('primary', 'up', healedAtMs)
+    const upMs = writes.nowMs()
+    await more(writes, 50)
+    const [wrote, read] = [await writes.stop(), await reads.stop()]
+    const gone = wrote.between(faultMs, healedMs)
+    expect(read.failures()).toEqual([])
+    expect(read.slowestMs).toBeLessThan(1_000)
+    expect(read.servedBy()).not.toHaveProperty('primary')
+    expect(upMs - healedMs).toBeLessThan(2_000)
+    expect(gone.slowestMs).toBeLessThan(15_000)
+    expect(wrote.between(upMs).failures()).toEqual([])
+    expect(wrote.between(upMs).slowestMs).toBeLessThan(1_000)
+    await watched.close()
+  })
+}

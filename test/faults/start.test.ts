@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { codeOf, inRequest, warningsOf } from '../kysely/support.ts'
+import { startShop } from '../support/cluster.ts'
+import { openWatched, type Watched } from '../support/faults.ts'
+import { readsOf, writesOf } from '../support/load.ts'
+
+// The service starts whatever is down then, and says what is.
+let cluster: PostgresCluster
+let primary: PostgresNode
+let replica: PostgresNode
+let other: PostgresNode
+let watched: Watched
+/** How long the first statement took. */
+let startMs: number
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  ;[primary, replica, other] = cluster.nodes as [PostgresNode, PostgresNode, PostgresNode]
+})
+
+beforeEach(() => {
+  startMs = Number.NaN
+})
+
+afterAll(() => cluster.stop())
+
+/** Opens the database, and gives what the process was warned of. */
+const warningsAtStart = () =>
+  warningsOf(async () => {
+    const sinceMs = performance.now()
+    watched = await openWatched(cluster)
+    startMs = performance.now() - sinceMs
+  })
+
+const read = () => readsOf(cluster, watched.db)()
+const write = () => writesOf(watched.db)()
+
+describe('a service that starts', () => {
+  test('while a replica is down says so, reads from the other one, and from both when that is back', async () => {
+    await replica.kill()
+    expect(await warningsAtStart()).toEqual(['WRITE_PINNING_NODE_DOWN'])
+    expect(startMs).toBeLessThan(1_000)
+    for (let i = 0; i < 20; i++) expect(await read()).toBe('replica-2')
+    const sinceMs = performance.now()
+    await replica.start()
+    await watched.changed('replica-1', 'fit', sinceMs)
+    await expect.poll(read, { timeout: 5_000, interval: 1 }).toBe('replica-1')
+    await watched.close()
+  })
+
+  test('while a replica is frozen does not wait for it, says so, and reads from the other one', async () => {
+    await replica.freeze()
+    expect(await warningsAtStart()).toEqual(['WRITE_PINNING_NODE_DOWN'])
+    expect(startMs).toBeLessThan(2_000)
+    for (let i = 0; i < 20; i++) expect(await read()).toBe('replica-2')
+    const sinceMs = performance.now()
+    await replica.thaw()
+    await watched.changed('replica-1', 'fit', sinceMs)
+    await watched.close()
+  })
+
+  test('while all replicas are down says so, and reads from the primary until one is back', async () => {
+    await Promise.all([replica.kill(), other.kill()])
+    // That there is no replica is said by this as well.
+    expect(await warningsAtStart()).toEqual(['WRITE_PINNING_NODE_DOWN', 'WRITE_PINNING_NODE_DOWN'])
+    expect(await read()).toBe('primary')
+    await write()
+    const sinceMs = performance.now()
+    await Promise.all([replica.start(), other.start()])
+    await watched.changed('replica-1', 'fit', sinceMs)
+    expect(await read()).not.toBe('primary')
+    await watched.close()
+  })
+
+  test("while the primary is down says so, reads from replicas, and fails writes with the server's error", async () => {
+    await primary.kill()
+    expect(await warningsAtStart()).toEqual(['WRITE_PINNING_NODE_DOWN'])
+    for (let i = 0; i < 20; i++) expect(await read()).toMatch(/^replica/)
+    expect(await codeOf(write)).toBe('ECONNREFUSED')
+    const sinceMs = performance.now()
+    await primary.start()
+    await write()
+    await watched.changed('primary', 'up', sinceMs)
+    expect(await read()).toMatch(/^replica/)
+    await watched.close()
+  })
+
+  test('while everything is down starts all the same, and works as soon as a server does', async () => {
+    await Promise.all(cluster.nodes.map((node) => node.kill()))
+    const warnings = await warningsAtStart()
+    expect(warnings.filter((code) => code === 'WRITE_PINNING_NODE_DOWN')).toHaveLength(3)
+    expect(await codeOf(read)).toBe('ECONNREFUSED')
+    expect(await codeOf(write)).toBe('ECONNREFUSED')
+    const sinceMs = performance.now()
+    await primary.start()
+    await write()
+    expect(await inRequest(read)).toBe('primary')
+    await Promise.all([replica.start(), other.start()])
+    await watched.changed('replica-1', 'fit', sinceMs)
+    expect(await read()).toMatch(/^replica/)
+    await watched.close()
+  })
+})

@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { inRequest, terminateClients } from '../kysely/support.ts'
+import { startShop } from '../support/cluster.ts'
+import { more, openWatched, type Watched } from '../support/faults.ts'
+import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+
+// Backends are terminated on every node, whatever their clients are doing. An `error` event that nobody listens to would end
+// the process; vitest fails a file that has one.
+let cluster: PostgresCluster
+let watched: Watched
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  watched = await openWatched(cluster)
+})
+
+afterAll(async () => {
+  await watched.close()
+  await cluster.stop()
+})
+
+test('backends that are terminated on every node, in statements, transactions and streams, or idle, cost what was under way and nothing more', async () => {
+  const { db } = watched
+  const slow = sql`select from pg_sleep(0.02)`
+  const readOnly = () => db.transaction().setAccessMode('read only')
+  const numbers = sql<{ n: number }>`generate_series(1, 200)`.as<'numbers'>(sql`numbers(n)`)
+  const stream = async () => {
+    for await (const _ of db.selectFrom(numbers).selectAll().stream(20));
+  }
+  const writeSlowly = () =>
+    db.transaction().execute(async (trx) => {
+      await trx.insertInto('item').values({ name: 'slow' }).execute()
+      await slow.execute(trx)
+    })
+  const loads: Record<string, Load<unknown>> = {
+    reads: startLoad(readsOf(cluster, db)),
+    writes: startLoad(writesOf(db), { perSecond: 50 }),
+    transactions: startLoad(() => inRequest(writeSlowly), { perSecond: 50 }),
+    readOnly: startLoad(() => inRequest(() => readOnly().execute((trx) => slow.execute(trx))), {
+      perSecond: 50,
+    }),
+    connections: startLoad(() => inRequest(() => db.connection().execute((one) => slow.execute(one))), {
+      perSecond: 50,
+    }),
+    streams: startLoad(() => inRequest(stream), { perSecond: 50 }),
+  }
+  const all = Object.entries(loads)
+  for (let round = 0; round < 6; round++) {
+    await Promise.all(all.map(([, load]) => more(load, 10)))
+    for (const node of cluster.nodes) expect(await terminateClients(node)).toBeGreaterThan(0)
+  }
+  const endedMs = Object.fromEntries(all.map(([name, load]) => [name, load.nowMs()]))
+  await Promise.all(all.map(([, load]) => more(load, 20)))
+  const reports = Object.fromEntries(
+    await Promise.all(all.map(async ([name, load]) => [name, await load.stop()] as const)),
+  )
+
+  const failures = (name: string) => reports[name]?.failures().map(String) ?? []
+  // What has given nothing yet moves on.
+  expect([...failures('reads'), ...failures('connections')]).toEqual([])
+  for (const name of ['writes', 'transactions', 'readOnly', 'streams']) {
+    for (const failure of failures(name))
+      expect(failure).toMatch(/terminat|not queryable|ECONNRESET|EPIPE|unknown|lost/)
+  }
+  for (const [name, report] of Object.entries(reports)) {
+    expect(report.between(endedMs[name] ?? 0).failures()).toEqual([])
+    expect(report.slowestMs).toBeLessThan(2_000)
+  }
+  expect(watched.events.map(({ change }) => change)).not.toContain('down')
+  expect(watched.dialect.status().nodes.map(({ busy }) => busy)).toEqual([0, 0, 0])
+})
