@@ -1,4 +1,4 @@
-import type { SpillGate } from '../replicas/spill-gate.ts'
+import { type SpillGate, WAIT_MS } from '../replicas/spill-gate.ts'
 import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driver.ts'
 
 /**
@@ -11,6 +11,8 @@ export class ConnectionSession {
   #wantsInfo = false
   /** The gate to the primary that it has passed, and has to leave again. */
   #turn: SpillGate | undefined
+  /** Until when it waits for that. */
+  #turnUntilMs: number | undefined
 
   get current(): Session | undefined {
     return this.#session
@@ -44,6 +46,7 @@ export class ConnectionSession {
   /** Takes what {@link beginFirst} has acquired. */
   take(session: Session, options?: AbortOptions): Session {
     this.#session = session
+    this.#turnUntilMs = undefined
     // The query may have been given up on while it waited for a connection.
     options?.signal?.throwIfAborted()
     return session
@@ -70,8 +73,13 @@ export class ConnectionSession {
   /** Waits for a turn on the primary, for a read that no replica could serve; false where one may by now. */
   async takeTurn(gate: SpillGate): Promise<boolean> {
     if (this.#turn !== undefined) return true
-    const hasEntered = await gate.enter()
-    if (hasEntered) this.#turn = gate
+    // Whoever is told to look elsewhere, in vain, does not begin to wait anew.
+    this.#turnUntilMs ??= performance.now() + WAIT_MS
+    const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
+    if (hasEntered) {
+      this.#turn = gate
+      this.#turnUntilMs = undefined
+    }
     return hasEntered
   }
 
@@ -100,6 +108,7 @@ export class ConnectionSession {
   /** Forgets what was wanted by whom it was lent to before. */
   reset(): void {
     this.#wantsInfo = false
+    this.#turnUntilMs = undefined
   }
 }
 

@@ -109,8 +109,7 @@ export class ConnectionTransaction {
   ): Promise<boolean> {
     const { node, spills } = route
     if (this.#session.on(node) === undefined) {
-      // Where a replica may serve by now, the primary serves all the same: it always may.
-      if (spills) await this.#session.takeTurn(this.#cluster.set.spill)
+      if (spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) return false
       await this.#session.moveTo(node, this.#writes.inTransaction)
       if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
         await this.#session.letGo(false)

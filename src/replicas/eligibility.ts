@@ -24,11 +24,12 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (!sighting.isInRecovery) return isSameServer(node, primary) ? undefined : 'not-in-recovery'
   if (its === undefined || node.loadBalanced || primary.loadBalanced) return undefined
   if (differ(sighting.systemId, its.systemId)) return 'other-cluster'
-  if (node.divergedSince !== undefined) return 'diverged'
-  if (its.isInRecovery || sighting.timeline === undefined || its.timeline === undefined) return undefined
-  if (sighting.timeline < its.timeline) return 'old-timeline'
+  const areKnown = !its.isInRecovery && sighting.timeline !== undefined && its.timeline !== undefined
+  const ahead = areKnown ? (sighting.timeline ?? 0) - (its.timeline ?? 0) : 0
   // Its position may look like one of the primary's. Where that is dead, it may be the primary that moves, and be seen soon.
-  return sighting.timeline > its.timeline && primary.isUp ? 'newer-timeline' : undefined
+  if (ahead > 0 && primary.isUp) return 'newer-timeline'
+  if (node.divergedSince !== undefined) return 'diverged'
+  return ahead < 0 ? 'old-timeline' : undefined
 }
 
 function ineligibilityByLag(node: Node, maxLagBytes: number | undefined): Ineligibility | undefined {

@@ -1,7 +1,7 @@
 import { WritePinningError } from '../errors.ts'
 
 /** How long a read waits for its turn on the primary, in ms. */
-const WAIT_MS = 1_000
+export const WAIT_MS = 1_000
 
 interface Waiter {
   readonly enter: (hasEntered: boolean) => void
@@ -38,9 +38,9 @@ export class SpillGate {
   /**
    * Enters, and gives true; or false where somebody else may serve by now.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 where that takes more than a second.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 where that takes longer than `waitMs`.
    */
-  enter(): Promise<boolean> {
+  enter(waitMs: number = WAIT_MS): Promise<boolean> {
     if (!this.isFull) {
       this.#inside++
       return Promise.resolve(true)
@@ -55,7 +55,7 @@ export class SpillGate {
       const timer = setTimeout(() => {
         this.#waiting = this.#waiting.filter((each) => each !== waiter)
         reject(noReplica(this.#cluster, 'and the primary serves as many of their reads as it may'))
-      }, WAIT_MS)
+      }, waitMs)
       this.#waiting.push(waiter)
     })
   }
