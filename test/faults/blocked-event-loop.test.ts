@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, type Watched } from '../support/faults.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { Watched } from '../support/watched.ts'
 
 // This process does not turn its event loop for a while (a large JSON, a bad regular expression, a paused container):
 // what it hears from the nodes then is late, and no fault of theirs.
@@ -14,7 +15,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await openWatched(cluster)
+  watched = await Watched.open(cluster)
 })
 
 afterEach(() => watched.close())

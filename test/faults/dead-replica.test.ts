@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { terminateClients } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, servedAgain, type Watched } from '../support/faults.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { more, servedAgain } from '../support/load-waits.ts'
+import { Watched } from '../support/watched.ts'
 
 // A replica dies, in each of the ways in which one does, while 200 reads per second go on: nobody notices.
 let cluster: PostgresCluster
@@ -17,7 +18,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await openWatched(cluster)
+  watched = await Watched.open(cluster)
   load = startLoad(readsOf(cluster, watched.db))
   await more(load)
 })

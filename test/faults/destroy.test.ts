@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { expectNoClients, more, openWatched } from '../support/faults.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { expectNoClients, Watched } from '../support/watched.ts'
 
 // A service ends while a server does not answer, and statements wait for it: they end, and so does the service.
 let cluster: PostgresCluster
@@ -23,7 +24,7 @@ async function outcomesOf(count: number, operation: () => Promise<unknown>): Pro
 
 describe('a database that is destroyed', () => {
   test('while more statements wait for a connection than there are ends when those have ended', async () => {
-    const { db } = await openWatched(cluster)
+    const { db } = await Watched.open(cluster)
     const reading = outcomesOf(15, () => useNode('replica-1', () => sql`select pg_sleep(0.3)`.execute(db)))
     // Each has asked for its connection by then.
     await useNode('replica-2', () => sql`select 1`.execute(db))
@@ -34,7 +35,7 @@ describe('a database that is destroyed', () => {
 
   test('while a replica is frozen, with reads on it and before it is ejected, ends within 4 s', async () => {
     const replica = cluster.replicas[0] as PostgresNode
-    const { db } = await openWatched(cluster)
+    const { db } = await Watched.open(cluster)
     await replica.freeze()
     const reading = outcomesOf(15, () => useNode('replica-1', () => sql`select 1`.execute(db)))
     await useNode('replica-2', () => sql`select 1`.execute(db))
@@ -49,7 +50,7 @@ describe('a database that is destroyed', () => {
   })
 
   test('while the primary is frozen, with writes on it, ends when those are given up', async () => {
-    const { db } = await openWatched(cluster)
+    const { db } = await Watched.open(cluster)
     const writes = startLoad(writesOf(db), { perSecond: 50 })
     const reads = startLoad(readsOf(cluster, db))
     await more(writes, 20)

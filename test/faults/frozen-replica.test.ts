@@ -4,9 +4,10 @@ import { useNode } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, servedAgain, type Watched, watchedPool } from '../support/faults.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { more, servedAgain } from '../support/load-waits.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { Watched, watchedPool } from '../support/watched.ts'
 
 // A replica that does not answer any more, and does not say so either: its process is stopped, or packets are dropped on
 // the way. 200 reads per second go on, and a query of 10 s on the other replica.
@@ -24,7 +25,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   const [, other] = cluster.replicas as [PostgresNode, PostgresNode]
-  watched = await openWatched(cluster, { replicas: [proxy.connectionString, watchedPool(other)] })
+  watched = await Watched.open(cluster, { replicas: [proxy.connectionString, watchedPool(other)] })
   load = startLoad(readsOf(cluster, watched.db))
   await more(load)
 })

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, type Watched } from '../support/faults.ts'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { cutReceiver, freezeReceiver } from '../support/walreceiver.ts'
+import { Watched } from '../support/watched.ts'
 
 // A replica answers, and does not follow its primary any more.
 const MAX_LAG_MS = 1_500
@@ -21,7 +22,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await openWatched(cluster, { maxLagMs: MAX_LAG_MS })
+  watched = await Watched.open(cluster, { maxLagMs: MAX_LAG_MS })
   reads = startLoad(readsOf(cluster, watched.db))
   await more(reads)
 })
@@ -73,7 +74,7 @@ describe('a replica', () => {
 describe('an idle primary', () => {
   test('makes no replica look late, however long nothing is written', async () => {
     await watched.close()
-    watched = await openWatched(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
+    watched = await Watched.open(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
     await cluster.primary.query("insert into item (name) values ('the last one')")
     await more(reads, 400)
     // From here on the position is that of a page's header.
@@ -86,7 +87,7 @@ describe('an idle primary', () => {
 
   test('that writes from time to time makes no replica look late', async () => {
     await watched.close()
-    watched = await openWatched(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
+    watched = await Watched.open(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
     const rare = startLoad(writesOf(watched.db), { perSecond: 0.7 })
     await more(rare, 4)
     expect((await rare.stop()).failures()).toEqual([])

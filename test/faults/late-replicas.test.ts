@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { inRequest, openRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, type Watched } from '../support/faults.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { routesOf } from '../support/routes.ts'
+import { Watched } from '../support/watched.ts'
 
 // More is written than the replicas replay in time: all of them are late, one more than the other.
 let cluster: PostgresCluster
@@ -13,7 +14,7 @@ let watched: Watched
 
 beforeAll(async () => {
   cluster = await startShop(2)
-  watched = await openWatched(cluster, { maxLagMs: 500, probeIntervalMs: 100 })
+  watched = await Watched.open(cluster, { maxLagMs: 500, probeIntervalMs: 100 })
 })
 
 afterAll(async () => {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { openWatched, watchedPool } from '../support/faults.ts'
 import { readsOf, writesOf } from '../support/load.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
+import { Watched, watchedPool } from '../support/watched.ts'
 
 // The primary's address leads to another server: a load balancer or a DNS name follows a failover, and what the old primary
 // wrote last is lost.
@@ -23,7 +23,7 @@ afterAll(async () => {
 
 test('where the primary’s address moves to a promoted server, behind what the old one had written, its replica is not late', async () => {
   const [next, replica] = cluster.replicas as [PostgresNode, PostgresNode]
-  const watched = await openWatched(cluster, {
+  const watched = await Watched.open(cluster, {
     primary: proxy.connectionString,
     replicas: [{ name: 'reader', pool: watchedPool(replica) }],
     maxLagMs: 1_000,

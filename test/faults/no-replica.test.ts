@@ -3,8 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { PostgresCluster } from 'write-pinning/testing'
 import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, servedAgain, type Watched } from '../support/faults.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more, servedAgain } from '../support/load-waits.ts'
+import { Watched } from '../support/watched.ts'
 
 // All replicas are dead: the primary serves their reads as well as it can without harm to its writes.
 let cluster: PostgresCluster
@@ -15,7 +16,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await openWatched(cluster)
+  watched = await Watched.open(cluster)
 })
 
 afterEach(() => watched.close())

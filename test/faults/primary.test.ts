@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, type Watched } from '../support/faults.ts'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { Watched } from '../support/watched.ts'
 
 // The primary is gone, and nobody takes its place: what it alone can do fails, in bounded time, and reads go on.
 let cluster: PostgresCluster
@@ -19,7 +20,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await openWatched(cluster, { primary: proxy.connectionString })
+  watched = await Watched.open(cluster, { primary: proxy.connectionString })
   reads = startLoad(readsOf(cluster, watched.db))
   await more(reads)
 })

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { codeOf, inRequest, warningsOf } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { openWatched, type Watched } from '../support/faults.ts'
 import { readsOf, writesOf } from '../support/load.ts'
+import { Watched } from '../support/watched.ts'
 
 // The service starts whatever is down then, and says what is.
 let cluster: PostgresCluster
@@ -29,7 +29,7 @@ afterAll(() => cluster.stop())
 const warningsAtStart = () =>
   warningsOf(async () => {
     const sinceMs = performance.now()
-    watched = await openWatched(cluster)
+    watched = await Watched.open(cluster)
     startMs = performance.now() - sinceMs
   })
 

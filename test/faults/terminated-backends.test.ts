@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { inRequest, terminateClients } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
-import { more, openWatched, type Watched } from '../support/faults.ts'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { Watched } from '../support/watched.ts'
 
 // Backends are terminated on every node, whatever their clients are doing. An `error` event that nobody listens to would end
 // the process; vitest fails a file that has one.
@@ -13,7 +14,7 @@ let watched: Watched
 
 beforeAll(async () => {
   cluster = await startShop(2)
-  watched = await openWatched(cluster)
+  watched = await Watched.open(cluster)
 })
 
 afterAll(async () => {

@@ -1,16 +1,22 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { Kysely, sql } from 'kysely'
+import { Kysely } from 'kysely'
+import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { expect, vi } from 'vitest'
-import { NODE_CHANNEL, type NodeEvent } from 'write-pinning'
+import { NODE_CHANNEL, type NodeChange, type NodeEvent } from 'write-pinning'
 import {
   type ClusterStatus,
   PrimaryReplicaDialect,
   type PrimaryReplicaDialectOptions,
 } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { clientsOf } from '../kysely/support.ts'
-import { type Database, poolOf } from './cluster.ts'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { clientsOf, namedPool } from '../kysely/support.ts'
+import type { Database } from './cluster.ts'
+
+/** A change of a node, with when it was, by `performance.now()`. */
+export interface TimedNodeEvent extends NodeEvent {
+  readonly atMs: number
+}
 
 type NodeStatus = ClusterStatus['nodes'][number]
 
@@ -22,6 +28,8 @@ export class Watched implements AsyncDisposable {
   readonly warnings: string[] = []
   /** Changes of nodes, as `replica-1: down`. */
   readonly changes: string[] = []
+  /** The same as they came, with their times. */
+  readonly events: TimedNodeEvent[] = []
   readonly #cluster: PostgresCluster
   readonly #counts: boolean
 
@@ -32,8 +40,8 @@ export class Watched implements AsyncDisposable {
     { counts = true } = {},
   ): Promise<Watched> {
     const watched = new Watched(cluster, options, counts)
-    // Kysely opens a database at its first query; whether that succeeds is the test's affair.
-    await sql`select 1`.execute(watched.db).catch(() => {})
+    // Kysely opens a database when it is first used.
+    await watched.db.connection().execute(async () => {})
     return watched
   }
 
@@ -45,8 +53,8 @@ export class Watched implements AsyncDisposable {
     this.#cluster = cluster
     this.#counts = counts
     this.dialect = new PrimaryReplicaDialect({
-      primary: poolOf(cluster.primary),
-      replicas: cluster.replicas.map(poolOf),
+      primary: watchedPool(cluster.primary),
+      replicas: cluster.replicas.map(watchedPool),
       cursor: Cursor,
       ...options,
     })
@@ -79,24 +87,40 @@ export class Watched implements AsyncDisposable {
     return performance.now() - startedMs
   }
 
+  /** The node's changes since `sinceMs`, by `performance.now()`. */
+  changesOf(node: string, sinceMs = 0): NodeChange[] {
+    return this.#since(node, sinceMs).map(({ change }) => change)
+  }
+
+  /** Resolves with when, by `performance.now()`, the node first changed so at or after `sinceMs`. */
+  changed(node: string, change: NodeChange, sinceMs: number, withinMs = 15_000): Promise<number> {
+    const find = () => {
+      const event = this.#since(node, sinceMs).find((each) => each.change === change)
+      if (event === undefined) throw new Error(`${node} is not ${change} since ${sinceMs}`)
+      return event.atMs
+    }
+    return vi.waitFor(find, { timeout: withinMs, interval: 5 })
+  }
+
+  #since(node: string, sinceMs: number): TimedNodeEvent[] {
+    return this.events.filter((event) => event.node === node && event.atMs >= sinceMs)
+  }
+
   /** The codes of the warnings, in alphabetical order. */
   codes(): string[] {
     return this.warnings.map((warning) => warning.slice(0, warning.indexOf(':'))).sort()
   }
 
   /** Destroys the database, and sees to it that no server that runs has a client left. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     await this.db.destroy()
     process.off('warning', this.#onWarning)
     unsubscribe(NODE_CHANNEL, this.#onChange)
-    for (const node of this.#counts ? this.#cluster.nodes : []) {
-      const runs = await node.query('select').then(
-        () => true,
-        () => false,
-      )
-      if (!runs) continue
-      await vi.waitFor(async () => expect(await clientsOf(node), node.name).toEqual([]), WAIT)
-    }
+    if (this.#counts) await expectNoClients(this.#cluster)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   readonly #onWarning = (warning: Error & { code?: string }) => {
@@ -104,9 +128,27 @@ export class Watched implements AsyncDisposable {
   }
 
   readonly #onChange = (message: unknown) => {
-    const { node, change, because } = message as NodeEvent
+    const event = message as NodeEvent
+    const { node, change, because } = event
+    this.events.push({ ...event, atMs: performance.now() })
     this.changes.push(because === undefined ? `${node}: ${change}` : `${node}: ${change} (${because})`)
   }
 }
 
 const WAIT = { timeout: 20_000, interval: 10 }
+
+/** A pool whose connections `terminateClients()` finds. */
+export function watchedPool(node: PostgresNode): pg.Pool {
+  return namedPool(node, 'watched')
+}
+
+/** Nobody but the tests themselves is connected to any server that runs. */
+export async function expectNoClients(cluster: PostgresCluster): Promise<void> {
+  for (const node of cluster.nodes) {
+    const runs = await node.query('select').then(
+      () => true,
+      () => false,
+    )
+    if (runs) await vi.waitFor(async () => expect(await clientsOf(node), node.name).toEqual([]), WAIT)
+  }
+}
