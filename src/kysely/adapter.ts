@@ -1,4 +1,4 @@
-import { type Kysely, type MigrationLockOptions, PostgresAdapter } from 'kysely'
+import { type DialectAdapter, type Kysely, type MigrationLockOptions, PostgresAdapter } from 'kysely'
 import { usePrimary } from '../routing/scopes.ts'
 
 /**
@@ -10,4 +10,15 @@ export class PrimaryAdapter extends PostgresAdapter {
   override acquireMigrationLock(db: Kysely<any>, options: MigrationLockOptions): Promise<void> {
     return usePrimary(() => super.acquireMigrationLock(db, options))
   }
+}
+
+/**
+ * The type of the adapter for whoever uses it. Kysely 0.28 has its types twice, for `import` and for `require()`, and a class of
+ * the one is none of the other's: so these parameters take either.
+ */
+export type DualAdapter = Omit<DialectAdapter, 'acquireMigrationLock' | 'releaseMigrationLock'> & {
+  // biome-ignore lint/suspicious/noExplicitAny: see above.
+  acquireMigrationLock(db: any, options: MigrationLockOptions): Promise<void>
+  // biome-ignore lint/suspicious/noExplicitAny: see above.
+  releaseMigrationLock(db: any, options: MigrationLockOptions): Promise<void>
 }

@@ -1,15 +1,13 @@
 import {
   type DatabaseIntrospector,
   type Dialect,
-  type DialectAdapter,
   type Driver,
-  type Kysely,
   PostgresQueryCompiler,
   type QueryCompiler,
 } from 'kysely'
 import type { Mode } from '../replicas/operator.ts'
 import type { ClusterStatus } from '../replicas/status.ts'
-import { PrimaryAdapter } from './adapter.ts'
+import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
 import { ClusterOperator } from './cluster-operator.ts'
 import { createDriver } from './create-driver.ts'
 import {
@@ -105,12 +103,12 @@ export class PrimaryReplicaDialect implements Dialect {
     return new PostgresQueryCompiler()
   }
 
-  createAdapter(): DialectAdapter {
+  createAdapter(): DualAdapter {
     return new PrimaryAdapter()
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.
-  createIntrospector(db: Kysely<any>): DatabaseIntrospector {
+  // biome-ignore lint/suspicious/noExplicitAny: it takes a Kysely of either kind; see `DualAdapter`.
+  createIntrospector(db: any): DatabaseIntrospector {
     return new PrimaryIntrospector(db)
   }
 }

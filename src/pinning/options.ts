@@ -31,7 +31,7 @@ export interface PinningOptions<Request> {
   /** The cookie that carries the pin. */
   cookie?: CookieOptions
   /** Signs the pins: one string, or several (the first signs, all verify), each of 32 characters or more. */
-  secret?: string | readonly string[]
+  secret?: string | readonly string[] | undefined
   /** Whether this request neither honours nor sets a pin. */
   skip?: (request: Request) => boolean
   /** The name of a request and response header that carries the same token, for clients without cookies. Default: none. */

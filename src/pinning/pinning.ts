@@ -191,7 +191,7 @@ export class Pinning<Request> {
     this.#keepPrivate(request, response)
     this.counts.set++
     if (pinChannel.hasSubscribers)
-      pinChannel.publish({ reason, kind: pin.kind, until: new Date(pin.untilMs) })
+      pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
   }
 
   /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */
@@ -230,6 +230,12 @@ export class Pinning<Request> {
       )
     }
   }
+}
+
+/** What a pin is worth: one that holds no position at all sends reads to the primary, as a time pin does. */
+function kindOf(pin: Pin): Pin['kind'] {
+  if (pin.kind === 'time') return 'time'
+  return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'
 }
 
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {

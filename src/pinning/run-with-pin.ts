@@ -17,7 +17,7 @@ export interface RunWithPinOptions {
    * The `secret` of the plugin that signed the token. Default: that of the request in which it is called; outside any, no
    * signature is asked for, and `capturePin()` does not sign.
    */
-  secret?: string | readonly string[]
+  secret?: string | readonly string[] | undefined
   /** The name of the plugin's cookie, which its signature covers. Default: `'write_pin'`. */
   cookieName?: string
   /** How long reads are fresh after a write, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */

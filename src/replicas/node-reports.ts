@@ -53,7 +53,7 @@ export class NodeReports {
     const why = replicas.map((node) => `'${node.name}': ${node.ineligibility}`).join(', ')
     this.#warn(
       'WRITE_PINNING_NO_REPLICA_FIT',
-      `No replica is fit to serve reads (${why}), so the primary serves as many as half of its pool.`,
+      `No replica is fit to serve reads (${why}), so the primary serves them with up to half of its pool, and whatever is late but healthy the rest (\`whenNoReplica: 'error'\` forbids both).`,
     )
   }
 

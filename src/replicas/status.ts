@@ -21,7 +21,7 @@ export interface NodeStatus {
   readonly name: string
   readonly role: 'primary' | 'replica'
   readonly health: Health
-  /** Whether it serves reads that name no node. */
+  /** Whether it serves, as a replica, reads that name no node. */
   readonly isEligible: boolean
   /** Why it does not. */
   readonly because: Ineligibility | undefined
@@ -60,6 +60,7 @@ export function statusOf<N extends Member>({
 function nodeStatus(node: Node): NodeStatus {
   const { name, role, health, downBecause, isDrained, weight, sighting, busy, counts } = node
   const isReplica = role === 'replica'
+  const follows = isReplica && node.ineligibility !== 'not-in-recovery'
   return {
     name,
     role,
@@ -69,8 +70,8 @@ function nodeStatus(node: Node): NodeStatus {
     downBecause,
     isDrained,
     weight,
-    lagMs: isReplica ? node.lagMs : undefined,
-    lagBytes: isReplica ? node.lagBytes : undefined,
+    lagMs: follows ? node.lagMs : undefined,
+    lagBytes: follows ? node.lagBytes : undefined,
     position: sighting?.position === undefined ? undefined : formatLsn(sighting.position),
     timeline: sighting?.timeline,
     busy,

@@ -47,6 +47,35 @@ describe.each(projects)('a project with %s only', (name, packages, source, unuse
   })
 })
 
+describe('a project with Kysely 0.28, whose types are there twice,', () => {
+  let project: Project
+
+  beforeAll(async () => {
+    const packages = { ...NODE, kysely: '^0.28.18', pg: '^8.23.1', '@types/pg': '^8.23.1' }
+    project = await packed.install('kysely', packages, {
+      'app.ts': kyselyApp(),
+      'app-of-require.cts': kyselyApp(),
+    })
+  }, 2 * MINUTE_MS)
+
+  it('compiles under strict, as ESM and through require()', { timeout: MINUTE_MS }, () => project.compile())
+})
+
+function kyselyApp(): string {
+  return `
+import { Kysely } from 'kysely'
+import { PrimaryReplicaDialect, orPrimary } from 'write-pinning/kysely'
+
+export const db = new Kysely<{ item: { name: string } }>({
+  dialect: new PrimaryReplicaDialect({
+    primary: process.env.DATABASE_URL,
+    replicas: [{ name: 'reporting', pool: process.env.REPLICA_URL, weight: 0 }],
+  }),
+})
+export const items = () => db.selectFrom('item').selectAll().$call(orPrimary).execute()
+`
+}
+
 /** Prints the cookies that are set by a POST, by a GET that writes, and by one that does not. */
 function printing(start: string, stop: string): string {
   return `
