@@ -52,6 +52,8 @@ export class ExactWrites {
   }
 
   async #seenOn(node: NodeDriver): Promise<Position | undefined> {
+    // The position would be that of whichever server answers, and not of the one that was read from.
+    if (node.loadBalanced) return undefined
     const its = this.#set.primary.sighting
     const lsn = await this.#set.positions.replayed(node)
     if (lsn === undefined || its?.systemId === undefined || its.timeline === undefined) return undefined
