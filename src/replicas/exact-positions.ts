@@ -111,7 +111,7 @@ interface PrimaryRow {
   readonly segmentSize: string
 }
 
-// A server in recovery refuses it, and then there is no position. The insert position first: what is flushed only grows.
+// A server in recovery refuses it, and then there is no position.
 const PRIMARY_QUERY = `
   select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
     ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
