@@ -1,5 +1,5 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
-import type { Position } from '../routing/position.ts'
+import { haveSameHistory, type Position } from '../routing/position.ts'
 import type { Node } from './node.ts'
 import { SharedQuery } from './shared-query.ts'
 
@@ -22,6 +22,7 @@ export class ExactPositions {
   readonly #set: Positioned
   readonly #primaries = new Map<Node, SharedQuery<PrimaryRow>>()
   readonly #replicas = new Map<Node, SharedQuery<ReplicaRow>>()
+  #isStopped = false
 
   constructor(set: Positioned) {
     this.#set = set
@@ -62,13 +63,34 @@ export class ExactPositions {
    */
   async lookFor(position: Position, waitMs: number): Promise<void> {
     const untilMs = performance.now() + waitMs
-    for (;;) {
-      const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
-      await Promise.all(nodes.map((node) => this.replayed(node)))
-      const hasOne = nodes.some((node) => this.hasReplayed(node, position))
-      if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
+    const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
+    for (let isFirst = true; ; isFirst = false) {
+      if ((await this.#anyHasReplayed(position)) || performance.now() + PAUSE_MS >= untilMs) return
+      // Nobody ever catches up with a position that somebody has made up.
+      if ((isFirst && !(await isWritten)) || this.#isStopped) return
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
+  }
+
+  /** Whether a replica has replayed that far: as soon as one says so, or all have answered. */
+  #anyHasReplayed(position: Position): Promise<boolean> {
+    const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
+    return new Promise((resolve) => {
+      let left = nodes.length
+      if (left === 0) resolve(false)
+      for (const node of nodes) {
+        void this.replayed(node).then(() => {
+          left--
+          if (this.hasReplayed(node, position)) resolve(true)
+          else if (left === 0) resolve(false)
+        })
+      }
+    })
+  }
+
+  async #isWritten(position: Position): Promise<boolean> {
+    const written = await this.committed('unflushed')
+    return written !== undefined && haveSameHistory(written, position) && written.lsn >= position.lsn
   }
 
   /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
@@ -89,6 +111,7 @@ export class ExactPositions {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     const queries = [...this.#primaries.values(), ...this.#replicas.values()]
     await Promise.all(queries.map((query) => query.stop()))
   }
