@@ -98,6 +98,9 @@ export class ExactPositions {
     const row = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
     const lsn = parseLsn(row?.position)
     if (row === undefined || lsn === undefined) return undefined
+    // While the primary is down it may follow another one, on whose timeline the same number is another record; of its own
+    // timeline a replica may tell too late.
+    if (!this.#set.primary.isUp) return undefined
     node.sawReplayed(lsn, row.startedAt)
     return lsn
   }
