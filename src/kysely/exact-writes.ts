@@ -1,5 +1,6 @@
 import type { DatabaseConnection } from 'kysely'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
+import { keepTo } from '../routing/kept-node.ts'
 import { type RequestMemory, sawPosition } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
@@ -43,7 +44,10 @@ export class ExactWrites {
 
   /** Remembers, in the request's memory, how far a read can have seen: no further than its node is now. */
   saw(node: NodeDriver, memory: RequestMemory): void {
-    sawPosition(memory, this.#set.name, node.role === 'primary' ? this.#seenOnPrimary() : this.#seenOn(node))
+    const { primary, name } = this.#set
+    // A later read, before this position is known, must not go to the replica of an earlier one.
+    if (node === primary) keepTo(memory, name, primary)
+    sawPosition(memory, name, node === primary ? this.#seenOnPrimary() : this.#seenOn(node))
   }
 
   #seenOnPrimary(): Promise<Position | undefined> {
