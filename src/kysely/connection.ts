@@ -105,7 +105,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         readTimeoutMs !== undefined && statement.kind === 'read' && !this.#writes.inTransaction
       const result = await (isBounded ? withinReadTimeout(running, readTimeoutMs, session) : running)
       if (session.node.role === 'primary' && statement.kind !== 'read') {
-        await this.#ranOnPrimary(statement, result, session, context)
+        await this.#ranOnPrimary(statement, query.sql, result, session, context)
       }
       if (context?.memory?.wantsSeen) this.#cluster.exact.saw(session.node, context.memory)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
@@ -178,7 +178,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (session !== undefined && !hasFailed) this.#streamed(statement, session, context)
+      if (session !== undefined && !hasFailed) this.#streamed(statement, query.sql, session, context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }
@@ -293,23 +293,29 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   /** Records what a statement did that the primary accepted. */
   async #ranOnPrimary(
     statement: Statement,
+    sql: string,
     result: QueryResult<unknown>,
     { connection }: Session,
     context: RoutingContext | undefined,
   ): Promise<void> {
     const { exact } = this.#cluster
-    exact.ran(statement, connection)
+    exact.ran(statement, sql, connection)
     if (!tookEffect(statement, result)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
   }
 
   /** Records what a stream did that its reader has left. */
-  #streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
+  #streamed(
+    statement: Statement,
+    sql: string,
+    { node, connection }: Session,
+    context: RoutingContext | undefined,
+  ): void {
     const { exact } = this.#cluster
     if (context?.memory?.wantsSeen) exact.saw(node, context.memory)
     if (node.role !== 'primary') return
-    exact.ran(statement, connection)
+    exact.ran(statement, sql, connection)
     if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
   }
 

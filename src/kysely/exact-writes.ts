@@ -6,20 +6,25 @@ import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { CommitKinds, mayChangeSettings } from './commit-kinds.ts'
 import type { NodeDriver } from './node-driver.ts'
+import { RawTransactions } from './raw-transactions.ts'
 import type { PositionOfCommit } from './write-record.ts'
 
 /** Finds the positions that exact pins name: of what was written, and of what reads have seen. */
 export class ExactWrites {
   readonly #set: ReplicaSet<NodeDriver>
-  readonly #kinds = new CommitKinds()
+  readonly #kinds: CommitKinds
+  readonly #rawTransactions = new RawTransactions()
 
-  constructor(set: ReplicaSet<NodeDriver>) {
+  /** With `mayChangeUnseen` sessions run more than this package sees: a hook of the application's does at each use. */
+  constructor(set: ReplicaSet<NodeDriver>, mayChangeUnseen: boolean) {
     this.#set = set
+    this.#kinds = new CommitKinds(() => set.positions.configuration, mayChangeUnseen)
   }
 
   /** Takes note of a statement that a session of the primary has run. */
-  ran(statement: Statement, connection: DatabaseConnection): void {
+  ran(statement: Statement, sql: string, connection: DatabaseConnection): void {
     this.#kinds.saw(statement, connection)
+    this.#rawTransactions.saw(statement, sql, connection)
   }
 
   /** Learns how a session commits, for its next commit; it must be in no transaction. */
@@ -27,17 +32,21 @@ export class ExactWrites {
     return this.#kinds.learn(connection)
   }
 
-  /** How to read the position of what a session commits, as far as is known. */
-  positionOf(connection: DatabaseConnection): PositionOfCommit {
+  /** How to read the position of what a session commits, as far as is known; undefined where nobody knows when it does. */
+  positionOf(connection: DatabaseConnection): PositionOfCommit | undefined {
+    if (this.#rawTransactions.has(connection)) return undefined
     const kind = this.#kinds.of(connection)
     return () => this.#set.positions.committed(kind)
   }
 
   /** How to read the position of a statement that a session has just run and committed. */
-  async positionAfter(statement: Statement, connection: DatabaseConnection): Promise<PositionOfCommit> {
+  async positionAfter(
+    statement: Statement,
+    connection: DatabaseConnection,
+  ): Promise<PositionOfCommit | undefined> {
     // What it set may have held for itself alone.
     const position = this.positionOf(connection)
-    if (mayChangeSettings(statement)) return position
+    if (position === undefined || mayChangeSettings(statement)) return position
     await this.#kinds.learn(connection)
     return this.positionOf(connection)
   }

@@ -86,7 +86,8 @@ export class ReadRouter {
     const open = memory.written?.open
     const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
     if (open === undefined || open.size === 0) return undefined
-    if (kept !== undefined && kept !== this.#set.primary && kept.isEligible && !tried?.has(kept)) return undefined
+    if (kept !== undefined && kept !== this.#set.primary && kept.isEligible && !tried?.has(kept))
+      return undefined
     return async () => {
       await Promise.all(open)
     }

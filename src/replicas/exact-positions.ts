@@ -22,6 +22,10 @@ export class ExactPositions {
   readonly #set: Positioned
   readonly #primaries = new Map<Node, SharedQuery<PrimaryRow>>()
   readonly #replicas = new Map<Node, SharedQuery<ReplicaRow>>()
+  /** When the primary read its configuration last. */
+  #configuredAt: string | undefined
+  /** How often it was seen to have read it anew: what a session was found to be set to may not hold any more. */
+  #configuration = 0
   #isStopped = false
 
   constructor(set: Positioned) {
@@ -37,13 +41,21 @@ export class ExactPositions {
    * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP).
    */
   async committed(kind: CommitKind): Promise<Position | undefined> {
+    const asked = this.#configuration
     const row = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
     if (row === undefined) return undefined
+    if (this.#configuredAt !== undefined && this.#configuredAt !== row.configuredAt) this.#configuration++
+    this.#configuredAt = row.configuredAt
     const inserted = parseLsn(row.inserted)
     const unflushed = inserted && withoutPageHeader(inserted, Number(row.segmentSize))
-    const lsn = kind === 'flushed' ? parseLsn(row.flushed) : unflushed
+    const isFlushed = kind === 'flushed' && asked === this.#configuration
+    const lsn = isFlushed ? parseLsn(row.flushed) : unflushed
     if (lsn === undefined) return undefined
     return { systemId: row.systemId, timeline: row.timeline, lsn }
+  }
+
+  get configuration(): number {
+    return this.#configuration
   }
 
   /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
@@ -135,6 +147,7 @@ interface PrimaryRow {
   readonly timeline: number
   readonly systemId: string
   readonly segmentSize: string
+  readonly configuredAt: string
 }
 
 // A server in recovery refuses it, and then there is no position.
@@ -142,7 +155,8 @@ const PRIMARY_QUERY = `
   select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
     ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
-    (select setting from pg_settings where name = 'wal_segment_size') as "segmentSize"
+    (select setting from pg_settings where name = 'wal_segment_size') as "segmentSize",
+    pg_conf_load_time()::text as "configuredAt"
   from pg_current_wal_flush_lsn() as flushed`
 
 interface ReplicaRow {
