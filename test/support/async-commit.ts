@@ -23,14 +23,18 @@ export const ASYNCHRONOUSLY: Readonly<Record<string, (cluster: PostgresCluster) 
     pool.on('connect', (client) => client.query('set synchronous_commit = off'))
     return inserting(openDatabase(cluster, { primary: pool }))
   },
-  'a hook that runs at each use': async (cluster) =>
-    inserting(
+  'a hook that runs at each use': async (cluster) => {
+    let uses = 0
+    return inserting(
       openDatabase(cluster, {
         onReserveConnection: async (connection) => {
-          await connection.executeQuery(CompiledQuery.raw('set synchronous_commit = off'))
+          // What it says at first says nothing of later.
+          const value = uses++ < 10 ? 'on' : 'off'
+          await connection.executeQuery(CompiledQuery.raw(`set synchronous_commit = ${value}`))
         },
       }),
-    ),
+    )
+  },
   'a `set` in the session': async (cluster) => {
     const db = openDatabase(cluster)
     return onConnection(db, (on) => sql`set synchronous_commit = off`.execute(on))

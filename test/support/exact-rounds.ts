@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { WritePinningOptions } from 'write-pinning/fastify'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { parseLsn } from '../../src/lsn.ts'
 import { Session } from '../../src/testing/session.ts'
 import type { Database } from './cluster.ts'
 import { seesOn, serveShop } from './exact.ts'
@@ -31,9 +32,11 @@ export async function runRounds(parts: {
   readonly write: (name: string) => Promise<unknown>
   /** After how many rounds it is looked whether replicas that have caught up serve. */
   readonly catchUpEvery?: number
+  /** Whether a commit flushes what it wrote, so that replicas which have replayed what is flushed have caught up. */
+  readonly flushes?: boolean
   readonly options?: WritePinningOptions
 }): Promise<RoundsReport> {
-  const { cluster, db, rounds, write, catchUpEvery = 25, options } = parts
+  const { cluster, db, rounds, write, catchUpEvery = 25, flushes = true, options } = parts
   const report = { rounds, stale: 0, onReplicas: 0, afterCatchup: 0, waitedForNothing: 0 }
   const { app, openAgent } = await serveShop(db, options, async (shop) => {
     shop.post<{ Params: { name: string } }>('/write/:name', async ({ params }) => {
@@ -51,7 +54,8 @@ export async function runRounds(parts: {
       if (!isThere) report.stale++
       if (node !== 'primary') report.onReplicas++
       if (round % catchUpEvery !== 0) continue
-      await cluster.waitForCatchup()
+      if (flushes) await replayedWhatIsFlushed(cluster)
+      else await cluster.waitForCatchup()
       const [isThereNow, servedBy] = await seesOn(agent, name)
       if (!isThereNow) report.stale++
       report.afterCatchup++
@@ -61,6 +65,14 @@ export async function runRounds(parts: {
     await app.close()
   }
   return report
+}
+
+/** `waitForCatchup()` would flush what others have not committed. */
+async function replayedWhatIsFlushed({ primary, replicas }: PostgresCluster): Promise<void> {
+  const flushed = parseLsn(await primary.lsn()) ?? 0n
+  for (const replica of replicas) {
+    while ((parseLsn(await replica.lsn()) ?? 0n) < flushed);
+  }
 }
 
 /** Other sessions that write, and roll back, until the function that this resolves with has ended: WAL that nobody commits. */

@@ -28,7 +28,9 @@ export async function serveShop(
   routes: FastifyPluginAsync = async () => {},
 ): Promise<ExactShop> {
   const app = fastify()
-  await app.register(writePinning, { pin: 'exact', secret: SECRET, ...options })
+  const { secret = SECRET, ...others } = options
+  const isSigned = !('secret' in options) || options.secret !== undefined
+  await app.register(writePinning, { pin: 'exact', ...(isSigned && { secret }), ...others })
   app.post<{ Params: { name: string } }>('/items/:name', async ({ params: { name } }) => {
     await db.insertInto('item').values({ name }).execute()
     return name
