@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { codeOf, inRequest, openRequest } from '../kysely/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
+import { follow } from '../support/follow.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { cutReceiver } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
@@ -42,16 +43,6 @@ async function more(load: Load<string>, count: number): Promise<void> {
     () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
     WAIT,
   )
-}
-
-/** Has a replica follow another primary; whether it can depends on what it has replayed. */
-async function follow(replica: PostgresNode, leader: PostgresNode): Promise<void> {
-  const [row] = await replica.query<{ slot: string }>("select current_setting('primary_slot_name') as slot")
-  await leader.query('select pg_create_physical_replication_slot($1, true)', [row?.slot])
-  await replica.query(
-    `alter system set primary_conninfo to 'host=${leader.host} port=${leader.port} user=postgres'`,
-  )
-  await replica.query('select pg_reload_conf()')
 }
 
 const untilPrimary = (watched: Watched, node: PostgresNode) =>
