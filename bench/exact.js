@@ -18,7 +18,7 @@ const KINDS = ['primary only', 'time pin', 'exact pin', 'no pin']
 
 const cluster = await startPostgresCluster({
   replicas: 2,
-  settings: { fsync: true, shared_buffers: '128MB' },
+  settings: { fsync: true, shared_buffers: '128MB', max_connections: 300 },
 })
 try {
   await createTable(cluster)
