@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import { haveSameHistory, type Position } from '../routing/position.ts'
 import type { Node } from './node.ts'
+import { withPatience } from './patience.ts'
 import { SharedQuery } from './shared-query.ts'
 
 /** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
@@ -77,7 +78,9 @@ export class ExactPositions {
     const untilMs = performance.now() + waitMs
     const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
     for (let isFirst = true; ; isFirst = false) {
-      if ((await this.#anyHasReplayed(position)) || performance.now() + PAUSE_MS >= untilMs) return
+      // Who comes while a look is under way gets the next one: of a server that does not answer it is not waited for twice.
+      const hasOne = await withPatience(this.#anyHasReplayed(position), TIMEOUT_MS).catch(() => false)
+      if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
       // Nobody ever catches up with a position that somebody has made up.
       if ((isFirst && !(await isWritten)) || this.#isStopped) return
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))

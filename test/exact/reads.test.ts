@@ -162,6 +162,27 @@ describe('under an exact pin', () => {
   })
 })
 
+test('the only replica, where it does not answer, holds nobody up for more than a quarter of a second', async () => {
+  const proxy = await TcpProxy.start(first)
+  const frozen = poolThatCounts(first, { host: '127.0.0.1', port: proxy.port })
+  const shop = await open({ replicas: [frozen.pool] })
+  closing.push(() => proxy.stop())
+  const agent = shop.openAgent()
+  await agent.post('/items/only')
+  await cluster.waitForCatchup()
+  await sees(agent, 'only')
+  await agent.post('/items/held')
+  await proxy.blackHole()
+  const took = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const beforeMs = performance.now()
+      expect(await sees(agent, 'held')).toBe(true)
+      return performance.now() - beforeMs
+    }),
+  )
+  expect(Math.max(...took)).toBeLessThan(400)
+})
+
 describe('with `catchUpMs`', () => {
   test('a read waits for a replica that is about to be fresh enough', async () => {
     const shop = await open({ catchUpMs: 2_000 })
