@@ -22,6 +22,8 @@ export async function createTable(cluster) {
 export class App {
   /** How many position reads there were, and how many at a time at most; and looks at replicas. */
   asked = { positions: 0, underWay: 0, mostAtOnce: 0, looks: 0 }
+  /** How long responses took from their handler's end until they were sent, all together. */
+  sendingMs = 0
   #app = Fastify()
   #db
   #cluster
@@ -90,6 +92,14 @@ export class App {
     // Without a pin, all the same in a context: or everything would go to the primary.
     const pinOptions = { skip: () => kind === 'no pin', pin: /** @type {const} */ ('time') }
     await this.#app.register(writePinning, kind === 'exact pin' ? { pin: 'exact' } : pinOptions)
+    /** @type {WeakMap<object, number>} */
+    const handledAt = new WeakMap()
+    this.#app.addHook('preSerialization', async (request) => {
+      handledAt.set(request, performance.now())
+    })
+    this.#app.addHook('onResponse', async (request) => {
+      this.sendingMs += performance.now() - (handledAt.get(request) ?? 0)
+    })
     this.#app.get('/:id', async (request) => {
       const { id } = /** @type {{ id: string }} */ (request.params)
       const { rows } =
@@ -104,7 +114,7 @@ export class App {
         .set({ value: Number(value) })
         .where('id', '=', Number(id))
         .execute()
-      return 'done'
+      return { done: true }
     })
     await this.#app.ready()
   }

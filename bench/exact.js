@@ -8,10 +8,10 @@ import { Session } from './exact-session.js'
 import { printTable, show, summary, turn } from './rounds.js'
 
 const SESSIONS = 16
-const WRITERS = 32
+const WRITERS = [1, 32]
 const SHARE_ROUNDS = { rounds: 12, warmUp: 2, ms: 700 }
-const WRITE_ROUNDS = { rounds: 40, warmUp: 6, each: 25 }
-const READ_ROUNDS = { rounds: 40, warmUp: 6, each: 400 }
+const WRITE_ROUNDS = { rounds: 60, warmUp: 8, writes: 480 }
+const READ_ROUNDS = { rounds: 60, warmUp: 10, each: 300 }
 
 /** @type {readonly import('./exact-cluster.js').Kind[]} */
 const KINDS = ['primary only', 'time pin', 'exact pin', 'no pin']
@@ -76,49 +76,47 @@ async function compareShares(apps) {
 /** @param {readonly App[]} apps */
 async function compareWrites(apps) {
   const pair = [apps[KINDS.indexOf('time pin')], apps[KINDS.indexOf('exact pin')]]
+  const rows = []
+  for (const writers of WRITERS) rows.push(await compareWritesOf(pair, writers))
+  const head = ['ms, time pin', 'ms, exact pin', 'ratio', 'ms held for the position', 'share of the request']
+  console.log()
+  printTable(['writers', ...head, 'position reads per write', 'at most at a time'], rows)
+}
+
+/**
+ * @param {readonly App[]} pair
+ * @param {number} writers
+ */
+async function compareWritesOf(pair, writers) {
   const [, exact] = pair
-  const { rounds, warmUp, each } = WRITE_ROUNDS
-  /** @type {number[][]} */
+  const { rounds, warmUp, writes } = WRITE_ROUNDS
+  /** @type {number[][]} each row: the mean time of a write, then how long its response was on its way, by application */
   const table = []
-  let writes = 0
   for (let round = 0; round < warmUp + rounds; round++) {
     if (round === warmUp) Object.assign(exact.asked, { positions: 0, mostAtOnce: 0 })
     /** @type {number[]} */
     const row = []
     for (const index of turn(pair.length, round)) {
-      const took = await Promise.all(
-        Array.from({ length: WRITERS }, (_, id) => writeTimes(pair[index], id, each)),
-      )
-      const sorted = took.flat().sort((a, b) => a - b)
-      row[index] = sorted.reduce((sum, ms) => sum + ms, 0) / sorted.length
-      if (index === 1 && round >= warmUp) writes += sorted.length
+      const app = pair[index]
+      app.sendingMs = 0
+      const writing = Array.from({ length: writers }, (_, id) => writeTimes(app, id, writes / writers))
+      const took = (await Promise.all(writing)).flat()
+      row[index] = took.reduce((sum, ms) => sum + ms, 0) / took.length
+      row[pair.length + index] = app.sendingMs / took.length
     }
     if (round >= warmUp) table.push(row)
   }
-  console.log()
-  printTable(
-    [
-      `a write request, ${WRITERS} at a time`,
-      'ms, time pin',
-      'ms, exact pin',
-      'ratio',
-      'position reads per write',
-      'under way at most',
-    ],
-    [
-      [
-        'mean',
-        show(summary(table, ([time]) => time)),
-        show(summary(table, ([, exact]) => exact)),
-        show(
-          summary(table, ([time, exact]) => exact / time),
-          3,
-        ),
-        (exact.asked.positions / writes).toFixed(2),
-        String(exact.asked.mostAtOnce),
-      ],
-    ],
-  )
+  const { positions, mostAtOnce } = exact.asked
+  return [
+    String(writers),
+    show(summary(table, ([time]) => time)),
+    show(summary(table, ([, exact]) => exact)),
+    show(summary(table, ([time, exact]) => exact / time)),
+    show(summary(table, ([, , sentTime, sentExact]) => sentExact - sentTime)),
+    show(summary(table, ([, exact, sentTime, sentExact]) => (sentExact - sentTime) / exact)),
+    (positions / (rounds * writes)).toFixed(2),
+    String(mostAtOnce),
+  ]
 }
 
 /**
