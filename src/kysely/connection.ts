@@ -106,7 +106,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         readTimeoutMs !== undefined && statement.kind === 'read' && !this.#writes.inTransaction
       const result = await (isBounded ? withinReadTimeout(running, readTimeoutMs, session) : running)
       if (session.node.role === 'primary' && statement.kind !== 'read') {
-        await this.#outcome.ranOnPrimary(statement, result, session, context)
+        await this.#outcome.ranOnPrimary(statement, query.sql, result, session, context)
       }
       if (context?.memory?.wantsSeen) this.#cluster.exact.saw(session.node, context.memory)
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
@@ -185,7 +185,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (next === undefined) throw error
     } finally {
       // A stream that its reader left early may have written all the same.
-      if (session !== undefined && !hasFailed) this.#outcome.streamed(statement, session, context)
+      if (session !== undefined && !hasFailed) this.#outcome.streamed(statement, query.sql, session, context)
       this.#running--
       if (this.#isReleased) await this.#releaseLate()
     }

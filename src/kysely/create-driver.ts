@@ -39,7 +39,8 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const latestMs = Math.max(0, ...nodes.replicas.map((each) => each.maxLagMs ?? maxLagMs))
   const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
   const functions = new FunctionWatch(name)
-  const cluster = new Cluster({ set, classifier, withoutContext, watch, functions })
+  const hasReserveHook = driver.onReserveConnection !== undefined
+  const cluster = new Cluster({ set, classifier, withoutContext, watch, functions, hasReserveHook })
   return new PrimaryReplicaDriver({
     cluster,
     catalog,

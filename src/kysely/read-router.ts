@@ -58,10 +58,12 @@ export class ReadRouter {
     const { positions, primary, eligible, settings, name } = this.#set
     // Of another history: nobody can tell, so the primary serves until the pin is over.
     if (!positions.isComparable(position)) return { node: primary, reason }
+    const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
+    // No value in a cookie makes a request wait more than once.
+    if (kept === primary) return { node: primary, reason }
     const left = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
     if (left.length === 0) return this.#withoutReplica({ kind: 'atLeast', position, reason }, tried)
     const fresh = left.filter((node) => positions.hasReplayed(node, position))
-    const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason }
     const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
     if (node !== undefined) {
@@ -69,18 +71,23 @@ export class ReadRouter {
       return { node, reason }
     }
     const route: Route = { node: primary, reason }
-    if (hasLooked || !left.some(({ loadBalanced }) => !loadBalanced)) return route
-    return { ...route, look: () => positions.lookFor(position, settings.catchUpMs) }
+    if (!hasLooked && left.some(({ loadBalanced }) => !loadBalanced)) {
+      return { ...route, look: () => positions.lookFor(position, settings.catchUpMs) }
+    }
+    if (memory !== undefined) keepTo(memory, name, primary)
+    return route
   }
 
   /**
-   * Where reads must not go back in time, and the replica of the earlier ones is gone: what those have seen has to be known
-   * first. Each of these waits ends by itself.
+   * Where reads must not go back in time, and the replica of the earlier ones is gone, or they ran on the primary: what those
+   * have seen has to be known first. Each of these waits ends by itself.
    */
   #openSeen(memory: RequestMemory, tried?: ReadonlySet<Node>): (() => Promise<void>) | undefined {
     const open = memory.written?.open
     const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
-    if (open === undefined || open.size === 0 || (kept?.isEligible && !tried?.has(kept))) return undefined
+    if (open === undefined || open.size === 0) return undefined
+    if (kept !== undefined && kept !== this.#set.primary && kept.isEligible && !tried?.has(kept))
+      return undefined
     return async () => {
       await Promise.all(open)
     }

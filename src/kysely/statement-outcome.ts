@@ -23,23 +23,29 @@ export class StatementOutcome {
   /** Records what a statement did that the primary accepted. */
   async ranOnPrimary(
     statement: Statement,
+    sql: string,
     result: QueryResult<unknown>,
     { connection }: Session,
     context: RoutingContext | undefined,
   ): Promise<void> {
     const { exact } = this.#cluster
-    exact.ran(statement, connection)
+    exact.ran(statement, sql, connection)
     if (!tookEffect(statement, result)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
   }
 
   /** Records what a stream did that its reader has left. */
-  streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
+  streamed(
+    statement: Statement,
+    sql: string,
+    { node, connection }: Session,
+    context: RoutingContext | undefined,
+  ): void {
     const { exact } = this.#cluster
     if (context?.memory?.wantsSeen) exact.saw(node, context.memory)
     if (node.role !== 'primary') return
-    exact.ran(statement, connection)
+    exact.ran(statement, sql, connection)
     if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
   }
 

@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
-import type { Position } from '../routing/position.ts'
+import { haveSameHistory, type Position } from '../routing/position.ts'
 import type { Node } from './node.ts'
+import { withPatience } from './patience.ts'
 import { SharedQuery } from './shared-query.ts'
 
 /** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
@@ -22,6 +23,11 @@ export class ExactPositions {
   readonly #set: Positioned
   readonly #primaries = new Map<Node, SharedQuery<PrimaryRow>>()
   readonly #replicas = new Map<Node, SharedQuery<ReplicaRow>>()
+  /** When the primary read its configuration last. */
+  #configuredAt: string | undefined
+  /** How often it was seen to have read it anew: what a session was found to be set to may not hold any more. */
+  #configuration = 0
+  #isStopped = false
 
   constructor(set: Positioned) {
     this.#set = set
@@ -36,13 +42,21 @@ export class ExactPositions {
    * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP).
    */
   async committed(kind: CommitKind): Promise<Position | undefined> {
+    const asked = this.#configuration
     const row = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
     if (row === undefined) return undefined
+    if (this.#configuredAt !== undefined && this.#configuredAt !== row.configuredAt) this.#configuration++
+    this.#configuredAt = row.configuredAt
     const inserted = parseLsn(row.inserted)
     const unflushed = inserted && withoutPageHeader(inserted, Number(row.segmentSize))
-    const lsn = kind === 'flushed' ? parseLsn(row.flushed) : unflushed
+    const isFlushed = kind === 'flushed' && asked === this.#configuration
+    const lsn = isFlushed ? parseLsn(row.flushed) : unflushed
     if (lsn === undefined) return undefined
     return { systemId: row.systemId, timeline: row.timeline, lsn }
+  }
+
+  get configuration(): number {
+    return this.#configuration
   }
 
   /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
@@ -62,13 +76,36 @@ export class ExactPositions {
    */
   async lookFor(position: Position, waitMs: number): Promise<void> {
     const untilMs = performance.now() + waitMs
-    for (;;) {
-      const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
-      await Promise.all(nodes.map((node) => this.replayed(node)))
-      const hasOne = nodes.some((node) => this.hasReplayed(node, position))
+    const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
+    for (let isFirst = true; ; isFirst = false) {
+      // Who comes while a look is under way gets the next one: of a server that does not answer it is not waited for twice.
+      const hasOne = await withPatience(this.#anyHasReplayed(position), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
+      // Nobody ever catches up with a position that somebody has made up.
+      if ((isFirst && !(await isWritten)) || this.#isStopped) return
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
+  }
+
+  /** Whether a replica has replayed that far: as soon as one says so, or all have answered. */
+  #anyHasReplayed(position: Position): Promise<boolean> {
+    const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
+    return new Promise((resolve) => {
+      let left = nodes.length
+      if (left === 0) resolve(false)
+      for (const node of nodes) {
+        void this.replayed(node).then(() => {
+          left--
+          if (this.hasReplayed(node, position)) resolve(true)
+          else if (left === 0) resolve(false)
+        })
+      }
+    })
+  }
+
+  async #isWritten(position: Position): Promise<boolean> {
+    const written = await this.committed('unflushed')
+    return written !== undefined && haveSameHistory(written, position) && written.lsn >= position.lsn
   }
 
   /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
@@ -76,6 +113,9 @@ export class ExactPositions {
     const row = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
     const lsn = parseLsn(row?.position)
     if (row === undefined || lsn === undefined) return undefined
+    // While the primary is down it may follow another one, on whose timeline the same number is another record; of its own
+    // timeline a replica may tell too late.
+    if (!this.#set.primary.isUp) return undefined
     node.sawReplayed(lsn, row.startedAt)
     return lsn
   }
@@ -89,6 +129,7 @@ export class ExactPositions {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     const queries = [...this.#primaries.values(), ...this.#replicas.values()]
     await Promise.all(queries.map((query) => query.stop()))
   }
@@ -109,14 +150,16 @@ interface PrimaryRow {
   readonly timeline: number
   readonly systemId: string
   readonly segmentSize: string
+  readonly configuredAt: string
 }
 
-// A server in recovery refuses it, and then there is no position. The insert position first: what is flushed only grows.
+// A server in recovery refuses it, and then there is no position. The view `pg_settings` would make it ten times as slow.
 const PRIMARY_QUERY = `
   select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
     ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
-    (select setting from pg_settings where name = 'wal_segment_size') as "segmentSize"
+    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
+    pg_conf_load_time()::text as "configuredAt"
   from pg_current_wal_flush_lsn() as flushed`
 
 interface ReplicaRow {

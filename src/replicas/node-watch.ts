@@ -117,6 +117,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
     return true
   }
 
+  onLost(node: N): void {
+    // A server that has crashed may come up behind where it was, and with the start time that it had.
+    node.forgetReplayed()
+  }
+
   #see(node: N, seen: Sighting): void {
     const { primary } = this.#set
     const sighting = { ...seen, timeline: timelineOf(seen, node.sighting) }
@@ -129,7 +134,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
     if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
     if (position === undefined) node.forgetReplayed()
-    else node.sawReplayed(position, sighting.startedAt)
+    else if (primary.isUp) node.sawReplayed(position, sighting.startedAt)
     if (this.#settings.lagSource !== 'wal') {
       node.lagMs = sighting.lagMs
     } else if (!sighting.isInRecovery) {
@@ -164,6 +169,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
     if (node.health === 'down') return
     node.health = 'down'
+    node.forgetReplayed()
     node.downBecause = because
     node.counts.ejected++
     this.#set.reports.changed(node, 'down', because)

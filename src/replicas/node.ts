@@ -72,7 +72,7 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
-  /** The furthest that it was ever seen to have replayed: that only grows, as long as its server runs. */
+  /** The furthest that it was ever seen to have replayed: that only grows, as long as its server runs without a crash. */
   replayed: Lsn | undefined
   #replayedSince: string | undefined
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
@@ -129,7 +129,7 @@ export class Node {
     this.#replayedSince = startedAt
   }
 
-  /** What it had replayed says nothing any more: its history is another one. */
+  /** What it had replayed says nothing any more: its history is another one, or nobody knows whether its server was restarted. */
   forgetReplayed(): void {
     this.replayed = undefined
   }

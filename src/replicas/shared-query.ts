@@ -26,8 +26,9 @@ export class SharedQuery<Row> {
    * where it cannot be had in time. Never rejects.
    */
   ask(): Promise<Row | undefined> {
+    if (this.#next !== undefined) return this.#next
     if (this.#running === undefined) return this.#start()
-    this.#next ??= this.#running.then(() => {
+    this.#next = this.#running.then(() => {
       this.#next = undefined
       return this.#start()
     })
@@ -65,6 +66,7 @@ export class SharedQuery<Row> {
 
   async #connect(): Promise<OwnClient> {
     const client = await this.#node.pool.ownClient()
+    if (this.#isStopped) throw new Error('It was stopped.')
     this.#client = client
     client.on('error', () => {
       if (this.#client === client) this.#client = undefined

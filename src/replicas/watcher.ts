@@ -19,6 +19,8 @@ export interface WatchListener {
   onFailed(node: Node, failure: Failure, error: unknown): void
   /** A probe went unanswered for the `times`th time in a row; gives whether that is enough. */
   onUnanswered(node: Node, times: number): boolean
+  /** A connection to the node was lost. */
+  onLost(node: Node): void
 }
 
 /** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
@@ -112,6 +114,7 @@ export class Watcher {
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
         } else if (wasConnected) {
           // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
+          this.#listener.onLost(this.#node)
         } else if (this.#node.loadBalanced && !triedAnother) {
           // Another server may answer under the same address.
           triedAnother = true
@@ -132,7 +135,9 @@ export class Watcher {
       this.#client = client
       await connected(client)
       client.on('error', () => {
-        if (this.#client === client) this.look()
+        if (this.#client !== client) return
+        this.#listener.onLost(this.#node)
+        this.look()
       })
       // Whoever forgets to destroy the database can end all the same.
       client.unref?.()

@@ -1,5 +1,5 @@
 import { knowCommitted } from './known-positions.ts'
-import { isPosition, type Position } from './position.ts'
+import { haveSameHistory, isPosition, type Position } from './position.ts'
 
 /** The positions of one request's writes, as far as they are known. Plain data. */
 export interface WrittenPositions {
@@ -15,6 +15,8 @@ interface WrittenPosition {
   /** Up to which of them the position covers. */
   covered: number
   position: Position | undefined
+  /** Whether there was one of which nobody knows when it is committed: it may be later than what comes after it. */
+  isUnknown: boolean
 }
 
 /** Takes note of a write that was just committed, and of the promise of its position. */
@@ -23,17 +25,25 @@ export function expectPosition(
   cluster: string,
   position: Promise<Position | undefined> | undefined,
 ): void {
-  const before = written.clusters.get(cluster) ?? { writes: 0, covered: 0, position: undefined }
+  const before = written.clusters.get(cluster) ?? {
+    writes: 0,
+    covered: 0,
+    position: undefined,
+    isUnknown: false,
+  }
   written.clusters.set(cluster, before)
   const write = ++before.writes
-  if (position === undefined) return
+  if (position === undefined) {
+    before.isUnknown = true
+    return
+  }
   whenRead(written, position, (read) => {
     if (!isPosition(read)) return
     knowCommitted(cluster, read)
-    // It was read after this commit, and so after those before it as well.
-    if (write <= before.covered) return
-    before.covered = write
-    before.position = read
+    // It was read after this commit, and so after those before it as well. Where one of them was not flushed, its own goes
+    // further.
+    before.covered = Math.max(before.covered, write)
+    if (before.position === undefined || !isBehind(read, before.position)) before.position = read
   })
 }
 
@@ -43,7 +53,8 @@ export function writtenPosition(
   cluster: string,
 ): Position | undefined {
   const known = written?.clusters.get(cluster)
-  return known !== undefined && known.covered === known.writes ? known.position : undefined
+  if (known === undefined || known.isUnknown) return undefined
+  return known.covered === known.writes ? known.position : undefined
 }
 
 /** Hands on what a promise gives, or undefined where it rejects; until then it counts as open. */
@@ -58,4 +69,8 @@ export function whenRead(
       written.open.delete(settled)
     })
   written.open.add(settled)
+}
+
+function isBehind(a: Position, b: Position): boolean {
+  return haveSameHistory(a, b) && a.lsn < b.lsn
 }

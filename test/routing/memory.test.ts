@@ -123,7 +123,6 @@ describe('a request whose positions are wanted', () => {
   })
 
   test.each([
-    ['is not offered', undefined],
     ['cannot be read', Promise.resolve(undefined)],
     ['is no position', Promise.resolve({ ...POSITION, lsn: 0n })],
     ['is of a number that is none', Promise.resolve({ ...POSITION, timeline: Number.NaN })],
@@ -134,6 +133,20 @@ describe('a request whose positions are wanted', () => {
     expect(await read(memory)).toBeUndefined()
     rememberWrite(memory, 'default', Promise.resolve(POSITION))
     expect(await read(memory)).toEqual(POSITION)
+  })
+
+  test('knows none where it is not offered: that write may be committed after later ones', async () => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    rememberWrite(memory, 'default')
+    rememberWrite(memory, 'default', Promise.resolve(POSITION))
+    expect(await read(memory)).toBeUndefined()
+  })
+
+  test('knows the furthest: a write that was not flushed may be behind one that was flushed after it', async () => {
+    const memory = createMemory(PINNING_MS, undefined, false, wanting)
+    rememberWrite(memory, 'default', Promise.resolve({ ...POSITION, lsn: 3_000n }))
+    rememberWrite(memory, 'default', Promise.resolve(POSITION))
+    expect((await read(memory))?.lsn).toBe(3_000n)
   })
 
   test('knows none where reading it fails, and nothing is left unhandled', async () => {

@@ -1,0 +1,161 @@
+import type { FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { heldBy, pinOfAgent, seesOn, serveShop } from '../support/exact.ts'
+import { follow } from '../support/follow.ts'
+import type { UserAgent } from '../support/http.ts'
+import { type Load, startLoad } from '../support/load.ts'
+import { cutReceiver } from '../support/walreceiver.ts'
+import { Watched } from '../support/watched.ts'
+
+// The primary dies with writes that no replica ever got. The positions of their pins are soon reached again, by other writes: a
+// replica that is that far has not what was meant.
+const AGENTS = 20
+let cluster: PostgresCluster
+let primary: PostgresNode
+let first: PostgresNode
+let second: PostgresNode
+let app: FastifyInstance
+let openAgent: () => UserAgent
+
+beforeEach(async () => {
+  cluster = await startShop(2)
+  primary = cluster.primary
+  ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
+})
+
+afterEach(async () => {
+  await app.close()
+  await cluster.stop()
+})
+
+async function serve(watched: Watched): Promise<void> {
+  const shop = await serveShop(watched.db, { pinningSeconds: 60 }, async (routes) => {
+    routes.get<{ Params: { name: string } }>('/where/:name', async ({ params: { name } }) => {
+      const { rows } = await sql<{ port: number }>`
+        select inet_server_port() as port, (select count(*) from item where name = ${name})`.execute(
+        watched.db,
+      )
+      return { node: cluster.nodes.find(({ port }) => port === rows[0]?.port)?.name }
+    })
+  })
+  app = shop.app
+  openAgent = shop.openAgent
+}
+
+/** User agents that have each written what only the primary has. */
+async function writeWhatIsLost(): Promise<UserAgent[]> {
+  const agents = Array.from({ length: AGENTS }, openAgent)
+  for (const [index, agent] of agents.entries()) {
+    await agent.post(`/items/lost-${index}`)
+    expect(heldBy(await pinOfAgent(agent))).toEqual(expect.any(BigInt))
+  }
+  return agents
+}
+
+/** Reads of all of them in turn, that give the name of the node that served, or the status where none did. */
+function readsOf(agents: readonly UserAgent[]): Load<string> {
+  let turn = 0
+  return startLoad(async () => {
+    const index = turn++ % agents.length
+    const { status, json } = await (agents[index] as UserAgent).get(`/where/lost-${index}`)
+    return status === 200 ? json().node : String(status)
+  })
+}
+
+async function more(load: Load<string>, count: number): Promise<void> {
+  const fromMs = load.nowMs()
+  await vi.waitFor(
+    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
+    { timeout: 20_000, interval: 10 },
+  )
+}
+
+/** Writes to `node` until it is far beyond where the old primary was, and `follower` has all of it. */
+async function writeBeyond(node: PostgresNode, follower: PostgresNode): Promise<void> {
+  await node.query("insert into item (name) select 'new ' || i from generate_series(1, 20000) as i")
+  const [{ lsn } = { lsn: '' }] = await node.query<{ lsn: string }>(
+    'select pg_current_wal_flush_lsn()::text as lsn',
+  )
+  await vi.waitFor(
+    async () => {
+      const rows = await follower.query('select where pg_last_wal_replay_lsn() >= $1::pg_lsn', [lsn])
+      expect(rows).toHaveLength(1)
+    },
+    { timeout: 20_000, interval: 10 },
+  )
+}
+
+describe.each([{ failover: true }, { failover: false }])('with %o', ({ failover }) => {
+  test('no token of before the promotion is honoured by its position', async () => {
+    await using watched = await Watched.open(cluster, { failover })
+    await serve(watched)
+    await watched.untilEligible(first.name, second.name)
+    // Whoever is promoted must not be behind who follows it.
+    await cutReceiver(second)
+    await cutReceiver(first)
+    const agents = await writeWhatIsLost()
+    const reads = readsOf(agents)
+    await more(reads, 50)
+    const killedMs = reads.nowMs()
+    await primary.kill()
+    await first.promote()
+    await follow(second, first)
+    await writeBeyond(first, second)
+    const beyondMs = reads.nowMs()
+    await more(reads, 400)
+    if (failover) {
+      await vi.waitFor(() => expect(watched.node(first.name).role).toBe('primary'), { timeout: 20_000 })
+      await watched.untilEligible(second.name)
+    }
+    const knownMs = reads.nowMs()
+    await more(reads, 200)
+    const report = await reads.stop()
+    console.info(
+      'reads by tokens of lost writes, from the death of the primary on:',
+      report.servedBy(killedMs),
+    )
+    expect(report.failures()).toEqual([])
+    expect(report.servedBy(0, killedMs)).toEqual({ primary: expect.any(Number) })
+    expect(report.servedBy(beyondMs)).not.toHaveProperty('replica-2')
+    expect(report.servedBy(killedMs)).not.toHaveProperty('replica-2')
+    expect(Object.keys(report.servedBy(knownMs))).toEqual([failover ? 'replica-1' : '500'])
+    if (!failover) return
+    // What is written from now on is told by its position again.
+    const agent = openAgent()
+    await agent.post('/items/later')
+    await vi.waitFor(async () => expect(await seesOn(agent, 'later')).toEqual([true, 'replica-2']), {
+      timeout: 10_000,
+    })
+  })
+})
+
+test('a replica that has replayed what the new primary never wrote serves nobody', async () => {
+  await using watched = await Watched.open(cluster, { failover: true })
+  await serve(watched)
+  await watched.untilEligible(first.name, second.name)
+  await cutReceiver(first)
+  const agents = await writeWhatIsLost()
+  await vi.waitFor(async () =>
+    expect(await second.query("select from item where name = 'lost-19'")).toHaveLength(1),
+  )
+  const reads = readsOf(agents)
+  await more(reads, 50)
+  await primary.kill()
+  await first.promote()
+  await follow(second, first)
+  await vi.waitFor(() => expect(watched.node(first.name).role).toBe('primary'), { timeout: 20_000 })
+  const switchedMs = reads.nowMs()
+  const others = startLoad(async () => (await openAgent().get('/where/anything')).json().node as string)
+  await more(reads, 300)
+  await more(others, 100)
+  await first.query("insert into item (name) select 'new ' || i from generate_series(1, 20000) as i")
+  await more(reads, 300)
+  const [report, other] = [await reads.stop(), await others.stop()]
+  console.info('reads beside a diverged replica:', report.servedBy(switchedMs), other.servedBy())
+  expect(Object.keys(report.servedBy(switchedMs))).toEqual(['replica-1'])
+  expect(Object.keys(other.servedBy())).toEqual(['replica-1'])
+  expect(watched.node(second.name).isEligible).toBe(false)
+})

@@ -1,0 +1,87 @@
+import { type Kysely, sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { ASYNCHRONOUSLY, type Committing } from '../support/async-commit.ts'
+import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { makeNoise, type RoundsReport, runRounds } from '../support/exact-rounds.ts'
+
+// Thousands of writes, each read right afterwards by whoever made it.
+const ROUNDS = 3_000
+let cluster: PostgresCluster
+const opened: { destroy(): Promise<void> }[] = []
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+})
+
+afterEach(async () => {
+  for (const db of opened.splice(0)) await db.destroy()
+})
+
+afterAll(() => cluster.stop())
+
+const PROMISED: Partial<RoundsReport> = { stale: 0, waitedForNothing: 0 }
+
+const KINDS: Record<string, { flushes: boolean; begin: () => Promise<Committing> }> = {
+  'synchronous commits': {
+    flushes: true,
+    begin: async () => {
+      const db = openDatabase(cluster)
+      return { db, write: (name) => insert(db, name) }
+    },
+  },
+  'asynchronous commits': {
+    flushes: false,
+    begin: async () => (ASYNCHRONOUSLY['a hook of the pool'] as (typeof ASYNCHRONOUSLY)[string])(cluster),
+  },
+}
+
+function insert(db: Kysely<Database>, name: string): Promise<unknown> {
+  return db.insertInto('item').values({ name }).execute()
+}
+
+for (const [kind, { flushes, begin }] of Object.entries(KINDS)) {
+  const run = async (
+    what: string,
+    isFlushed = flushes,
+    after?: (db: Kysely<Database>) => Promise<unknown>,
+  ) => {
+    const { db, write } = await begin()
+    opened.push(db)
+    const report = await runRounds({
+      cluster,
+      db,
+      rounds: ROUNDS,
+      flushes: isFlushed,
+      write: async (name) => {
+        await write(name)
+        await after?.(db)
+      },
+    })
+    console.info(`${kind}, ${what}:`, report)
+    expect(report).toMatchObject(PROMISED)
+  }
+
+  describe(`${ROUNDS} rounds of ${kind}`, () => {
+    test('by themselves', () => run('by themselves'))
+
+    test('while other sessions write what they do not commit', async () => {
+      const silence = await makeNoise(cluster.primary)
+      await run('noise').finally(silence)
+    })
+
+    test('while segments of the WAL are switched on an idle system', async () => {
+      let round = 0
+      // A segment is 16 MiB, to the last byte. The switch is a write of the router's too, and of a kind that flushes nothing.
+      await run('switched', false, async (db) => {
+        if (round++ % 25 === 24) await sql`select pg_switch_wal()`.execute(db)
+      })
+    })
+
+    test('while replicas apply commits later', async () => {
+      for (const replica of cluster.replicas) await replica.setApplyDelay(20)
+      await run('delayed')
+      for (const replica of cluster.replicas) await replica.setApplyDelay(0)
+    })
+  })
+}
