@@ -131,6 +131,19 @@ describe('the pin of an account', () => {
     expect([await store.get('ben'), (await store.get('anna'))?.kind]).toEqual([undefined, 'exact'])
   })
 
+  it('that lasts longer than the pin of a response does not make that one worthless', async () => {
+    const store = memoryPinStore()
+    const [agent, app] = await serve({ pinStore: store })
+    await pinAccount('anna', { pinStore: store, pinningSeconds: 600 })
+    const user = agent('anna')
+    await user.post('/items')
+    // The same browser, and nobody is logged in any more.
+    const loggedOut = agent()
+    await loggedOut.forge((await user.pin()) ?? '')
+    expect(await demandOf(loggedOut)).toEqual({ kind: 'primary', reason: 'cookie' })
+    expect(app.writePinning.counts.ignored['too-far-ahead']).toBe(0)
+  })
+
   it('is not asked for by a skipped request', async () => {
     const store = memoryPinStore()
     const [agent] = await serve({ pinStore: store, skip: () => true })
