@@ -234,6 +234,10 @@ describe('a pin store that', () => {
     get: async () => ({ kind: 'exact', untilMs: Date.now() + 10_000, clusters: {} }) as never,
     raise: () => Promise.reject(new Error('no')),
   }
+  const unwritable: PinStore = {
+    get: async () => ({ kind: 'time', untilMs: Date.now() + 10_000.5 }),
+    raise: () => Promise.reject(new Error('no')),
+  }
   const never = withResolvers<never>().promise
   const hanging: PinStore = { get: () => never, raise: () => never }
 
@@ -241,6 +245,7 @@ describe('a pin store that', () => {
     ['fails', failing],
     ['throws', throwing],
     ['gives what is no pin', foreign],
+    ['gives what goes into no token', unwritable],
     ['never answers', hanging],
   ])('%s sends reads to the primary, and fails no request', async (_what, pinStore) => {
     const lines: string[] = []
