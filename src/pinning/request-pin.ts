@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import onHeaders from 'on-headers'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
@@ -79,6 +79,8 @@ export class RequestPin {
     this.#memory.readFrom = start.readFrom
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.context = openRequestContext(this.#memory)
+    // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.
+    if (isSocket(start.response)) closeMemory(this.#memory)
     if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen) this.#watchEnd()
   }
 
@@ -160,8 +162,8 @@ export class RequestPin {
     this.#hasToldAccount = true
     account?.wrote()
     // No response can carry it any more, but the account's pin can.
-    if ((response.headersSent || isOver(response)) && account !== undefined)
-      void settle(this.#memory, account)
+    const isTooLate = response.headersSent || isOver(response) || isSocket(response)
+    if (isTooLate && account !== undefined) void settle(this.#memory, account)
   }
 
   get #lateWrites(): ((kind: WriteKind) => void) | undefined {
@@ -243,6 +245,13 @@ function isOver(response: ServerResponse): boolean {
   return response.closed || response.destroyed || (response as WithStream).stream?.destroyed === true
 }
 
+/** Whether the request asked for a WebSocket, or the like, and the server has handed over its socket. */
+function isSocket(response: ServerResponse): boolean {
+  return (response.req as WithUpgrade | undefined)?.upgrade === true
+}
+
+// Node.js sets it, and its types do not know it.
+type WithUpgrade = IncomingMessage & { readonly upgrade?: unknown }
 type WithStream = ServerResponse & { readonly stream?: { readonly destroyed: boolean } }
 
 /** The pin of a request that brought none and has not written. */
