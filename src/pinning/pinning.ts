@@ -11,7 +11,7 @@ import { mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
 import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { AccountPin } from './account-pin.ts'
-import { answerOf } from './answer.ts'
+import { answerOf, isYes } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader } from './carried-pin.ts'
 import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
@@ -113,7 +113,7 @@ export class Pinning<Request> {
   begin(request: Request, incoming: Incoming): RequestPin {
     const { method, headers, response, marks } = incoming
     const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
-    const isSkipped = skip?.(request) === true
+    const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
     let carried: Pin | undefined
     if (!isSkipped) {
@@ -180,9 +180,11 @@ export class Pinning<Request> {
   }
 
   #ask(option: string, ask: (request: Request) => string | undefined, request: Request): string | undefined {
-    const report = (what: string) =>
-      this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
-    return answerOf(ask, request, report)
+    return answerOf(ask, request, this.#reportOf(option, request))
+  }
+
+  #reportOf(option: string, request: Request): (what: string) => void {
+    return (what) => this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
   }
 
   #setPin(request: Request, response: ServerResponse, reason: PinReason, pin: Pin): void {
