@@ -2,6 +2,7 @@ import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
+import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
@@ -71,6 +72,8 @@ export const writePinning = fastifyPlugin(
         reachedNoRoute: request.is404 ? always : never,
       })
       ;(request as WithPin)[PIN] = pin
+      keepContext(request.raw, pin.context)
+      keepContext(reply.raw, pin.context)
       runInContext(pin.context, done)
     })
 

@@ -10,7 +10,7 @@ const STORE_WAIT_MS = 250
 /** The pin of the account behind one request. */
 export class AccountPin {
   readonly #store: PinStore
-  readonly #ask: () => string | undefined
+  #ask: () => string | undefined
   readonly #failed: () => void
   #account: string | undefined
   #isBrought = false
@@ -49,6 +49,13 @@ export class AccountPin {
   /** Whether the request has written since the account's pin was raised. */
   get isBehind(): boolean {
     return this.#isBehind
+  }
+
+  /** The request is over: keeps whose it is, for what it still writes, and lets go of it. */
+  letGo(): void {
+    // A log-in may have made it another one.
+    const account = this.#ask() ?? this.#account
+    this.#ask = () => account
   }
 
   /**

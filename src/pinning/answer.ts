@@ -16,9 +16,26 @@ export function answerOf<Request>(
   }
   if (answer === undefined || answer === null || answer === '') return undefined
   if (typeof answer === 'string') return answer
-  if (answer instanceof Promise) answer.catch(() => {})
-  report(
-    `gave ${answer instanceof Promise ? 'a promise' : `a value of type ${typeof answer}`}, which is no string`,
-  )
+  report(`gave ${nonsense(answer)}, which is no string`)
   return undefined
+}
+
+/** The same for yes or no. An error is the request's, as that of a hook is; anything else counts as no. */
+export function isYes<Request>(
+  ask: (request: Request) => boolean,
+  request: Request,
+  report: (what: string) => void,
+): boolean {
+  const answer: unknown = ask(request)
+  if (typeof answer === 'boolean') return answer
+  if (answer !== undefined && answer !== null)
+    report(`gave ${nonsense(answer)}, which is neither true nor false`)
+  return false
+}
+
+function nonsense(answer: unknown): string {
+  if (!(answer instanceof Promise)) return `a value of type ${typeof answer}`
+  // Nobody waits for it, and it must not bring the process down.
+  answer.catch(() => {})
+  return 'a promise'
 }

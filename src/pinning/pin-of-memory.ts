@@ -1,6 +1,6 @@
 import { highestCommitted } from '../routing/known-positions.ts'
 import { isStillFresh, type RequestMemory } from '../routing/memory.ts'
-import { livePin, mergePins, pinOfParts, pinUntil } from '../routing/merge-pins.ts'
+import { livePin, mergePins, pinAtMostUntil, pinOfParts, pinUntil } from '../routing/merge-pins.ts'
 import { type ClusterPin, type Pin, placeOf } from '../routing/pin.ts'
 import { haveSameHistory } from '../routing/position.ts'
 import { writtenPosition } from '../routing/written-positions.ts'
@@ -33,11 +33,16 @@ export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
   return seen === undefined ? undefined : pinOfParts(0, seen, Date.now())
 }
 
-/** The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. */
+/**
+ * The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. None of it
+ * lasts longer than a pin does, because a token that claims more is worth nothing: what an account was pinned for can.
+ */
 export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | undefined {
   const nowMs = Date.now()
+  const untilMs = nowMs + memory.pinningMs
   const read = mergePins(livePin(memory.carried, nowMs), pinOfReads(memory))
-  return mergePins(read, pinOfWrites(memory, nowMs + memory.pinningMs, isWrite))
+  const pin = mergePins(read, pinOfWrites(memory, untilMs, isWrite))
+  return pin && pinAtMostUntil(pin, untilMs)
 }
 
 /**

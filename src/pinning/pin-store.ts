@@ -1,4 +1,4 @@
-import type { ExactPin, Pin } from '../routing/pin.ts'
+import { type ExactPin, isPlace, type Pin } from '../routing/pin.ts'
 import { isPosition } from '../routing/position.ts'
 
 /**
@@ -18,19 +18,21 @@ export function isPinStore(value: unknown): value is PinStore {
   return typeof get === 'function' && typeof raise === 'function'
 }
 
-/** Whether what a store gave is a pin. */
+/** Whether what a store gave is a pin, and one that can be written into a token. */
 export function isPin(value: unknown): value is Pin {
   if (typeof value !== 'object' || value === null) return false
   const { kind, untilMs } = value as Partial<Pin>
-  if (!Number.isFinite(untilMs)) return false
+  if (!Number.isSafeInteger(untilMs)) return false
   return kind === 'time' || (kind === 'exact' && hasParts(value as Partial<ExactPin>))
 }
 
 function hasParts({ primaryUntilMs, clusters }: Partial<ExactPin>): boolean {
-  if (!Number.isFinite(primaryUntilMs) || !(clusters instanceof Map)) return false
-  return [...clusters.values()].every(
-    (part) =>
-      Number.isFinite(part?.primaryUntilMs) &&
-      (part.exact === undefined || (Number.isFinite(part.exact?.untilMs) && isPosition(part.exact.position))),
+  if (!Number.isSafeInteger(primaryUntilMs) || !(clusters instanceof Map)) return false
+  return [...clusters].every(
+    ([place, part]) =>
+      isPlace(place) &&
+      Number.isSafeInteger(part?.primaryUntilMs) &&
+      (part.exact === undefined ||
+        (Number.isSafeInteger(part.exact?.untilMs) && isPosition(part.exact.position))),
   )
 }

@@ -11,7 +11,7 @@ import { mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
 import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { AccountPin } from './account-pin.ts'
-import { answerOf } from './answer.ts'
+import { answerOf, isYes } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader } from './carried-pin.ts'
 import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
@@ -84,8 +84,10 @@ export class Pinning<Request> {
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
   readonly #attributes: Omit<CookieAttributes, 'secure'>
-  /** What was warned of already: a route and what it did, or what an option did. */
+  /** What was warned of already: what an option did, or the store. */
   readonly #saidOnce = new Set<unknown>()
+  /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
+  readonly #publicRoutes = new Set<unknown>()
   readonly #lateRoutes = new Set<unknown>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
@@ -111,7 +113,7 @@ export class Pinning<Request> {
   begin(request: Request, incoming: Incoming): RequestPin {
     const { method, headers, response, marks } = incoming
     const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
-    const isSkipped = skip?.(request) === true
+    const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
     let carried: Pin | undefined
     if (!isSkipped) {
@@ -166,14 +168,23 @@ export class Pinning<Request> {
     const { accounts } = this.#settings
     if (accounts === undefined) return undefined
     const ask = () => this.#ask('account', accounts.accountOf, request)
-    return new AccountPin(accounts.store, ask, () => {
+    return new AccountPin(accounts.store, ask, this.#storeFailures(this.#framework.logOf(request)))
+  }
+
+  /** What is told when the pin store does not answer; it lives on, so it does not hold the request. */
+  #storeFailures(log: Log): () => void {
+    return () => {
       this.counts.storeFailures++
-      this.#warnOnce(request, 'The pin store fails or does not answer: reads of accounts go to the primary.')
-    })
+      this.#say(log, 'The pin store fails or does not answer: reads of accounts go to the primary.')
+    }
   }
 
   #ask(option: string, ask: (request: Request) => string | undefined, request: Request): string | undefined {
-    return answerOf(ask, request, (what) => this.#warnOnce(request, `The option \`${option}\` ${what}.`))
+    return answerOf(ask, request, this.#reportOf(option, request))
+  }
+
+  #reportOf(option: string, request: Request): (what: string) => void {
+    return (what) => this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
   }
 
   #setPin(request: Request, response: ServerResponse, reason: PinReason, pin: Pin): void {
@@ -204,16 +215,21 @@ export class Pinning<Request> {
     if (NOT_SHARED.test(cacheControl)) return
     const { key, name } = this.#framework.routeOf(request)
     this.#warnOnce(
-      request,
-      `${name} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+      this.#publicRoutes,
       key,
+      this.#framework.logOf(request),
+      `${name} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
     )
   }
 
-  #warnOnce(request: Request, message: string, key: unknown = message): void {
-    if (this.#saidOnce.has(key)) return
-    this.#saidOnce.add(key)
-    this.#framework.logOf(request).warn(message)
+  #say(log: Log, message: string): void {
+    this.#warnOnce(this.#saidOnce, message, log, message)
+  }
+
+  #warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string): void {
+    if (warned.has(key) || warned.size === MAX_WARNED) return
+    warned.add(key)
+    log.warn(message)
   }
 
   #lateWrites(request: Request): (kind: WriteKind) => void {
@@ -222,9 +238,10 @@ export class Pinning<Request> {
     return (reason) => {
       this.counts.late++
       if (lateWriteChannel.hasSubscribers) lateWriteChannel.publish({ route: name, reason })
-      if (this.#lateRoutes.has(key)) return
-      this.#lateRoutes.add(key)
-      log.warn(
+      this.#warnOnce(
+        this.#lateRoutes,
+        key,
+        log,
         `${name} wrote after the headers of its response had left, so that no pin could be set for that write: ` +
           'await what writes before you answer.',
       )
@@ -241,6 +258,9 @@ function kindOf(pin: Pin): Pin['kind'] {
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
   return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
+
+/** More routes only an application has that makes them without end. */
+const MAX_WARNED = 1_000
 
 // Without one of these a shared cache may store the response, and hand it out together with its cookies.
 const NOT_SHARED = /(?:^|,)\s*(?:private|no-store|no-cache)\s*(?:,|$)/i

@@ -29,7 +29,9 @@ export function writtenFields(pin: Pin): string[] {
 export function pinOfFields(hash: object, nowMs: number): Pin | undefined {
   let primaryUntilMs = 0
   const clusters = new Map<string, ClusterPin>()
-  for (const [field, value] of Object.entries(hash)) {
+  // A client may have been told to give maps.
+  const fields = hash instanceof Map ? hash : Object.entries(hash)
+  for (const [field, value] of fields) {
     const match = VALUE.exec(String(value))
     if (match === null) throw new Error('A field of the hash is none of a pin.')
     const [, until, systemId = '', timeline = '', lsn = ''] = match

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import onHeaders from 'on-headers'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
@@ -79,6 +79,8 @@ export class RequestPin {
     this.#memory.readFrom = start.readFrom
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.context = openRequestContext(this.#memory)
+    // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.
+    if (isSocket(start.response)) closeMemory(this.#memory)
     if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen) this.#watchEnd()
   }
 
@@ -131,7 +133,9 @@ export class RequestPin {
     const { account, response } = this.#start
     if (response.headersSent) return undefined
     this.#tellAccount()
-    return account?.isBehind === true || hasOpenPositions(this.#memory) ? this.#settle() : undefined
+    return account?.isBehind === true || hasOpenPositions(this.#memory)
+      ? settle(this.#memory, account)
+      : undefined
   }
 
   /** What a request is by its method or its route's marks is known only when its way is over. */
@@ -139,11 +143,6 @@ export class RequestPin {
     if (this.#hasToldAccount || this.#reason === undefined) return
     this.#hasToldAccount = true
     this.#start.account?.wrote()
-  }
-
-  async #settle(): Promise<void> {
-    await settlePositions(this.#memory)
-    await this.#start.account?.raise(this.#memory)
   }
 
   /** Why the response pins, if its headers left now. */
@@ -163,7 +162,8 @@ export class RequestPin {
     this.#hasToldAccount = true
     account?.wrote()
     // No response can carry it any more, but the account's pin can.
-    if (response.headersSent && account !== undefined) void this.#settle()
+    const isTooLate = response.headersSent || isOver(response) || isSocket(response)
+    if (isTooLate && account !== undefined) void settle(this.#memory, account)
   }
 
   get #lateWrites(): ((kind: WriteKind) => void) | undefined {
@@ -180,7 +180,7 @@ export class RequestPin {
     if (this.#watched) return
     this.#watched = true
     const { response } = this.#start
-    if (response.headersSent || response.closed || response.destroyed) this.#end()
+    if (response.headersSent || isOver(response)) this.#end()
     else onHeaders(response, () => this.#headersLeave())
     if (!response.closed) response.once('close', () => this.#end())
   }
@@ -197,7 +197,7 @@ export class RequestPin {
     }
     closeMemory(this.#memory)
     // Where no hook held the response up.
-    if (account?.isBehind === true) void this.#settle()
+    if (account?.isBehind === true) void settle(this.#memory, account)
   }
 
   /**
@@ -206,13 +206,53 @@ export class RequestPin {
    */
   #end(): void {
     if (this.#memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(this.#memory)
-    const { response } = this.#start
-    if (!response.closed && !response.destroyed) return
+    const { response, account } = this.#start
+    if (!isOver(response)) return
+    account?.letGo()
+    // What it wrote before its client went away; it may never come to an answer.
+    if (account?.isBehind === true) void settle(this.#memory, account)
     // A response that its client did not wait for could not have carried a pin anyway.
-    this.#memory.onWrite = response.headersSent ? this.#lateWrites : undefined
+    this.#memory.onWrite = afterEnd(
+      this.#memory,
+      account,
+      response.headersSent ? this.#lateWrites : undefined,
+    )
     this.#memory.affinityKey = undefined
   }
 }
+
+async function settle(memory: RequestMemory, account: AccountPin | undefined): Promise<void> {
+  await settlePositions(memory)
+  await account?.raise(memory)
+}
+
+/** What is told of each write after the end of the response: it knows neither that nor the request. */
+function afterEnd(
+  memory: RequestMemory,
+  account: AccountPin | undefined,
+  onLateWrite: ((kind: WriteKind) => void) | undefined,
+): ((kind: WriteKind) => void) | undefined {
+  if (account === undefined) return onLateWrite
+  return (kind) => {
+    onLateWrite?.(kind)
+    account.wrote()
+    void settle(memory, account)
+  }
+}
+
+/** Whether a response is closed, or its client is gone; that of HTTP/2 has only its stream to say so. */
+function isOver(response: ServerResponse): boolean {
+  return response.closed || response.destroyed || (response as WithStream).stream?.destroyed === true
+}
+
+/** Whether the request asked for a WebSocket, or the like, and the server has handed over its socket. */
+function isSocket(response: ServerResponse): boolean {
+  return (response.req as WithUpgrade | undefined)?.upgrade === true
+}
+
+// Node.js sets it, and its types do not know it.
+type WithUpgrade = IncomingMessage & { readonly upgrade?: unknown }
+type WithStream = ServerResponse & { readonly stream?: { readonly destroyed: boolean } }
 
 /** The pin of a request that brought none and has not written. */
 export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }

@@ -66,15 +66,24 @@ export function livePin(pin: Pin | undefined, nowMs: number): Pin | undefined {
 
 /** The same pin, all of it until then. */
 export function pinUntil(pin: Pin, untilMs: number): Pin {
-  if (pin.kind === 'time') return { kind: 'time', untilMs }
+  return withTimes(pin, () => untilMs)
+}
+
+/** The same pin, none of it for longer than until then. */
+export function pinAtMostUntil(pin: Pin, untilMs: number): Pin {
+  return pin.untilMs <= untilMs ? pin : withTimes(pin, (own) => Math.min(own, untilMs))
+}
+
+function withTimes(pin: Pin, timeOf: (ownMs: number) => number): Pin {
+  if (pin.kind === 'time') return { kind: 'time', untilMs: timeOf(pin.untilMs) }
   const clusters = new Map<string, ClusterPin>()
   for (const [place, { primaryUntilMs, exact }] of pin.clusters) {
     clusters.set(place, {
-      primaryUntilMs: primaryUntilMs === 0 ? 0 : untilMs,
-      exact: exact && { position: exact.position, untilMs },
+      primaryUntilMs: primaryUntilMs === 0 ? 0 : timeOf(primaryUntilMs),
+      exact: exact && { position: exact.position, untilMs: timeOf(exact.untilMs) },
     })
   }
-  return pinOfParts(pin.primaryUntilMs === 0 ? 0 : untilMs, clusters) as Pin
+  return pinOfParts(pin.primaryUntilMs === 0 ? 0 : timeOf(pin.primaryUntilMs), clusters) as Pin
 }
 
 function primaryUntilOf(pin: Pin): number {

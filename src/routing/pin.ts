@@ -58,8 +58,15 @@ export function placeOf(cluster: string): string {
   return SHORT_NAME.test(cluster) ? cluster : digestOf(cluster)
 }
 
+/** Whether a text is the place of some cluster. */
+export function isPlace(text: unknown): boolean {
+  return typeof text === 'string' && PLACE.test(text)
+}
+
 /** How long a place is at most. */
 export const MAX_PLACE_LENGTH = 16
+
+const PLACE = /^!?[\w-]{1,16}$/
 
 const SHORT_NAME = /^[\w-]{1,16}$/
 

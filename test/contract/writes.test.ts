@@ -194,6 +194,27 @@ contract((serve) => {
       isBroken = false
       expect((await userAgent().get('/')).status).toBe(200)
     })
+
+    it('is not skipped where `skip` gives neither true nor false, which is said once for each', async () => {
+      const answers = [
+        () => Promise.reject(new Error('no')),
+        () => Promise.resolve(true),
+        () => 'yes',
+        () => undefined,
+      ]
+      let at = 0
+      const skip = () => answers[at++]?.()
+      const { userAgent, warnings } = await serve({
+        options: { skip },
+        routes: { 'POST /': async () => ({ body: 'done' }) },
+      })
+      for (const _ of answers) expect(pinCookie(await userAgent().post('/'))).toBeDefined()
+      await new Promise(setImmediate)
+      expect(warnings).toEqual([
+        'The option `skip` gave a promise, which is neither true nor false.',
+        'The option `skip` gave a value of type string, which is neither true nor false.',
+      ])
+    })
   })
 
   describe('a scope', () => {

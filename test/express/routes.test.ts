@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from 'express'
 import { afterAll, describe, expect, it } from 'vitest'
-import { dbWrite } from 'write-pinning'
+import { dbWrite, markWrite } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
 import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
@@ -208,6 +208,19 @@ overEachExpress((express, serve) => {
   })
 
   describe('a warning', () => {
+    it('comes once for all that reached no route, whatever names their clients make up', async () => {
+      const app = express().use(writePinning())
+      app.use('/:tenant', (_request, response) => {
+        markWrite()
+        response.set('cache-control', 'public').end('done')
+      })
+      const user = await serve(app)
+      const warnings = await warningsOf(async () => {
+        for (const tenant of ['anna', 'ben', 'carla']) await user.get(`/${tenant}`)
+      })
+      expect(warnings).toHaveLength(1)
+    })
+
     it('names the pattern of a route and no value of a parameter, and comes once for a router with one', async () => {
       const messages: string[] = []
       const onWarning = (warning: Error) => void messages.push(warning.message)

@@ -1,4 +1,12 @@
-import { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest, fastify } from 'fastify'
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import {
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+} from 'fastify'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { memoryPinStore, type Pin, type PinStore, pinAccount, runWithPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
@@ -96,6 +104,63 @@ describe('the pin of an account', () => {
     expect((await demandOf(agent('anna'))).kind).toBe('atLeast')
   })
 
+  it.each(['GET', 'POST'])('counts for a write after a whole %s', async (method) => {
+    const store = memoryPinStore()
+    const [agent] = await serve({ pinStore: store, pinOn: 'write' }, async (app) => {
+      app.route({
+        method,
+        url: '/visit',
+        handler: async (_request, reply) => {
+          void once(reply.raw, 'close').then(() => wroteTo('default', write()))
+          return 'done'
+        },
+      })
+    })
+    await agent('anna').request(method, '/visit')
+    await expect.poll(() => store.get('anna')).toMatchObject({ kind: 'exact' })
+  })
+
+  it.each(['GET', 'POST'])('counts for a %s that its client did not wait for', async (method) => {
+    const store = memoryPinStore()
+    const before = withResolvers<void>()
+    const after = withResolvers<void>()
+    const [agent] = await serve({ pinStore: store, pinOn: 'write' }, async (app) => {
+      const goneAfter = (written: () => void) => async (_request: FastifyRequest, reply: FastifyReply) => {
+        reply.hijack()
+        written()
+        if (!reply.raw.closed) await once(reply.raw, 'close')
+      }
+      app.route({
+        method,
+        url: '/before',
+        handler: goneAfter(() => {
+          wroteTo('default', write())
+          before.resolve()
+        }),
+      })
+      app.route({
+        method,
+        url: '/after',
+        handler: async (request, reply) => {
+          await goneAfter(after.resolve)(request, reply)
+          wroteTo('default', write())
+        },
+      })
+    })
+    for (const [path, account, arrived] of [
+      ['/before', 'anna', before],
+      ['/after', 'ben', after],
+    ] as const) {
+      const url = new URL(path, agent().origin)
+      const client = httpRequest(url, { method, headers: { 'x-account': account }, agent: false })
+      client.on('error', () => {})
+      client.end()
+      await arrived.promise
+      client.destroy()
+      await expect.poll(() => store.get(account)).toMatchObject({ kind: 'exact' })
+    }
+  })
+
   it('holds what was written, and nothing that its client made up', async () => {
     const store = memoryPinStore()
     const [agent] = await serve({ pinStore: store })
@@ -131,6 +196,19 @@ describe('the pin of an account', () => {
     expect([await store.get('ben'), (await store.get('anna'))?.kind]).toEqual([undefined, 'exact'])
   })
 
+  it('that lasts longer than the pin of a response does not make that one worthless', async () => {
+    const store = memoryPinStore()
+    const [agent, app] = await serve({ pinStore: store })
+    await pinAccount('anna', { pinStore: store, pinningSeconds: 600 })
+    const user = agent('anna')
+    await user.post('/items')
+    // The same browser, and nobody is logged in any more.
+    const loggedOut = agent()
+    await loggedOut.forge((await user.pin()) ?? '')
+    expect(await demandOf(loggedOut)).toEqual({ kind: 'primary', reason: 'cookie' })
+    expect(app.writePinning.counts.ignored['too-far-ahead']).toBe(0)
+  })
+
   it('is not asked for by a skipped request', async () => {
     const store = memoryPinStore()
     const [agent] = await serve({ pinStore: store, skip: () => true })
@@ -156,6 +234,10 @@ describe('a pin store that', () => {
     get: async () => ({ kind: 'exact', untilMs: Date.now() + 10_000, clusters: {} }) as never,
     raise: () => Promise.reject(new Error('no')),
   }
+  const unwritable: PinStore = {
+    get: async () => ({ kind: 'time', untilMs: Date.now() + 10_000.5 }),
+    raise: () => Promise.reject(new Error('no')),
+  }
   const never = withResolvers<never>().promise
   const hanging: PinStore = { get: () => never, raise: () => never }
 
@@ -163,6 +245,7 @@ describe('a pin store that', () => {
     ['fails', failing],
     ['throws', throwing],
     ['gives what is no pin', foreign],
+    ['gives what goes into no token', unwritable],
     ['never answers', hanging],
   ])('%s sends reads to the primary, and fails no request', async (_what, pinStore) => {
     const lines: string[] = []

@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { Readable } from 'node:stream'
 import { fastify } from 'fastify'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
 import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, type UserAgent } from '../support/http.ts'
+import { listen, pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 
 const cluster = await startShop(1)
@@ -12,6 +15,7 @@ const app = fastify()
 await app.register(writePinning)
 
 const read = () => db.selectFrom('item').selectAll().execute()
+const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
 
 app.all('/everywhere', {
   preValidation: async () => void (await read()),
@@ -27,6 +31,18 @@ const shared = new pg.Client({ connectionString: cluster.primary.connectionStrin
 app.all('/lost', { onRequest: (_request, _reply, done) => shared.query('select 1', () => done()) }, read)
 app.all('/callback', { onSend: async () => void (await read()) }, (_request, reply) => {
   shared.query('select 1', () => reply.send('done'))
+})
+
+// What leaves the body, and the end of the response, to its handler, and goes on in their events.
+app.addContentTypeParser('text/csv', (_request, payload, done) => done(null, payload))
+app.post<{ Body: Readable }>('/stream', { config: { dbWrite: false } }, ({ body }, reply) => {
+  body.on('data', () => {})
+  body.on('end', () => void insert().then(() => reply.send('done')))
+})
+app.get('/feed', (_request, reply) => {
+  reply.hijack()
+  reply.raw.on('close', () => void insert())
+  reply.raw.write('first')
 })
 
 let agent: () => UserAgent
@@ -60,5 +76,20 @@ describe('the context of a request', () => {
       expect(answers.map((each) => each.status)).toEqual([200, 200])
     })
     expect(routes.sort()).toEqual(['primary: write-request', 'replica: read'])
+  })
+
+  it('is there as a handler reads the body by itself', async () => {
+    const user = agent()
+    const headers = { 'content-type': 'text/csv' }
+    const answer = await user.post('/stream', { headers, body: 'lamp\n'.repeat(50_000) })
+    expect(pinCookie(answer)).toBeDefined()
+  })
+
+  it('is there as the client of a response goes away', async () => {
+    const client = request(new URL('/feed', agent().origin), { agent: false }).end()
+    client.on('error', () => {})
+    await once(client, 'response')
+    client.destroy()
+    await expect.poll(() => app.writePinning.counts.late).toBe(1)
   })
 })

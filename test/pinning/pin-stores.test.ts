@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { createClient } from 'redis'
+import { createClient, RESP_TYPES } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { memoryPinStore, type Pin, type PinStore, redisPinStore } from 'write-pinning'
@@ -158,6 +158,13 @@ describe.skipIf(server === undefined)('a store of pins on Redis', () => {
   describe('with a client of `redis` 4', () => {
     const store = redisPinStore(redis4, { prefix: 'c:' })
     contract(() => store)
+  })
+
+  it('is the same for a client that gives hashes as maps', async () => {
+    const pin = exact()
+    const store = redisPinStore(redis.withTypeMapping({ [RESP_TYPES.MAP]: Map }))
+    await store.raise('maps', pin)
+    expect(await store.get('maps')).toEqual(pin)
   })
 
   it('is the same for either client', async () => {

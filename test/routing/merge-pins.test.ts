@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { livePin, MAX_CLUSTERS, mergePins, pinOfParts, pinUntil } from '../../src/routing/merge-pins.ts'
+import {
+  livePin,
+  MAX_CLUSTERS,
+  mergePins,
+  pinAtMostUntil,
+  pinOfParts,
+  pinUntil,
+} from '../../src/routing/merge-pins.ts'
 import { type ClusterPin, type ExactPin, type Pin, requirementOfPin } from '../../src/routing/pin.ts'
 import type { Position } from '../../src/routing/position.ts'
 import { isAsStrong, RandomPins } from '../pinning/pins.ts'
@@ -100,6 +107,13 @@ describe('a pin', () => {
         ['stock', { primaryUntilMs: 100, exact: undefined }],
       ]),
     })
+  })
+
+  test('can be kept from lasting longer than that', () => {
+    const pin = mergePins(exact(AFTER, 10), exact(BEFORE, 30, 'stock'))
+    expect(pinAtMostUntil(pin, 20)).toEqual(mergePins(exact(AFTER, 10), exact(BEFORE, 20, 'stock')))
+    expect(pinAtMostUntil(pin, 40)).toBe(pin)
+    expect(pinAtMostUntil(time(30), 20)).toEqual(time(20))
   })
 
   test('of nothing is none', () => {
