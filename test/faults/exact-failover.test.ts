@@ -6,7 +6,7 @@ import { startShop } from '../support/cluster.ts'
 import { heldBy, pinOfAgent, seesOn, serveShop } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { type Load, startLoad } from '../support/load.ts'
-import { cutReceiver } from '../support/walreceiver.ts'
+import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 
 // The primary dies with writes that no replica ever got. The positions of their pins are soon reached again, by other writes: a
