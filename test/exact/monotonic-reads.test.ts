@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { startShop } from '../support/cluster.ts'
-import { serveShop } from '../support/exact.ts'
+import { seesOn, serveShop } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { Watched } from '../support/watched.ts'
 
@@ -110,6 +110,17 @@ describe('from request to request', () => {
     expectNeverBackwards(counts)
     expect(new Set(counts.map(([, node]) => node)).size).toBeGreaterThan(1)
   })
+})
+
+test('what was seen behind a balanced name, where the next connection is another server, only the primary is sure to have', async () => {
+  const replicas = [{ pool: first.connectionString, loadBalanced: true }]
+  await using balanced = await Watched.open(cluster, { replicas })
+  await balanced.untilEligible('replica-1')
+  const { app, openAgent } = await serveShop(balanced.db, { monotonicReads: true })
+  const reader = openAgent()
+  expect(await seesOn(reader, 'anything')).toEqual([false, 'replica-1'])
+  expect(await seesOn(reader, 'anything')).toEqual([false, 'primary'])
+  await app.close()
 })
 
 describe('within a request', () => {
