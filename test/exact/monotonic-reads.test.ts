@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { openDatabase, startShop } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { Watched } from '../support/watched.ts'
@@ -43,15 +43,15 @@ beforeEach(async () => {
     })
   })
   closing.push(
-    () => app.close(),
     () => watched[Symbol.asyncDispose](),
+    () => app.close(),
   )
   agent = openAgent()
 })
 
 afterEach(async () => {
   for (const replica of cluster.replicas) await replica.resumeReplay()
-  for (const close of closing.splice(0)) await close()
+  for (const close of closing.splice(0).reverse()) await close()
 })
 
 afterAll(() => cluster.stop())
@@ -114,13 +114,16 @@ describe('from request to request', () => {
 
 test('what was seen behind a balanced name, where the next connection is another server, only the primary is sure to have', async () => {
   const replicas = [{ pool: first.connectionString, loadBalanced: true }]
-  await using balanced = await Watched.open(cluster, { replicas })
-  await balanced.untilEligible('replica-1')
-  const { app, openAgent } = await serveShop(balanced.db, { monotonicReads: true })
+  const balanced = openDatabase(cluster, { replicas })
+  const { app, openAgent } = await serveShop(balanced, { monotonicReads: true })
+  closing.push(
+    () => balanced.destroy(),
+    () => app.close(),
+  )
+  await vi.waitFor(async () => expect((await seesOn(openAgent(), 'anything'))[1]).toBe('replica-1'))
   const reader = openAgent()
   expect(await seesOn(reader, 'anything')).toEqual([false, 'replica-1'])
   expect(await seesOn(reader, 'anything')).toEqual([false, 'primary'])
-  await app.close()
 })
 
 describe('within a request', () => {
