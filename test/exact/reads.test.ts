@@ -234,8 +234,12 @@ describe.each([
     const shop = await open({ catchUpMs: 5_000 }, { secret: secret as string })
     const agent: UserAgent = shop.openAgent()
     const warm = shop.openAgent()
-    await warm.post('/items/warm')
-    await sees(warm, 'warm')
+    // Who is asked first is connected to first, which one look may not wait for.
+    await vi.waitFor(async () => {
+      await warm.post('/items/warm')
+      await sees(warm, 'warm')
+      for (const { positions } of shop.asked) expect(positions).toBeGreaterThan(0)
+    })
     const position = forge(await positionOf(cluster.primary))
     const untilMs = Date.now() + 15_000
     const token = encodeToken(
