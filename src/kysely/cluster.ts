@@ -104,12 +104,13 @@ export class Cluster {
 
   /** Whether `node` will do for a read with this requirement. */
   meets(node: NodeDriver, requirement: Requirement): boolean {
-    if (requirement.kind === 'any') return node === this.primary || node.isEligible
-    if (requirement.kind === 'primary') return node === this.primary
-    if (requirement.kind === 'atLeast') {
-      return node === this.primary || this.#reads.isFreshEnough(node, requirement.position)
-    }
-    return node.name === requirement.node
+    if (requirement.kind === 'named') return node.name === requirement.node
+    if (node === this.primary) return true
+    // An operator's word holds for connections that are taken already, too.
+    if (requirement.kind === 'primary' || this.set.operator.mode !== 'split') return false
+    return requirement.kind === 'any'
+      ? node.isEligible
+      : this.#reads.isFreshEnough(node, requirement.position)
   }
 
   /** Whether a route still holds, after the wait for a connection. */

@@ -43,8 +43,12 @@ export class ConnectionSession {
     return this.#session === undefined && !this.#wantsInfo ? node.beginAcquire(options) : undefined
   }
 
-  /** Takes what {@link beginFirst} has acquired. */
-  take(session: Session, options?: AbortOptions): Session {
+  /** Takes what {@link beginFirst} has acquired; undefined, and gives it back, where another statement was faster. */
+  take(session: Session, options?: AbortOptions): Session | undefined {
+    if (this.#session !== undefined) {
+      void session.node.release(session)
+      return undefined
+    }
     this.#session = session
     this.#turnUntilMs = undefined
     // The query may have been given up on while it waited for a connection.
@@ -52,13 +56,16 @@ export class ConnectionSession {
     return session
   }
 
-  /** A session on this node, in place of the one before. */
-  async moveTo(node: NodeDriver, isInTransaction: boolean, options?: AbortOptions): Promise<Session> {
-    await this.letGo(isInTransaction)
-    const session = await node.acquire(options)
-    this.#session = session
-    if (this.#wantsInfo) await session.connection.collectSessionInfo?.()
-    return this.take(session, options)
+  /** A session on this node, in place of the one before; undefined where another statement was faster. */
+  async moveTo(
+    node: NodeDriver,
+    isInTransaction: boolean,
+    options?: AbortOptions,
+  ): Promise<Session | undefined> {
+    await this.#giveBack(isInTransaction)
+    const session = this.take(await node.acquire(options), options)
+    if (session !== undefined && this.#wantsInfo) await session.connection.collectSessionInfo?.()
+    return session
   }
 
   /** Nobody knows any more what state the session is in: it must not go back to the pool. */
@@ -77,6 +84,8 @@ export class ConnectionSession {
     this.#turnUntilMs ??= performance.now() + WAIT_MS
     const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
     if (hasEntered) {
+      // Another statement of this connection may have entered meanwhile: one turn is enough.
+      if (this.#turn !== undefined) gate.leave()
       this.#turn = gate
       this.#turnUntilMs = undefined
     }
@@ -88,10 +97,16 @@ export class ConnectionSession {
     this.#turn = undefined
   }
 
+  /** Gives the session back, and its turn on the primary, whatever became of that meanwhile. */
   letGo(isInTransaction: boolean): Promise<void> {
+    if (this.#session === undefined) return NOTHING_TO_DO
+    this.leaveTurn()
+    return this.#giveBack(isInTransaction)
+  }
+
+  #giveBack(isInTransaction: boolean): Promise<void> {
     const session = this.#session
     if (session === undefined) return NOTHING_TO_DO
-    if (this.#turn !== undefined && session.node.role === 'primary') this.leaveTurn()
     const doubt = this.#doubt
     this.#session = undefined
     this.#doubt = undefined

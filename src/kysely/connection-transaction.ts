@@ -110,7 +110,7 @@ export class ConnectionTransaction {
     const { node, spills } = route
     if (this.#session.on(node) === undefined) {
       if (spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) return false
-      await this.#session.moveTo(node, this.#writes.inTransaction)
+      if ((await this.#session.moveTo(node, this.#writes.inTransaction)) === undefined) return false
       if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
         await this.#session.letGo(false)
         return false

@@ -74,17 +74,20 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt)
     const { node } = route
     if (route.look !== undefined) {
-      await route.look()
+      await this.#during(route.look())
       return await this.#execute<R>(query, options, { tried: attempt?.tried, hasLooked: true })
     }
     let session = this.#session.on(node)
     const wasBound = session !== undefined
     let first: Acquisition | undefined
     let next: Attempt | undefined
+    // What becomes of it then is the affair of the call that it is handed to: its error must not be taken for this node's.
+    let isHandedOn = false
     this.#running++
     try {
       if (session === undefined) {
         if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
+          isHandedOn = true
           return await this.#execute<R>(query, options, { tried: attempt?.tried })
         }
         // Kysely's own promise is awaited, and none of ours: nearly every query is the first on its connection.
@@ -93,8 +96,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
           first === undefined
             ? await this.#session.moveTo(node, this.#writes.inTransaction, options)
             : this.#session.take({ node, connection: await first.connection, client: first.client }, options)
-        if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
-          await this.#session.letGo(false)
+        isHandedOn = session === undefined || !this.#holds(route)
+        if (isHandedOn || session === undefined) {
+          if (session !== undefined) await this.#session.letGo(false)
           return await this.#execute<R>(query, options, { tried: attempt?.tried })
         }
       }
@@ -112,7 +116,8 @@ export class RoutedConnection implements Required<DatabaseConnection> {
       if (mark !== 'or-primary' || result.rows.length > 0 || !this.#mayTryPrimary(route)) return result
       next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
     } catch (error) {
-      const isGivenUp = first !== undefined && this.#session.current === undefined
+      if (isHandedOn) throw error
+      const isGivenUp = first !== undefined && this.#session.current?.client !== first.client
       if (isGivenUp && (await node.giveUp(first as Acquisition, error)) && attempt?.didWithout !== true) {
         next = { route, tried: attempt?.tried, didWithout: true }
       } else {
@@ -147,7 +152,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     const route = attempt?.route ?? this.#routeOf(statement, context, mark, attempt)
     const { node } = route
     if (route.look !== undefined) {
-      await route.look()
+      await this.#during(route.look())
       return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried, hasLooked: true })
     }
     let session = this.#session.on(node)
@@ -155,15 +160,18 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     let hasFailed = false
     let hasRows = false
     let next: Attempt | undefined
+    let isHandedOn = false
     this.#running++
     try {
       if (session === undefined) {
         if (route.spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) {
+          isHandedOn = true
           return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
         }
         const moved = await this.#session.moveTo(node, this.#writes.inTransaction, options)
-        if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
-          await this.#session.letGo(false)
+        isHandedOn = moved === undefined || !this.#holds(route)
+        if (isHandedOn || moved === undefined) {
+          if (moved !== undefined) await this.#session.letGo(false)
           return yield* this.#stream<R>(query, chunkSize, options, { tried: attempt?.tried })
         }
         session = moved
@@ -178,6 +186,7 @@ export class RoutedConnection implements Required<DatabaseConnection> {
         next = { route: { node: this.#cluster.primary, reason: 'or-primary' }, tried: attempt?.tried }
       }
     } catch (error) {
+      if (isHandedOn) throw error
       hasFailed = true
       const failed = { error, sql: query.sql, statement, mark, context, route, tried: attempt?.tried }
       const mayRunAnew = !hasRows && options?.signal?.aborted !== true
@@ -281,6 +290,11 @@ export class RoutedConnection implements Required<DatabaseConnection> {
   /** How long a statement may take, in ms; undefined where that is not bounded. */
   #boundOf(statement: Statement): number | undefined {
     return statement.kind === 'read' && !this.#writes.inTransaction ? this.#readTimeoutMs : undefined
+  }
+
+  /** Whether a statement may run where its route says, after the wait for a connection. */
+  #holds(route: Route): boolean {
+    return this.#writes.inTransaction || this.#cluster.stillHolds(route)
   }
 
   #mayTryPrimary(route: Route): boolean {

@@ -53,7 +53,10 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   acquireConnection(): Promise<RoutedConnection> {
-    return (this.#idle.pop() ?? new RoutedConnection(this.#cluster)).open()
+    let connection = this.#idle.pop()
+    // A statement that nobody awaited may have begun on it since.
+    while (connection?.isReusable === false) connection = this.#idle.pop()
+    return (connection ?? new RoutedConnection(this.#cluster)).open()
   }
 
   beginTransaction(connection: RoutedConnection, settings: TransactionSettings): Promise<void> {

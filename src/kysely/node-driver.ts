@@ -97,7 +97,7 @@ export class NodeDriver extends Node {
   /** Begins to acquire, without a promise of its own: on the path of every query each one counts. */
   beginAcquire(options?: AbortOptions): Acquisition {
     // A connection is taken at its first statement: the database may have been destroyed since.
-    if (this.#isDestroyed) throw new Error('driver has already been destroyed')
+    if (this.#isDestroyed) throw new Error(DESTROYED)
     this.busy++
     this.counts.sessions++
     const connection = this.driver.acquireConnection(options)
@@ -109,18 +109,19 @@ export class NodeDriver extends Node {
 
   /**
    * Lets go of what was acquired in vain; true where another try may succeed. Kysely's driver keeps the client when
-   * `onCreateConnection` or `onReserveConnection` throws. Where it has given it back, because the database was
-   * destroyed meanwhile, the pool only complains.
+   * `onCreateConnection` or `onReserveConnection` throws. Where the database was destroyed meanwhile it has given it back, and
+   * who waited next may have it by now.
    */
   async giveUp({ client }: Acquisition, error: unknown): Promise<boolean> {
     this.busy--
     const connected = await client?.catch(() => undefined)
     if (connected === undefined) return this.pool.doWithoutReadOnly(error)
     if (typeof error === 'object' && error !== null) notOfNode.add(error)
+    if (this.#isDestroyed && (error as Partial<Error> | undefined)?.message === DESTROYED) return false
     try {
       connected.release(true)
     } catch {
-      // It was given back.
+      // The hook itself has given it back.
     }
     return false
   }
@@ -196,6 +197,9 @@ const notOfNode = new WeakSet<object>()
 export function isOfNode(error: unknown): boolean {
   return typeof error !== 'object' || error === null || !notOfNode.has(error)
 }
+
+/** What Kysely's own driver says then. */
+const DESTROYED = 'driver has already been destroyed'
 
 const OWN_CLIENT_TIMEOUT_MS = 5_000
 const OWN_CLIENT_CLOSING_MS = 1_000

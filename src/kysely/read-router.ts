@@ -26,8 +26,8 @@ export class ReadRouter {
     memory: RequestMemory | undefined,
     { tried, hasLooked = false }: Pick<Attempt, 'tried' | 'hasLooked'> = FIRST,
   ): Route {
-    const { operator, primary, replicas } = this.#set
-    if (replicas.length === 0) return { node: primary, reason: 'no-replica' }
+    const { operator, primary } = this.#set
+    if (!this.#set.isShared) return { node: primary, reason: 'no-replica' }
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
       return { node: primary, reason: 'share' }

@@ -29,7 +29,10 @@ export async function* streamOn<R>(
       yield next.value
     }
   } finally {
-    // Closes the cursor of a stream that its reader left early; one that has ended, or failed, has nothing left to do.
-    if (!isOver && inner.return !== undefined) await whileConnected(client, inner.return())
+    // Closes the cursor of a stream that its reader left early; one that has ended, or failed, has nothing left to do. Who has
+    // left hears no error: Kysely awaits nothing where a signal ended the stream, and a rejection would end the process.
+    if (!isOver && inner.return !== undefined) await whileConnected(client, inner.return()).catch(ignore)
   }
 }
+
+function ignore(): void {}

@@ -74,7 +74,8 @@ function byFunction(choose: ChooseFunction, cluster: string): Choice {
   let hasWarned = false
   return (candidates) => {
     try {
-      const chosen = choose(candidates)
+      // A copy: one that sorts it, or takes from it, must not take a replica away.
+      const chosen = choose([...candidates])
       const found = candidates.find((each) => each === chosen || each.name === chosen)
       if (found !== undefined) return found
     } catch {

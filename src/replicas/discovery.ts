@@ -1,10 +1,13 @@
 import { warn } from '../diagnostics.ts'
 import { addressesOf, alwaysAt, type Lookup } from './host.ts'
 import type { NodeOptions } from './node-options.ts'
+import { withPatience } from './patience.ts'
 import type { Member, ReplicaSet } from './replica-set.ts'
 
 /** How long the first look at a name may hold up the start, in ms. */
 const FIRST_LOOK_MS = 2_000
+/** How long a look that is under way may take to end, when all ends, in ms. */
+const GRACE_MS = 250
 
 /** Keeps a node for each address that a host name has, as they come and go. */
 export class Discovery<N extends Member> {
@@ -13,9 +16,12 @@ export class Discovery<N extends Member> {
   readonly #make: (options: NodeOptions, lookup: Lookup) => N
   readonly #lookup: Lookup | undefined
   readonly #timers = new Set<NodeJS.Timeout>()
-  readonly #found = new Map<string, N>()
+  /** The nodes of each name, by their address. */
+  readonly #found = new Map<NodeOptions, Map<string, N>>()
+  readonly #looking = new Set<Promise<void>>()
+  /** The names of which was said that they cannot be looked up. */
+  readonly #said = new Set<NodeOptions>()
   #isStopped = false
-  #looking: Promise<unknown> = Promise.resolve()
 
   /** `names` are the nodes' options; each of them stands for as many as its name has addresses. */
   constructor(
@@ -47,17 +53,19 @@ export class Discovery<N extends Member> {
     clearTimeout(timer)
   }
 
+  /** Ends it; a name server that does not answer is not waited for. */
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
-    await this.#looking
+    if (this.#looking.size > 0) await withPatience(Promise.all(this.#looking), GRACE_MS).catch(ignore)
   }
 
   async #keepLooking(options: NodeOptions): Promise<void> {
     const looking = this.#look(options)
-    this.#looking = Promise.all([this.#looking, looking])
+    this.#looking.add(looking)
     await looking
+    this.#looking.delete(looking)
     if (this.#isStopped) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
@@ -68,34 +76,48 @@ export class Discovery<N extends Member> {
 
   /** Never throws: a name that cannot be looked up now keeps the nodes that it had. */
   async #look(options: NodeOptions): Promise<void> {
-    const host = options.discover?.host ?? ''
-    const addresses = await addressesOf(host, this.#lookup).catch((error: unknown) => {
-      const { code, message } = error as { code?: string; message?: string }
-      if (this.#found.size === 0) {
-        warn(
-          'WRITE_PINNING_DISCOVER',
-          `Cluster '${this.#set.name}': '${host}' cannot be looked up (${code ?? message}), so there are no replicas of that name.`,
-        )
-      }
-      return undefined
-    })
+    const found = this.#found.get(options) ?? new Map<string, N>()
+    this.#found.set(options, found)
+    const addresses = await addressesOf(options.discover?.host ?? '', this.#lookup).catch(
+      (error: unknown) => {
+        if (found.size === 0) this.#cannotLookUp(options, error)
+        return undefined
+      },
+    )
     if (addresses === undefined || this.#isStopped) return
-    const names = new Set(addresses.map((address) => `${options.name}-${address}`))
-    for (const [name, node] of this.#found) {
-      if (names.has(name) || !name.startsWith(`${options.name}-`)) continue
-      this.#found.delete(name)
+    this.#said.delete(options)
+    for (const [address, node] of found) {
+      // One that was promoted leaves the name of the replicas, and is the primary all the same.
+      if (addresses.includes(address) || node === this.#set.primary) continue
+      found.delete(address)
       // What still runs there may end; nobody has to wait for it.
       this.#set.remove(node).catch(ignore)
     }
-    await Promise.all(addresses.map((address) => this.#add(options, address)))
+    await Promise.all(addresses.map((address) => this.#add(options, address, found)))
   }
 
-  async #add(options: NodeOptions, address: string): Promise<void> {
-    const name = `${options.name}-${address}`
-    if (this.#found.has(name)) return
-    const node = this.#make({ ...options, name }, alwaysAt(address))
-    this.#found.set(name, node)
-    await this.#set.add(node)
+  async #add(options: NodeOptions, address: string, found: Map<string, N>): Promise<void> {
+    if (found.has(address)) return
+    const node = this.#make({ ...options, name: `${options.name}-${address}` }, alwaysAt(address))
+    found.set(address, node)
+    try {
+      await this.#set.add(node)
+    } catch (error) {
+      // The next look tries again.
+      found.delete(address)
+      this.#set.reports.failed(node, 'other', error)
+    }
+  }
+
+  /** Says so once, until it can be again. */
+  #cannotLookUp(options: NodeOptions, error: unknown): void {
+    if (this.#said.has(options)) return
+    this.#said.add(options)
+    const { code, message } = error as { code?: string; message?: string }
+    warn(
+      'WRITE_PINNING_DISCOVER',
+      `Cluster '${this.#set.name}': '${options.discover?.host}' cannot be looked up (${code ?? message}), so there are no replicas of that name.`,
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
-import { type LookupFunction, Socket } from 'node:net'
+import { isIP, type LookupFunction, Socket } from 'node:net'
 import type { PoolLike } from './pool.ts'
 
 /** Finds the addresses of a host name; with the signature of `dns.lookup()`, called with `{ all: true }` or without. */
@@ -9,15 +9,19 @@ export type Lookup = LookupFunction
 export function addressesOf(host: string, lookup: Lookup | undefined): Promise<string[]> {
   const find = lookup ?? (dnsLookup as Lookup)
   return new Promise((resolve, reject) => {
-    find(host, { all: true }, (error, addresses: string | LookupAddress[]) => {
+    find(host, { all: true }, (error, answer: unknown) => {
+      const addresses = asList(answer)
       if (error) reject(error)
-      else resolve(asList(addresses).sort())
+      else if (addresses.some((address) => isIP(address) === 0)) reject(new Error('`lookup` gave no address'))
+      else resolve(addresses.sort())
     })
   })
 }
 
-function asList(addresses: string | readonly LookupAddress[]): string[] {
-  return typeof addresses === 'string' ? [addresses] : addresses.map(({ address }) => address)
+/** One address or several, in whatever form a function of the application's gives them. */
+function asList(answer: unknown): string[] {
+  const list: unknown[] = Array.isArray(answer) ? answer : [answer]
+  return list.map((each) => String((each as Partial<LookupAddress> | undefined | null)?.address ?? each))
 }
 
 /** What `pg` takes as its option `stream`: sockets that find their server's address by this function. */

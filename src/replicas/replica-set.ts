@@ -29,6 +29,7 @@ export class ReplicaSet<N extends Member> {
   #replicas: readonly N[]
   /** The replicas that may be chosen now. */
   #eligible: readonly N[] = []
+  #isShared = false
   #isReady = false
 
   constructor(parts: {
@@ -62,6 +63,11 @@ export class ReplicaSet<N extends Member> {
 
   get nodes(): readonly N[] {
     return [this.#primary, ...this.#replicas]
+  }
+
+  /** Whether any replica, fit or not, is there for reads that name no node. */
+  get isShared(): boolean {
+    return this.#isShared
   }
 
   get eligible(): readonly N[] {
@@ -154,10 +160,10 @@ export class ReplicaSet<N extends Member> {
       this.#judge(node)
     }
     this.#eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
-    if (!this.#isReady || this.#replicas.length === 0) return
-    if (this.#eligible.length === 0) {
-      if (this.#replicas.some((node) => node.weight > 0)) this.reports.noReplica(this.#replicas)
-    } else if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
+    this.#isShared = this.#replicas.some((node) => node.weight > 0)
+    if (!this.#isReady || !this.#isShared) return
+    if (this.#eligible.length === 0) this.reports.noReplica(this.#replicas)
+    else if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
   #judge(node: N): void {

@@ -89,7 +89,7 @@ export class Watcher {
       await this.#sleep(REST_MS)
       this.#isResting = false
       const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
-      if (!this.#wantsLook) await this.#sleep(intervalMs - REST_MS)
+      if (!this.#wantsLook) await this.#sleep(Math.max(0, intervalMs - REST_MS))
       if (this.#wantsLook) this.#drop()
       this.#wantsLook = false
     }

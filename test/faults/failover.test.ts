@@ -153,6 +153,21 @@ describe('with `failover`', () => {
     expect(await writesTo(watched.db)()).toBe(first.name)
   })
 
+  test('a turn on the primary that was is given back, though its node is the primary no longer', async () => {
+    await using watched = await Watched.open(cluster, { failover: true })
+    await watched.untilEligible(first.name, second.name)
+    for (const node of [first, second]) watched.dialect.drain(node.name)
+    await openRequest().run(() =>
+      watched.db.connection().execute(async (one) => {
+        await sql`select 1`.execute(one)
+        expect(watched.dialect.status().spilled.running).toBe(1)
+        await first.promote()
+        await untilPrimary(watched, first)
+      }),
+    )
+    expect(watched.dialect.status().spilled.running).toBe(0)
+  })
+
   test('a session of a replica does not write once that is promoted, and the next session does', async () => {
     await using watched = await Watched.open(cluster, { failover: true })
     await watched.untilEligible(first.name)

@@ -1,11 +1,11 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
 import { routesOf } from '../support/routes.ts'
-import { inRequest, openRequest, warningsOf } from './support.ts'
+import { inRequest, namedPool, openRequest, warningsOf } from './support.ts'
 
 let cluster: PostgresCluster
 let replicas: readonly PostgresNode[]
@@ -50,6 +50,12 @@ test('a function chooses, and is told who may serve', async () => {
     { name: 'replica-1', weight: 1, busy: 0 },
     { name: 'replica-2', weight: 1, busy: 0 },
   ])
+})
+
+test('a function that takes from what it is given takes no replica away', async () => {
+  const taking = (candidates: readonly { name: string }[]) =>
+    (candidates as { name: string }[]).pop()?.name ?? ''
+  expect(new Set(await servedBy({ choose: taking }, 5))).toEqual(new Set(['replica-2']))
 })
 
 test('the less busy replica is chosen', async () => {
@@ -126,4 +132,18 @@ test('with only nodes of weight 0 the primary serves, and nobody is warned of it
     expect(routes.map(({ node, reason }) => [node, reason])).toEqual([['primary', 'no-replica']])
   })
   expect(warnings).toEqual([])
+})
+
+test('with only nodes of weight 0 the primary serves as many reads as its pool holds', async () => {
+  const [one] = replicas as [PostgresNode, PostgresNode]
+  await using db = openDatabase(cluster, {
+    primary: namedPool(cluster.primary, 'choice', { max: 2 }),
+    replicas: [{ name: 'reporting', pool: poolOf(one), weight: 0 }],
+    whenNoReplica: 'error',
+  })
+  const slow = () => inRequest(() => sql`select count(*) from generate_series(1, 1000000)`.execute(db))
+  const reasons = await routesOf(() => Promise.all(Array.from({ length: 20 }, slow)))
+  expect(new Set(reasons.map(({ node, reason }) => `${node}: ${reason}`))).toEqual(
+    new Set(['primary: no-replica']),
+  )
 })

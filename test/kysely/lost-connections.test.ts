@@ -135,5 +135,21 @@ for (const { role, scope, at } of nodes) {
       await expect(reading).rejects.toThrow()
       await expectNewConnection(pid)
     })
+
+    test('in a stream that its reader leaves then is nothing to the reader, and is replaced', async () => {
+      const pid = await scope(() => pidOf(db))
+      const pool = pools[at()] as pg.Pool
+      const gone = new Promise((resolve) =>
+        pool.on('acquire', (client) => client.once('end', () => resolve(0))),
+      )
+      await scope(async () => {
+        for await (const _ of db.selectFrom('item').selectAll().stream(1)) {
+          await terminateClients(cluster.nodes[at()] as PostgresNode)
+          await gone
+          break
+        }
+      })
+      await expectNewConnection(pid)
+    })
   })
 }

@@ -109,6 +109,19 @@ describe('the mode', () => {
     expect(await whereAndWhy(() => request.run(read))).toEqual(['replica: read'])
   })
 
+  test('`primary` holds for a connection that is on a replica already', async () => {
+    const nodes = await routesOf(() =>
+      inRequest(() =>
+        db.connection().execute(async (one) => {
+          await sql`select 1`.execute(one)
+          dialect.setMode('primary')
+          await sql`select 2`.execute(one)
+        }),
+      ),
+    )
+    expect(nodes.map(({ role, reason }) => `${role}: ${reason}`)).toEqual(['replica: read', 'primary: mode'])
+  })
+
   test('`observe` has the primary serve, and counts where the reads would have gone', async () => {
     dialect.setMode('observe')
     const routes = await whereAndWhy(async () => {

@@ -101,6 +101,18 @@ test('destroying while a connection is being made releases its client once', asy
   expect(unhandled).toEqual([])
 })
 
+test('destroying while many wait for one connection tells each of them so', async () => {
+  const slow = sql`select count(*) from generate_series(1, 1000000)`
+  const count = () => useReplica(() => slow.execute(db)).catch(String)
+  await useReplica(() => read(db))
+  const waiting = Array.from({ length: 10 }, count)
+  await vi.waitFor(() => expect(replica.waitingCount).toBeGreaterThan(0))
+  await db.destroy()
+  const told = (await Promise.all(waiting)).filter((outcome) => typeof outcome === 'string')
+  expect(told.length).toBeGreaterThan(1)
+  expect(new Set(told)).toEqual(new Set(['Error: driver has already been destroyed']))
+})
+
 test('a client that was connected before the dialect came survives a terminated backend, too', async () => {
   await primary.query('select 1')
   const pid = await usePrimary(() => pidOf(db))
