@@ -14,6 +14,7 @@ export class AddressWatch {
   readonly #lookup: Lookup | undefined
   /** What each node's name was last looked up as. */
   readonly #answers = new WeakMap<Node, string>()
+  readonly #pending = new WeakSet<Node>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(set: { readonly nodes: readonly Node[] }, lookup: Lookup | undefined) {
@@ -35,7 +36,11 @@ export class AddressWatch {
   async #follow(node: Node): Promise<void> {
     const host = node.pool.pool === undefined ? undefined : hostOf(node.pool.pool)
     if (host === undefined || isIP(host) !== 0 || node.loadBalanced || node.isDiscovered) return
+    // A resolver that hangs is not asked over and over.
+    if (this.#pending.has(node)) return
+    this.#pending.add(node)
     const addresses = await addressesOf(host, this.#lookup).catch(() => undefined)
+    this.#pending.delete(node)
     if (addresses === undefined) return
     const answer = addresses.join()
     // One answer may be a slip; two alike are not.

@@ -43,7 +43,28 @@ class LookingUp extends Socket {
     if (typeof port !== 'number' && typeof port !== 'string') return super.connect(...(args as [never]))
     // A path is a socket of this machine's.
     if (typeof port === 'string' && port.startsWith('/')) return super.connect(port)
-    return super.connect({ port: Number(port), host: String(host), lookup: this.#lookup })
+    return super.connect({ port: Number(port), host: String(host), lookup: checked(this.#lookup) })
+  }
+}
+
+/** What the application's function gives that is no address is an error of that connection; Node.js would throw it at the process. */
+function checked(lookup: Lookup): Lookup {
+  return (host, options, callback) => {
+    const fail = (cause?: unknown) => {
+      const error = new Error(`\`lookup\` gave no address of '${host}'.`, { cause })
+      callback(Object.assign(error, { code: 'ENOTFOUND' }), [])
+    }
+    try {
+      lookup(host, options, (error, given, family) => {
+        const list: unknown[] = Array.isArray(given) ? given : [{ address: given }]
+        const areAddresses = list.every((each) => isIP(String((each as LookupAddress | null)?.address)) !== 0)
+        if (error) callback(error, [])
+        else if (list.length === 0 || !areAddresses) fail()
+        else callback(null, given, family)
+      })
+    } catch (error) {
+      process.nextTick(fail, error)
+    }
   }
 }
 
