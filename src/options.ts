@@ -44,14 +44,6 @@ function wrongOption(where: string, name: string, given: string, expected: strin
   )
 }
 
-/** The error for an option that a later version will have; until then it is refused, not ignored. */
-export function notSupportedYet(where: string, name: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_NOT_SUPPORTED_YET',
-    `${where}: \`${name}\` is not supported yet; leave it out.`,
-  )
-}
-
 /** The options object itself, which a caller in JavaScript may have got wrong. */
 export function optionsObject(where: string, options: unknown): object {
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options

@@ -5,7 +5,6 @@ export interface PoolLike {
   readonly options?: object
   Client?: unknown
   readonly totalCount?: number
-  readonly idleCount?: number
   readonly waitingCount?: number
   on?(event: 'acquire', listener: (client: PoolClientLike) => void): unknown
   on?(event: 'error', listener: (error: Error) => void): unknown
