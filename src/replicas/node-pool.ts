@@ -87,8 +87,7 @@ export class NodePool {
 
   /** Closes every connection at once, and, until {@link readmit}, lets none be made: whoever waits for one is told so. */
   cutOff(because: Error): void {
-    // As where the server refuses: whoever waited may go elsewhere.
-    this.#refusal = Object.assign(because, { code: 'ECONNABORTED' })
+    this.#refusal = because
     this.#clients?.cut()
   }
 

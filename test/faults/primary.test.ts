@@ -91,6 +91,8 @@ for (const { what, make, heal } of [
     expect(read.servedBy()).not.toHaveProperty('primary')
     expect(upMs - healedMs).toBeLessThan(2_000)
     expect(gone.slowestMs).toBeLessThan(15_000)
+    const codes = gone.failures().map(codeOf)
+    expect(codes).toContain('ERR_WRITE_PINNING_NODE_UNAVAILABLE')
     expect(wrote.between(upMs).failures()).toEqual([])
     expect(wrote.between(upMs).slowestMs).toBeLessThan(1_000)
     await watched.close()
