@@ -76,21 +76,28 @@ describe('from request to request', () => {
     await first.pauseReplay()
     await add()
     await cluster.waitForCatchup()
-    const [count] = (await vi.waitFor(async () => {
-      const { json } = await agent.get('/count')
-      expect(json()[1]).toBe('replica-2')
-      return json()
-    })) as [number, string]
+    const [count] = (await vi.waitFor(
+      async () => {
+        const { json } = await agent.get('/count')
+        expect(json()[1]).toBe('replica-2')
+        return json()
+      },
+      { timeout: 10_000 },
+    )) as [number, string]
     for (let time = 0; time < 20; time++)
       expect((await agent.get('/count')).json()).toEqual([count, 'replica-2'])
     await first.resumeReplay()
     await cluster.waitForCatchup()
     // How far it has got is known when it is looked at next.
     const nodes = new Set<string>()
-    await vi.waitFor(async () => {
-      nodes.add((await agent.get('/count')).json()[1])
-      expect([...nodes].toSorted()).toEqual(['replica-1', 'replica-2'])
-    }, 5_000)
+    await vi.waitFor(
+      async () => {
+        nodes.add((await agent.get('/count')).json()[1])
+        expect([...nodes].toSorted()).toEqual(['replica-1', 'replica-2'])
+      },
+      5_000,
+      { timeout: 10_000 },
+    )
   })
 
   test('what was seen on the primary is not taken back by a replica', async () => {
@@ -126,7 +133,9 @@ test('what was seen behind a balanced name, where the next connection is another
     () => balanced.destroy(),
     () => app.close(),
   )
-  await vi.waitFor(async () => expect((await seesOn(openAgent(), 'anything'))[1]).toBe('replica-1'))
+  await vi.waitFor(async () => expect((await seesOn(openAgent(), 'anything'))[1]).toBe('replica-1'), {
+    timeout: 10_000,
+  })
   const reader = openAgent()
   expect(await seesOn(reader, 'anything')).toEqual([false, 'replica-1'])
   expect(await seesOn(reader, 'anything')).toEqual([false, 'primary'])

@@ -44,7 +44,9 @@ describe('reads under an exact pin', () => {
     const agent = openAgent()
     await first.pauseReplay()
     await agent.post('/items/one')
-    await vi.waitFor(async () => expect((await seesOn(agent, 'one'))[1]).toBe('replica-2'))
+    await vi.waitFor(async () => expect((await seesOn(agent, 'one'))[1]).toBe('replica-2'), {
+      timeout: 10_000,
+    })
     expect(await readTimes(agent, 'one')).toEqual({ 'replica-2': 20 })
     await first.resumeReplay()
   })

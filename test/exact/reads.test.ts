@@ -190,7 +190,7 @@ describe('with `catchUpMs`', () => {
     for (const replica of cluster.replicas) await replica.pauseReplay()
     await agent.post('/items/soon')
     const reading = seesOn(agent, 'soon')
-    await vi.waitFor(() => expect(positionsAsked(shop)).toBeGreaterThan(6))
+    await vi.waitFor(() => expect(positionsAsked(shop)).toBeGreaterThan(6), { timeout: 10_000 })
     await first.resumeReplay()
     expect(await reading).toEqual([true, 'replica-1'])
   })
@@ -213,7 +213,7 @@ describe('with `catchUpMs`', () => {
     for (const replica of cluster.replicas) await replica.pauseReplay()
     await agent.post('/items/destroyed')
     const reading = agent.get('/items/destroyed')
-    await vi.waitFor(() => expect(positionsAsked(shop)).toBeGreaterThan(6))
+    await vi.waitFor(() => expect(positionsAsked(shop)).toBeGreaterThan(6), { timeout: 10_000 })
     await shop.db.destroy()
     expect((await reading).status).toBe(500)
   })
@@ -235,11 +235,14 @@ describe.each([
     const agent: UserAgent = shop.openAgent()
     const warm = shop.openAgent()
     // Who is asked first is connected to first, which one look may not wait for.
-    await vi.waitFor(async () => {
-      await warm.post('/items/warm')
-      await sees(warm, 'warm')
-      for (const { positions } of shop.asked) expect(positions).toBeGreaterThan(0)
-    })
+    await vi.waitFor(
+      async () => {
+        await warm.post('/items/warm')
+        await sees(warm, 'warm')
+        for (const { positions } of shop.asked) expect(positions).toBeGreaterThan(0)
+      },
+      { timeout: 10_000 },
+    )
     const position = forge(await positionOf(cluster.primary))
     const untilMs = Date.now() + 15_000
     const token = encodeToken(

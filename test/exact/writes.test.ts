@@ -94,7 +94,9 @@ describe('the pin of a request', () => {
     )
     expect(await heldAfter(agent, 'raw')).toBe('primary')
     const later = await serve((name) => insert(name))
-    await vi.waitFor(async () => expect(await heldAfter(later, 'after-raw')).toEqual(exact))
+    await vi.waitFor(async () => expect(await heldAfter(later, 'after-raw')).toEqual(exact), {
+      timeout: 10_000,
+    })
   })
 
   test('of a role without any privilege of its own holds a position', async () => {

@@ -80,7 +80,9 @@ describe('as Aurora tells it', () => {
     expect(await db.where()).toEqual(['replica: read'])
     expect(db.dialect.status().nodes[1]?.lagMs).toBe(20)
     await cluster.primary.query('update aurora_lag set ms = 5000')
-    await vi.waitFor(async () => expect(await db.where()).toEqual(['primary: no-replica']))
+    await vi.waitFor(async () => expect(await db.where()).toEqual(['primary: no-replica']), {
+      timeout: 10_000,
+    })
   })
 
   test('where it says nothing the replica serves nobody', async () => {
@@ -119,9 +121,11 @@ describe('by a function', () => {
     })
     expect(await db.where()).toEqual(['replica: read'])
     lagMs = 2_000
-    await vi.waitFor(async () => expect(await db.where()).toEqual(['primary: no-replica']))
+    await vi.waitFor(async () => expect(await db.where()).toEqual(['primary: no-replica']), {
+      timeout: 10_000,
+    })
     lagMs = 0
-    await vi.waitFor(async () => expect(await db.where()).toEqual(['replica: read']))
+    await vi.waitFor(async () => expect(await db.where()).toEqual(['replica: read']), { timeout: 10_000 })
   })
 
   const useless: Record<string, () => never> = {
