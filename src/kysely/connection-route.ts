@@ -2,9 +2,10 @@ import type { TransactionSettings } from 'kysely'
 import type { RoutingContext } from '../routing/context.ts'
 import { ANY } from '../routing/requirement.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Attempt, Cluster, Route } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
+import type { Attempt, Route } from './route.ts'
 
 /** The route of a statement on a connection that is on `node` already, outside a transaction. */
 export function routeFrom(

@@ -1,10 +1,11 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
-import type { Attempt, Cluster, Route } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import type { ConnectionSession } from './connection-session.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
+import type { Attempt, Route } from './route.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
 import type { WriteRecord } from './write-record.ts'
 

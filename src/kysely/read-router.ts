@@ -5,8 +5,8 @@ import { keepTo, keptNode } from '../routing/kept-node.ts'
 import type { RequestMemory } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Requirement } from '../routing/requirement.ts'
-import type { Attempt, Route } from './cluster.ts'
 import type { NodeDriver } from './node-driver.ts'
+import type { Attempt, Route } from './route.ts'
 
 /** Spreads the reads that any replica may serve. */
 export class ReadRouter {

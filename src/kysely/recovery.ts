@@ -2,9 +2,10 @@ import type { Node } from '../replicas/node.ts'
 import { refusalOf } from '../replicas/refusal.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Attempt, Cluster, Route } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import { isOfNode } from './node-driver.ts'
+import type { Attempt, Route } from './route.ts'
 
 /** A statement that a node failed. */
 export interface FailedStatement {

@@ -3,9 +3,10 @@ import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { Cluster, Route } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import type { ConnectionSession } from './connection-session.ts'
 import type { Session } from './node-driver.ts'
+import type { Route } from './route.ts'
 import type { WriteRecord } from './write-record.ts'
 
 /** What the statements of one connection leave behind: writes that count, and sessions that nobody else may have. */
