@@ -67,7 +67,7 @@ export function writePinning(options: WritePinningOptions = {}): WritePinningMid
     })
     startPassage(request, pin, pinning)
     keepContext(request, pin.context)
-    keepContext(response, pin.context)
+    keepContext(response, pin.context, pin)
     goOn(pin, () => runInContext(pin.context, () => next()))
   }
 

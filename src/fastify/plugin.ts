@@ -73,7 +73,7 @@ export const writePinning = fastifyPlugin(
       })
       ;(request as WithPin)[PIN] = pin
       keepContext(request.raw, pin.context)
-      keepContext(reply.raw, pin.context)
+      keepContext(reply.raw, pin.context, pin)
       runInContext(pin.context, done)
     })
 

@@ -17,7 +17,7 @@ import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
-import { RequestPin } from './request-pin.ts'
+import { type RequestOwner, RequestPin } from './request-pin.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
 
@@ -84,6 +84,10 @@ export class Pinning<Request> {
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
   readonly #attributes: Omit<CookieAttributes, 'secure'>
+  readonly #owner: RequestOwner = {
+    setPin: ({ request, response }, reason, pin) => this.#setPin(request as Request, response, reason, pin),
+    lateWrites: ({ request }) => this.#lateWrites(request as Request),
+  }
   /** What was warned of already: what an option did, or the store. */
   readonly #saidOnce = new Set<unknown>()
   /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
@@ -134,15 +138,13 @@ export class Pinning<Request> {
         readFrom: readFromOf(marks),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
+        request,
+        reachedNoRoute: incoming.reachedNoRoute,
         response,
         memory: isSkipped ? this.#memoryOfSkipped : this.#memory,
         account: isSkipped ? undefined : this.#accountOf(request),
       },
-      {
-        setPin: (reason, set) => this.#setPin(request, response, reason, set),
-        reachedNoRoute: incoming.reachedNoRoute,
-        lateWrites: () => this.#lateWrites(request),
-      },
+      this.#owner,
     )
     if (affinity !== undefined) pin.keepTo(() => this.#ask('affinity', affinity, request))
     return pin

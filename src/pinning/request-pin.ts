@@ -12,6 +12,7 @@ import {
 import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
+import type { Closing } from './keep-context.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
 import type { RequestPolicy } from './policy.ts'
@@ -39,24 +40,26 @@ export interface RequestStart {
   readonly mayPin: boolean
   /** Whether the method is one that brings a body, which must not be kept longer than its request. */
   readonly mayHaveBody: boolean
+  /** The framework's own, for the owner. */
+  readonly request: unknown
+  /** Whether the router found nothing for the request, as far as that is known by now. */
+  reachedNoRoute(): boolean
   readonly response: ServerResponse
   /** What is wanted of its memory. */
   readonly memory: MemorySettings
   readonly account: AccountPin | undefined
 }
 
-/** What one request asks of the plugin or middleware that it came through. */
+/** What requests ask of the plugin or middleware that they came through: one for all of them, as each object counts there. */
 export interface RequestOwner {
   /** Called once, as the headers of a response that pins are about to leave. */
-  setPin(reason: PinReason, pin: Pin): void
-  /** Whether the router found nothing for the request, as far as that is known by now. */
-  reachedNoRoute(): boolean
+  setPin(start: RequestStart, reason: PinReason, pin: Pin): void
   /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
-  lateWrites(): (kind: WriteKind) => void
+  lateWrites(start: RequestStart): (kind: WriteKind) => void
 }
 
 /** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
-export class RequestPin {
+export class RequestPin implements Closing {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
   readonly #start: RequestStart
@@ -91,6 +94,16 @@ export class RequestPin {
       key ??= ask()
       return key
     }
+  }
+
+  /**
+   * The response has closed. Whatever still runs in the context keeps nothing of the request: not least Node.js 20's own timers,
+   * which would make it live so long that collecting it costs more than all the rest of a GET.
+   */
+  closed(): void {
+    if (this.#watched) return
+    this.#watched = true
+    this.#end()
   }
 
   /** The pin as it stands. */
@@ -149,7 +162,7 @@ export class RequestPin {
   get #reason(): PinReason | undefined {
     if (!this.#start.mayPin) return undefined
     const { pinReason } = this.#policy
-    return pinReason !== undefined && !this.#owner.reachedNoRoute() ? pinReason : this.#seen
+    return pinReason !== undefined && !this.#start.reachedNoRoute() ? pinReason : this.#seen
   }
 
   #wrote(kind: WriteKind): void {
@@ -167,7 +180,7 @@ export class RequestPin {
   }
 
   get #lateWrites(): ((kind: WriteKind) => void) | undefined {
-    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites()
+    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites(this.#start)
     return this.#onLateWrite
   }
 
@@ -193,7 +206,7 @@ export class RequestPin {
     const pin = reason && pinOfResponse(this.#memory, written !== undefined)
     if (reason !== undefined && pin !== undefined) {
       this.#set = { reason, pin }
-      this.#owner.setPin(reason, pin)
+      this.#owner.setPin(this.#start, reason, pin)
     }
     closeMemory(this.#memory)
     // Where no hook held the response up.
