@@ -43,14 +43,14 @@ export function routeOfTransaction(
   settings: TransactionSettings,
   context: RoutingContext | undefined,
   before: Attempt | undefined,
-): Pick<Route, 'node' | 'spills' | 'stays' | 'look'> {
+): Route {
   // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
   const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
   if (!isRead) {
     cluster.refuseOnReplica('transaction', context)
-    return { node: cluster.primary }
+    return { node: cluster.primary, reason: 'transaction' }
   }
   const requirement = cluster.requirementOf(context)
   const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
-  return stays ? { node } : cluster.routeOfRead(requirement, context, before)
+  return stays ? { node, reason: 'transaction' } : cluster.routeOfRead(requirement, context, before)
 }

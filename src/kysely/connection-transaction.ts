@@ -1,35 +1,24 @@
 import { CompiledQuery, type DatabaseConnection, type QueryResult, type TransactionSettings } from 'kysely'
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
-import type { Cluster } from './cluster.ts'
 import { routeOfTransaction } from './connection-route.ts'
-import type { ConnectionSession } from './connection-session.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
-import type { Attempt, Route } from './route.ts'
+import type { Attempt } from './route.ts'
+import { type Failed, type Place, runWork } from './run-work.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
-import type { WriteRecord } from './write-record.ts'
 
 /** The transactions of one connection, one after the other: each begins on a node, and ends there. */
 export class ConnectionTransaction {
-  readonly #cluster: Cluster
-  readonly #session: ConnectionSession
-  readonly #writes: WriteRecord
+  readonly #place: Place
   readonly #execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>
   #command: CompiledQuery | undefined
   /** Why nobody knows whether the transaction was committed, until it is rolled back. */
   #unknownOutcome: Error | undefined
 
-  constructor(parts: {
-    readonly cluster: Cluster
-    readonly session: ConnectionSession
-    readonly writes: WriteRecord
-    /** Runs a command as any other statement of the connection. */
-    readonly execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>
-  }) {
-    this.#cluster = parts.cluster
-    this.#session = parts.session
-    this.#writes = parts.writes
-    this.#execute = parts.execute
+  /** `execute` runs a command as any other statement of the connection. */
+  constructor(place: Place, execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>) {
+    this.#place = place
+    this.#execute = execute
   }
 
   /** The begin, commit or the like that is being sent: it belongs to the node that the connection is on. */
@@ -37,43 +26,40 @@ export class ConnectionTransaction {
     return this.#command
   }
 
-  async begin(settings: TransactionSettings): Promise<void> {
+  begin(settings: TransactionSettings): Promise<void> {
+    const { cluster, session, writes } = this.#place
     const context = currentContext()
     this.#unknownOutcome = undefined
-    for (let before: Attempt | undefined; ; ) {
-      const route = this.#writes.inTransaction
-        ? { node: this.#session.bound.node }
-        : routeOfTransaction(this.#session.node, this.#cluster, settings, context, before)
-      if (route.look !== undefined) {
-        await route.look()
-        before = { tried: before?.tried, hasLooked: true }
-        continue
-      }
-      try {
-        if (await this.#beginOn(route, settings)) return
-      } catch (error) {
-        this.#writes.rollback()
-        if (!this.#mayBeginElsewhere(route, error, before?.tried)) throw error
-        before = { tried: new Set(before?.tried).add(route.node) }
-        await this.#session.letGo(false)
-      }
-    }
+    return runWork<void>(this.#place, {
+      options: undefined,
+      routeAfter: (before) => {
+        if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction' }
+        return routeOfTransaction(session.node, cluster, settings, context, before)
+      },
+      send: async (_session, { node }) => {
+        // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
+        writes.begin()
+        await this.#send((connection) => node.driver.beginTransaction(connection, settings))
+      },
+      received: () => undefined,
+      failed: (failure) => this.#beginElsewhere(failure),
+    })
   }
 
   async commit(): Promise<void> {
-    const { node, connection } = this.#session.bound
+    const { node, connection } = this.#place.session.bound
     try {
       await this.#send((sent) => node.driver.commitTransaction(sent))
-      const { exact } = this.#cluster
-      const isWanted = node.role === 'primary' && this.#writes.wantsPosition()
-      this.#writes.commit(isWanted ? exact.positionOf(connection) : undefined)
+      const { exact } = this.#place.cluster
+      const isWanted = node.role === 'primary' && this.#place.writes.wantsPosition()
+      this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
       if (isWanted) await exact.learn(connection)
     } catch (error) {
-      if (isRolledBackCommit(error)) this.#writes.rollback()
+      if (isRolledBackCommit(error)) this.#place.writes.rollback()
       // Unless the server refused, the transaction may be committed.
       else if (!isRefusal(error)) {
-        this.#writes.commit()
-        this.#cluster.set.heard(node, error)
+        this.#place.writes.commit()
+        this.#place.cluster.set.heard(node, error)
         this.#unknownOutcome = unknownOutcome(node.name, error)
         throw this.#unknownOutcome
       }
@@ -88,52 +74,33 @@ export class ConnectionTransaction {
       await this.#send((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
-      this.#session.mistrust(error)
+      this.#place.session.mistrust(error)
       throw error
     } finally {
       this.#unknownOutcome = undefined
-      this.#writes.rollback()
+      this.#place.writes.rollback()
     }
   }
 
   async savepoint(
     send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
   ): Promise<void> {
-    const { node } = this.#session.bound
+    const { node } = this.#place.session.bound
     await this.#send((connection) => send(node.driver, connection))
   }
 
-  /** Begins there, and gives true; or false where it belongs elsewhere by now, after the wait for a connection. */
-  async #beginOn(
-    route: Pick<Route, 'node' | 'spills' | 'stays'>,
-    settings: TransactionSettings,
-  ): Promise<boolean> {
-    const { node, spills } = route
-    if (this.#session.on(node) === undefined) {
-      if (spills && !(await this.#session.takeTurn(this.#cluster.set.spill))) return false
-      if ((await this.#session.moveTo(node, this.#writes.inTransaction)) === undefined) return false
-      if (!this.#cluster.stillHolds(route) && !this.#writes.inTransaction) {
-        await this.#session.letGo(false)
-        return false
-      }
-    }
-    // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
-    this.#writes.begin()
-    await this.#send((connection) => node.driver.beginTransaction(connection, settings))
-    return true
-  }
-
-  /** Whether another replica will do as well: nothing was done yet, and it is this node's fault. */
-  #mayBeginElsewhere(
-    { node, stays }: Pick<Route, 'node' | 'stays'>,
-    error: unknown,
-    tried: Attempt['tried'],
-  ): boolean {
-    const wasSent = this.#session.current !== undefined
-    if (!wasSent) this.#session.leaveTurn()
-    const failure = this.#cluster.set.heard(node, error)
-    if (tried?.has(node) || node.role === 'primary' || stays === true) return false
-    return wasSent ? failure !== 'misrouted' && failure !== 'other' : isOfNode(error)
+  /** Where else it begins: another replica will do as well, where nothing was done yet, and it is this node's fault. */
+  async #beginElsewhere({ error, route, session, tried }: Failed): Promise<Attempt | undefined> {
+    const { cluster, session: own, writes } = this.#place
+    const { node } = route
+    writes.rollback()
+    const wasSent = session !== undefined
+    if (!wasSent) own.leaveTurn()
+    const failure = cluster.set.heard(node, error)
+    if (tried?.has(node) || node.role === 'primary' || route.stays === true) return undefined
+    if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
+    await own.letGo(false)
+    return { tried: new Set(tried).add(node) }
   }
 
   async #send(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {
@@ -144,7 +111,7 @@ export class ConnectionTransaction {
     try {
       await send({ executeQuery } as DatabaseConnection)
     } catch (error) {
-      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#session.mistrust(error)
+      if (!isRefusal(error) && !isRolledBackCommit(error)) this.#place.session.mistrust(error)
       throw error
     }
   }

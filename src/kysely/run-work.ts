@@ -1,0 +1,104 @@
+import type { Cluster } from './cluster.ts'
+import type { ConnectionSession } from './connection-session.ts'
+import type { AbortOptions, Acquisition, Session } from './node-driver.ts'
+import type { Attempt, Route } from './route.ts'
+import type { WriteRecord } from './write-record.ts'
+
+/** Something that runs on one node: a statement, a stream up to its first rows, or the begin of a transaction. */
+export interface Work<T> {
+  readonly options: AbortOptions | undefined
+  /** Where it goes, after what was attempted before. */
+  routeAfter(before: Attempt | undefined): Route
+  /** Runs it on the session of its route. */
+  send(session: Session, route: Route): Promise<T>
+  /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
+  received(result: T, session: Session): Promise<void> | undefined
+  /** Draws the conclusions from an error, and says where it is tried once more; undefined where the error surfaces. */
+  failed(failure: Failed): Promise<Attempt | undefined>
+}
+
+/** An attempt that failed. */
+export interface Failed {
+  readonly error: unknown
+  readonly route: Route
+  /** The session it was sent on; undefined where it was not sent. */
+  readonly session: Session | undefined
+  /** Whether the connection was on the node before: what it left in that session is lost with it. */
+  readonly wasBound: boolean
+  readonly tried: Attempt['tried']
+}
+
+/** What the work runs in. */
+export interface Place {
+  readonly cluster: Cluster
+  readonly session: ConnectionSession
+  readonly writes: WriteRecord
+  /** Told as work begins and ends. */
+  enter(): void
+  leave(): Promise<void> | undefined
+}
+
+/**
+ * Runs work where it belongs and, where a node fails it, as its next attempt says. Each turn of the loop is one attempt: find
+ * the node, get a session of it, see whether the route still holds after that wait, send.
+ */
+export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): Promise<T> {
+  const { cluster, session: own, writes } = place
+  place.enter()
+  try {
+    for (let attempt = first; ; ) {
+      const route: Route = attempt?.route ?? work.routeAfter(attempt)
+      const { node } = route
+      const tried: Attempt['tried'] = attempt?.tried
+      if (route.look !== undefined) {
+        await route.look()
+        attempt = { tried, hasLooked: true }
+        continue
+      }
+      let session = own.on(node)
+      const wasBound = session !== undefined
+      let acquisition: Acquisition | undefined
+      try {
+        if (session === undefined) {
+          if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
+            attempt = { tried }
+            continue
+          }
+          // Kysely's own promise is awaited, and none of ours: nearly every query is the first on its connection.
+          acquisition = own.beginFirst(node, work.options)
+          session =
+            acquisition === undefined
+              ? await own.moveTo(node, writes.inTransaction, work.options)
+              : own.take(
+                  { node, connection: await acquisition.connection, client: acquisition.client },
+                  work.options,
+                )
+          if (session === undefined || !(writes.inTransaction || cluster.stillHolds(route))) {
+            if (session !== undefined) await own.letGo(false)
+            attempt = { tried }
+            continue
+          }
+        }
+        const result = await work.send(session, route)
+        const conclusions = work.received(result, session)
+        if (conclusions !== undefined) await conclusions
+        return result
+      } catch (error) {
+        const isGivenUp = acquisition !== undefined && own.current?.client !== acquisition.client
+        if (
+          isGivenUp &&
+          (await node.giveUp(acquisition as Acquisition, error)) &&
+          attempt?.didWithout !== true
+        ) {
+          attempt = { route, tried, didWithout: true }
+          continue
+        }
+        attempt = await work.failed({ error, route, session, wasBound, tried })
+        if (attempt === undefined) throw error
+      }
+    }
+  } finally {
+    const left = place.leave()
+    if (left !== undefined) await left
+  }
+}

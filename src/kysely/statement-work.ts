@@ -1,0 +1,99 @@
+import type { CompiledQuery } from 'kysely'
+import { currentContext, type RoutingContext } from '../routing/context.ts'
+import type { Statement } from '../sql/classifier.ts'
+import { routeFrom } from './connection-route.ts'
+import { type Mark, markOf } from './marks.ts'
+import type { AbortOptions, Session } from './node-driver.ts'
+import { nextAttempt } from './recovery.ts'
+import type { Attempt, Route } from './route.ts'
+import type { Failed, Place, Work } from './run-work.ts'
+import type { StatementOutcome } from './statement-outcome.ts'
+
+/** What the statements of one connection run in. */
+export interface StatementPlace extends Place {
+  readonly outcome: StatementOutcome
+}
+
+/** One statement on its way: what it is, the context it was made in, and where it was sent. */
+export abstract class StatementWork<T> implements Work<T> {
+  readonly query: CompiledQuery
+  readonly options: AbortOptions | undefined
+  readonly context: RoutingContext | undefined
+  readonly mark: Mark | undefined
+  statement: Statement
+  /** Where it was sent. */
+  route: Route | undefined
+  readonly place: StatementPlace
+
+  constructor(place: StatementPlace, query: CompiledQuery, options: AbortOptions | undefined) {
+    this.place = place
+    this.query = query
+    this.options = options
+    this.context = currentContext()
+    this.mark = markOf(query)
+    this.statement = place.cluster.classifier.classify(query.sql)
+  }
+
+  routeAfter(before: Attempt | undefined): Route {
+    const { writes, session, cluster } = this.place
+    if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', stays: true }
+    return routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
+  }
+
+  send(session: Session, route: Route): Promise<T> {
+    const { cluster, outcome } = this.place
+    this.route = route
+    cluster.publish(route, this.statement, this.query.sql)
+    if (this.statement.kind === 'session') outcome.willLeaveSomethingOn(session, route)
+    return this.run(session)
+  }
+
+  abstract received(result: T, session: Session): Promise<void> | undefined
+
+  /** Sends it, for what comes back, or only for the first of it. */
+  protected abstract run(session: Session): Promise<T>
+
+  async failed(failure: Failed): Promise<Attempt | undefined> {
+    const next = await this.#next(failure, this.options?.signal?.aborted !== true)
+    // The refusal may have told what it is.
+    this.statement = this.place.cluster.classifier.classify(this.query.sql)
+    return next
+  }
+
+  /** The same where it has delivered rows already: it is never tried once more. */
+  async failedLate(error: unknown, session: Session): Promise<void> {
+    if (this.route === undefined) return
+    await this.#next({ error, route: this.route, session, wasBound: false, tried: undefined }, false)
+  }
+
+  /** Whether a replica that gave no row leaves it to the primary: it is marked so, and nothing binds it to that replica. */
+  get mayAskPrimary(): boolean {
+    if (this.mark !== 'or-primary' || this.route === undefined) return false
+    const { node, reason } = this.route
+    return node.role === 'replica' && reason !== 'use-node' && !this.place.writes.inTransaction
+  }
+
+  /** How long each of its answers may take, in ms; undefined where that is not bounded. */
+  get timeoutMs(): number | undefined {
+    const isBounded = this.statement.kind === 'read' && !this.place.writes.inTransaction
+    return isBounded ? this.place.cluster.set.settings.readTimeoutMs : undefined
+  }
+
+  async #next(
+    { error, route, session, wasBound, tried }: Failed,
+    mayRunAnew: boolean,
+  ): Promise<Attempt | undefined> {
+    const { cluster, session: own, outcome, writes } = this.place
+    const { query, statement, mark, context } = this
+    if (session === undefined) own.leaveTurn()
+    else outcome.failed(error, statement, session, context)
+    const next = await nextAttempt(cluster, {
+      ...{ error, route, tried, wasBound, statement, mark, context, sql: query.sql },
+      wasSent: session !== undefined,
+      mayRunAnew: mayRunAnew && !writes.inTransaction,
+    })
+    // A session that was lost must not serve the next attempt.
+    if (next !== undefined && own.isMistrusted) await own.letGo(false)
+    return next
+  }
+}

@@ -1,0 +1,41 @@
+import type { CompiledQuery, QueryResult } from 'kysely'
+import type { AbortOptions, Session } from './node-driver.ts'
+import { SessionStream } from './session-stream.ts'
+import { type StatementPlace, StatementWork } from './statement-work.ts'
+
+/** A statement whose rows come by and by: it may be tried once more until the first of them is there. */
+export class StreamWork<R> extends StatementWork<SessionStream<R>> {
+  readonly #chunkSize: number
+
+  constructor(
+    place: StatementPlace,
+    query: CompiledQuery,
+    options: AbortOptions | undefined,
+    chunkSize: number,
+  ) {
+    super(place, query, options)
+    this.#chunkSize = chunkSize
+  }
+
+  protected run(session: Session): Promise<SessionStream<R>> {
+    return SessionStream.open<R>(session, this.query, this.#chunkSize, this.timeoutMs)
+  }
+
+  received(): undefined {}
+
+  /** The rows of a stream that is open, to their end, or until their reader leaves. */
+  async *rowsOf(stream: SessionStream<R>): AsyncGenerator<QueryResult<R>, void, undefined> {
+    const { statement, query, context, place } = this
+    let hasFailed = false
+    try {
+      yield* stream.rows()
+    } catch (error) {
+      hasFailed = true
+      await this.failedLate(error, stream.session)
+      throw error
+    } finally {
+      // One that its reader left early may have written all the same.
+      if (!hasFailed) place.outcome.streamed(statement, query.sql, stream.session, context)
+    }
+  }
+}
