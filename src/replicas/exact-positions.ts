@@ -43,8 +43,9 @@ export class ExactPositions {
    */
   async committed(kind: CommitKind): Promise<Position | undefined> {
     const asked = this.#configuration
-    const row = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
-    if (row === undefined) return undefined
+    const answer = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
+    if (answer === undefined) return undefined
+    const { row } = answer
     if (this.#configuredAt !== undefined && this.#configuredAt !== row.configuredAt) this.#configuration++
     this.#configuredAt = row.configuredAt
     const inserted = parseLsn(row.inserted)
@@ -61,7 +62,8 @@ export class ExactPositions {
 
   /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
   hasReplayed(node: Node, { lsn }: Position): boolean {
-    return !node.loadBalanced && node.replayed !== undefined && node.replayed >= lsn
+    const { lsn: replayed } = node.replayed
+    return !node.loadBalanced && replayed !== undefined && replayed >= lsn
   }
 
   /** Whether a position is one of the primary's history, as it is known: any other number means another record. */
@@ -110,13 +112,13 @@ export class ExactPositions {
 
   /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
   async replayed(node: Node): Promise<Lsn | undefined> {
-    const row = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
-    const lsn = parseLsn(row?.position)
-    if (row === undefined || lsn === undefined) return undefined
+    const answer = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
+    const lsn = parseLsn(answer?.row.position)
+    if (answer === undefined || lsn === undefined) return undefined
     // While the primary is down it may follow another one, on whose timeline the same number is another record; of its own
     // timeline a replica may tell too late.
     if (!this.#set.primary.isUp) return undefined
-    node.sawReplayed(lsn, row.startedAt)
+    node.replayed.saw({ lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
     return lsn
   }
 

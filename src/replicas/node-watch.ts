@@ -80,7 +80,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   /** Another node is the primary: the positions of the one before say nothing of it. */
   forgetPositions(): void {
     this.#positions.clear()
-    for (const node of this.#set.nodes) node.forgetReplayed()
+    for (const node of this.#set.nodes) node.replayed.forget()
     const { primary } = this.#set
     const { sighting } = primary
     if (sighting?.position !== undefined) this.#positions.add(sighting.atMs, sighting.position)
@@ -119,7 +119,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   onLost(node: N): void {
     // A server that has crashed may come up behind where it was, and with the start time that it had.
-    node.forgetReplayed()
+    node.replayed.forget()
   }
 
   #see(node: N, seen: Sighting): void {
@@ -133,8 +133,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
       return
     }
     if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
-    if (position === undefined) node.forgetReplayed()
-    else if (primary.isUp) node.sawReplayed(position, sighting.startedAt)
+    if (position === undefined) node.replayed.forget()
+    else if (primary.isUp) {
+      const { startedAt, answeredAtMs } = sighting
+      node.replayed.saw({ lsn: position, askedAtMs: atMs, startedAt }, answeredAtMs)
+    }
     if (this.#settings.lagSource !== 'wal') {
       node.lagMs = sighting.lagMs
     } else if (!sighting.isInRecovery) {
@@ -169,7 +172,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
     if (node.health === 'down') return
     node.health = 'down'
-    node.forgetReplayed()
+    node.replayed.forget()
     node.downBecause = because
     node.counts.ejected++
     this.#set.reports.changed(node, 'down', because)

@@ -2,6 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
+import { Replayed } from './replayed.ts'
 
 /** What is known of a node's server. */
 export type Health =
@@ -72,9 +73,8 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
-  /** The furthest that it was ever seen to have replayed: that only grows, as long as its server runs without a crash. */
-  replayed: Lsn | undefined
-  #replayedSince: string | undefined
+  /** How far it has replayed, as far as that is sure to be of the primary's history. */
+  readonly replayed = new Replayed()
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
   divergedSince: string | undefined
   isDrained = false
@@ -119,19 +119,6 @@ export class Node {
       const why = `'${this.name}' is down, and not the primary any more.`
       this.pool.cutOff(new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503 }))
     }
-  }
-
-  /** It has replayed that far, by a server that was started then. */
-  sawReplayed(position: Lsn, startedAt: string | undefined): void {
-    const isFurther = this.replayed === undefined || position > this.replayed
-    if (!isFurther && startedAt === this.#replayedSince) return
-    this.replayed = position
-    this.#replayedSince = startedAt
-  }
-
-  /** What it had replayed says nothing any more: its history is another one, or nobody knows whether its server was restarted. */
-  forgetReplayed(): void {
-    this.replayed = undefined
   }
 
   /** Whether its server answers, as far as is known. */

@@ -2,6 +2,12 @@ import type { Node } from './node.ts'
 import { connected, type OwnClient } from './node-pool.ts'
 import { withPatience } from './patience.ts'
 
+/** The first row of an answer, and when its question was sent, by `performance.now()`. */
+export interface SharedAnswer<Row> {
+  readonly row: Row
+  readonly askedAtMs: number
+}
+
 /**
  * One question to the server of one node, over a connection of its own that is made when it is first needed. However many
  * wait for an answer, one is under way at a time, and the next one serves all who came meanwhile.
@@ -11,8 +17,8 @@ export class SharedQuery<Row> {
   readonly #sql: string
   readonly #timeoutMs: number
   #client: OwnClient | undefined
-  #running: Promise<Row | undefined> | undefined
-  #next: Promise<Row | undefined> | undefined
+  #running: Promise<SharedAnswer<Row> | undefined> | undefined
+  #next: Promise<SharedAnswer<Row> | undefined> | undefined
   #isStopped = false
 
   constructor(node: Node, sql: string, timeoutMs: number) {
@@ -22,10 +28,10 @@ export class SharedQuery<Row> {
   }
 
   /**
-   * The first row of an answer to the question as it is asked from now on, and never to one that was asked before; undefined
-   * where it cannot be had in time. Never rejects.
+   * An answer to the question as it is asked from now on, and never to one that was asked before; undefined where it cannot be
+   * had in time. Never rejects.
    */
-  ask(): Promise<Row | undefined> {
+  ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#next !== undefined) return this.#next
     if (this.#running === undefined) return this.#start()
     this.#next = this.#running.then(() => {
@@ -41,14 +47,14 @@ export class SharedQuery<Row> {
     await this.#running
   }
 
-  #start(): Promise<Row | undefined> {
+  #start(): Promise<SharedAnswer<Row> | undefined> {
     this.#running = this.#ask().finally(() => {
       this.#running = undefined
     })
     return this.#running
   }
 
-  async #ask(): Promise<Row | undefined> {
+  async #ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#isStopped || !this.#node.pool.canBeWatched) return undefined
     try {
       return await withPatience(this.#askServer(), this.#timeoutMs)
@@ -58,10 +64,11 @@ export class SharedQuery<Row> {
     }
   }
 
-  async #askServer(): Promise<Row | undefined> {
+  async #askServer(): Promise<SharedAnswer<Row> | undefined> {
     const client = this.#client ?? (await this.#connect())
-    const { rows } = await client.query<Row>(this.#sql)
-    return rows[0]
+    const askedAtMs = performance.now()
+    const [row] = (await client.query<Row>(this.#sql)).rows
+    return row && { row, askedAtMs }
   }
 
   async #connect(): Promise<OwnClient> {

@@ -1,5 +1,4 @@
 import pg from 'pg'
-import type { PostgresNode } from 'write-pinning/testing'
 import type { Target } from './proxy-link.ts'
 
 /** What the package asks a node, beside the application's statements, over connections of its own. */
@@ -12,7 +11,7 @@ export interface OwnQuestions {
 }
 
 /** A pool whose own questions are counted, and may take another way to the server than the application's statements. */
-export function poolThatCounts(node: PostgresNode, via: Target = node): OwnQuestions {
+export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
   let underWay = 0
   const asked = { positions: 0, mostAtOnce: 0 }
   const count = async (answer: Promise<unknown>) => {

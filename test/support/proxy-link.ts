@@ -44,6 +44,11 @@ export class ProxyLink {
     this.#run(target)
   }
 
+  /** Whether it has got through to a server; until then it may still get to another one. */
+  get hasServer(): boolean {
+    return this.#server !== undefined
+  }
+
   destroy(): void {
     this.#isDestroyed = true
     this.#client.destroy()

@@ -78,11 +78,14 @@ export class TcpProxy implements AsyncDisposable {
     this.#unanswered = undefined
   }
 
-  /** Ends all open connections, both sides, without a word; gives how many. */
-  cut(): number {
-    const { size } = this.#links
-    for (const link of this.#links) link.destroy()
-    return size
+  /**
+   * Ends all open connections, both sides, without a word; gives how many. With `waiting: false` it leaves those that have not got
+   * through to a server yet.
+   */
+  cut({ waiting = true }: { waiting?: boolean } = {}): number {
+    const links = [...this.#links].filter((link) => waiting || link.hasServer)
+    for (const link of links) link.destroy()
+    return links.length
   }
 
   /** Every piece takes so many milliseconds in each direction. */
