@@ -1,5 +1,6 @@
 import { routeChannel } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
+import { mayServeLate } from '../replicas/eligibility.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import type { Requirement } from '../routing/requirement.ts'
@@ -10,7 +11,7 @@ import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { ReadRouter } from './read-router.ts'
-import type { Attempt, Route } from './route.ts'
+import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Route } from './route.ts'
 
 /** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {
@@ -60,7 +61,7 @@ export class Cluster {
 
   /** The route of a statement on a connection that is bound to no node, after what was attempted before. */
   routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark, before?: Attempt): Route {
-    if (mark === 'to-primary') return { node: this.primary, reason: 'mark' }
+    if (mark === 'to-primary') return { node: this.primary, reason: 'mark', claim: IS_PRIMARY }
     if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
       return this.routeOfRead(MARKED_TO_REPLICA, context, before)
     }
@@ -70,11 +71,13 @@ export class Cluster {
 
   /** The route of a read: it needs no node in particular, but one that meets the requirement. */
   routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
-    if (requirement.kind === 'primary') return { node: this.primary, reason: requirement.reason }
+    if (requirement.kind === 'primary') {
+      return { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
+    }
     if (requirement.kind === 'named') {
       const node = this.#nodeNamed(requirement.node)
       refuseUnavailable(node, this.name)
-      return { node, reason: requirement.reason, stays: true }
+      return { node, reason: requirement.reason, claim: IS_NAMED }
     }
     return this.#reads.route(requirement, context?.memory, before)
   }
@@ -90,10 +93,24 @@ export class Cluster {
       : this.#reads.isFreshEnough(node, requirement.position)
   }
 
-  /** Whether a route still holds, after the wait for a connection. */
-  stillHolds({ node, stays }: Pick<Route, 'node' | 'stays'>): boolean {
-    if (node.role === 'primary') return node === this.primary
-    return stays === true || (node.isEligible && this.set.operator.mode === 'split')
+  /** Whether what a route claims of its node is true now. */
+  holds({ node, claim }: { readonly node: NodeDriver; readonly claim: Claim }): boolean {
+    // It may have become the primary meanwhile, and serves whatever a replica does; but not the other way round.
+    if (node === this.primary) return true
+    switch (claim.kind) {
+      case 'primary':
+        return false
+      case 'fit':
+        return node.isEligible && this.set.operator.mode === 'split'
+      case 'fresh':
+        return this.set.operator.mode === 'split' && this.#reads.isFreshEnough(node, claim.position)
+      case 'late':
+        return this.set.operator.mode === 'split' && mayServeLate(node)
+      case 'named':
+        return isAvailable(node)
+      case 'bound':
+        return true
+    }
   }
 
   /** Refuses, inside `useNode()` with a replica's name, what only the primary can do. */
@@ -113,16 +130,16 @@ export class Cluster {
     if (reason === 'write' || reason === 'locking') {
       this.refuseOnReplica(reason, context)
       if (reason === 'write') this.#watch.sawWrite(context)
-      return { node: this.primary, reason }
+      return { node: this.primary, reason, claim: IS_PRIMARY }
     }
     // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.
     const node = this.#nodeInUse(context)
     if (node !== undefined) {
       refuseUnavailable(node, this.name)
-      return { node, reason: 'use-node', stays: true }
+      return { node, reason: 'use-node', claim: IS_NAMED }
     }
     if (reason === 'function' && context !== undefined) this.#functions.keptFromReplica(statement.blocker)
-    return { node: this.primary, reason }
+    return { node: this.primary, reason, claim: IS_PRIMARY }
   }
 
   /** The node that a surrounding `useNode()` names; a route's `readFrom` names one for its reads only. */
@@ -156,14 +173,16 @@ export class Cluster {
 
 /** Who asks for a node by name gets that node or an error; being late is the asker's own affair. */
 function refuseUnavailable(node: NodeDriver, cluster: string): void {
-  if (node.role === 'primary' || node.isEligible) return
-  const because = node.ineligibility
-  if (because === undefined || !UNAVAILABLE.has(because)) return
+  if (isAvailable(node)) return
   throw new WritePinningError(
     'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
-    `The node '${node.name}' of cluster '${cluster}', which was asked for by name, cannot be used now: ${because}${node.downBecause === undefined ? '' : ` (${node.downBecause})`}.`,
+    `The node '${node.name}' of cluster '${cluster}', which was asked for by name, cannot be used now: ${node.ineligibility}${node.downBecause === undefined ? '' : ` (${node.downBecause})`}.`,
     { statusCode: 503 },
   )
+}
+
+function isAvailable({ role, ineligibility }: NodeDriver): boolean {
+  return role === 'primary' || ineligibility === undefined || !UNAVAILABLE.has(ineligibility)
 }
 
 const UNAVAILABLE: ReadonlySet<string> = new Set([

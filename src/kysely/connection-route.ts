@@ -1,11 +1,11 @@
 import type { TransactionSettings } from 'kysely'
 import type { RoutingContext } from '../routing/context.ts'
-import { ANY } from '../routing/requirement.ts'
+import { ANY, type Requirement } from '../routing/requirement.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
-import type { Attempt, Route } from './route.ts'
+import { type Attempt, type Claim, IS_BOUND, IS_FIT, IS_NAMED, IS_PRIMARY, type Route } from './route.ts'
 
 /** The route of a statement on a connection that is on `node` already, outside a transaction. */
 export function routeFrom(
@@ -20,20 +20,24 @@ export function routeFrom(
   if (mark === 'to-replica') {
     const route = cluster.routeOf(statement, context, mark, before)
     if (route.reason === 'mark')
-      return node === route.node || cluster.meets(node, ANY) ? { node, reason: 'mark' } : route
+      return node === route.node || cluster.meets(node, ANY)
+        ? { node, reason: 'mark', claim: claimOf(node, ANY) }
+        : route
   }
   if (statement.kind !== 'read') {
     const route = cluster.routeOf(statement, context)
     // Nor does a `useNode()` that was entered later take it away from what it left there.
-    return node === cluster.primary && route.node !== node ? { node, reason: 'same-connection' } : route
+    return node === cluster.primary && route.node !== node
+      ? { node, reason: 'same-connection', claim: IS_BOUND }
+      : route
   }
   const requirement = cluster.requirementOf(context)
   if (node === cluster.primary && requirement.kind !== 'primary' && cluster.set.replicas.length > 0) {
     // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
-    return { node, reason: 'same-connection' }
+    return { node, reason: 'same-connection', claim: IS_BOUND }
   }
   if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement, context, before)
-  return { node, reason: requirement.reason }
+  return { node, reason: requirement.reason, claim: claimOf(node, requirement) }
 }
 
 /** The route of a transaction, on a connection that is on `node` already, after what was attempted before. */
@@ -48,9 +52,18 @@ export function routeOfTransaction(
   const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
   if (!isRead) {
     cluster.refuseOnReplica('transaction', context)
-    return { node: cluster.primary, reason: 'transaction' }
+    return { node: cluster.primary, reason: 'transaction', claim: IS_PRIMARY }
   }
   const requirement = cluster.requirementOf(context)
   const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
-  return stays ? { node, reason: 'transaction' } : cluster.routeOfRead(requirement, context, before)
+  return stays
+    ? { node, reason: 'transaction', claim: claimOf(node, requirement) }
+    : cluster.routeOfRead(requirement, context, before)
+}
+
+/** What is claimed of a node that a connection is on already, and that meets the requirement. */
+function claimOf(node: NodeDriver, requirement: Requirement): Claim {
+  if (requirement.kind === 'named') return IS_NAMED
+  if (node.role === 'primary') return IS_PRIMARY
+  return requirement.kind === 'atLeast' ? { kind: 'fresh', position: requirement.position } : IS_FIT
 }

@@ -3,8 +3,9 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
-import type { Attempt } from './route.ts'
+import { type Attempt, type Claim, IS_BOUND } from './route.ts'
 import { type Failed, type Place, runWork } from './run-work.ts'
+import { proveFresh } from './session-freshness.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
 
 /** The transactions of one connection, one after the other: each begins on a node, and ends there. */
@@ -33,10 +34,11 @@ export class ConnectionTransaction {
     return runWork<void>(this.#place, {
       options: undefined,
       routeAfter: (before) => {
-        if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction' }
+        if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
         return routeOfTransaction(session.node, cluster, settings, context, before)
       },
-      send: async (_session, { node }) => {
+      send: async (on, { node, claim }) => {
+        if (claim.kind === 'fresh') await proveFresh(cluster, on, claim.position)
         // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
         writes.begin()
         await this.#send((connection) => node.driver.beginTransaction(connection, settings))
@@ -97,7 +99,7 @@ export class ConnectionTransaction {
     const wasSent = session !== undefined
     if (!wasSent) own.leaveTurn()
     const failure = cluster.set.heard(node, error)
-    if (tried?.has(node) || node.role === 'primary' || route.stays === true) return undefined
+    if (tried?.has(node) || node.role === 'primary' || !MOVABLE.has(route.claim.kind)) return undefined
     if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
     await own.letGo(false)
     return { tried: new Set(tried).add(node) }
@@ -123,3 +125,6 @@ const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError')
 function isRolledBackCommit(error: unknown): boolean {
   return typeof error === 'object' && error !== null && ABORTED_TRANSACTION in error
 }
+
+// Where nobody asked for that node in particular.
+const MOVABLE: ReadonlySet<Claim['kind']> = new Set<Claim['kind']>(['fit', 'fresh'])

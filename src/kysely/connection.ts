@@ -4,7 +4,7 @@ import { ConnectionSession } from './connection-session.ts'
 import { ConnectionTransaction } from './connection-transaction.ts'
 import type { AbortOptions, ControlConnectionProvider, NodeDriver } from './node-driver.ts'
 import { QueryWork } from './query-work.ts'
-import type { Attempt } from './route.ts'
+import { type Attempt, IS_PRIMARY } from './route.ts'
 import { runWork } from './run-work.ts'
 import { StatementOutcome } from './statement-outcome.ts'
 import type { StatementPlace } from './statement-work.ts'
@@ -76,7 +76,10 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   /** The attempt at a statement of which a replica gave no row. */
   get #onPrimary(): Attempt {
-    return { route: { node: this.#place.cluster.primary, reason: 'or-primary' }, tried: undefined }
+    return {
+      route: { node: this.#place.cluster.primary, reason: 'or-primary', claim: IS_PRIMARY },
+      tried: undefined,
+    }
   }
 
   collectSessionInfo(): Promise<void> {

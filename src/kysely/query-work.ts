@@ -1,12 +1,16 @@
 import type { QueryResult } from 'kysely'
 import type { Session } from './node-driver.ts'
 import { withinReadTimeout } from './read-timeout.ts'
+import type { Route } from './route.ts'
+import { runFresh } from './session-freshness.ts'
 import { StatementWork } from './statement-work.ts'
 
 /** A statement whose rows come all at once. */
 export class QueryWork<R> extends StatementWork<QueryResult<R>> {
-  protected run(session: Session): Promise<QueryResult<R>> {
-    const running = session.connection.executeQuery<R>(this.query)
+  protected run(session: Session, { claim }: Route): Promise<QueryResult<R>> {
+    const execute = () => session.connection.executeQuery<R>(this.query)
+    const running =
+      claim.kind === 'fresh' ? runFresh(this.place.cluster, session, claim.position, execute) : execute()
     const { timeoutMs } = this
     return timeoutMs === undefined ? running : withinReadTimeout(running, timeoutMs, session)
   }

@@ -6,7 +6,7 @@ import type { RequestMemory } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { NodeDriver } from './node-driver.ts'
-import type { Attempt, Route } from './route.ts'
+import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Route } from './route.ts'
 
 /** Spreads the reads that any replica may serve. */
 export class ReadRouter {
@@ -21,25 +21,23 @@ export class ReadRouter {
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` where no replica is fit and `whenNoReplica` is `'error'`.
    */
-  route(
-    requirement: Requirement,
-    memory: RequestMemory | undefined,
-    { tried, hasLooked = false }: Pick<Attempt, 'tried' | 'hasLooked'> = FIRST,
-  ): Route {
+  route(requirement: Requirement, memory: RequestMemory | undefined, before: Attempt = FIRST): Route {
     const { operator, primary } = this.#set
-    if (!this.#set.isShared) return { node: primary, reason: 'no-replica' }
+    const { tried, hasLooked = false } = before
+    if (!this.#set.isShared) return { node: primary, reason: 'no-replica', claim: IS_PRIMARY }
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
-      return { node: primary, reason: 'share' }
+      return { node: primary, reason: 'share', claim: IS_PRIMARY }
     }
     if (memory?.wantsSeen && !hasLooked) {
       const seen = this.#openSeen(memory, tried)
-      if (seen !== undefined) return { node: primary, reason: requirement.reason, look: seen }
+      if (seen !== undefined)
+        return { node: primary, reason: requirement.reason, claim: IS_PRIMARY, look: seen }
     }
-    if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, tried, hasLooked)
+    if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, before)
     const node = this.#replicaFor(memory, tried)
     if (node === undefined) return this.#withoutReplica(requirement, tried)
-    return { node, reason: tried === undefined ? requirement.reason : 'moved' }
+    return { node, reason: tried === undefined ? requirement.reason : 'moved', claim: IS_FIT }
   }
 
   /** Whether a node is known to have replayed what an exact pin demands. */
@@ -52,30 +50,30 @@ export class ReadRouter {
   #routeAtLeast(
     { position, reason }: Requirement & { kind: 'atLeast' },
     memory: RequestMemory | undefined,
-    tried: ReadonlySet<Node> | undefined,
-    hasLooked: boolean,
+    { tried, hasLooked = false, unproven }: Attempt,
   ): Route {
     const { positions, primary, eligible, settings, name } = this.#set
     // Of another history: nobody can tell, so the primary serves until the pin is over.
-    if (!positions.isComparable(position)) return { node: primary, reason }
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY }
+    if (!positions.isComparable(position)) return onPrimary
     const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     // No value in a cookie makes a request wait more than once.
-    if (kept === primary) return { node: primary, reason }
+    if (kept === primary) return onPrimary
     const left = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
     if (left.length === 0) return this.#withoutReplica({ kind: 'atLeast', position, reason }, tried)
-    const fresh = left.filter((node) => positions.hasReplayed(node, position))
-    if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason }
+    const fresh = left.filter((node) => positions.hasReplayed(node, position) && !unproven?.has(node))
+    const claim: Claim = { kind: 'fresh', position }
+    if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason, claim }
     const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
     if (node !== undefined) {
       if (memory !== undefined) keepTo(memory, name, node)
-      return { node, reason }
+      return { node, reason, claim }
     }
-    const route: Route = { node: primary, reason }
     if (!hasLooked && left.some(({ loadBalanced }) => !loadBalanced)) {
-      return { ...route, look: () => positions.lookFor(position, settings.catchUpMs) }
+      return { ...onPrimary, look: () => positions.lookFor(position, settings.catchUpMs) }
     }
     if (memory !== undefined) keepTo(memory, name, primary)
-    return route
+    return onPrimary
   }
 
   /**
@@ -116,7 +114,7 @@ export class ReadRouter {
   #insteadOfReplica(): Route {
     const { primary, operator } = this.#set
     if (operator.mode === 'observe') operator.observe((this.#set.choose(undefined) ?? primary).name)
-    return { node: primary, reason: 'mode' }
+    return { node: primary, reason: 'mode', claim: IS_PRIMARY }
   }
 
   #withoutReplica(requirement: Requirement, tried?: ReadonlySet<Node>): Route {
@@ -124,9 +122,9 @@ export class ReadRouter {
     if (settings.whenNoReplica === 'error') throw noReplica(name, "and `whenNoReplica` is 'error'")
     // Their reads must not make worse what made the replicas late.
     const late = spill.isFull && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
-    if (late !== undefined) return { node: late, reason: 'overflow', stays: true }
-    return { node: primary, reason: 'no-replica', spills: true }
+    if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }
+    return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, spills: true }
   }
 }
 
-const FIRST = { tried: undefined }
+const FIRST: Attempt = { tried: undefined }

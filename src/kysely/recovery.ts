@@ -5,7 +5,7 @@ import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import { isOfNode } from './node-driver.ts'
-import type { Attempt, Route } from './route.ts'
+import { type Attempt, IS_PRIMARY, type Route } from './route.ts'
 
 /** A statement that a node failed. */
 export interface FailedStatement {
@@ -34,7 +34,7 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   const failure = cluster.set.heard(route.node, error)
   if (wasSent && route.node.role === 'replica') learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
-  if (!wasSent && !mayMove(failed) && !cluster.stillHolds(route) && !failed.tried?.has(route.node)) {
+  if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !failed.tried?.has(route.node)) {
     // It needs the primary, and that is another node by now.
     return { tried: new Set(failed.tried).add(route.node) }
   }
@@ -76,7 +76,7 @@ async function afterPrimary(
 /** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */
 function mayMove({ statement, mark, route }: FailedStatement): boolean {
   if (route.reason === 'use-node' || route.reason === 'same-connection') return false
-  if (route.stays && route.reason !== 'overflow') return false
+  if (route.claim.kind === 'named' || route.claim.kind === 'bound') return false
   return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica')
 }
 
@@ -89,7 +89,7 @@ function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false
     if (tried.has(route.node)) return undefined
     node.counts.movedAway++
     // The replicas are fit; only this read stood in the way of their replay.
-    return { route: isConflict && route.spills ? { node: route.node, reason: 'moved' } : route, tried }
+    return { route: isConflict && route.spills ? { ...route, reason: 'moved', spills: false } : route, tried }
   } catch {
     // Nothing else is fit: what this node said is what there is to say.
     return undefined
@@ -99,7 +99,10 @@ function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false
 /** A replica refused what the primary will take. */
 function onPrimary(cluster: Cluster, { route, tried }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
-  return { route: { node: cluster.primary, reason: 'refused' }, tried: new Set(tried).add(route.node) }
+  return {
+    route: { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY },
+    tried: new Set(tried).add(route.node),
+  }
 }
 
 /** What a replica refused because it writes is known from now on. */

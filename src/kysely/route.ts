@@ -1,26 +1,43 @@
 import type { RouteReason } from '../diagnostics.ts'
 import type { Node } from '../replicas/node.ts'
+import type { Position } from '../routing/position.ts'
 import type { NodeDriver } from './node-driver.ts'
+
+/** What a route claims of its node. It has to hold when the statement is sent, whatever was waited for since. */
+export type Claim =
+  | { readonly kind: 'primary' }
+  | { readonly kind: 'fit' } // a replica that may serve reads
+  | { readonly kind: 'fresh'; readonly position: Position } // and has replayed up to there
+  | { readonly kind: 'late' } // a replica that answers, however late it is
+  | { readonly kind: 'named' } // asked for by its name, and nobody else will do
+  | { readonly kind: 'bound' } // where its transaction is, or what an earlier statement left in the session
+
+export const IS_PRIMARY: Claim = { kind: 'primary' }
+export const IS_FIT: Claim = { kind: 'fit' }
+export const IS_LATE: Claim = { kind: 'late' }
+export const IS_NAMED: Claim = { kind: 'named' }
+export const IS_BOUND: Claim = { kind: 'bound' }
 
 /** Where one statement goes, and why. */
 export interface Route {
   readonly node: NodeDriver
   readonly reason: RouteReason
+  readonly claim: Claim
   /** Whether it is a read that no replica could serve: the primary bounds how many of those it serves at a time. */
   readonly spills?: boolean
-  /** Whether it goes there and nowhere else, however the node is by then: it was asked for by name, or is the last resort. */
-  readonly stays?: boolean
   /** To be called first, and the route to be found anew then: a replica may have replayed what the read demands. */
   readonly look?: () => Promise<void>
 }
 
 /** One more try at a statement: where, or, without a route, wherever it belongs by now. */
 export interface Attempt {
-  readonly route?: Route
+  readonly route?: Route | undefined
   /** The nodes that were tried already: each is tried once. */
   readonly tried: ReadonlySet<Node> | undefined
   /** Whether it was looked how far the replicas are, for its sake. */
   readonly hasLooked?: boolean
+  /** The replicas that turned out to be behind what was known of them, or cannot prove that they are not. */
+  readonly unproven?: ReadonlySet<Node> | undefined
   /** Whether its node was connected to once more, without the read-only option that a pooler refused. */
   readonly didWithout?: boolean
 }

@@ -2,6 +2,7 @@ import type { Cluster } from './cluster.ts'
 import type { ConnectionSession } from './connection-session.ts'
 import type { AbortOptions, Acquisition, Session } from './node-driver.ts'
 import type { Attempt, Route } from './route.ts'
+import { StaleNode } from './session-freshness.ts'
 import type { WriteRecord } from './write-record.ts'
 
 /** Something that runs on one node: a statement, a stream up to its first rows, or the begin of a transaction. */
@@ -52,16 +53,18 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
       const tried: Attempt['tried'] = attempt?.tried
       if (route.look !== undefined) {
         await route.look()
-        attempt = { tried, hasLooked: true }
+        attempt = { ...attempt, tried, hasLooked: true }
         continue
       }
       let session = own.on(node)
       const wasBound = session !== undefined
+      // Whether anything was waited for since the route was found.
+      const hasWaited = !wasBound || attempt?.route !== undefined
       let acquisition: Acquisition | undefined
       try {
         if (session === undefined) {
           if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
-            attempt = { tried }
+            attempt = { ...attempt, tried, route: undefined }
             continue
           }
           // Kysely's own promise is awaited, and none of ours: nearly every query is the first on its connection.
@@ -73,17 +76,22 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
                   { node, connection: await acquisition.connection, client: acquisition.client },
                   work.options,
                 )
-          if (session === undefined || !(writes.inTransaction || cluster.stillHolds(route))) {
-            if (session !== undefined) await own.letGo(false)
-            attempt = { tried }
-            continue
-          }
+        }
+        const holds = !hasWaited || writes.inTransaction || cluster.holds(route)
+        if (session === undefined || !holds) {
+          if (session !== undefined) await own.letGo(false)
+          attempt = { ...attempt, tried, route: undefined }
+          continue
         }
         const result = await work.send(session, route)
         const conclusions = work.received(result, session)
         if (conclusions !== undefined) await conclusions
         return result
       } catch (error) {
+        if (error instanceof StaleNode) {
+          attempt = { tried, hasLooked: true, unproven: new Set(attempt?.unproven).add(node) }
+          continue
+        }
         const isGivenUp = acquisition !== undefined && own.current?.client !== acquisition.client
         if (
           isGivenUp &&

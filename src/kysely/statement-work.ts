@@ -5,7 +5,7 @@ import { routeFrom } from './connection-route.ts'
 import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, Session } from './node-driver.ts'
 import { nextAttempt } from './recovery.ts'
-import type { Attempt, Route } from './route.ts'
+import { type Attempt, IS_BOUND, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
 
@@ -36,7 +36,7 @@ export abstract class StatementWork<T> implements Work<T> {
 
   routeAfter(before: Attempt | undefined): Route {
     const { writes, session, cluster } = this.place
-    if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', stays: true }
+    if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
     return routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
   }
 
@@ -45,13 +45,13 @@ export abstract class StatementWork<T> implements Work<T> {
     this.route = route
     cluster.publish(route, this.statement, this.query.sql)
     if (this.statement.kind === 'session') outcome.willLeaveSomethingOn(session, route)
-    return this.run(session)
+    return this.run(session, route)
   }
 
   abstract received(result: T, session: Session): Promise<void> | undefined
 
   /** Sends it, for what comes back, or only for the first of it. */
-  protected abstract run(session: Session): Promise<T>
+  protected abstract run(session: Session, route: Route): Promise<T>
 
   async failed(failure: Failed): Promise<Attempt | undefined> {
     const next = await this.#next(failure, this.options?.signal?.aborted !== true)

@@ -1,5 +1,7 @@
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { AbortOptions, Session } from './node-driver.ts'
+import type { Route } from './route.ts'
+import { proveFresh } from './session-freshness.ts'
 import { SessionStream } from './session-stream.ts'
 import { type StatementPlace, StatementWork } from './statement-work.ts'
 
@@ -17,8 +19,9 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
     this.#chunkSize = chunkSize
   }
 
-  protected run(session: Session): Promise<SessionStream<R>> {
-    return SessionStream.open<R>(session, this.query, this.#chunkSize, this.timeoutMs)
+  protected async run(session: Session, { claim }: Route): Promise<SessionStream<R>> {
+    if (claim.kind === 'fresh') await proveFresh(this.place.cluster, session, claim.position)
+    return await SessionStream.open<R>(session, this.query, this.#chunkSize, this.timeoutMs)
   }
 
   received(): undefined {}

@@ -1,3 +1,4 @@
+import { askingClient } from './asked-query.ts'
 import { type Lookup, socketsThatLookUp } from './host.ts'
 import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
@@ -27,7 +28,7 @@ interface ClientConfig {
 export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientClass | undefined {
   const Given = pool.Client as ClientClass | undefined
   if (typeof Given !== 'function') return undefined
-  const Own = class extends Given {
+  const Own = class extends askingClient(Given) {
     readonly #hasOwnTimeout: boolean
 
     constructor(config: ClientConfig) {

@@ -15,6 +15,11 @@ export function ineligibilityOf(node: Node, standard: Standard): Ineligibility |
   return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard.maxLagBytes)
 }
 
+/** Whether a replica may serve where all are late: it answers, and has the primary's data. */
+export function mayServeLate({ isEligible, ineligibility }: Node): boolean {
+  return isEligible || ineligibility === 'lagging'
+}
+
 /** Whether its data is the primary's at all. */
 function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | undefined {
   const { sighting } = node

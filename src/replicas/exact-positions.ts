@@ -1,7 +1,9 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import { haveSameHistory, type Position } from '../routing/position.ts'
+import type { AnswerRow } from './asked-query.ts'
 import type { Node } from './node.ts'
 import { withPatience } from './patience.ts'
+import type { ReplayedAnswer } from './replayed.ts'
 import { SharedQuery } from './shared-query.ts'
 
 /** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
@@ -27,6 +29,8 @@ export class ExactPositions {
   #configuredAt: string | undefined
   /** How often it was seen to have read it anew: what a session was found to be set to may not hold any more. */
   #configuration = 0
+  /** How far each session has told that its server had got. */
+  #told = new WeakMap<object, Lsn>()
   #isStopped = false
 
   constructor(set: Positioned) {
@@ -63,7 +67,35 @@ export class ExactPositions {
   /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
   hasReplayed(node: Node, { lsn }: Position): boolean {
     const { lsn: replayed } = node.replayed
-    return !node.loadBalanced && replayed !== undefined && replayed >= lsn
+    if (node.loadBalanced || replayed === undefined || replayed < lsn) return false
+    return isDirect(node) || !node.hasSnapshots
+  }
+
+  /**
+   * Whether this very session has told that its server has replayed that far: a session does not outlive a crash. Behind a pooler
+   * it may be another server's by now.
+   */
+  hasTold(client: object, node: Node, { lsn }: Position): boolean {
+    const told = isDirect(node) ? this.#told.get(client) : undefined
+    return told !== undefined && told >= lsn
+  }
+
+  /**
+   * Takes a replica's answer to {@link REPLICA_QUESTION}, that it has given on a session; gives how far its server has replayed, or
+   * undefined where it is no replica (any more).
+   */
+  told(client: object, node: Node, [position, isolation]: AnswerRow, askedAtMs: number): Lsn | undefined {
+    node.hasSnapshots = isolation !== 'read committed'
+    const lsn = parseLsn(position)
+    if (lsn === undefined) return undefined
+    this.#told.set(client, lsn)
+    this.#saw(node, { lsn, askedAtMs, startedAt: undefined })
+    return lsn
+  }
+
+  /** Another node is the primary: what was told may be of a history that is not its own. */
+  forgetTold(): void {
+    this.#told = new WeakMap()
   }
 
   /** Whether a position is one of the primary's history, as it is known: any other number means another record. */
@@ -115,11 +147,18 @@ export class ExactPositions {
     const answer = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
     const lsn = parseLsn(answer?.row.position)
     if (answer === undefined || lsn === undefined) return undefined
-    // While the primary is down it may follow another one, on whose timeline the same number is another record; of its own
-    // timeline a replica may tell too late.
-    if (!this.#set.primary.isUp) return undefined
-    node.replayed.saw({ lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
-    return lsn
+    const isSure = this.#saw(node, { lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
+    return isSure ? lsn : undefined
+  }
+
+  /**
+   * Takes note of how far a replica has got. While the primary is down it may follow another one, on whose timeline the same number
+   * is another record; of its own timeline a replica may tell too late.
+   */
+  #saw(node: Node, answer: ReplayedAnswer): boolean {
+    const { isUp } = this.#set.primary
+    if (isUp) node.replayed.saw(answer)
+    return isUp
   }
 
   /** Forgets a node that is gone. */
@@ -144,6 +183,15 @@ export class ExactPositions {
     }
     return query
   }
+}
+
+/** What a replica is asked on the session of a read. It never fails, also where the server was promoted. */
+export const REPLICA_QUESTION = `
+  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end::text as position,
+    current_setting('transaction_isolation') as isolation`
+
+function isDirect(node: Node): boolean {
+  return node.sighting?.isDirect === true
 }
 
 interface PrimaryRow {

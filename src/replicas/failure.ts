@@ -71,6 +71,8 @@ const MESSAGES: ReadonlyMap<string, Failure> = new Map([
 
 /** PgBouncer has one code for nearly everything; its words tell (https://www.pgbouncer.org/config.html). */
 function failureOfPooler(message: string): Failure {
+  // PostgreSQL's own: the statement has another number of parameters than values.
+  if (message.startsWith('bind message supplies')) return 'other'
   if (/no more connections allowed|query_wait_timeout|too many/i.test(message)) return 'overload'
   if (/auth|no such (?:user|database)/i.test(message)) return 'misconfigured'
   return 'lost'

@@ -199,6 +199,7 @@ const LIFETIME_JITTER = 0.2
 export interface OwnClient {
   readonly connectionParameters?: { readonly options?: string }
   readonly connection?: { readonly stream?: { destroy(): void } }
+  readonly processID?: number | null
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void
   query<Row>(sql: string): Promise<{ rows: Row[] }>

@@ -41,6 +41,11 @@ export interface Sighting {
   readonly isReadOnly: boolean
   /** Whether its role is let see the timeline that a replica receives. */
   readonly seesReceiver: boolean | undefined
+  /**
+   * Whether its sessions are the server's own: a pooler in between gives its clients process ids of its own making, and may
+   * have another connection serve each statement.
+   */
+  readonly isDirect: boolean
   /** The lag by another source than the positions, in ms. */
   readonly lagMs: number | undefined
 }
@@ -77,6 +82,8 @@ export class Node {
   readonly replayed = new Replayed()
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
   divergedSince: string | undefined
+  /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
+  hasSnapshots = false
   isDrained = false
   /** Why it serves no reads; undefined where it does. */
   ineligibility: Ineligibility | undefined = 'unknown'

@@ -35,6 +35,7 @@ export type ClientClass = new (
   config: object,
 ) => PoolClientLike & {
   connect(callback?: (error?: Error) => void): unknown
+  query(...args: readonly unknown[]): unknown
 }
 
 /** The clients whose connection has ended, and why. */

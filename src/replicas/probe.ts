@@ -43,7 +43,8 @@ const WAL_QUERY = `
     (select system_identifier::text from pg_control_system()) as "systemId",
     pg_postmaster_start_time()::text as "startedAt",
     ${IS_READ_ONLY},
-    pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver"
+    pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver",
+    pg_backend_pid() as pid
   from (select pg_is_in_recovery() as recovery) as server`
 
 interface WalRow {
@@ -54,6 +55,7 @@ interface WalRow {
   readonly startedAt: string | null
   readonly isReadOnly: boolean
   readonly seesReceiver: boolean
+  readonly pid: number
 }
 
 async function probeWal(client: OwnClient): Promise<Sighting> {
@@ -70,6 +72,7 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
     startedAt: row.startedAt ?? undefined,
     isReadOnly: row.isReadOnly,
     seesReceiver: row.seesReceiver,
+    isDirect: row.pid === client.processID,
     lagMs: undefined,
   }
 }
@@ -122,6 +125,7 @@ function sightingOf(atMs: number, row: StateRow | undefined, lagMs: unknown): Si
     systemId: undefined,
     startedAt: undefined,
     seesReceiver: undefined,
+    isDirect: false,
     lagMs: isNumber ? lagMs : undefined,
   }
 }

@@ -1,6 +1,6 @@
 import { type Candidate, type Choice, choiceOf } from './choice.ts'
 import { electPrimary } from './election.ts'
-import { ineligibilityOf } from './eligibility.ts'
+import { ineligibilityOf, mayServeLate } from './eligibility.ts'
 import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { Node } from './node.ts'
@@ -128,8 +128,7 @@ export class ReplicaSet<N extends Member> {
   leastLagging(tried?: ReadonlySet<Node>): N | undefined {
     let best: N | undefined
     for (const node of this.#replicas) {
-      if (node.ineligibility !== 'lagging' && !node.isEligible) continue
-      if (node.weight === 0 || tried?.has(node)) continue
+      if (!mayServeLate(node) || node.weight === 0 || tried?.has(node)) continue
       if (best === undefined || (node.lagMs ?? 0) < (best.lagMs ?? 0)) best = node
     }
     return best
@@ -189,6 +188,7 @@ export class ReplicaSet<N extends Member> {
     elected.becomesPrimary()
     old.becomesReplica()
     this.#watch.forgetPositions()
+    this.positions.forgetTold()
     this.reports.switched(old, elected)
   }
 }

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { Replayed } from '../../src/replicas/replayed.ts'
 
-const answer = (lsn: number, askedAtMs: number, startedAt?: string) => ({ lsn: BigInt(lsn), askedAtMs, startedAt })
+const answer = (lsn: number, askedAtMs: number, startedAt?: string) => ({
+  lsn: BigInt(lsn),
+  askedAtMs,
+  startedAt,
+})
 
 describe('how far a server has replayed', () => {
   test('is not known before it was asked, nor once it was forgotten', () => {

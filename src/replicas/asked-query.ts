@@ -1,0 +1,155 @@
+import type { ClientClass } from './pool.ts'
+
+/**
+ * What is asked on the session of a statement, right before and right after it, together with it: in one message to the server, and
+ * before its Sync, so that it costs no round trip, and a pooler in between sends all of it to one server. The
+ * session must be at `read committed`, so that the statement sees no less than what the question before it was told
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never fail.
+ */
+export interface Questions {
+  readonly before?: string | undefined
+  readonly after?: string | undefined
+}
+
+/** The first row of each answer, as texts; undefined for what was not asked, or where it did not come to that. */
+export interface Answers {
+  before: AnswerRow | undefined
+  after: AnswerRow | undefined
+}
+
+export type AnswerRow = readonly (string | null)[]
+
+/** A client that can ask around its next statement. */
+export interface AskingClient {
+  /** Has the next `query()` of one statement be asked around; its answers are there when that has resolved. */
+  askAroundNext(questions: Questions): Answers
+}
+
+/** Whether a client can ask around a statement: those that {@link askingClient} has made able to. */
+export function canAsk(client: object): client is AskingClient {
+  return 'askAroundNext' in client
+}
+
+/** The class of a pool's clients, able to ask around their statements where it is one of `pg`'s that speak the protocol themselves. */
+export function askingClient(Given: ClientClass): ClientClass {
+  const { Query } = Given as { readonly Query?: unknown }
+  if (!isQueryClass(Query)) return Given
+  return class extends Given implements AskingClient {
+    #next: { readonly questions: Questions; readonly answers: Answers } | undefined
+
+    askAroundNext(questions: Questions): Answers {
+      const answers: Answers = { before: undefined, after: undefined }
+      this.#next = { questions, answers }
+      return answers
+    }
+
+    override query(...args: readonly unknown[]): unknown {
+      const next = this.#next
+      if (next === undefined) return super.query(...args)
+      this.#next = undefined
+      const [text, values] = args
+      return new Promise((resolve, reject) => {
+        const callback = (error: unknown, result: unknown) => (error ? reject(error) : resolve(result))
+        const query = new (askedQuery(Query))(text, values, callback)
+        query.ask(next.questions, next.answers)
+        super.query(query)
+      })
+    }
+  }
+}
+
+/** The part of `pg`'s `Query` that is used here. */
+interface PgQuery {
+  readonly portal: string
+  requiresPreparation(): boolean
+  prepare(connection: PgConnection): void
+  _getRows(connection: PgConnection, rows: unknown): void
+  handleDataRow(message: { readonly fields: AnswerRow }): void
+  handleCommandComplete(message: unknown, connection: PgConnection): void
+  handleEmptyQuery(connection: PgConnection): void
+}
+
+type QueryClass = new (text: unknown, values: unknown, callback: unknown) => PgQuery
+
+/** The part of `pg`'s `Connection` that is used here: each is one message of the protocol. */
+interface PgConnection {
+  parse(message: { readonly text: string }): void
+  bind(message: object): void
+  execute(message: object): void
+  sync(): void
+}
+
+function isQueryClass(value: unknown): value is QueryClass {
+  if (typeof value !== 'function') return false
+  const { prepare, _getRows, handleDataRow, handleCommandComplete } = value.prototype as Partial<PgQuery>
+  return [prepare, _getRows, handleDataRow, handleCommandComplete].every((each) => typeof each === 'function')
+}
+
+type AskedQuery = PgQuery & { ask(questions: Questions, answers: Answers): void }
+
+const classes = new WeakMap<QueryClass, new (...args: ConstructorParameters<QueryClass>) => AskedQuery>()
+
+/** A statement with its questions, as one query of `pg`'s. */
+function askedQuery(Query: QueryClass) {
+  const known = classes.get(Query)
+  if (known !== undefined) return known
+  const Asked = class extends Query {
+    #questions: Questions = {}
+    #answers: Answers | undefined
+    /** What the messages are about that come now. */
+    #part: 'before' | 'statement' | 'after' = 'statement'
+
+    ask(questions: Questions, answers: Answers): void {
+      this.#questions = questions
+      this.#answers = answers
+    }
+
+    // A text that is sent as it is ends with a Sync of its own, and would not be asked around.
+    override requiresPreparation(): boolean {
+      return true
+    }
+
+    override prepare(connection: PgConnection): void {
+      const { before } = this.#questions
+      if (before !== undefined) {
+        this.#part = 'before'
+        send(before, connection)
+      }
+      super.prepare(connection)
+    }
+
+    override _getRows(connection: PgConnection): void {
+      const { after } = this.#questions
+      connection.execute({ portal: this.portal })
+      if (after !== undefined) send(after, connection)
+      connection.sync()
+    }
+
+    override handleDataRow(message: { readonly fields: AnswerRow }): void {
+      if (this.#part === 'statement') super.handleDataRow(message)
+      else if (this.#answers !== undefined) this.#answers[this.#part] = message.fields
+    }
+
+    override handleCommandComplete(message: unknown, connection: PgConnection): void {
+      if (this.#part === 'before') this.#part = 'statement'
+      else if (this.#part === 'statement') {
+        super.handleCommandComplete(message, connection)
+        this.#part = 'after'
+      }
+    }
+
+    override handleEmptyQuery(connection: PgConnection): void {
+      super.handleEmptyQuery(connection)
+      this.#part = 'after'
+    }
+  }
+  classes.set(Query, Asked)
+  return Asked
+}
+
+/** No Describe: its rows come without a description, which the statement's own would be taken for. */
+function send(question: string, connection: PgConnection): void {
+  connection.parse({ text: question })
+  connection.bind({})
+  connection.execute({})
+}
