@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { type AnswerRow, canAsk } from '../replicas/asked-query.ts'
-import { REPLICA_QUESTION } from '../replicas/exact-positions.ts'
 import type { PoolClientLike } from '../replicas/pool.ts'
+import { REPLICA_QUESTION } from '../replicas/session-questions.ts'
 import type { Position } from '../routing/position.ts'
 import type { Cluster } from './cluster.ts'
 import type { Session } from './node-driver.ts'

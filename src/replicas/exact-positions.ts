@@ -81,7 +81,7 @@ export class ExactPositions {
   }
 
   /**
-   * Takes a replica's answer to {@link REPLICA_QUESTION}, that it has given on a session; gives how far its server has replayed, or
+   * Takes a replica's answer to `REPLICA_QUESTION`, that it has given on a session; gives how far its server has replayed, or
    * undefined where it is no replica (any more).
    */
   told(client: object, node: Node, [position, isolation]: AnswerRow, askedAtMs: number): Lsn | undefined {
@@ -184,11 +184,6 @@ export class ExactPositions {
     return query
   }
 }
-
-/** What a replica is asked on the session of a read. It never fails, also where the server was promoted. */
-export const REPLICA_QUESTION = `
-  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end::text as position,
-    current_setting('transaction_isolation') as isolation`
 
 function isDirect(node: Node): boolean {
   return node.sighting?.isDirect === true
