@@ -6,6 +6,7 @@ import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
+import { ExactReads } from './exact-reads.ts'
 import { ExactWrites } from './exact-writes.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
@@ -20,6 +21,7 @@ export class Cluster {
   readonly classifier: StatementClassifier
   /** What exact pins are made of. */
   readonly exact: ExactWrites
+  readonly seen: ExactReads
   readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
   readonly #watch: ContextWatch
@@ -38,6 +40,7 @@ export class Cluster {
     this.set = parts.set
     this.classifier = parts.classifier
     this.exact = new ExactWrites(parts.set, parts.hasReserveHook)
+    this.seen = new ExactReads(parts.set)
     this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {
       kind: parts.withoutContext === 'replica' ? 'any' : 'primary',

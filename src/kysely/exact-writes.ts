@@ -1,15 +1,12 @@
 import type { DatabaseConnection } from 'kysely'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
-import { keepTo } from '../routing/kept-node.ts'
-import { type RequestMemory, sawPosition } from '../routing/memory.ts'
-import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { CommitKinds, mayChangeSettings } from './commit-kinds.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { RawTransactions } from './raw-transactions.ts'
 import type { PositionOfCommit } from './write-record.ts'
 
-/** Finds the positions that exact pins name: of what was written, and of what reads have seen. */
+/** Finds the positions of what was written, which exact pins name. */
 export class ExactWrites {
   readonly #set: ReplicaSet<NodeDriver>
   readonly #kinds: CommitKinds
@@ -49,27 +46,5 @@ export class ExactWrites {
     if (position === undefined || mayChangeSettings(statement)) return position
     await this.#kinds.learn(connection)
     return this.positionOf(connection)
-  }
-
-  /** Remembers, in the request's memory, how far a read can have seen: no further than its node is now. */
-  saw(node: NodeDriver, memory: RequestMemory): void {
-    const { primary, name } = this.#set
-    // A later read, before this position is known, must not go to the replica of an earlier one.
-    if (node === primary) keepTo(memory, name, primary)
-    sawPosition(memory, name, node === primary ? this.#seenOnPrimary() : this.#seenOn(node))
-  }
-
-  #seenOnPrimary(): Promise<Position | undefined> {
-    // Under asynchronous commit it shows what is not flushed yet.
-    return this.#set.positions.committed('unflushed')
-  }
-
-  async #seenOn(node: NodeDriver): Promise<Position | undefined> {
-    // The position would be that of whichever server answers, and not of the one that was read from.
-    if (node.loadBalanced) return undefined
-    const its = this.#set.primary.sighting
-    const lsn = await this.#set.positions.replayed(node)
-    if (lsn === undefined || its?.systemId === undefined || its.timeline === undefined) return undefined
-    return { systemId: its.systemId, timeline: its.timeline, lsn }
   }
 }

@@ -1,16 +1,24 @@
 import type { QueryResult } from 'kysely'
-import type { Session } from './node-driver.ts'
+import { runAsked, type Told } from './asked-run.ts'
+import type { NodeDriver, Session } from './node-driver.ts'
 import { withinReadTimeout } from './read-timeout.ts'
 import type { Route } from './route.ts'
-import { runFresh } from './session-freshness.ts'
 import { StatementWork } from './statement-work.ts'
 
 /** A statement whose rows come all at once. */
 export class QueryWork<R> extends StatementWork<QueryResult<R>> {
+  /** What was told right after it. */
+  #told: Told | undefined
+
   protected run(session: Session, { claim }: Route): Promise<QueryResult<R>> {
     const execute = () => session.connection.executeQuery<R>(this.query)
+    const position = claim.kind === 'fresh' ? claim.position : undefined
+    const after = this.context?.memory?.wantsSeen ? this.#questionAfter(session.node) : undefined
+    this.#told = undefined
     const running =
-      claim.kind === 'fresh' ? runFresh(this.place.cluster, session, claim.position, execute) : execute()
+      position === undefined && after === undefined
+        ? execute()
+        : runAsked(this.place.cluster, session, { position, after }, this.#hear, execute)
     const { timeoutMs } = this
     return timeoutMs === undefined ? running : withinReadTimeout(running, timeoutMs, session)
   }
@@ -23,9 +31,22 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
       : undefined
     const memory = context?.memory
     if (!memory?.wantsSeen) return noted
-    const see = () => place.cluster.exact.saw(session.node, memory)
-    if (noted !== undefined) return noted.then(see)
-    see()
-    return undefined
+    const seen = place.cluster.seen.saw(memory, session, this.#told)
+    return noted === undefined || seen === undefined
+      ? (noted ?? seen)
+      : Promise.all([noted, seen]).then(ignore)
+  }
+
+  /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
+  #questionAfter(node: NodeDriver): string | undefined {
+    const { kind, isAllOrNothing } = this.statement
+    if (kind === 'session' || !isAllOrNothing) return undefined
+    return this.place.cluster.seen.questionFor(node)
+  }
+
+  readonly #hear = (told: Told) => {
+    this.#told = told
   }
 }
+
+function ignore(): void {}

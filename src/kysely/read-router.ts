@@ -23,16 +23,11 @@ export class ReadRouter {
    */
   route(requirement: Requirement, memory: RequestMemory | undefined, before: Attempt = FIRST): Route {
     const { operator, primary } = this.#set
-    const { tried, hasLooked = false } = before
+    const { tried } = before
     if (!this.#set.isShared) return { node: primary, reason: 'no-replica', claim: IS_PRIMARY }
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
       return { node: primary, reason: 'share', claim: IS_PRIMARY }
-    }
-    if (memory?.wantsSeen && !hasLooked) {
-      const seen = this.#openSeen(memory, tried)
-      if (seen !== undefined)
-        return { node: primary, reason: requirement.reason, claim: IS_PRIMARY, look: seen }
     }
     if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, before)
     const node = this.#replicaFor(memory, tried)
@@ -74,21 +69,6 @@ export class ReadRouter {
     }
     if (memory !== undefined) keepTo(memory, name, primary)
     return onPrimary
-  }
-
-  /**
-   * Where reads must not go back in time, and the replica of the earlier ones is gone, or they ran on the primary: what those
-   * have seen has to be known first. Each of these waits ends by itself.
-   */
-  #openSeen(memory: RequestMemory, tried?: ReadonlySet<Node>): (() => Promise<void>) | undefined {
-    const open = memory.written?.open
-    const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
-    if (open === undefined || open.size === 0) return undefined
-    if (kept !== undefined && kept !== this.#set.primary && kept.isEligible && !tried?.has(kept))
-      return undefined
-    return async () => {
-      await Promise.all(open)
-    }
   }
 
   /** One request keeps to one replica, as long as that is fit. */

@@ -44,7 +44,6 @@ export class StatementOutcome {
     context: RoutingContext | undefined,
   ): void {
     const { exact } = this.#cluster
-    if (context?.memory?.wantsSeen) exact.saw(node, context.memory)
     if (node.role !== 'primary') return
     exact.ran(statement, sql, connection)
     if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))

@@ -24,7 +24,11 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
     return await SessionStream.open<R>(session, this.query, this.#chunkSize, this.timeoutMs)
   }
 
-  received(): undefined {}
+  /** All that it will give is in its first snapshot. */
+  received(_stream: SessionStream<R>, session: Session): Promise<void> | undefined {
+    const memory = this.context?.memory
+    return memory?.wantsSeen ? this.place.cluster.seen.saw(memory, session, undefined) : undefined
+  }
 
   /** The rows of a stream that is open, to their end, or until their reader leaves. */
   async *rowsOf(stream: SessionStream<R>): AsyncGenerator<QueryResult<R>, void, undefined> {

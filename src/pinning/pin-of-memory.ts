@@ -56,10 +56,9 @@ export function hasSeenMore(memory: RequestMemory): boolean {
   const soonMs = Date.now() + memory.pinningMs / 2
   for (const [place, { exact, primaryUntilMs }] of memory.seen) {
     const before = parts?.get(place)
-    if (exact === undefined) {
-      if (primaryUntilMs > Math.max(soonMs, before?.primaryUntilMs ?? 0)) return true
-      continue
-    }
+    // Of one of its reads nobody knows how far it has seen, whatever is known of the others.
+    if (primaryUntilMs > Math.max(soonMs, before?.primaryUntilMs ?? 0)) return true
+    if (exact === undefined) continue
     if (before?.exact === undefined || before.exact.untilMs < soonMs) return true
     const { position } = before.exact
     if (!haveSameHistory(exact.position, position) || exact.position.lsn > position.lsn) return true

@@ -1,6 +1,5 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import { haveSameHistory, type Position } from '../routing/position.ts'
-import type { AnswerRow } from './asked-query.ts'
 import type { Node } from './node.ts'
 import { withPatience } from './patience.ts'
 import type { ReplayedAnswer } from './replayed.ts'
@@ -81,11 +80,10 @@ export class ExactPositions {
   }
 
   /**
-   * Takes a replica's answer to `REPLICA_QUESTION`, that it has given on a session; gives how far its server has replayed, or
-   * undefined where it is no replica (any more).
+   * Takes how far a replica has replayed, as it was told on one of its sessions; gives that, or undefined where it is no replica
+   * (any more).
    */
-  told(client: object, node: Node, [position, isolation]: AnswerRow, askedAtMs: number): Lsn | undefined {
-    node.hasSnapshots = isolation !== 'read committed'
+  told(client: object, node: Node, position: string | null | undefined, askedAtMs: number): Lsn | undefined {
     const lsn = parseLsn(position)
     if (lsn === undefined) return undefined
     this.#told.set(client, lsn)

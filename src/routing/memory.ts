@@ -5,7 +5,7 @@ import type { ClusterPin, Pin } from './pin.ts'
 import type { Position } from './position.ts'
 import { OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
 import { addSeen, requirementOfCarried } from './seen-positions.ts'
-import { expectPosition, type WrittenPositions, whenRead } from './written-positions.ts'
+import { expectPosition, type WrittenPositions } from './written-positions.ts'
 
 /** How a request came to write: the router saw it, `markWrite()` said so, or its handler is marked `dbWrite`. */
 export type WriteKind = 'write' | 'mark-write' | 'db-write'
@@ -136,23 +136,13 @@ export function rememberWriteRequest(memory: RequestMemory): void {
 }
 
 /**
- * Remembers what a read in `cluster` may have seen: a position that is no lower, or the promise of one. Where it gives
- * undefined or rejects, this cluster is read from its primary for the time of a pin. Does nothing where it is not wanted.
+ * Remembers what a read in `cluster` may have seen: a position that is no lower. With undefined, where nobody knows, this cluster is
+ * read from its primary for the time of a pin. Does nothing where it is not wanted.
  */
-export function sawPosition(
-  memory: RequestMemory,
-  cluster: string,
-  position: Position | Promise<Position | undefined>,
-): void {
+export function sawPosition(memory: RequestMemory, cluster: string, position: Position | undefined): void {
   if (!memory.wantsSeen) return
-  const remember = (read: Position | undefined) => {
-    memory.seen ??= new Map()
-    addSeen(memory.seen, cluster, read, Date.now() + memory.pinningMs)
-  }
-  if (position instanceof Promise) {
-    memory.written ??= { clusters: new Map(), open: new Set() }
-    whenRead(memory.written, position, remember)
-  } else remember(position)
+  memory.seen ??= new Map()
+  addSeen(memory.seen, cluster, position, Date.now() + memory.pinningMs)
 }
 
 /** Makes the request's reads as fresh as another pin demands, and no less than before. */

@@ -58,7 +58,7 @@ export function writtenPosition(
 }
 
 /** Hands on what a promise gives, or undefined where it rejects; until then it counts as open. */
-export function whenRead(
+function whenRead(
   written: WrittenPositions,
   position: Promise<Position | undefined>,
   use: (read: Position | undefined) => void,

@@ -369,7 +369,7 @@ describe('monotonicReads', () => {
     const user = await serve(
       async (app) => {
         app.get('/items', async () => {
-          sawPosition(memoryHere(), 'default', Promise.resolve(seen))
+          sawPosition(memoryHere(), 'default', seen)
           return 'done'
         })
       },

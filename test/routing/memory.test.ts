@@ -156,19 +156,17 @@ describe('a request whose positions are wanted', () => {
     expect(await read(memory)).toBeUndefined()
   })
 
-  test('demands of its reads what earlier ones have seen, as far as one can tell', async () => {
+  test('demands of its reads what earlier ones have seen, as far as one can tell', () => {
     const memory = createMemory(PINNING_MS, undefined, false, wanting)
     const demanded = () => requirementOfMemory(memory, 'default')
     sawPosition(memory, 'default', POSITION)
     expect(demanded()).toEqual({ kind: 'atLeast', position: POSITION, reason: 'monotonic' })
     const further = { ...POSITION, lsn: 3_000n }
-    sawPosition(memory, 'default', Promise.resolve(further))
+    sawPosition(memory, 'default', further)
     sawPosition(memory, 'default', { ...POSITION, lsn: 2_000n })
-    await read(memory)
     expect(demanded()).toMatchObject({ position: further })
     expect(requirementOfMemory(memory, 'stock')).toBeUndefined()
-    sawPosition(memory, 'default', Promise.resolve(undefined))
-    await read(memory)
+    sawPosition(memory, 'default', undefined)
     expect(demanded()?.kind).toBe('primary')
     later(PINNING_MS)
     expect(demanded()).toBeUndefined()

@@ -1,0 +1,66 @@
+import { parseLsn, withoutPageHeader } from '../lsn.ts'
+import type { ReplicaSet } from '../replicas/replica-set.ts'
+import { PRIMARY_QUESTION, REPLICA_QUESTION } from '../replicas/session-questions.ts'
+import { type RequestMemory, sawPosition } from '../routing/memory.ts'
+import type { Position } from '../routing/position.ts'
+import type { Told } from './asked-run.ts'
+import type { NodeDriver, Session } from './node-driver.ts'
+
+/** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
+export class ExactReads {
+  readonly #set: ReplicaSet<NodeDriver>
+
+  constructor(set: ReplicaSet<NodeDriver>) {
+    this.#set = set
+  }
+
+  /** What a session of this node can be asked right after a read; undefined where its server gives no positions. */
+  questionFor({ sighting }: NodeDriver): string | undefined {
+    if (sighting?.position === undefined) return undefined
+    return sighting.isInRecovery ? REPLICA_QUESTION : PRIMARY_QUESTION
+  }
+
+  /**
+   * Remembers, in the request's memory, how far a read on this session can have seen: by what was told right after it, or by a
+   * question of its own. Who awaits it before the read's result is handed out never meets a read of which nobody knows yet.
+   */
+  saw(memory: RequestMemory, { node }: Session, told: Told | undefined): Promise<void> | undefined {
+    const { name } = this.#set
+    if (told !== undefined) {
+      sawPosition(memory, name, this.#positionOf(node, told))
+      return undefined
+    }
+    const asked = node === this.#set.primary ? this.#seenOnPrimary() : this.#seenOn(node)
+    return asked.then((position) => sawPosition(memory, name, position))
+  }
+
+  #positionOf(node: NodeDriver, { client, askedAtMs, answer }: Told): Position | undefined {
+    const [position, timeline, segmentSize] = answer
+    if (segmentSize === undefined) {
+      return this.#onReplica(this.#set.positions.told(client, node, position, askedAtMs))
+    }
+    const inserted = parseLsn(position)
+    const systemId = node.sighting?.systemId
+    if (inserted === undefined || systemId === undefined) return undefined
+    const lsn = withoutPageHeader(inserted, Number(segmentSize))
+    return { systemId, timeline: Number.parseInt(timeline as string, 16), lsn }
+  }
+
+  #onReplica(lsn: bigint | undefined): Position | undefined {
+    const { isUp, sighting } = this.#set.primary
+    const { systemId, timeline } = sighting ?? {}
+    if (!isUp || lsn === undefined || systemId === undefined || timeline === undefined) return undefined
+    return { systemId, timeline, lsn }
+  }
+
+  #seenOnPrimary(): Promise<Position | undefined> {
+    // Under asynchronous commit it shows what is not flushed yet.
+    return this.#set.positions.committed('unflushed')
+  }
+
+  async #seenOn(node: NodeDriver): Promise<Position | undefined> {
+    // The position would be that of whichever server answers, and not of the one that was read from.
+    if (node.loadBalanced) return undefined
+    return this.#onReplica(await this.#set.positions.replayed(node))
+  }
+}
