@@ -75,7 +75,9 @@ export class Cluster {
   /** The route of a read: it needs no node in particular, but one that meets the requirement. */
   routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
     if (requirement.kind === 'primary') {
-      return { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
+      return requirement.isSeen === true
+        ? this.#reads.routeUnknown(requirement.reason, context?.memory, before)
+        : { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
     }
     if (requirement.kind === 'named') {
       const node = this.#nodeNamed(requirement.node)
@@ -90,10 +92,12 @@ export class Cluster {
     if (requirement.kind === 'named') return node.name === requirement.node
     if (node === this.primary) return true
     // An operator's word holds for connections that are taken already, too.
-    if (requirement.kind === 'primary' || this.set.operator.mode !== 'split') return false
-    return requirement.kind === 'any'
-      ? node.isEligible
-      : this.#reads.isFreshEnough(node, requirement.position)
+    if (this.set.operator.mode !== 'split') return false
+    if (requirement.kind === 'any') return node.isEligible
+    const isSeen = requirement.isSeen === true && !this.primary.isUp
+    return requirement.kind === 'primary'
+      ? isSeen && node.isEligible
+      : this.#reads.isFreshEnough(node, requirement.position, isSeen)
   }
 
   /** Whether what a route claims of its node is true now. */
@@ -106,7 +110,9 @@ export class Cluster {
       case 'fit':
         return node.isEligible && this.set.operator.mode === 'split'
       case 'fresh':
-        return this.set.operator.mode === 'split' && this.#reads.isFreshEnough(node, claim.position)
+        return (
+          this.set.operator.mode === 'split' && this.#reads.isFreshEnough(node, claim.position, claim.isSeen)
+        )
       case 'late':
         return this.set.operator.mode === 'split' && mayServeLate(node)
       case 'named':

@@ -65,5 +65,7 @@ export function routeOfTransaction(
 function claimOf(node: NodeDriver, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY
-  return requirement.kind === 'atLeast' ? { kind: 'fresh', position: requirement.position } : IS_FIT
+  if (requirement.kind !== 'atLeast') return IS_FIT
+  const { position, isSeen = false } = requirement
+  return { kind: 'fresh', position, isSeen }
 }

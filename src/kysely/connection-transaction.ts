@@ -13,8 +13,8 @@ export class ConnectionTransaction {
   readonly #place: Place
   readonly #execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>
   #command: CompiledQuery | undefined
-  /** Why nobody knows whether the transaction was committed, until it is rolled back. */
-  #unknownOutcome: Error | undefined
+  /** With what its commit failed, until it is rolled back. */
+  #lost: { readonly by: unknown } | undefined
 
   /** `execute` runs a command as any other statement of the connection. */
   constructor(place: Place, execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>) {
@@ -30,7 +30,7 @@ export class ConnectionTransaction {
   begin(settings: TransactionSettings): Promise<void> {
     const { cluster, session, writes } = this.#place
     const context = currentContext()
-    this.#unknownOutcome = undefined
+    this.#lost = undefined
     return runWork<void>(this.#place, {
       options: undefined,
       routeAfter: (before) => {
@@ -40,7 +40,7 @@ export class ConnectionTransaction {
       send: async (on, { node, claim }) => {
         if (claim.kind === 'fresh') await proveFresh(cluster, on, claim.position)
         // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
-        writes.begin()
+        writes.begin(settings.accessMode === 'read only')
         await this.#send((connection) => node.driver.beginTransaction(connection, settings))
       },
       received: () => undefined,
@@ -60,10 +60,11 @@ export class ConnectionTransaction {
       if (isRolledBackCommit(error)) this.#place.writes.rollback()
       // Unless the server refused, the transaction may be committed.
       else if (!isRefusal(error)) {
+        const isHarmless = node.role === 'replica' || this.#place.writes.isHarmless
+        this.#lost = { by: isHarmless ? error : unknownOutcome(node.name, error) }
         this.#place.writes.commit()
         this.#place.cluster.set.heard(node, error)
-        this.#unknownOutcome = unknownOutcome(node.name, error)
-        throw this.#unknownOutcome
+        throw this.#lost.by
       }
       throw error
     }
@@ -72,14 +73,14 @@ export class ConnectionTransaction {
   async rollback(): Promise<void> {
     try {
       // Kysely rolls back what failed to commit; what it is told then is what its caller hears.
-      if (this.#unknownOutcome !== undefined) throw this.#unknownOutcome
+      if (this.#lost !== undefined) throw this.#lost.by
       await this.#send((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
       this.#place.session.mistrust(error)
       throw error
     } finally {
-      this.#unknownOutcome = undefined
+      this.#lost = undefined
       this.#place.writes.rollback()
     }
   }
@@ -91,18 +92,25 @@ export class ConnectionTransaction {
     await this.#send((connection) => send(node.driver, connection))
   }
 
-  /** Where else it begins: another replica will do as well, where nothing was done yet, and it is this node's fault. */
-  async #beginElsewhere({ error, route, session, tried }: Failed): Promise<Attempt | undefined> {
+  /**
+   * Where else it begins, as nothing was done yet: another replica will do as well where it is this one's fault; and on the primary a
+   * new connection, where the one that it got was dead, or the node that is the primary by now.
+   */
+  async #beginElsewhere({ error, route, session, wasBound, before }: Failed): Promise<Attempt | undefined> {
     const { cluster, session: own, writes } = this.#place
-    const { node } = route
+    const { node, claim, isSeen } = route
     writes.rollback()
     const wasSent = session !== undefined
     if (!wasSent) own.leaveTurn()
     const failure = cluster.set.heard(node, error)
-    if (tried?.has(node) || node.role === 'primary' || !MOVABLE.has(route.claim.kind)) return undefined
+    const tried = before?.tried
+    if (tried?.has(node)) return undefined
     if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
+    const mayLeavePrimary = claim.kind === 'primary' && !wasBound && failure !== 'overload'
+    const wouldHelp = wasSent || isSeen === true || cluster.primary !== node
+    if (!MOVABLE.has(claim.kind) && !(mayLeavePrimary && wouldHelp)) return undefined
     await own.letGo(false)
-    return { tried: new Set(tried).add(node) }
+    return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
 
   async #send(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {

@@ -37,7 +37,7 @@ export class ExactReads {
   #positionOf(node: NodeDriver, { client, askedAtMs, answer }: Told): Position | undefined {
     const [position, timeline, segmentSize] = answer
     if (segmentSize === undefined) {
-      return this.#onReplica(this.#set.positions.told(client, node, position, askedAtMs))
+      return this.#onReplica(node, this.#set.positions.told(client, node, position, askedAtMs))
     }
     const inserted = parseLsn(position)
     const systemId = node.sighting?.systemId
@@ -46,11 +46,9 @@ export class ExactReads {
     return { systemId, timeline: Number.parseInt(timeline as string, 16), lsn }
   }
 
-  #onReplica(lsn: bigint | undefined): Position | undefined {
-    const { isUp, sighting } = this.#set.primary
-    const { systemId, timeline } = sighting ?? {}
-    if (!isUp || lsn === undefined || systemId === undefined || timeline === undefined) return undefined
-    return { systemId, timeline, lsn }
+  #onReplica(node: NodeDriver, lsn: bigint | undefined): Position | undefined {
+    const history = this.#set.positions.historyOf(node)
+    return lsn === undefined || history === undefined ? undefined : { ...history, lsn }
   }
 
   #seenOnPrimary(): Promise<Position | undefined> {
@@ -61,6 +59,6 @@ export class ExactReads {
   async #seenOn(node: NodeDriver): Promise<Position | undefined> {
     // The position would be that of whichever server answers, and not of the one that was read from.
     if (node.loadBalanced) return undefined
-    return this.#onReplica(await this.#set.positions.replayed(node))
+    return this.#onReplica(node, await this.#set.positions.replayed(node))
   }
 }

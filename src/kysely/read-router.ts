@@ -1,3 +1,4 @@
+import type { RouteReason } from '../diagnostics.ts'
 import type { Node } from '../replicas/node.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { noReplica } from '../replicas/spill-gate.ts'
@@ -35,29 +36,55 @@ export class ReadRouter {
     return { node, reason: tried === undefined ? requirement.reason : 'moved', claim: IS_FIT }
   }
 
-  /** Whether a node is known to have replayed what an exact pin demands. */
-  isFreshEnough(node: NodeDriver, position: Position): boolean {
+  /**
+   * The route of a read that must not go back before earlier ones, of which nobody knows how far they have seen: the primary. Where
+   * that is no help, the replica of the earlier ones, or the one that is furthest.
+   */
+  routeUnknown(reason: RouteReason, memory: RequestMemory | undefined, { tried }: Attempt = FIRST): Route {
+    const onPrimary: Route = { node: this.#set.primary, reason, claim: IS_PRIMARY, isSeen: true }
+    if (!this.#isPrimaryGone(tried) || this.#set.operator.mode !== 'split') return onPrimary
+    const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
+    const left = this.#left(tried)
+    const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
+    if (node === undefined) return onPrimary
+    if (memory !== undefined) keepTo(memory, this.#set.name, node)
+    return { node, reason, claim: IS_FIT }
+  }
+
+  /** Whether a node is known to have replayed what an exact pin demands; with `isSeen` whatever became of the primary. */
+  isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
     const { positions } = this.#set
-    return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
+    if (!node.isEligible) return false
+    if (positions.isComparable(position) && positions.hasReplayed(node, position)) return true
+    return isSeen && positions.hasObserved(node, position)
   }
 
   /** Any replica that has replayed that far; what was once seen of it answers for free. */
   #routeAtLeast(
-    { position, reason }: Requirement & { kind: 'atLeast' },
+    requirement: Requirement & { kind: 'atLeast' },
     memory: RequestMemory | undefined,
-    { tried, hasLooked = false, unproven }: Attempt,
+    before: Attempt,
   ): Route {
-    const { positions, primary, eligible, settings, name } = this.#set
+    const { position, reason, isSeen: isOnlySeen = false } = requirement
+    const { tried, hasLooked = false, unproven } = before
+    const { positions, primary, settings, name } = this.#set
     // Of another history: nobody can tell, so the primary serves until the pin is over.
-    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY }
-    if (!positions.isComparable(position)) return onPrimary
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, isSeen: isOnlySeen }
+    const left = this.#left(tried)
+    // Nothing was written that could be missed: then also what is observed while the primary is down will do.
+    const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
+    if (!positions.isComparable(position)) {
+      if (!isSeen) return onPrimary
+      const isOfOther = !left.some((node) => isSameHistory(positions.historyOf(node), position))
+      if (isOfOther) return this.routeUnknown(reason, memory, before)
+    }
     const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     // No value in a cookie makes a request wait more than once.
-    if (kept === primary) return onPrimary
-    const left = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
-    if (left.length === 0) return this.#withoutReplica({ kind: 'atLeast', position, reason }, tried)
-    const fresh = left.filter((node) => positions.hasReplayed(node, position) && !unproven?.has(node))
-    const claim: Claim = { kind: 'fresh', position }
+    if (kept === primary && !isSeen) return onPrimary
+    if (left.length === 0) return this.#withoutReplica(requirement, tried)
+    const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
+    const fresh = left.filter((node) => has(node) && !unproven?.has(node))
+    const claim: Claim = { kind: 'fresh', position, isSeen }
     if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason, claim }
     const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
     if (node !== undefined) {
@@ -65,10 +92,22 @@ export class ReadRouter {
       return { node, reason, claim }
     }
     if (!hasLooked && left.some(({ loadBalanced }) => !loadBalanced)) {
-      return { ...onPrimary, look: () => positions.lookFor(position, settings.catchUpMs) }
+      return { ...onPrimary, look: () => positions.lookFor(position, settings.catchUpMs, has) }
     }
     if (memory !== undefined) keepTo(memory, name, primary)
     return onPrimary
+  }
+
+  /** The replicas that may serve and were not tried. */
+  #left(tried: Attempt['tried']): readonly NodeDriver[] {
+    const { eligible } = this.#set
+    return tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
+  }
+
+  /** Whether the primary is no help: it is known to be down, or has just failed this read. */
+  #isPrimaryGone(tried: Attempt['tried']): boolean {
+    const { primary } = this.#set
+    return !primary.isUp || tried?.has(primary) === true
   }
 
   /** One request keeps to one replica, as long as that is fit. */
@@ -108,3 +147,24 @@ export class ReadRouter {
 }
 
 const FIRST: Attempt = { tried: undefined }
+
+/** The one that has replayed most; where they do not say, the least late. */
+function furthest(nodes: readonly NodeDriver[]): NodeDriver | undefined {
+  let best: NodeDriver | undefined
+  for (const node of nodes) if (best === undefined || isFurther(node, best)) best = node
+  return best
+}
+
+function isFurther(a: NodeDriver, b: NodeDriver): boolean {
+  const [ofA, ofB] = [a.observed.lsn, b.observed.lsn]
+  if (ofA !== undefined && ofB !== undefined && ofA !== ofB) return ofA > ofB
+  if (ofA === undefined || ofB === undefined) return ofA !== undefined
+  return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
+}
+
+function isSameHistory(
+  history: ReturnType<ReplicaSet<NodeDriver>['positions']['historyOf']>,
+  { systemId, timeline }: Position,
+): boolean {
+  return history?.systemId === systemId && history.timeline === timeline
+}

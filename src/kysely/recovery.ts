@@ -1,4 +1,4 @@
-import type { Node } from '../replicas/node.ts'
+import type { Failure } from '../replicas/failure.ts'
 import { refusalOf } from '../replicas/refusal.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
@@ -15,7 +15,8 @@ export interface FailedStatement {
   readonly mark: Mark | undefined
   readonly context: RoutingContext | undefined
   readonly route: Route
-  readonly tried: ReadonlySet<Node> | undefined
+  /** What was attempted before. */
+  readonly before: Attempt | undefined
   /** Whether it may have reached the server. */
   readonly wasSent: boolean
   /** Whether the connection was on the node before: what it left in that session is lost with it. */
@@ -29,14 +30,14 @@ export interface FailedStatement {
  * effect is: it was never sent, or refused, or is a read of which no row was delivered.
  */
 export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Promise<Attempt | undefined> {
-  const { error, route, wasSent } = failed
+  const { error, route, wasSent, before } = failed
   if (!wasSent && !isOfNode(error)) return undefined
   const failure = cluster.set.heard(route.node, error)
   if (wasSent && route.node.role === 'replica') learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
-  if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !failed.tried?.has(route.node)) {
+  if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
     // It needs the primary, and that is another node by now.
-    return { tried: new Set(failed.tried).add(route.node) }
+    return { tried: new Set(before?.tried).add(route.node) }
   }
   if (route.node.role === 'primary' || route.node === cluster.primary) {
     return await afterPrimary(cluster, failed, failure)
@@ -52,10 +53,11 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
 async function afterPrimary(
   cluster: Cluster,
   failed: FailedStatement,
-  failure: ReturnType<Cluster['set']['heard']>,
+  failure: Failure,
 ): Promise<Attempt | undefined> {
-  const { error, route, wasSent, tried } = failed
+  const { error, route, wasSent, before } = failed
   const { node } = route
+  const tried = before?.tried
   if (wasSent && refusalOf(error) === 'read-only') {
     // It was refused by a server that is in recovery: the primary was demoted.
     if (tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
@@ -63,11 +65,19 @@ async function afterPrimary(
     return { tried: new Set(tried).add(node) }
   }
   if (failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
-  if (!wasSent || failure === 'never-sent') {
-    // Another node may have become the primary; or its connection was dead before the statement was handed to it.
-    const isElsewhere = cluster.primary !== node
-    const mayReconnect = failure === 'never-sent' && !failed.wasBound
-    if ((isElsewhere || mayReconnect) && !tried?.has(node)) return { tried: new Set(tried).add(node) }
+  if (!tried?.has(node)) {
+    // Who has not written must not suffer from a primary that is down.
+    const suffers = route.isSeen === true && failure !== 'overload' && mayMove(failed)
+    const next = suffers ? elsewhere(cluster, failed) : undefined
+    if (next !== undefined) return next
+    // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under
+    // a read, which runs once more over another one.
+    const isLostRead = wasSent && failure === 'lost' && mayMove(failed)
+    const mayReconnect = !failed.wasBound && (failure === 'never-sent' || isLostRead)
+    const neverRan = !wasSent || failure === 'never-sent'
+    if (mayReconnect || (neverRan && cluster.primary !== node)) {
+      return { ...before, route: undefined, tried: new Set(tried).add(node) }
+    }
   }
   // What binds it to this node binds it still.
   return mayMove(failed) && route.spills ? elsewhere(cluster, failed) : undefined
@@ -81,15 +91,19 @@ function mayMove({ statement, mark, route }: FailedStatement): boolean {
 }
 
 function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false): Attempt | undefined {
-  const { statement, context, mark } = failed
+  const { statement, context, mark, before } = failed
   const { node } = failed.route
-  const tried = new Set(failed.tried).add(node)
+  const tried = new Set(before?.tried).add(node)
+  const attempt: Attempt = { ...before, route: undefined, tried }
   try {
-    const route = cluster.routeOf(statement, context, mark, { tried })
-    if (tried.has(route.node)) return undefined
+    const route = cluster.routeOf(statement, context, mark, attempt)
+    if (route.look === undefined && tried.has(route.node)) return undefined
     node.counts.movedAway++
     // The replicas are fit; only this read stood in the way of their replay.
-    return { route: isConflict && route.spills ? { ...route, reason: 'moved', spills: false } : route, tried }
+    return {
+      ...attempt,
+      route: isConflict && route.spills ? { ...route, reason: 'moved', spills: false } : route,
+    }
   } catch {
     // Nothing else is fit: what this node said is what there is to say.
     return undefined
@@ -97,11 +111,11 @@ function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false
 }
 
 /** A replica refused what the primary will take. */
-function onPrimary(cluster: Cluster, { route, tried }: FailedStatement): Attempt | undefined {
+function onPrimary(cluster: Cluster, { route, before }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
   return {
     route: { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY },
-    tried: new Set(tried).add(route.node),
+    tried: new Set(before?.tried).add(route.node),
   }
 }
 

@@ -7,10 +7,17 @@ import type { NodeDriver } from './node-driver.ts'
 export type Claim =
   | { readonly kind: 'primary' }
   | { readonly kind: 'fit' } // a replica that may serve reads
-  | { readonly kind: 'fresh'; readonly position: Position } // and has replayed up to there
+  | Fresh // and has replayed up to there
   | { readonly kind: 'late' } // a replica that answers, however late it is
   | { readonly kind: 'named' } // asked for by its name, and nobody else will do
   | { readonly kind: 'bound' } // where its transaction is, or what an earlier statement left in the session
+
+/** With `isSeen` by what was observed of it, whatever became of the primary: nothing was written that could be missed. */
+interface Fresh {
+  readonly kind: 'fresh'
+  readonly position: Position
+  readonly isSeen: boolean
+}
 
 export const IS_PRIMARY: Claim = { kind: 'primary' }
 export const IS_FIT: Claim = { kind: 'fit' }
@@ -23,6 +30,8 @@ export interface Route {
   readonly node: NodeDriver
   readonly reason: RouteReason
   readonly claim: Claim
+  /** Whether it is on the primary only because of what earlier reads have seen: where that fails it, a replica that is as far will do. */
+  readonly isSeen?: boolean
   /** Whether it is a read that no replica could serve: the primary bounds how many of those it serves at a time. */
   readonly spills?: boolean
   /** To be called first, and the route to be found anew then: a replica may have replayed what the read demands. */

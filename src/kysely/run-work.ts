@@ -26,7 +26,8 @@ export interface Failed {
   readonly session: Session | undefined
   /** Whether the connection was on the node before: what it left in that session is lost with it. */
   readonly wasBound: boolean
-  readonly tried: Attempt['tried']
+  /** What was attempted before. */
+  readonly before: Attempt | undefined
 }
 
 /** What the work runs in. */
@@ -53,7 +54,7 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
       const tried: Attempt['tried'] = attempt?.tried
       if (route.look !== undefined) {
         await route.look()
-        attempt = { ...attempt, tried, hasLooked: true }
+        attempt = { ...attempt, tried, route: undefined, hasLooked: true }
         continue
       }
       let session = own.on(node)
@@ -101,7 +102,7 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
           attempt = { route, tried, didWithout: true }
           continue
         }
-        attempt = await work.failed({ error, route, session, wasBound, tried })
+        attempt = await work.failed({ error, route, session, wasBound, before: attempt })
         if (attempt === undefined) throw error
       }
     }

@@ -31,6 +31,7 @@ export class StatementOutcome {
   ): Promise<void> {
     const { exact } = this.#cluster
     exact.ran(statement, sql, connection)
+    this.#writes.ran(statement)
     if (!tookEffect(statement, result)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
@@ -46,6 +47,7 @@ export class StatementOutcome {
     const { exact } = this.#cluster
     if (node.role !== 'primary') return
     exact.ran(statement, sql, connection)
+    this.#writes.ran(statement)
     if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
   }
 

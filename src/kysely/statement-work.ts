@@ -63,7 +63,7 @@ export abstract class StatementWork<T> implements Work<T> {
   /** The same where it has delivered rows already: it is never tried once more. */
   async failedLate(error: unknown, session: Session): Promise<void> {
     if (this.route === undefined) return
-    await this.#next({ error, route: this.route, session, wasBound: false, tried: undefined }, false)
+    await this.#next({ error, route: this.route, session, wasBound: false, before: undefined }, false)
   }
 
   /** Whether a replica that gave no row leaves it to the primary: it is marked so, and nothing binds it to that replica. */
@@ -80,7 +80,7 @@ export abstract class StatementWork<T> implements Work<T> {
   }
 
   async #next(
-    { error, route, session, wasBound, tried }: Failed,
+    { error, route, session, wasBound, before }: Failed,
     mayRunAnew: boolean,
   ): Promise<Attempt | undefined> {
     const { cluster, session: own, outcome, writes } = this.place
@@ -88,7 +88,7 @@ export abstract class StatementWork<T> implements Work<T> {
     if (session === undefined) own.leaveTurn()
     else outcome.failed(error, statement, session, context)
     const next = await nextAttempt(cluster, {
-      ...{ error, route, tried, wasBound, statement, mark, context, sql: query.sql },
+      ...{ error, route, before, wasBound, statement, mark, context, sql: query.sql },
       wasSent: session !== undefined,
       mayRunAnew: mayRunAnew && !writes.inTransaction,
     })

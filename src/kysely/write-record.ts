@@ -1,6 +1,7 @@
 import type { RoutingContext } from '../routing/context.ts'
 import { type RequestMemory, rememberWrite } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
+import type { Statement } from '../sql/classifier.ts'
 
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
@@ -12,6 +13,7 @@ export type PositionOfCommit = () => Promise<Position | undefined>
 export class WriteRecord {
   readonly #cluster: string
   #uncommitted: Set<RequestMemory> | undefined
+  #isHarmless = false
 
   constructor(cluster: string) {
     this.#cluster = cluster
@@ -28,6 +30,16 @@ export class WriteRecord {
     return false
   }
 
+  /** Takes note of a statement that the primary has run: a read-only transaction may have been made one that writes. */
+  ran({ kind }: Statement): void {
+    if (kind === 'session' || kind === 'function' || kind === 'write') this.#isHarmless = false
+  }
+
+  /** Whether nothing can have been written in the transaction that is under way. */
+  get isHarmless(): boolean {
+    return this.#isHarmless
+  }
+
   /** Records a write that was made in `context`; without `position` nobody knows when it is committed. */
   add(context: RoutingContext | undefined, position?: PositionOfCommit): void {
     if (context?.memory === undefined || !context.countsWrites) return
@@ -35,8 +47,9 @@ export class WriteRecord {
     else this.#uncommitted.add(context.memory)
   }
 
-  begin(): void {
+  begin(isReadOnly: boolean): void {
     // PostgreSQL only warns of a second `begin`: it is still the same transaction.
+    if (this.#uncommitted === undefined) this.#isHarmless = isReadOnly
     this.#uncommitted ??= new Set()
   }
 

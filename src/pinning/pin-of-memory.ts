@@ -30,7 +30,7 @@ export function pinOfWrites(memory: RequestMemory, untilMs: number, isWrite: boo
 
 /** The pin of what its reads have seen; undefined where that is nothing, or is not wanted. */
 export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
-  return seen === undefined ? undefined : pinOfParts(0, seen, Date.now())
+  return seen === undefined ? undefined : pinOfParts(0, seen, Date.now(), 0)
 }
 
 /**

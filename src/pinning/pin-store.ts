@@ -26,8 +26,9 @@ export function isPin(value: unknown): value is Pin {
   return kind === 'time' || (kind === 'exact' && hasParts(value as Partial<ExactPin>))
 }
 
-function hasParts({ primaryUntilMs, clusters }: Partial<ExactPin>): boolean {
+function hasParts({ primaryUntilMs, clusters, writtenUntilMs = 0 }: Partial<ExactPin>): boolean {
   if (!Number.isSafeInteger(primaryUntilMs) || !(clusters instanceof Map)) return false
+  if (!Number.isSafeInteger(writtenUntilMs)) return false
   return [...clusters].every(
     ([place, part]) =>
       isPlace(place) &&

@@ -6,6 +6,7 @@ import { isPosition, type Position } from '../routing/position.ts'
 export interface Claims {
   readonly primaryUntilMs: number
   readonly clusters: ReadonlyMap<string, ClusterPin>
+  readonly writtenUntilMs: number | undefined
   readonly lastUntilMs: number
 }
 
@@ -14,7 +15,9 @@ export interface Claims {
  *
  * - `t<until>`: every cluster is read from its primary;
  * - `c<until>~<place>`: this cluster is;
- * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much.
+ * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much;
+ * - `c<until>~!w`: until then some of it is because of a write, and from then on it is what was seen. It has the form of a cluster's,
+ *   so that a process that does not know it takes all of it for written.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
@@ -26,14 +29,18 @@ export function writeClaims(pin: ExactPin): string {
     const numbers = [lsn, timeline, BigInt(systemId)].map((each) => each.toString(16))
     claims.push([`e${exact.untilMs.toString(36)}`, ...numbers, place].join('~'))
   }
+  if (pin.writtenUntilMs !== undefined) {
+    claims.push(`c${Math.max(1, pin.writtenUntilMs).toString(36)}~${WRITTEN}`)
+  }
   return claims.join('.')
 }
 
 /** Reads them; undefined where they are malformed. */
 export function readClaims(texts: readonly string[]): Claims | undefined {
-  if (texts.length === 0 || texts.length > MAX_CLAIMS) return undefined
+  if (texts.length === 0 || texts.length > MAX_CLAIMS + 1) return undefined
   let primaryUntilMs = 0
   let lastUntilMs = 0
+  let writtenUntilMs: number | undefined
   const clusters = new Map<string, ClusterPin>()
   for (const text of texts) {
     const match = CLAIM.exec(text)
@@ -42,6 +49,7 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
     const untilMs = Number.parseInt(forAll ?? forOne ?? (exactly as string), 36)
     lastUntilMs = Math.max(lastUntilMs, untilMs)
     if (forAll !== undefined) primaryUntilMs = Math.max(primaryUntilMs, untilMs)
+    else if (placeOfOne === WRITTEN) writtenUntilMs = Math.max(writtenUntilMs ?? 0, untilMs)
     else if (placeOfOne !== undefined) {
       addPart(clusters, placeOfOne, { primaryUntilMs: untilMs, exact: undefined })
     } else {
@@ -50,11 +58,15 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
       addPart(clusters, placeOfExact as string, { primaryUntilMs: 0, exact: { position, untilMs } })
     }
   }
-  return { primaryUntilMs, clusters, lastUntilMs }
+  const claims = texts.length - (writtenUntilMs === undefined ? 0 : 1)
+  return claims > MAX_CLAIMS ? undefined : { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs }
 }
 
-/** Each cluster has two at most, and one is for all of them. */
+/** Each cluster has two at most, and one is for all of them; beside these there is the one that speaks of writes. */
 const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
+
+/** No cluster has this place: a digest is longer. */
+const WRITTEN = '!w'
 
 const UNTIL = '([0-9a-z]{1,11})'
 const HEX_64 = '([0-9a-f]{1,16})'

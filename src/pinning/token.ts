@@ -42,10 +42,10 @@ export interface Claim {
 export function readToken(token: string, context: TokenContext): Claim | IgnoredPinReason {
   const parts = partsOf(token)
   if (parts === undefined) return 'malformed'
-  const { primaryUntilMs, clusters, lastUntilMs } = parts.claims
+  const { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs } = parts.claims
   const nowMs = Date.now()
   if (lastUntilMs > nowMs + context.pinningSeconds * 1000 + CLOCK_DIFFERENCE_MS) return 'too-far-ahead'
-  const pin = pinOfParts(primaryUntilMs, clusters, nowMs)
+  const pin = pinOfParts(primaryUntilMs, clusters, nowMs, writtenUntilMs)
   return pin === undefined ? 'expired' : { ...parts, pin }
 }
 

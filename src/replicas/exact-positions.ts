@@ -71,6 +71,25 @@ export class ExactPositions {
   }
 
   /**
+   * The history that a replica's positions are of, as far as is known. Where it follows a newer timeline than the primary is known to
+   * be on, it is that one's.
+   */
+  historyOf(node: Node): Pick<Position, 'systemId' | 'timeline'> | undefined {
+    const its = this.#set.primary.sighting
+    const systemId = its?.systemId ?? node.sighting?.systemId
+    const timeline = Math.max(its?.timeline ?? 0, node.sighting?.timeline ?? 0)
+    return systemId === undefined || timeline === 0 ? undefined : { systemId, timeline }
+  }
+
+  /** Whether a replica was observed to have replayed that far, where the primary is no help: what was only seen may be told so. */
+  hasObserved(node: Node, position: Position): boolean {
+    const history = this.historyOf(node)
+    if (history?.systemId !== position.systemId || history.timeline !== position.timeline) return false
+    // Behind a balanced name, only the session that serves can tell.
+    return node.loadBalanced || (node.observed.lsn ?? 0n) >= position.lsn
+  }
+
+  /**
    * Whether this very session has told that its server has replayed that far: a session does not outlive a crash. Behind a pooler
    * it may be another server's by now.
    */
@@ -104,14 +123,18 @@ export class ExactPositions {
 
   /**
    * Looks how far the replicas that may serve have got; again until one has replayed `position`, or `waitMs` are over. One
-   * look is shared by all who wait.
+   * look is shared by all who wait. `has` says whether a replica has, by what is known after a look.
    */
-  async lookFor(position: Position, waitMs: number): Promise<void> {
+  async lookFor(
+    position: Position,
+    waitMs: number,
+    has = (node: Node) => this.hasReplayed(node, position),
+  ): Promise<void> {
     const untilMs = performance.now() + waitMs
     const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
     for (let isFirst = true; ; isFirst = false) {
       // Who comes while a look is under way gets the next one: of a server that does not answer it is not waited for twice.
-      const hasOne = await withPatience(this.#anyHasReplayed(position), TIMEOUT_MS).catch(() => false)
+      const hasOne = await withPatience(this.#any(has), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
       // Nobody ever catches up with a position that somebody has made up.
       if ((isFirst && !(await isWritten)) || this.#isStopped) return
@@ -119,8 +142,8 @@ export class ExactPositions {
     }
   }
 
-  /** Whether a replica has replayed that far: as soon as one says so, or all have answered. */
-  #anyHasReplayed(position: Position): Promise<boolean> {
+  /** Whether any replica has, as soon as one says so, or all have answered. */
+  #any(has: (node: Node) => boolean): Promise<boolean> {
     const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
     return new Promise((resolve) => {
       let left = nodes.length
@@ -128,7 +151,7 @@ export class ExactPositions {
       for (const node of nodes) {
         void this.replayed(node).then(() => {
           left--
-          if (this.hasReplayed(node, position)) resolve(true)
+          if (has(node)) resolve(true)
           else if (left === 0) resolve(false)
         })
       }
@@ -145,18 +168,17 @@ export class ExactPositions {
     const answer = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
     const lsn = parseLsn(answer?.row.position)
     if (answer === undefined || lsn === undefined) return undefined
-    const isSure = this.#saw(node, { lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
-    return isSure ? lsn : undefined
+    this.#saw(node, { lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
+    return lsn
   }
 
   /**
    * Takes note of how far a replica has got. While the primary is down it may follow another one, on whose timeline the same number
    * is another record; of its own timeline a replica may tell too late.
    */
-  #saw(node: Node, answer: ReplayedAnswer): boolean {
-    const { isUp } = this.#set.primary
-    if (isUp) node.replayed.saw(answer)
-    return isUp
+  #saw(node: Node, answer: ReplayedAnswer): void {
+    node.observed.saw(answer)
+    if (this.#set.primary.isUp) node.replayed.saw(answer)
   }
 
   /** Forgets a node that is gone. */

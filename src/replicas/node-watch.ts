@@ -80,7 +80,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   /** Another node is the primary: the positions of the one before say nothing of it. */
   forgetPositions(): void {
     this.#positions.clear()
-    for (const node of this.#set.nodes) node.replayed.forget()
+    for (const node of this.#set.nodes) node.forgetPosition()
     const { primary } = this.#set
     const { sighting } = primary
     if (sighting?.position !== undefined) this.#positions.add(sighting.atMs, sighting.position)
@@ -119,7 +119,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   onLost(node: N): void {
     // A server that has crashed may come up behind where it was, and with the start time that it had.
-    node.replayed.forget()
+    node.forgetPosition()
   }
 
   #see(node: N, seen: Sighting): void {
@@ -133,10 +133,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
       return
     }
     if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
-    if (position === undefined) node.replayed.forget()
-    else if (primary.isUp) {
+    if (position === undefined) node.forgetPosition()
+    else {
       const { startedAt, answeredAtMs } = sighting
-      node.replayed.saw({ lsn: position, askedAtMs: atMs, startedAt }, answeredAtMs)
+      const answer = { lsn: position, askedAtMs: atMs, startedAt }
+      node.observed.saw(answer, answeredAtMs)
+      if (primary.isUp) node.replayed.saw(answer, answeredAtMs)
     }
     if (this.#settings.lagSource !== 'wal') {
       node.lagMs = sighting.lagMs
@@ -172,7 +174,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
     if (node.health === 'down') return
     node.health = 'down'
-    node.replayed.forget()
+    node.forgetPosition()
     node.downBecause = because
     node.counts.ejected++
     this.#set.reports.changed(node, 'down', because)

@@ -80,6 +80,8 @@ export class Node {
   lagBytes: number | undefined
   /** How far it has replayed, as far as that is sure to be of the primary's history. */
   readonly replayed = new Replayed()
+  /** How far it has replayed of whatever history it follows: also where the primary is down, and it may follow another one. */
+  readonly observed = new Replayed()
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
   divergedSince: string | undefined
   /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
@@ -109,6 +111,12 @@ export class Node {
     this.isDiscovered = options.discover !== undefined
     this.pool = pool
     this.#enforceReadOnly = defaults.enforceReadOnly
+  }
+
+  /** How far it had replayed says nothing any more: its server may have crashed, or has another history. */
+  forgetPosition(): void {
+    this.replayed.forget()
+    this.observed.forget()
   }
 
   /** It was promoted: its sessions may write. */

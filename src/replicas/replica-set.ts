@@ -137,7 +137,7 @@ export class ReplicaSet<N extends Member> {
   /** Hears of an error that a node gave to a query, or when connecting; its watcher finds out what it means. */
   heard(node: N, error: unknown): Failure {
     const failure = failureOf(error)
-    if (failure === 'lost') node.replayed.forget()
+    if (failure === 'lost') node.forgetPosition()
     // One that is down is looked at all the time.
     if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)

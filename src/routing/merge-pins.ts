@@ -1,4 +1,4 @@
-import type { ClusterPin, Pin } from './pin.ts'
+import { type ClusterPin, type Pin, writtenUntilOf } from './pin.ts'
 import { haveSameHistory, type Position } from './position.ts'
 
 /** How many clusters have a place of their own in a pin; with more, it is a time pin. */
@@ -11,7 +11,8 @@ export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefin
   if (a === undefined || b === undefined) return a ?? b
   const clusters = new Map(a.kind === 'exact' ? a.clusters : undefined)
   if (b.kind === 'exact') for (const [place, part] of b.clusters) addPart(clusters, place, part)
-  return pinOfParts(Math.max(primaryUntilOf(a), primaryUntilOf(b)), clusters)
+  const writtenUntilMs = Math.max(writtenUntilOf(a), writtenUntilOf(b))
+  return pinOfParts(Math.max(primaryUntilOf(a), primaryUntilOf(b)), clusters, 0, writtenUntilMs)
 }
 
 /** Merges the part of one cluster into others. */
@@ -42,6 +43,7 @@ export function pinOfParts(
   primaryUntilMs: number,
   parts: ReadonlyMap<string, ClusterPin>,
   nowMs = 0,
+  writtenUntilMs = Number.POSITIVE_INFINITY,
 ): Pin | undefined {
   const clusters = new Map<string, ClusterPin>()
   let untilMs = primaryUntilMs > nowMs ? primaryUntilMs : 0
@@ -55,13 +57,19 @@ export function pinOfParts(
   }
   if (untilMs === 0) return undefined
   if (clusters.size === 0 || clusters.size > MAX_CLUSTERS) return { kind: 'time', untilMs }
-  return { kind: 'exact', untilMs, primaryUntilMs: primaryUntilMs > nowMs ? primaryUntilMs : 0, clusters }
+  return {
+    kind: 'exact',
+    untilMs,
+    primaryUntilMs: primaryUntilMs > nowMs ? primaryUntilMs : 0,
+    clusters,
+    ...(writtenUntilMs < untilMs && { writtenUntilMs: writtenUntilMs > nowMs ? writtenUntilMs : 0 }),
+  }
 }
 
 /** What of a pin is not over yet. */
 export function livePin(pin: Pin | undefined, nowMs: number): Pin | undefined {
   if (pin === undefined || pin.untilMs <= nowMs) return undefined
-  return pin.kind === 'time' ? pin : pinOfParts(pin.primaryUntilMs, pin.clusters, nowMs)
+  return pin.kind === 'time' ? pin : pinOfParts(pin.primaryUntilMs, pin.clusters, nowMs, pin.writtenUntilMs)
 }
 
 /** The same pin, all of it until then. */
@@ -83,7 +91,13 @@ function withTimes(pin: Pin, timeOf: (ownMs: number) => number): Pin {
       exact: exact && { position: exact.position, untilMs: timeOf(exact.untilMs) },
     })
   }
-  return pinOfParts(pin.primaryUntilMs === 0 ? 0 : timeOf(pin.primaryUntilMs), clusters) as Pin
+  const writtenUntilMs = pin.writtenUntilMs && timeOf(pin.writtenUntilMs)
+  return pinOfParts(
+    pin.primaryUntilMs === 0 ? 0 : timeOf(pin.primaryUntilMs),
+    clusters,
+    0,
+    writtenUntilMs,
+  ) as Pin
 }
 
 function primaryUntilOf(pin: Pin): number {

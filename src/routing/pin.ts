@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { RouteReason } from '../diagnostics.ts'
 import type { Position } from './position.ts'
-import { PINNED, type Requirement } from './requirement.ts'
+import { PINNED, PINNED_BY_READS, type Requirement } from './requirement.ts'
 
 /** What is carried from a write to the reads that follow it: until when, and from where on, they must be fresh. */
 export type Pin = TimePin | ExactPin
@@ -19,6 +19,11 @@ export interface ExactPin {
   readonly untilMs: number
   /** Until when every cluster is read from its primary, because of a write that no router saw; 0 for none. */
   readonly primaryUntilMs: number
+  /**
+   * Until when some of it is because of a write. Default: as long as it lasts. From then on it holds only what was seen: where the
+   * primary is down, a replica that is as far will do.
+   */
+  readonly writtenUntilMs?: number
   /** What holds for each cluster, by its place; see {@link placeOf}. */
   readonly clusters: ReadonlyMap<string, ClusterPin>
 }
@@ -36,18 +41,24 @@ export function requirementOfPin(pin: Pin, cluster: string, nowMs: number): Requ
   if (pin.untilMs <= nowMs) return undefined
   if (pin.kind === 'time' || pin.primaryUntilMs > nowMs) return PINNED
   const part = pin.clusters.get(placeOf(cluster))
-  return part === undefined ? undefined : requirementOfPart(part, nowMs, 'pin')
+  return part === undefined ? undefined : requirementOfPart(part, nowMs, 'pin', writtenUntilOf(pin) <= nowMs)
 }
 
-/** The same for the part of one cluster. */
+/** Until when some of a pin is because of a write. */
+export function writtenUntilOf(pin: Pin): number {
+  return pin.kind === 'time' ? pin.untilMs : (pin.writtenUntilMs ?? pin.untilMs)
+}
+
+/** The same for the part of one cluster; with `isSeen` none of it is because of a write. */
 export function requirementOfPart(
   { primaryUntilMs, exact }: ClusterPin,
   nowMs: number,
   reason: RouteReason,
+  isSeen: boolean,
 ): Requirement | undefined {
-  if (primaryUntilMs > nowMs) return PINNED
+  if (primaryUntilMs > nowMs) return isSeen ? PINNED_BY_READS : PINNED
   if (exact === undefined || exact.untilMs <= nowMs) return undefined
-  return { kind: 'atLeast', position: exact.position, reason }
+  return { kind: 'atLeast', position: exact.position, reason, isSeen }
 }
 
 /**

@@ -4,16 +4,25 @@ import type { Position } from './position.ts'
 /**
  * What a read demands of the node that serves it, and why. This is the seam between the request side and
  * the database side: pins become requirements, and a dialect never hears of cookies.
+ *
+ * With `isSeen` it comes from reads alone: nothing was written that could be missed, and who has not written must not suffer from
+ * a primary that is down.
  */
 export type Requirement =
   | { readonly kind: 'any'; readonly reason: RouteReason }
-  | { readonly kind: 'primary'; readonly reason: RouteReason }
+  | { readonly kind: 'primary'; readonly reason: RouteReason; readonly isSeen?: boolean }
   /** The primary, or a node that has replayed up to this position. */
-  | { readonly kind: 'atLeast'; readonly position: Position; readonly reason: RouteReason }
+  | {
+      readonly kind: 'atLeast'
+      readonly position: Position
+      readonly reason: RouteReason
+      readonly isSeen?: boolean
+    }
   | { readonly kind: 'named'; readonly node: string; readonly reason: RouteReason }
 
 export const ANY: Requirement = { kind: 'any', reason: 'read' }
 export const PINNED: Requirement = { kind: 'primary', reason: 'pin' }
+export const PINNED_BY_READS: Requirement = { kind: 'primary', reason: 'pin', isSeen: true }
 export const WRITE_REQUEST: Requirement = { kind: 'primary', reason: 'write-request' }
 export const OWN_WRITE: Requirement = { kind: 'primary', reason: 'own-write' }
 export const USE_PRIMARY: Requirement = { kind: 'primary', reason: 'use-primary' }

@@ -1,5 +1,12 @@
 import { addPart, mergeParts } from './merge-pins.ts'
-import { type ClusterPin, type Pin, placeOf, requirementOfPart, requirementOfPin } from './pin.ts'
+import {
+  type ClusterPin,
+  type Pin,
+  placeOf,
+  requirementOfPart,
+  requirementOfPin,
+  writtenUntilOf,
+} from './pin.ts'
 import { isPosition, type Position } from './position.ts'
 import type { Requirement } from './requirement.ts'
 
@@ -30,5 +37,6 @@ export function requirementOfCarried(
   if (seenHere === undefined) return ofPin
   const part = carried?.kind === 'exact' ? carried.clusters.get(place) : undefined
   const both = part === undefined ? seenHere : mergeParts(part, seenHere)
-  return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic')
+  const isSeen = carried === undefined || writtenUntilOf(carried) <= nowMs
+  return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic', isSeen)
 }

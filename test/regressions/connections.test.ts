@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { usePrimary, useReplica } from 'write-pinning'
+import { useNode, usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { clientsOf, inUse, namedPool, openRequest, terminateClients } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
@@ -149,7 +149,9 @@ test('a refusal by a server that speaks another language is a refusal', async ()
 test('a session that the server ended is reported to the pool’s listeners, as pg does it', async () => {
   const errors: string[] = []
   primary.on('error', ({ message }) => errors.push(message))
-  const sleeping = expect(usePrimary(() => sql`select pg_sleep(30)`.execute(db))).rejects.toMatchObject({
+  const sleeping = expect(
+    useNode('primary', () => sql`select pg_sleep(30)`.execute(db)),
+  ).rejects.toMatchObject({
     code: '57P01',
   })
   const pid = await vi.waitFor(async () => {

@@ -13,6 +13,7 @@ import { type Database, startShop } from '../support/cluster.ts'
 import { heldBy, pinOfToken, SECRET } from '../support/exact.ts'
 import { type Answer, listen, pinCookie, type UserAgent } from '../support/http.ts'
 import { poolThatCounts } from '../support/own-questions.ts'
+import type { Target } from '../support/proxy-link.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // With `monotonicReads` every response carries what its reads have seen, also where that is not known as they end. One replica is
@@ -21,6 +22,8 @@ let cluster: PostgresCluster
 let ahead: PostgresNode
 let behind: PostgresNode
 let questions: TcpProxy
+/** The way of the application's own statements to that replica. */
+let statements: TcpProxy
 let dialect: PrimaryReplicaDialect
 let db: Kysely<Database>
 /** Which replica serves reads that may go to either. */
@@ -44,7 +47,12 @@ afterAll(() => cluster.stop())
 async function open(client: 'asks along' | 'cannot ask along'): Promise<void> {
   chosen = 'ahead'
   questions = await TcpProxy.start(ahead)
-  const { pool } = poolThatCounts(ahead, { host: '127.0.0.1', port: questions.port })
+  statements = await TcpProxy.start(ahead)
+  const [at, via] = [statements, questions].map(({ port }) => ({ host: '127.0.0.1', port })) as [
+    Target,
+    Target,
+  ]
+  const { pool } = poolThatCounts(at, via)
   if (client === 'cannot ask along') Object.assign(pool, { Client: withoutQuery(pool) })
   dialect = new PrimaryReplicaDialect({
     primary: cluster.primary.connectionString,
@@ -61,6 +69,7 @@ async function open(client: 'asks along' | 'cannot ask along'): Promise<void> {
   db = new Kysely({ dialect })
   closing.push(
     () => questions.stop(),
+    () => statements.stop(),
     () => db.destroy(),
   )
   await db.connection().execute(async () => {})
@@ -201,5 +210,15 @@ describe.each(['asks along', 'cannot ask along'] as const)('a client that %s', (
     expect(pin).toBeDefined()
     chosen = 'behind'
     expect((await user.get('/')).json()).toBe(streamed)
+  })
+
+  test('has a read whose replica is lost under it go to the primary, where the other replica is behind', async () => {
+    await open(client)
+    const user = await serveFastify((app) => app.get('/', count))
+    await addAhead()
+    const seen = (await user.get('/')).json()
+    const cut = statements.cutWhen((bytes) => bytes.includes('count(*)'))
+    expect((await user.get('/')).json()).toBe(seen)
+    await cut
   })
 })

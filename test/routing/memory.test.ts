@@ -160,7 +160,7 @@ describe('a request whose positions are wanted', () => {
     const memory = createMemory(PINNING_MS, undefined, false, wanting)
     const demanded = () => requirementOfMemory(memory, 'default')
     sawPosition(memory, 'default', POSITION)
-    expect(demanded()).toEqual({ kind: 'atLeast', position: POSITION, reason: 'monotonic' })
+    expect(demanded()).toEqual({ kind: 'atLeast', position: POSITION, reason: 'monotonic', isSeen: true })
     const further = { ...POSITION, lsn: 3_000n }
     sawPosition(memory, 'default', further)
     sawPosition(memory, 'default', { ...POSITION, lsn: 2_000n })
@@ -181,6 +181,7 @@ describe('a request whose positions are wanted', () => {
       kind: 'atLeast',
       position: POSITION,
       reason: 'pin',
+      isSeen: false,
     })
     sawPosition(memory, 'default', { ...POSITION, lsn: 1n })
     expect(requirementOfMemory(memory, 'default')).toMatchObject({ position: POSITION })

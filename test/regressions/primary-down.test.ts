@@ -1,0 +1,136 @@
+import type { FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { usePrimary } from 'write-pinning'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+import type { UserAgent } from '../support/http.ts'
+import { Watched } from '../support/watched.ts'
+
+// Who has only read, with `monotonicReads`, does not suffer from a primary that is down; who has written still reads from nobody that
+// may not have it.
+let cluster: PostgresCluster
+let ahead: PostgresNode
+let behind: PostgresNode
+let watched: Watched
+let openAgent: () => UserAgent
+const closing: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  cluster = await startShop(2)
+  ;[ahead, behind] = cluster.replicas as [PostgresNode, PostgresNode]
+  watched = await Watched.open(cluster, { probeIntervalMs: 100 }, { counts: false })
+  await watched.untilEligible('replica-1', 'replica-2')
+  let app: FastifyInstance
+  ;({ app, openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
+    shop.get('/count', () => count())
+    shop.get('/count-on-primary', () => usePrimary(count))
+    shop.get('/counts', async () => [await count(), await count(), await count()])
+    shop.get('/stream', async () => {
+      const counted = watched.db.selectFrom('item').select(sql<number>`count(*)::int`.as('count'))
+      for await (const row of counted.stream()) return row.count
+      return undefined
+    })
+    shop.get('/transaction', () => {
+      const reading = watched.db.transaction().setAccessMode('read only')
+      return reading.execute(async (trx) => {
+        const counted = trx.selectFrom('item').select(sql<number>`count(*)::int`.as('count'))
+        return (await counted.executeTakeFirstOrThrow()).count
+      })
+    })
+  }))
+  closing.push(
+    () => cluster.stop(),
+    () => watched[Symbol.asyncDispose](),
+    () => app.close(),
+  )
+})
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function count(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from item`.execute(watched.db)
+  return rows[0]?.count ?? -1
+}
+
+/** One more item, which one replica does not have. */
+async function addAhead(): Promise<void> {
+  await behind.pauseReplay()
+  await cluster.primary.query("insert into item (name) values ('more')")
+  await cluster.waitForCatchup()
+}
+
+async function untilDown(): Promise<void> {
+  const nowMs = performance.now()
+  await cluster.primary.kill()
+  await watched.changed('primary', 'down', nowMs)
+}
+
+const PATHS = ['/count', '/counts', '/stream', '/transaction']
+
+describe.each(PATHS)('GET %s', (path) => {
+  test('of somebody who has only read goes on while the primary is down, to replicas that have what was seen', async () => {
+    await addAhead()
+    const user = openAgent()
+    watched.dialect.drain('replica-2')
+    const seen = (await user.get('/count')).json()
+    watched.dialect.resume('replica-2')
+    await untilDown()
+    for (let time = 0; time < 10; time++) {
+      const answer = await user.get(path)
+      expect(answer.status, answer.body).toBe(200)
+      expect([answer.json()].flat()).toEqual([answer.json()].flat().map(() => seen))
+    }
+    // Where nobody has it any more, it fails rather than to go back in time.
+    watched.dialect.drain('replica-1')
+    expect((await user.get(path)).status).toBe(500)
+    // Who has seen nothing yet reads what there is.
+    expect((await openAgent().get(path)).status).toBe(200)
+  })
+
+  test('of somebody who has written fails, where no replica is known to have it', async () => {
+    const user = openAgent()
+    for (const replica of cluster.replicas) await replica.pauseReplay()
+    await user.post('/items/own')
+    await untilDown()
+    for (const replica of cluster.replicas) await replica.resumeReplay()
+    expect((await user.get(path)).status).toBe(500)
+  })
+})
+
+test('what was seen on the primary itself is read from replicas that have it, when it has crashed', async () => {
+  const user = openAgent()
+  const seen = (await user.get('/count-on-primary')).json()
+  await cluster.waitForCatchup()
+  await cluster.primary.kill()
+  // At once: nobody has noticed yet.
+  for (let time = 0; time < 5; time++) expect((await user.get('/count')).json()).toBe(seen)
+})
+
+test('where nobody could say how far a read had seen, its reader is served all the same', async () => {
+  await addAhead()
+  const options = { primary: cluster.primary.connectionString, replicas: [ahead, behind].map(urlOf) }
+  // This source of lag tells no positions.
+  await using blind = await Watched.open(
+    cluster,
+    { ...options, lagSource: () => 0, probeIntervalMs: 100 },
+    { counts: false },
+  )
+  await blind.untilEligible('replica-1', 'replica-2')
+  const shop = await serveShop(blind.db, { monotonicReads: true })
+  closing.push(() => shop.app.close())
+  const user = shop.openAgent()
+  await user.get('/items/more')
+  expect(heldBy(await pinOfAgent(user))).toBe('primary')
+  const nowMs = performance.now()
+  await cluster.primary.kill()
+  await blind.changed('primary', 'down', nowMs)
+  for (let time = 0; time < 5; time++) expect((await user.get('/items/more')).status).toBe(200)
+})
+
+function urlOf(node: PostgresNode): string {
+  return node.connectionString
+}
