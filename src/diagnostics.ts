@@ -14,6 +14,7 @@ export type RouteReason =
   | 'primary-table' // it names one of `primaryTables`
   | 'read' // a read that nothing binds
   | 'pin' // the user agent carries a pin
+  | 'bad-signature' // it carries one whose signature is missing or wrong, which may be an honest one: the option `badSignature`
   | 'monotonic' // an earlier read of this request has seen as much
   | 'write-request' // the request counts as a write: by its method, or by `dbWrite: true`
   | 'own-write' // this request has written before

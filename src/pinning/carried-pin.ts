@@ -7,13 +7,15 @@ import { type Claim, hasRightSignature, readToken, type TokenContext } from './t
 export interface CarriedPin {
   /** All that the valid ones demand. */
   readonly pin: Pin | undefined
+  /** When the last is over whose signature is missing or wrong: it may be that of a process with another secret; 0 for none. */
+  readonly doubtUntilMs: number
   /** Each reason for which one was worth nothing. */
   readonly ignored: ReadonlySet<IgnoredPinReason>
 }
 
 /**
- * How many tokens are looked at in one request. A user agent sends a handful of copies; a header full of forged ones
- * must not cost more signatures than that.
+ * How many tokens are verified in one request. A user agent sends a handful of copies; a header full of forged ones
+ * must not cost more signatures than that. Any other counts as one whose signature is wrong.
  */
 const MAX_TOKENS = 16
 
@@ -45,14 +47,19 @@ function pinOfTokens(tokens: ReadonlySet<string>, context: TokenContext): Carrie
   }
   claims.sort((a, b) => b.pin.untilMs - a.pin.untilMs)
   let pin: Pin | undefined
-  for (const claim of claims.slice(0, MAX_TOKENS)) {
-    if (hasRightSignature(claim, context)) pin = mergePins(pin, claim.pin)
-    else ignored.add('bad-signature')
+  let doubtUntilMs = 0
+  for (const [index, claim] of claims.entries()) {
+    const isVerified = index < MAX_TOKENS || context.keys.length === 0
+    if (isVerified && hasRightSignature(claim, context)) pin = mergePins(pin, claim.pin)
+    else {
+      ignored.add('bad-signature')
+      doubtUntilMs = Math.max(doubtUntilMs, claim.pin.untilMs)
+    }
   }
-  return { pin, ignored }
+  return { pin, doubtUntilMs, ignored }
 }
 
-const NOTHING: CarriedPin = { pin: undefined, ignored: new Set() }
+const NOTHING: CarriedPin = { pin: undefined, doubtUntilMs: 0, ignored: new Set() }
 
 // Cookie parsers give one copy of each name; all are wanted here. A token needs no decoding.
 function valuesOfCookie(header: string, name: string): Set<string> {

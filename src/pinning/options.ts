@@ -32,6 +32,17 @@ export interface PinningOptions<Request> {
   cookie?: CookieOptions
   /** Signs the pins: one string, or several (the first signs, all verify), each of 32 characters or more. */
   secret?: string | readonly string[] | undefined
+  /**
+   * What a pin is worth that is well formed and not over, but whose signature is missing or wrong, where there is a `secret`.
+   * `'primary'` (default): that one request reads from the primary, because it may be an honest pin, of a process without that
+   * secret; it is worth no more. `'ignore'`: nothing, so that a user's own write can be missing while a secret is
+   * added or changed. That is for who fears the load of forged pins more: with `'primary'` a client can have its own reads served
+   * by the primary, as it can by sending a POST.
+   *
+   * @example
+   * await app.register(writePinning, { secret: [process.env.PIN_SECRET, process.env.OLD_PIN_SECRET], badSignature: 'ignore' })
+   */
+  badSignature?: 'primary' | 'ignore'
   /** Whether this request neither honours nor sets a pin. */
   skip?: (request: Request) => boolean
   /** The name of a request and response header that carries the same token, for clients without cookies. Default: none. */
@@ -60,6 +71,7 @@ export interface PinningSettings<Request = unknown> {
   readonly readMethods: ReadonlySet<string>
   readonly cookie: CookieSettings
   readonly secrets: readonly string[]
+  readonly badSignature: 'primary' | 'ignore'
   readonly skip: ((request: Request) => boolean) | undefined
   readonly header: string | undefined
   readonly monotonicReads: boolean
@@ -74,7 +86,7 @@ export interface AccountSettings<Request> {
 }
 
 const KNOWN = [
-  ...['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'skip'],
+  ...['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'badSignature', 'skip'],
   ...['header', 'monotonicReads', 'affinity', 'pinStore', 'account'],
 ]
 const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
@@ -96,6 +108,7 @@ export function pinningSettings<Request>(where: string, given: unknown): Pinning
     readMethods: readMethods(where, options.readMethods),
     cookie: cookieSettings(where, options.cookie),
     secrets: secretsOption(where, options),
+    badSignature: oneOfOption(where, 'badSignature', options.badSignature, ['primary', 'ignore'], 'primary'),
     skip: promptOption(where, 'skip', options.skip),
     header: headerOption(where, options.header),
     monotonicReads: monotonicReads(where, options.monotonicReads, pin),

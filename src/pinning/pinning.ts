@@ -116,16 +116,20 @@ export class Pinning<Request> {
   /** Begins a request: finds its pin and what it is, and opens its routing context. */
   begin(request: Request, incoming: Incoming): RequestPin {
     const { method, headers, response, marks } = incoming
-    const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
+    const { skip, affinity, header, readMethods, pinningSeconds, badSignature } = this.#settings
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
     let carried: Pin | undefined
+    let doubtUntilMs = 0
     if (!isSkipped) {
-      byCookie = this.#believed(request, 'cookie', pinOfCookies(headers.cookie, this.#tokens))
+      const ofCookies = pinOfCookies(headers.cookie, this.#tokens)
+      byCookie = this.#believed(request, 'cookie', ofCookies)
       carried = byCookie
+      doubtUntilMs = ofCookies.doubtUntilMs
       if (header !== undefined) {
-        const byHeader = pinOfHeader(headers[header], this.#tokens)
-        carried = mergePins(byCookie, this.#believed(request, 'header', byHeader))
+        const ofHeader = pinOfHeader(headers[header], this.#tokens)
+        carried = mergePins(byCookie, this.#believed(request, 'header', ofHeader))
+        doubtUntilMs = Math.max(doubtUntilMs, ofHeader.doubtUntilMs)
       }
       if (carried !== undefined) this.counts.honoured++
     }
@@ -135,6 +139,7 @@ export class Pinning<Request> {
         pinningMs: pinningSeconds * 1000,
         carried,
         carriedBy: byCookie === undefined ? 'header' : 'cookie',
+        doubtUntilMs: badSignature === 'primary' ? doubtUntilMs : 0,
         readFrom: readFromOf(marks),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
@@ -164,6 +169,9 @@ export class Pinning<Request> {
     this.counts.ignored[reason]++
     this.#framework.logOf(request).debug(`Ignored a pinning ${by}: ${reason}`)
     if (ignoredPinChannel.hasSubscribers) ignoredPinChannel.publish({ reason })
+    if (reason === 'bad-signature' && this.#settings.badSignature === 'primary') {
+      this.#say(this.#framework.logOf(request), DOUBT)
+    }
   }
 
   #accountOf(request: Request): AccountPin | undefined {
@@ -260,6 +268,12 @@ function kindOf(pin: Pin): Pin['kind'] {
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
   return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
+
+const DOUBT =
+  'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
+  'deployment adds or changes `secret`: keep the old secret behind the new one, as in `secret: [new, old]`, until ' +
+  '`pinningSeconds` after the last process has ended that signs with the old one. Where it goes on, something else sets that ' +
+  "cookie or header, or it is forged; with `badSignature: 'ignore'` such pins have no effect."
 
 /** More routes only an application has that makes them without end. */
 const MAX_WARNED = 1_000

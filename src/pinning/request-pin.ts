@@ -34,6 +34,8 @@ export interface RequestStart {
   /** The pin that the client brought, and how. */
   readonly carried: Pin | undefined
   readonly carriedBy: PinReason
+  /** Until when a doubtful pin sends the request's reads to the primary; 0 for none. */
+  readonly doubtUntilMs: number
   /** The requirement of the route's `readFrom`. */
   readonly readFrom: Requirement | undefined
   /** False for a skipped request, which sets no pin. */
@@ -80,6 +82,7 @@ export class RequestPin implements Closing {
     this.#carriedBy = start.carriedBy
     this.#memory = createMemory(start.pinningMs, start.carried, start.policy.isWrite, start.memory)
     this.#memory.readFrom = start.readFrom
+    this.#memory.doubtUntilMs = start.doubtUntilMs
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.context = openRequestContext(this.#memory)
     // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.

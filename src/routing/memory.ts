@@ -3,7 +3,7 @@ import type { KeptNode } from './kept-node.ts'
 import { mergePins } from './merge-pins.ts'
 import type { ClusterPin, Pin } from './pin.ts'
 import type { Position } from './position.ts'
-import { OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
+import { IN_DOUBT, OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
 import { addSeen, requirementOfCarried } from './seen-positions.ts'
 import { expectPosition, type WrittenPositions } from './written-positions.ts'
 
@@ -39,6 +39,11 @@ export interface RequestMemory extends MemorySettings {
   readonly pinningMs: number
   /** The pin that it brought, or that its account has. */
   carried: Pin | undefined
+  /**
+   * Until when its reads go to the primary, because a pin that it brought may be an honest one, which nobody can tell; 0 for
+   * not at all. It is no part of `carried`, so no pin that is made of this memory holds it.
+   */
+  doubtUntilMs: number
   /** Whether the request counts as a write from its start. */
   writeRequest: boolean
   /** Where the route's `readFrom` sends the request's reads until it writes. */
@@ -47,7 +52,7 @@ export interface RequestMemory extends MemorySettings {
   wroteTo: Set<string> | undefined
   /** Whether `markWrite()` was called: a write to a cluster that nobody named. */
   markedWrite: boolean
-  /** When what this request wrote or is stops to bind its reads; Infinity as long as it is under way. */
+  /** When what this request wrote or is, and what is doubtful of it, stops to bind its reads; Infinity as long as it is under way. */
   freshUntilMs: number
   /** The positions of its writes; undefined before the first, or where they are not wanted. */
   written: WrittenPositions | undefined
@@ -73,6 +78,7 @@ export function createMemory(
   return {
     pinningMs,
     carried,
+    doubtUntilMs: 0,
     writeRequest,
     readFrom: undefined,
     wroteTo: undefined,
@@ -95,8 +101,12 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
   if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
   if (hasFreshWrite(memory, cluster)) return OWN_WRITE
-  if (memory.carried === undefined && memory.seen === undefined) return undefined
-  return requirementOfCarried(memory.carried, memory.seen, cluster, Date.now())
+  const { carried, seen, doubtUntilMs } = memory
+  if (carried === undefined && seen === undefined && doubtUntilMs === 0) return undefined
+  const nowMs = Date.now()
+  const ofCarried = requirementOfCarried(carried, seen, cluster, nowMs)
+  if (ofCarried?.kind === 'primary') return ofCarried
+  return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
 }
 
 /** Whether the request has written to `cluster`, as far as it still matters. */

@@ -23,6 +23,7 @@ export type Requirement =
 export const ANY: Requirement = { kind: 'any', reason: 'read' }
 export const PINNED: Requirement = { kind: 'primary', reason: 'pin' }
 export const PINNED_BY_READS: Requirement = { kind: 'primary', reason: 'pin', isSeen: true }
+export const IN_DOUBT: Requirement = { kind: 'primary', reason: 'bad-signature' }
 export const WRITE_REQUEST: Requirement = { kind: 'primary', reason: 'write-request' }
 export const OWN_WRITE: Requirement = { kind: 'primary', reason: 'own-write' }
 export const USE_PRIMARY: Requirement = { kind: 'primary', reason: 'use-primary' }

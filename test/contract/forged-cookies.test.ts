@@ -86,20 +86,22 @@ contract((serve) => {
       expect(await whereAndWhy(() => user.get('/items'))).toEqual(['primary: pin'])
     })
 
-    it('a tampered, an unsigned and a truncated pin are ignored', async () => {
-      const user = await userOf({ secret: NEW_SECRET })
-      await user.post('/items')
-      const [claim, signature = ''] = ((await user.pin()) as string).split('.')
-      const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
-      for (const forged of [
-        `${token(14)}.${signature}`,
-        `${claim}.${flipped}`,
-        claim,
-        `${claim}.${signature.slice(1)}`,
-      ]) {
-        expect(await routeWith(user, `write_pin=${forged}`), forged).toEqual(['replica: read'])
-      }
-    })
+    it.each([
+      ['primary', 'primary: bad-signature'],
+      ['ignore', 'replica: read'],
+    ])(
+      'a tampered, an unsigned and a truncated pin are no pins (badSignature: %s)',
+      async (badSignature, route) => {
+        const user = await userOf({ secret: NEW_SECRET, badSignature })
+        await user.post('/items')
+        const [claim, signature = ''] = ((await user.pin()) as string).split('.')
+        const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
+        for (const forged of [`${token(14)}.${signature}`, `${claim}.${flipped}`, claim]) {
+          expect(await routeWith(user, `write_pin=${forged}`), forged).toEqual([route])
+        }
+        expect(await routeWith(user, `write_pin=${claim}.${signature.slice(1)}`)).toEqual(['replica: read'])
+      },
+    )
 
     it('a pin that was signed with the previous secret counts, and a new one is signed with the first', async () => {
       const before = await userOf({ secret: OLD_SECRET })
@@ -110,21 +112,23 @@ contract((serve) => {
       await rotated.post('/items')
       const after = await userOf({ secret: NEW_SECRET })
       expect(await routeWith(after, `write_pin=${await rotated.pin()}`)).toEqual(['primary: pin'])
-      expect(await routeWith(after, old)).toEqual(['replica: read'])
+      expect(await routeWith(after, old)).toEqual(['primary: bad-signature'])
     })
 
-    it('a pin that was signed for a cookie of another name is ignored', async () => {
+    it('a pin that was signed for a cookie of another name is no pin', async () => {
       const other = await userOf({ secret: NEW_SECRET, cookie: { name: 'other_pin' } })
       await other.post('/items')
       const user = await userOf({ secret: NEW_SECRET })
-      expect(await routeWith(user, `write_pin=${await other.pin('other_pin')}`)).toEqual(['replica: read'])
+      expect(await routeWith(user, `write_pin=${await other.pin('other_pin')}`)).toEqual([
+        'primary: bad-signature',
+      ])
     })
 
-    it('a value that was signed by the same secret for another purpose is ignored', async () => {
+    it('a value that was signed by the same secret for another purpose is no pin', async () => {
       const user = await userOf({ secret: NEW_SECRET })
       const claim = token(10)
       const signature = createHmac('sha256', NEW_SECRET).update(claim).digest('base64url')
-      expect(await routeWith(user, `write_pin=${claim}.${signature}`)).toEqual(['replica: read'])
+      expect(await routeWith(user, `write_pin=${claim}.${signature}`)).toEqual(['primary: bad-signature'])
     })
   })
 

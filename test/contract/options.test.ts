@@ -58,6 +58,7 @@ contract((serve) => {
       ['__Host- with a domain', { cookie: { name: '__Host-p', domain: 'example.org' } }, OPTION],
       ["sameSite: 'none' with secure: false", { cookie: { sameSite: 'none', secure: false } }, OPTION],
       ['partitioned with secure: false', { cookie: { partitioned: true, secure: false } }, OPTION],
+      ['an unknown badSignature', { badSignature: 'replica' }, OPTION],
       ['a short secret', { secret: 'x'.repeat(31) }, OPTION],
       ['an empty secret', { secret: '' }, OPTION],
       ['no secret among several', { secret: [] }, OPTION],

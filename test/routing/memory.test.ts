@@ -40,6 +40,32 @@ describe('what a request remembers', () => {
     expect(reasonIn(memory)).toBeUndefined()
   })
 
+  test('a doubtful pin binds its reads in every cluster until its time is over, and what says more about them is stronger', () => {
+    const memory = createMemory(PINNING_MS, undefined, false)
+    memory.doubtUntilMs = Date.now() + 3_000
+    later(2_999)
+    expect([reasonIn(memory), reasonIn(memory, 'stock')]).toEqual(['bad-signature', 'bad-signature'])
+    memory.readFrom = { kind: 'any', reason: 'read-from' }
+    expect(reasonIn(memory)).toBe('read-from')
+    memory.readFrom = undefined
+    rememberWrite(memory, 'stock')
+    expect([reasonIn(memory), reasonIn(memory, 'stock')]).toEqual(['bad-signature', 'own-write'])
+    later(1)
+    expect(reasonIn(memory)).toBeUndefined()
+  })
+
+  test('a doubtful pin demands more than the position of a valid one', () => {
+    const position: Position = { systemId: '7', timeline: 1, lsn: 10n }
+    const untilMs = Date.now() + 3_000
+    const clusters = new Map([['default', { primaryUntilMs: 0, exact: { position, untilMs } }]])
+    const memory = createMemory(PINNING_MS, { kind: 'exact', untilMs, primaryUntilMs: 0, clusters }, false)
+    expect(requirementOfMemory(memory, 'default')).toMatchObject({ kind: 'atLeast', reason: 'pin' })
+    memory.doubtUntilMs = Date.now() + 1_000
+    expect(requirementOfMemory(memory, 'default')).toEqual({ kind: 'primary', reason: 'bad-signature' })
+    later(1_000)
+    expect(requirementOfMemory(memory, 'default')).toMatchObject({ kind: 'atLeast', reason: 'pin' })
+  })
+
   test('a write binds its reads in the cluster that was written to', () => {
     const memory = createMemory(PINNING_MS, undefined, false)
     rememberWrite(memory, 'stock')
@@ -72,6 +98,16 @@ describe('what a request remembers', () => {
 })
 
 describe('a context that outlives its request', () => {
+  test('is bound by a doubtful pin for as long as a pin would last, however long that one claims to last', () => {
+    const memory = createMemory(PINNING_MS, undefined, false)
+    memory.doubtUntilMs = Date.now() + 10 * PINNING_MS
+    closeMemory(memory)
+    later(PINNING_MS - 1)
+    expect(reasonIn(memory)).toBe('bad-signature')
+    later(1)
+    expect(reasonIn(memory)).toBeUndefined()
+  })
+
   test('is bound by its own writes for as long as a pin would last', () => {
     const memory = createMemory(PINNING_MS, undefined, false)
     rememberWrite(memory, 'default')

@@ -15,6 +15,7 @@ const reasons: Record<RouteReason, string> = {
   'primary-table': 'its table is always read there',
   read: 'any node will do for this read',
   pin: 'this browser is pinned',
+  'bad-signature': 'nobody can tell whether this browser is pinned',
   monotonic: 'an earlier read has seen as much',
   'write-request': 'it belongs to a form that writes',
   'own-write': 'this request has written before',
