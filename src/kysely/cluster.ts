@@ -22,9 +22,10 @@ export class Cluster {
   /** What exact pins are made of. */
   readonly exact: ExactWrites
   readonly seen: ExactReads
+  /** Notices what is wrong with where the plugin is registered. */
+  readonly watch: ContextWatch
   readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
-  readonly #watch: ContextWatch
   readonly #functions: FunctionWatch
 
   constructor(parts: {
@@ -46,7 +47,7 @@ export class Cluster {
       kind: parts.withoutContext === 'replica' ? 'any' : 'primary',
       reason: 'no-context',
     }
-    this.#watch = parts.watch
+    this.watch = parts.watch
     this.#functions = parts.functions
   }
 
@@ -58,7 +59,7 @@ export class Cluster {
   requirementOf(context: RoutingContext | undefined): Requirement {
     const requirement = requirementHere(context, this.name)
     if (requirement !== undefined) return requirement
-    if (context === undefined) this.#watch.sawReadWithoutContext()
+    if (context === undefined) this.watch.sawReadWithoutContext()
     return this.#withoutContext
   }
 
@@ -138,7 +139,7 @@ export class Cluster {
     const reason = statement.kind as Exclude<Statement['kind'], 'read'>
     if (reason === 'write' || reason === 'locking') {
       this.refuseOnReplica(reason, context)
-      if (reason === 'write') this.#watch.sawWrite(context)
+      if (reason === 'write') this.watch.sawWrite(context)
       return { node: this.primary, reason, claim: IS_PRIMARY }
     }
     // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.

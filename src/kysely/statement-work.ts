@@ -30,6 +30,7 @@ export abstract class StatementWork<T> implements Work<T> {
     this.query = query
     this.options = options
     this.context = currentContext()
+    place.cluster.watch.saw(this.context)
     this.mark = markOf(query)
     this.statement = place.cluster.classifier.classify(query.sql)
   }

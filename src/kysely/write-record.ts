@@ -2,6 +2,7 @@ import type { RoutingContext } from '../routing/context.ts'
 import { type RequestMemory, rememberWrite } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
+import type { ContextWatch } from './context-watch.ts'
 
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
@@ -12,11 +13,13 @@ export type PositionOfCommit = () => Promise<Position | undefined>
  */
 export class WriteRecord {
   readonly #cluster: string
+  readonly #watch: ContextWatch
   #uncommitted: Set<RequestMemory> | undefined
   #isHarmless = false
 
-  constructor(cluster: string) {
+  constructor(cluster: string, watch: ContextWatch) {
     this.#cluster = cluster
+    this.#watch = watch
   }
 
   get inTransaction(): boolean {
@@ -42,8 +45,9 @@ export class WriteRecord {
 
   /** Records a write that was made in `context`; without `position` nobody knows when it is committed. */
   add(context: RoutingContext | undefined, position?: PositionOfCommit): void {
-    if (context?.memory === undefined || !context.countsWrites) return
-    if (this.#uncommitted === undefined) this.#remember(context.memory, position)
+    if (context?.countsWrites === false) return
+    if (context?.memory === undefined) this.#watch.sawWriteOutside()
+    else if (this.#uncommitted === undefined) this.#remember(context.memory, position)
     else this.#uncommitted.add(context.memory)
   }
 
