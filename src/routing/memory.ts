@@ -105,7 +105,7 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
   if (carried === undefined && seen === undefined && doubtUntilMs === 0) return undefined
   const nowMs = Date.now()
   const ofCarried = requirementOfCarried(carried, seen, cluster, nowMs)
-  if (ofCarried?.kind === 'primary') return ofCarried
+  if (ofCarried?.kind === 'primary' && ofCarried.isSeen !== true) return ofCarried
   return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
 }
 
