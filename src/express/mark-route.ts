@@ -1,9 +1,11 @@
 import type { NextFunction, Request, Response } from 'express'
+import { WritePinningError } from '../errors.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import { checkMarks } from '../pinning/route-marks.ts'
 import { reenterContext } from '../routing/context.ts'
 import { marksByHandler, reentering } from './matched-route.ts'
+import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
 import { passageOf } from './passage.ts'
 
 /**
@@ -16,9 +18,9 @@ import { passageOf } from './passage.ts'
  * app.post('/search', markRoute({ dbWrite: false }), search) // a POST that is no write by itself
  * app.use('/graphql', markRoute({ dbWrite: false, readFrom: 'primary' }), graphql) // fresh reads; pins if it wrote
  */
-export function markRoute(
-  marks: RouteMarks,
-): (request: Request, response: Response, next: NextFunction) => void {
+export function markRoute(marks: RouteMarks): Marking
+export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marking {
+  if (isMiddlewareCall(rest)) throw notCalled()
   const { dbWrite, readFrom } = optionsObject('markRoute()', marks) as RouteMarks
   refuseUnknownOptions('markRoute()', marks, ['dbWrite', 'readFrom'])
   checkMarks('markRoute()', marks)
@@ -34,4 +36,15 @@ export function markRoute(
   marksByHandler.set(marking, { dbWrite, readFrom })
   reentering.add(marking)
   return marking
+}
+
+type Marking = (request: Request, response: Response, next: NextFunction) => void
+
+refuseUncalled(markRoute, notCalled)
+
+function notCalled(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    'markRoute makes a handler, and must be called: write `markRoute({ dbWrite: true })`, with the marks of the route.',
+  )
 }

@@ -2,12 +2,14 @@ import { debuglog } from 'node:util'
 import { serialize } from 'cookie'
 import type { NextFunction, Request, Response } from 'express'
 import { warn } from '../diagnostics.ts'
+import { WritePinningError } from '../errors.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { reentering } from './matched-route.ts'
+import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
 import { type Passage, passageOf, startPassage } from './passage.ts'
 import { warnOnce } from './warn-once.ts'
 
@@ -43,7 +45,12 @@ declare global {
  *   response.redirect(303, '/') // and that page shows the comment
  * })
  */
-export function writePinning(options: WritePinningOptions = {}): WritePinningMiddleware {
+export function writePinning(options?: WritePinningOptions): WritePinningMiddleware
+export function writePinning(
+  options: WritePinningOptions = {},
+  ...rest: readonly unknown[]
+): WritePinningMiddleware {
+  if (isMiddlewareCall(rest)) throw notCalled()
   const settings = pinningSettings<Request>('writePinning', options)
   const pinning = new Pinning(settings, expressFramework)
 
@@ -72,7 +79,19 @@ export function writePinning(options: WritePinningOptions = {}): WritePinningMid
   }
 
   reentering.add(middleware)
+  refuseInFastify(middleware)
   return Object.assign(middleware, { counts: pinning.counts })
+}
+
+refuseUncalled(writePinning, notCalled)
+refuseInFastify(writePinning)
+
+function notCalled(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    "writePinning of 'write-pinning/express' makes the middleware, and must be called: write `app.use(writePinning())`, " +
+      'or `app.use(writePinning({ … }))` with options.',
+  )
 }
 
 /** Goes on when the account's pin is there: here it may be known whose the request is, or where the middleware is used again. */

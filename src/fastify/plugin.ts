@@ -8,6 +8,7 @@ import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { addLastHooks } from './last-hooks.ts'
+import { onlyRegistered } from './only-registered.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
 /** The options of the Fastify plugin. */
@@ -34,7 +35,7 @@ declare module 'fastify' {
  * Pins whoever writes: after a write request, the user agent's reads go to the primary for `pinningSeconds`
  * (default 15). Register it before plugins whose `onRequest` hooks use the database.
  *
- * @throws {WritePinningError} at registration, for every option that is wrong or unknown.
+ * @throws {WritePinningError} at registration, for every option that is wrong or unknown; at once, where it is called by hand.
  * @example
  * await app.register(writePinning)
  * app.post('/comment', async (request, reply) => {
@@ -43,7 +44,7 @@ declare module 'fastify' {
  * })
  */
 export const writePinning = fastifyPlugin(
-  async (app: FastifyInstance, options: WritePinningOptions) => {
+  onlyRegistered(async (app: FastifyInstance, options: WritePinningOptions) => {
     if (app.hasRequestDecorator(PIN)) throw alreadyRegistered()
     const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
     const pinning = new Pinning(settings, {
@@ -94,7 +95,7 @@ export const writePinning = fastifyPlugin(
     })
     app.addHook('onError', (request, _reply, _error, done) => reenter(request, done))
     app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
-  },
+  }),
   { name: 'write-pinning', fastify: '5.x' },
 )
 

@@ -1,0 +1,35 @@
+import type { FastifyInstance } from 'fastify'
+import { WritePinningError } from '../errors.ts'
+import { throwWhenRead } from '../pinning/throw-when-read.ts'
+import type { WritePinningOptions } from './plugin.ts'
+
+type Plugin = (app: FastifyInstance, options: WritePinningOptions) => Promise<void>
+
+/** The plugin, which says what to write where it is called by hand, or used as a middleware or a hook. */
+export function onlyRegistered(plugin: Plugin): Plugin {
+  const registered = (app: FastifyInstance, options: WritePinningOptions, ...rest: unknown[]) => {
+    if (typeof app?.hasRequestDecorator === 'function') return plugin(app, options)
+    // Express and Fastify's hooks call it with a request, a response, and what goes on. They pass on what it throws.
+    throw typeof rest[0] === 'function' ? usedAsMiddleware() : calledByHand()
+  }
+  // Express's `app.use()` reads it at once. A router and a route read nothing before the first request.
+  throwWhenRead(registered, 'handle', usedAsMiddleware)
+  return registered
+}
+
+function calledByHand(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    "writePinning of 'write-pinning/fastify' is the plugin itself, and is not called: write `await app.register(writePinning)`, " +
+      'or `await app.register(writePinning, { … })` with options. ' +
+      "For Express, import it from 'write-pinning/express' and write `app.use(writePinning())`.",
+  )
+}
+
+function usedAsMiddleware(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    "writePinning of 'write-pinning/fastify' is a plugin and no middleware: for Express, import it from 'write-pinning/express' " +
+      'and write `app.use(writePinning())`; for Fastify, write `await app.register(writePinning)`.',
+  )
+}
