@@ -1,15 +1,29 @@
 import { WritePinningError } from './errors.ts'
+import { nearestName } from './nearest-name.ts'
 
 /** Refuses an option that does not exist, because a typing error must not be silent. */
 export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
-    throw new WritePinningError(
-      'ERR_WRITE_PINNING_UNKNOWN_OPTION',
-      `${where} has no option \`${name}\`; it has ${known.map((each) => `\`${each}\``).join(', ')}.`,
+    const all = known.map((each) => `\`${each}\``).join(', ')
+    const meant = nearestName(name, known)
+    throw unknownOption(
+      `${where} has no option ${shownName(name)}; ${meant === undefined ? 'it' : `did you mean \`${meant}\`? It`} has ${all}.`,
     )
   }
 }
+
+/** The error for an option, or a mark, that does not exist. */
+export function unknownOption(message: string): WritePinningError {
+  return new WritePinningError('ERR_WRITE_PINNING_UNKNOWN_OPTION', message)
+}
+
+/** A name as an error shows it: what is no word may be a value that came in the name's place. */
+export function shownName(name: string): string {
+  return NAME.test(name) ? `\`${name}\`` : 'of that name'
+}
+
+const NAME = /^[\w.-]{1,60}$/
 
 /**
  * The error for an option with a wrong value. It names the value's kind and never the value itself, which

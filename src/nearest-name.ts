@@ -1,0 +1,43 @@
+/** The known name that `name` was most likely meant to be: the same letters in another case first, else a typing error or two away. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const wanted = lettersOf(name)
+  const sameLetters = known.find((each) => lettersOf(each) === wanted)
+  if (sameLetters !== undefined) return sameLetters
+  // A short name has many neighbours by chance.
+  let least = name.length <= SHORT ? 2 : 3
+  let nearest: string | undefined
+  for (const each of known) {
+    const distance = typingErrors(wanted, lettersOf(each))
+    if (distance >= least) continue
+    least = distance
+    nearest = each
+  }
+  return nearest
+}
+
+const SHORT = 5
+
+/** Case and separators are how languages differ in writing one name: `dbWrite`, `db_write`, `DBWrite`. */
+function lettersOf(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '')
+}
+
+/** How many letters must be added, left out, replaced, or swapped with their neighbour (Damerau-Levenshtein). */
+function typingErrors(a: string, b: string): number {
+  // No name is longer; one that is far longer than the other is not worth a look.
+  if (Math.abs(a.length - b.length) > MAX_ERRORS) return MAX_ERRORS + 1
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)]
+  const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY
+  for (let i = 1; i <= a.length; i++) {
+    rows[i] = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const isSwapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swapped = isSwapped ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY
+      ;(rows[i] as number[])[j] = Math.min(replaced, swapped, at(i - 1, j) + 1, at(i, j - 1) + 1)
+    }
+  }
+  return at(a.length, b.length)
+}
+
+const MAX_ERRORS = 2
