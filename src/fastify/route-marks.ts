@@ -1,38 +1,72 @@
 import type { FastifyRequest, RouteOptions } from 'fastify'
+import { unknownOption } from '../options.ts'
 import { isDbWrite } from '../pinning/db-write.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import { checkMarks } from '../pinning/route-marks.ts'
 
 /** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */
-export function checkRouteMarks(route: RouteOptions): void {
-  checkMarks(`The config of ${String(route.method)} ${route.url}`, route.config ?? {})
+export function checkRouteMarks({
+  method,
+  url,
+  config,
+}: Pick<RouteOptions, 'method' | 'url' | 'config'>): void {
+  const where = `The config of ${String(method)} ${url}`
+  for (const [name, mark] of misspelledMarks(config ?? {})) {
+    throw unknownOption(`${where} has no mark \`${name}\`; did you mean \`${mark}\`?`)
+  }
+  checkMarks(where, config ?? {})
 }
 
 /** The marks of the route that a request reached. */
 export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
-  const { config, handler, url } = request.routeOptions
+  const { config, handler, method, url } = request.routeOptions
   if (url === undefined) return undefined
   let marks = marksByConfig.get(config)
   if (marks === undefined) {
     marks = readMarks(config as Record<keyof RouteMarks, unknown>, handler)
     marksByConfig.set(config, marks)
+    try {
+      checkRouteMarks({ method, url, config })
+    } catch (error) {
+      request.log.warn((error as Error).message)
+    }
   }
   return marks
 }
+
+/** The settings of a route's config that are a mark's name in another case: all others are those of other plugins. */
+function misspelledMarks(config: object): [name: string, mark: keyof RouteMarks][] {
+  return Object.keys(config).flatMap((name) => {
+    const mark = MARK_OF_LETTERS.get(name.toLowerCase().replace(/[_-]/g, ''))
+    return mark === undefined || name === mark ? [] : [[name, mark]]
+  })
+}
+
+const MARK_OF_LETTERS = new Map<string, keyof RouteMarks>([
+  ['dbwrite', 'dbWrite'],
+  ['readfrom', 'readFrom'],
+])
 
 // A route's config is one object for as long as the application lives.
 const marksByConfig = new WeakMap<object, RouteMarks>()
 
 /**
  * Routes that were defined before the plugin was registered did not come by the `onRoute` hook, so their
- * marks may be wrong: anything but `false` that is there makes the route a write, which is the safe side.
+ * marks may be wrong, in value or in name: anything but `false` that is there makes the route a write, which is the safe side.
  */
 function readMarks(config: Record<keyof RouteMarks, unknown>, handler: unknown): RouteMarks {
   const { dbWrite, readFrom } = config
   const isMarked =
-    dbWrite === undefined || dbWrite === null ? isDbWrite(handler) || undefined : dbWrite !== false
+    dbWrite === undefined || dbWrite === null
+      ? isDbWrite(handler) || isMisspelledWrite(config) || undefined
+      : dbWrite !== false
   return {
     dbWrite: isMarked,
     readFrom: typeof readFrom === 'string' && readFrom !== '' ? readFrom : undefined,
   }
+}
+
+function isMisspelledWrite(config: object): boolean {
+  const values = config as Record<string, unknown>
+  return misspelledMarks(config).some(([name, mark]) => mark === 'dbWrite' && values[name] !== false)
 }
