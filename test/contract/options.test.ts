@@ -91,6 +91,47 @@ contract((serve) => {
       },
     )
 
+    const UNSET =
+      'Is the environment variable set? Pins that nobody signs must be a choice: leave the option out for them.'
+    const long = 'x'.repeat(32)
+    it.each([
+      ['undefined', { secret: undefined }, `writePinning: \`secret\` is undefined. ${UNSET}`],
+      ['empty', { secret: '' }, `writePinning: \`secret\` is an empty string. ${UNSET}`],
+      ['null', { secret: null }, `writePinning: \`secret\` is null. ${UNSET}`],
+      [
+        'undefined among several',
+        { secret: [long, undefined] },
+        `writePinning: \`secret[1]\` is undefined. ${UNSET}`,
+      ],
+      [
+        'short',
+        { secret: 'hunter2' },
+        'writePinning: `secret` must be a string of 32 characters or more, and got one of 7.',
+      ],
+      [
+        'short among several',
+        { secret: [long, 'x'.repeat(31)] },
+        'writePinning: `secret[1]` must be a string of 32 characters or more, and got one of 31.',
+      ],
+      [
+        'a number',
+        { secret: 12345678 },
+        'writePinning: `secret` must be a string of 32 characters or more, and got a number.',
+      ],
+      [
+        'an object',
+        { secret: { key: long } },
+        'writePinning: `secret` must be a string of 32 characters or more, and got an object.',
+      ],
+      [
+        'an array of none',
+        { secret: [] },
+        'writePinning: `secret` must be a string of 32 characters or more, or an array of at least one such, and got an empty array.',
+      ],
+    ])('says of a secret that is %s what it lacks', async (_what, options, message) => {
+      expect((await refusal(options)).message).toBe(message)
+    })
+
     it('says what was wrong and what is right', async () => {
       expect((await refusal({ pinningSeconds: 0 })).message).toBe(
         'writePinning: `pinningSeconds` must be a whole number of seconds from 1 to 86400, and got the number 0.',
