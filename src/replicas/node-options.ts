@@ -1,8 +1,9 @@
 import type { PoolConfig } from 'pg'
-import { WritePinningError } from '../errors.ts'
 import { booleanOption, numberOption, optionError, refuseUnknownOptions } from '../options.ts'
+import { checkedConnectionString, nodeError } from './connection-string.ts'
 import { type DiscoverOptions, type DiscoverSettings, discoverSettings } from './discover-options.ts'
 import { isPool, type PoolLike } from './pool.ts'
+import { A_POOL, checkConfigOfPool, checkedPoolConfig, refuseSettingsOfPool } from './pool-config.ts'
 
 /**
  * What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. Undefined
@@ -92,6 +93,7 @@ function node(
   if (seen.names.has(name))
     throw nodeError(`${where}: there is another node called '${name}'; a name is one node's.`)
   seen.names.add(name)
+  const openPool = poolOpener(where, pool, seen)
   const discover = discoverSettings(where, object.discover, pool)
   return {
     name,
@@ -107,13 +109,13 @@ function node(
     ),
     loadBalanced: booleanOption(where, 'loadBalanced', object.loadBalanced, false),
     discover,
-    openPool: poolOpener(where, pool, seen),
+    openPool,
   }
 }
 
 function isNodeObject(input: unknown): input is object {
   if (typeof input !== 'object' || input === null || isPool(input)) return false
-  return 'pool' in input || 'name' in input
+  return OF_NODE.some((name) => name in input)
 }
 
 function nodeObject(
@@ -121,7 +123,9 @@ function nodeObject(
   input: object,
   role: NodeOptions['role'],
 ): Record<keyof NodeObject, unknown> {
-  refuseUnknownOptions(where, input, role === 'primary' ? OF_ANY : OF_REPLICA)
+  const known = role === 'primary' ? OF_ANY : OF_REPLICA
+  refuseSettingsOfPool(where, input, known)
+  refuseUnknownOptions(where, input, known)
   return input as Record<keyof NodeObject, unknown>
 }
 
@@ -131,14 +135,13 @@ function poolOpener(where: string, input: unknown, seen: Seen): NodeOptions['ope
     return async () => pool
   }
   if (typeof input === 'function') return async () => checkPool(where, await input(), seen)
-  if (typeof input === 'string') {
-    if (input.trim() === '') throw emptyConnectionString(where)
-    return () => poolOf({ connectionString: input })
+  if (input === undefined || input === null || typeof input === 'string') {
+    const connectionString = checkedConnectionString(where, input)
+    return () => poolOf({ connectionString })
   }
-  if (input === undefined || input === null) throw emptyConnectionString(where)
   if (typeof input !== 'object' || Array.isArray(input)) throw nodeError(`${where} must be ${A_POOL}.`)
-  refuseEmptyConnectionString(where, input)
-  return () => poolOf(input)
+  const config = checkedPoolConfig(where, input)
+  return () => poolOf(config)
 }
 
 function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
@@ -148,7 +151,7 @@ function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
   const owner = seen.pools.get(pool) ?? where
   if (owner !== where) throw nodeError(`${where} is the same Pool object as ${owner}.`)
   seen.pools.set(pool, where)
-  refuseEmptyConnectionString(where, pool.options ?? {})
+  checkConfigOfPool(where, pool)
   return pool
 }
 
@@ -158,28 +161,10 @@ async function poolOf(config: PoolConfig): Promise<PoolLike> {
   return new pg.Pool(config) as PoolLike
 }
 
-function refuseEmptyConnectionString(where: string, config: object): void {
-  if (!('connectionString' in config)) return
-  const { connectionString } = config
-  if (typeof connectionString !== 'string' || connectionString.trim() === '')
-    throw emptyConnectionString(where)
-}
-
-function emptyConnectionString(where: string): WritePinningError {
-  return nodeError(
-    `${where} has no connection string: it is undefined or empty, and pg would connect to localhost without a word. ` +
-      'Is the environment variable set?',
-  )
-}
-
-function nodeError(message: string): WritePinningError {
-  return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
-}
-
 const OF_ANY = ['name', 'pool', 'maxLifetimeSeconds']
 const OF_REPLICA = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
+/** What tells a node object from a configuration of `pg`'s, which has `maxLifetimeSeconds` too. */
+const OF_NODE = OF_REPLICA.filter((name) => name !== 'maxLifetimeSeconds')
 const WEIGHT = { min: 0, max: 1_000_000, expected: 'a number from 0 on' }
 const MS = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
 const LIFETIME = { min: 1, max: 2_000_000, expected: 'a number of seconds from 1 on' }
-const A_POOL =
-  'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'

@@ -1,0 +1,121 @@
+import type { PoolConfig } from 'pg'
+import { nearestName } from '../nearest-name.ts'
+import { shownName, unknownOption } from '../options.ts'
+import { checkConnectionStringOfPool, checkedConnectionString, nodeError } from './connection-string.ts'
+import type { PoolLike } from './pool.ts'
+
+/** What a node's connections may come from, as an error says it. */
+export const A_POOL =
+  'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'
+
+/**
+ * Checks a configuration of `pg`'s, which connects to localhost without a word where it does not find its server in it.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NODE`
+ */
+export function checkedPoolConfig(where: string, given: object): PoolConfig {
+  if ('connectionString' in given) {
+    return { ...given, connectionString: checkedConnectionString(where, given.connectionString) }
+  }
+  refuseOther(where, given)
+  refuseWithoutServer(where, given)
+  return given
+}
+
+/** The same for the configuration of a pool that is made already: what else is in it is its owner's. */
+export function checkConfigOfPool(where: string, { options = {} }: PoolLike): void {
+  if ('connectionString' in options) checkConnectionStringOfPool(where, options.connectionString)
+  else refuseMissingHost(where, options)
+}
+
+/** Refuses a setting of `pg`'s that stands beside `pool`, where it would be lost. */
+export function refuseSettingsOfPool(where: string, node: object, known: readonly string[]): void {
+  const name = Object.keys(node).find((each) => !known.includes(each) && settingFor(each) !== undefined)
+  if (name === undefined) return
+  throw unknownOption(
+    `${where} has no option \`${name}\`: put it in \`pool\`, as in \`{ pool: { ${settingFor(name)}: … } }\`.`,
+  )
+}
+
+function settingFor(name: string): string | undefined {
+  return SETTINGS.includes(name) ? name : OTHER_NAMES.get(lettersOf(name))
+}
+
+/** Refuses a Kysely, a URL, a promise, or a configuration of something else, in which `pg` finds nothing. */
+function refuseOther(where: string, given: object): void {
+  const names = Object.keys(given)
+  const prototype: unknown = Object.getPrototypeOf(given)
+  // By the shape of the prototype, because a test runner's objects come from a realm of their own.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) {
+    const [name] = names
+    // Where there is nothing, the environment's PGHOST, PGUSER and so on say all.
+    if (name === undefined || names.some((each) => SETTINGS.includes(each))) return
+    const meant = OTHER_NAMES.get(lettersOf(name)) ?? nearestName(name, [...SETTINGS, ...NODE_OPTIONS])
+    const question = meant === undefined ? '.' : `; did you mean \`${meant}\`?`
+    throw nodeError(`${where} must be ${A_POOL}, and got an object with ${shownName(name)}${question}`)
+  }
+  if (given instanceof URL) throw nodeError(`${where} is a URL object; give its \`href\`.`)
+  // A configuration of a class of the application's has at least one of these; a Sequelize has `options`.
+  if (names.some((each) => WHERE_TO.includes(each))) return
+  throw nodeError(`${where} must be ${A_POOL}, and got ${classOf(given)}.`)
+}
+
+function classOf(given: object): string {
+  const name = String(given.constructor?.name)
+  return /^\w{1,40}$/.test(name) ? `an object of the class ${name}` : 'an object of a class'
+}
+
+/** No server is named: a setting that was meant to name it would be lost. */
+function refuseWithoutServer(where: string, given: object): void {
+  refuseMissingHost(where, given)
+  if ('host' in given || 'stream' in given) return
+  for (const name of Object.keys(given)) {
+    if (SETTINGS.includes(name)) continue
+    const meant = OTHER_NAMES.get(lettersOf(name)) ?? nearestName(name, NAMES_OF_SERVER)
+    if (meant === undefined || !NAMES_OF_SERVER.includes(meant)) continue
+    throw nodeError(`${where}: pg has no setting ${shownName(name)}; did you mean \`${meant}\`?`)
+  }
+}
+
+function refuseMissingHost(where: string, given: object): void {
+  if (!('host' in given) || 'stream' in given) return
+  const { host } = given
+  if (typeof host === 'string' && host.trim() !== '') return
+  throw nodeError(
+    `${where} has no host: it is ${kindOf(host)}, and pg would connect to localhost without a word. ` +
+      'Is the environment variable set?',
+  )
+}
+
+function kindOf(host: unknown): string {
+  if (typeof host === 'string') return 'empty'
+  return host === null ? 'null' : typeof host
+}
+
+function lettersOf(name: string): string {
+  return name.toLowerCase().replace(/[^a-z]/g, '')
+}
+
+const words = (text: string): readonly string[] => text.trim().split(/\s+/)
+
+const WHERE_TO = words('host port user password database stream')
+const NAMES_OF_SERVER = words('connectionString host')
+const NODE_OPTIONS = words('pool name weight maxLagMs loadBalanced discover')
+/** What `pg` 8 reads of a configuration, in its pool, client and connection. */
+const SETTINGS = words(`
+  connectionString host port user password database ssl sslmode sslnegotiation sslNegotiation sslcert sslkey sslrootcert
+  application_name fallback_application_name client_encoding options replication statement_timeout query_timeout
+  lock_timeout idle_in_transaction_session_timeout binary types parseInputDatesAsUTC keepAlive keepAliveInitialDelayMillis
+  stream connection connectionTimeoutMillis enableChannelBinding scramMaxIterations pipeline max min poolSize
+  idleTimeoutMillis allowExitOnIdle maxUses maxLifetimeSeconds log verify onConnect Promise Client
+`)
+/** How others call them, in lower case. */
+const OTHER_NAMES = new Map(
+  Object.entries({
+    connectionString: words('uri url dsn href connectionurl connectionuri databaseurl databaseuri'),
+    host: words('hostname server address'),
+    user: words('username'),
+    password: words('pass passwd'),
+    database: words('db dbname databasename'),
+  }).flatMap(([name, others]) => others.map((other) => [other, name] as const)),
+)
