@@ -62,6 +62,7 @@ function signerConfig(given: unknown): SignerConfig {
   const options = optionsObject(WHERE, given) as RdsIamPasswordOptions
   refuseUnknownOptions(WHERE, options, KNOWN)
   const { hostname, port, username, region, credentials, profile } = options
+  for (const [name, value] of Object.entries({ hostname, username, region })) refuseUnset(name, value)
   if (!isText(hostname) || !HOSTNAME.test(hostname))
     throw optionError(WHERE, 'hostname', hostname, "the endpoint's name alone, without a port")
   if (!Number.isInteger(port) || port < 1 || port > MAX_PORT)
@@ -78,6 +79,15 @@ function signerConfig(given: unknown): SignerConfig {
     ...(credentials !== undefined && { credentials }),
     ...(profile !== undefined && { profile }),
   }
+}
+
+function refuseUnset(name: string, value: unknown): void {
+  if (value !== undefined && value !== '') return
+  const kind = value === '' ? 'an empty string' : 'undefined'
+  throw new WritePinningError(
+    'ERR_WRITE_PINNING_OPTION',
+    `${WHERE}: \`${name}\` is ${kind}. Is the environment variable set?`,
+  )
 }
 
 function isText(value: unknown): value is string {

@@ -113,6 +113,19 @@ describe('wrong options are refused when the function is made', () => {
     expect(() => rdsIamPassword(options as RdsIamPasswordOptions)).toThrow(expect.objectContaining({ code }))
   })
 
+  test.each<[keyof RdsIamPasswordOptions, unknown, string]>([
+    ['hostname', undefined, 'undefined'],
+    ['username', undefined, 'undefined'],
+    ['region', undefined, 'undefined'],
+    ['region', '', 'an empty string'],
+  ])('%s that is %s asks for the environment variable', (name, value, kind) => {
+    expect(() => rdsIamPassword({ ...server, [name]: value })).toThrow(
+      expect.objectContaining({
+        message: `rdsIamPassword: \`${name}\` is ${kind}. Is the environment variable set?`,
+      }),
+    )
+  })
+
   test('and no error shows a secret', () => {
     const credentials = { accessKeyId: '', secretAccessKey }
     expect(() => rdsIamPassword({ ...server, credentials })).toThrow(/^(?!.*a-secret)/s)
