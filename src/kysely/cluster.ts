@@ -3,6 +3,7 @@ import { WritePinningError } from '../errors.ts'
 import { mayServeLate } from '../replicas/eligibility.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { type RoutingContext, requirementHere } from '../routing/context.ts'
+import { positionOfPin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
@@ -61,6 +62,23 @@ export class Cluster {
     if (requirement !== undefined) return requirement
     if (context === undefined) this.watch.sawReadWithoutContext()
     return this.#withoutContext
+  }
+
+  /**
+   * What a statement waits for before it is routed: a signed pin may prove that the primary known here is an old one. Writes wait
+   * only where another can become the primary.
+   */
+  lookFirst(
+    context: RoutingContext | undefined,
+    isWrite: boolean,
+    before: Attempt | undefined,
+  ): Route['look'] {
+    const memory = context?.memory
+    if (memory?.carried === undefined || before !== undefined || memory.host?.isSigned !== true)
+      return undefined
+    if (isWrite && !this.set.settings.failover) return undefined
+    const position = positionOfPin(memory.carried, this.name, Date.now())
+    return position && this.set.newerTimeline.lookFor(position)
   }
 
   /** The route of a statement on a connection that is bound to no node, after what was attempted before. */

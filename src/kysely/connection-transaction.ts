@@ -3,7 +3,7 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
-import { type Attempt, type Claim, IS_BOUND } from './route.ts'
+import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY } from './route.ts'
 import { type Failed, type Place, runWork } from './run-work.ts'
 import { proveFresh } from './session-freshness.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
@@ -35,6 +35,8 @@ export class ConnectionTransaction {
       options: undefined,
       routeAfter: (before) => {
         if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
+        const look = cluster.lookFirst(context, settings.accessMode !== 'read only', before)
+        if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
         return routeOfTransaction(session.node, cluster, settings, context, before)
       },
       send: async (on, { node, claim }) => {

@@ -5,7 +5,7 @@ import { routeFrom } from './connection-route.ts'
 import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, Session } from './node-driver.ts'
 import { nextAttempt } from './recovery.ts'
-import { type Attempt, IS_BOUND, type Route } from './route.ts'
+import { type Attempt, IS_BOUND, IS_PRIMARY, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
 
@@ -38,6 +38,8 @@ export abstract class StatementWork<T> implements Work<T> {
   routeAfter(before: Attempt | undefined): Route {
     const { writes, session, cluster } = this.place
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
+    const look = cluster.lookFirst(this.context, this.statement.kind !== 'read', before)
+    if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
     return routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
   }
 

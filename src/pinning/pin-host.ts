@@ -14,6 +14,7 @@ export function pinHost(tokens: TokenContext, store: PinStore | undefined): PinH
       if (typeof claim === 'string') return claim
       return hasRightSignature(claim, tokens) ? claim.pin : 'bad-signature'
     },
+    isSigned: tokens.keys.length > 0,
     raiseAccount: store && ((account, pin) => store.raise(account, pin)),
   }
 }

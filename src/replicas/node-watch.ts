@@ -71,10 +71,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   /** The same, and resolves when there is a verdict. */
   async verdict(node: N): Promise<void> {
-    const watcher = this.#watchers.get(node)
-    const verdict = watcher?.verdict()
-    watcher?.look()
-    await verdict
+    await this.#watchers.get(node)?.lookAnew()
   }
 
   /** Another node is the primary: the positions of the one before say nothing of it. */

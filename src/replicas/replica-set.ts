@@ -3,6 +3,7 @@ import { electPrimary } from './election.ts'
 import { ineligibilityOf, mayServeLate } from './eligibility.ts'
 import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
+import { NewerTimeline } from './newer-timeline.ts'
 import type { Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -23,6 +24,7 @@ export class ReplicaSet<N extends Member> {
   readonly spill: SpillGate
   readonly operator: Operator
   readonly positions: ExactPositions
+  readonly newerTimeline: NewerTimeline<N>
   readonly #watch: NodeWatch<N>
   readonly #choice: Choice
   #primary: N
@@ -51,6 +53,7 @@ export class ReplicaSet<N extends Member> {
     this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
     this.positions = new ExactPositions(this)
     this.#watch = new NodeWatch(this, settings)
+    this.newerTimeline = new NewerTimeline<N>(this, settings.probeTimeoutMs)
   }
 
   get primary(): N {
@@ -144,9 +147,14 @@ export class ReplicaSet<N extends Member> {
     return failure
   }
 
+  /** Has a node looked at, at once; resolves at the verdict. */
+  look(node: N): Promise<void> {
+    return this.#watch.verdict(node)
+  }
+
   /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
   async wasDemoted(node: N): Promise<boolean> {
-    await this.#watch.verdict(node)
+    await this.look(node)
     return node !== this.#primary || node.sighting?.isInRecovery === true
   }
 

@@ -38,6 +38,7 @@ export class Watcher {
   #client: OwnClient | undefined
   #running: Promise<void> | undefined
   #isStopped = false
+  #isAsking = false
   #wake: (() => void) | undefined
   #wantsLook = false
   #isResting = false
@@ -62,6 +63,14 @@ export class Watcher {
     if (!this.#isResting) this.#wake?.()
   }
 
+  /** Looks at once, and resolves at the verdict on what was asked from now on. */
+  async lookAnew(): Promise<void> {
+    if (this.#isAsking) await this.verdict()
+    const verdict = this.verdict()
+    this.look()
+    await verdict
+  }
+
   /** Resolves at the next verdict. */
   verdict(): Promise<void> {
     return new Promise((resolve) => {
@@ -81,7 +90,9 @@ export class Watcher {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
+      this.#isAsking = true
       await this.#probe()
+      this.#isAsking = false
       const heard = this.#heard
       this.#heard = []
       for (const each of heard) each()

@@ -16,6 +16,8 @@ export interface PinHost {
   encode(pin: Pin): string
   /** Reads a token, or says why it is worth nothing; never throws. */
   read(token: string): Pin | IgnoredPinReason
+  /** Whether a token that it has read is none that its client has made up. */
+  readonly isSigned: boolean
   /** Raises the pin of an account; undefined where there is no store for them. */
   readonly raiseAccount: ((account: string, pin: Pin) => Promise<void>) | undefined
 }

@@ -44,6 +44,12 @@ export function requirementOfPin(pin: Pin, cluster: string, nowMs: number): Requ
   return part === undefined ? undefined : requirementOfPart(part, nowMs, 'pin', writtenUntilOf(pin) <= nowMs)
 }
 
+/** The position that a pin names for `cluster`; undefined where it names none (any more). */
+export function positionOfPin(pin: Pin, cluster: string, nowMs: number): Position | undefined {
+  const exact = pin.kind === 'exact' ? pin.clusters.get(placeOf(cluster))?.exact : undefined
+  return exact !== undefined && exact.untilMs > nowMs ? exact.position : undefined
+}
+
 /** Until when some of a pin is because of a write. */
 export function writtenUntilOf(pin: Pin): number {
   return pin.kind === 'time' ? pin.untilMs : (pin.writtenUntilMs ?? pin.untilMs)
