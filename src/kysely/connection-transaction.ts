@@ -3,7 +3,7 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
-import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY } from './route.ts'
+import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable } from './route.ts'
 import { type Failed, type Place, runWork } from './run-work.ts'
 import { proveFresh } from './session-freshness.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
@@ -110,7 +110,7 @@ export class ConnectionTransaction {
     if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
     const mayLeavePrimary = claim.kind === 'primary' && !wasBound && failure !== 'overload'
     const wouldHelp = wasSent || isSeen === true || cluster.primary !== node
-    if (!MOVABLE.has(claim.kind) && !(mayLeavePrimary && wouldHelp)) return undefined
+    if (!isMovable(claim) && !(mayLeavePrimary && wouldHelp)) return undefined
     await own.letGo(false)
     return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
@@ -135,6 +135,3 @@ const ABORTED_TRANSACTION = Symbol.for('kysely.AbortedTransactionError')
 function isRolledBackCommit(error: unknown): boolean {
   return typeof error === 'object' && error !== null && ABORTED_TRANSACTION in error
 }
-
-// Where nobody asked for that node in particular.
-const MOVABLE: ReadonlySet<Claim['kind']> = new Set<Claim['kind']>(['fit', 'fresh'])

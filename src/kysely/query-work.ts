@@ -1,7 +1,6 @@
 import type { QueryResult } from 'kysely'
 import { runAsked, type Told } from './asked-run.ts'
 import type { NodeDriver, Session } from './node-driver.ts'
-import { withinReadTimeout } from './read-timeout.ts'
 import type { Route } from './route.ts'
 import { StatementWork } from './statement-work.ts'
 
@@ -19,8 +18,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
       position === undefined && after === undefined
         ? execute()
         : runAsked(this.place.cluster, session, { position, after }, this.#hear, execute)
-    const { timeoutMs } = this
-    return timeoutMs === undefined ? running : withinReadTimeout(running, timeoutMs, session)
+    return this.withinBound(running, session)
   }
 
   received(result: QueryResult<R>, session: Session): Promise<void> | undefined {

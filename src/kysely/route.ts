@@ -25,6 +25,11 @@ export const IS_LATE: Claim = { kind: 'late' }
 export const IS_NAMED: Claim = { kind: 'named' }
 export const IS_BOUND: Claim = { kind: 'bound' }
 
+/** Whether it is a replica's, and another node would do as well: nobody asked for that one in particular. */
+export function isMovable({ kind }: Claim): boolean {
+  return kind === 'fit' || kind === 'fresh' || kind === 'late'
+}
+
 /** Where one statement goes, and why. */
 export interface Route {
   readonly node: NodeDriver

@@ -1,7 +1,7 @@
 import type { CompiledQuery, QueryResult } from 'kysely'
 import { whileConnected } from '../replicas/pool.ts'
 import type { Session } from './node-driver.ts'
-import { withinReadTimeout } from './read-timeout.ts'
+import { ReadBound } from './read-timeout.ts'
 
 /**
  * The stream of Kysely's own connection, with its first rows read. It fails where the connection is lost: by itself it would wait
@@ -24,7 +24,7 @@ export class SessionStream<R> {
     const inner = session.connection.streamQuery<R>(query, chunkSize)[Symbol.asyncIterator]()
     const read = () => {
       const reading = client === undefined ? inner.next() : whileConnected(client, inner.next())
-      return timeoutMs === undefined ? reading : withinReadTimeout(reading, timeoutMs, session)
+      return timeoutMs === undefined ? reading : new ReadBound(timeoutMs).within(reading, session)
     }
     return new SessionStream(session, inner, read, await read())
   }

@@ -4,8 +4,9 @@ import type { Statement } from '../sql/classifier.ts'
 import { routeFrom } from './connection-route.ts'
 import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, Session } from './node-driver.ts'
+import { type OtherNodes, ReadBound } from './read-timeout.ts'
 import { nextAttempt } from './recovery.ts'
-import { type Attempt, IS_BOUND, IS_PRIMARY, type Route } from './route.ts'
+import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
 
@@ -24,6 +25,8 @@ export abstract class StatementWork<T> implements Work<T> {
   /** Where it was sent. */
   route: Route | undefined
   readonly place: StatementPlace
+  #bound: ReadBound | undefined
+  #tried: Attempt['tried']
 
   constructor(place: StatementPlace, query: CompiledQuery, options: AbortOptions | undefined) {
     this.place = place
@@ -58,6 +61,7 @@ export abstract class StatementWork<T> implements Work<T> {
 
   async failed(failure: Failed): Promise<Attempt | undefined> {
     const next = await this.#next(failure, this.options?.signal?.aborted !== true)
+    this.#tried = next?.tried
     // The refusal may have told what it is.
     this.statement = this.place.cluster.classifier.classify(this.query.sql)
     return next
@@ -80,6 +84,22 @@ export abstract class StatementWork<T> implements Work<T> {
   get timeoutMs(): number | undefined {
     const isBounded = this.statement.kind === 'read' && !this.place.writes.inTransaction
     return isBounded ? this.place.cluster.set.settings.readTimeoutMs : undefined
+  }
+
+  /** Waits for what comes back no longer than all attempts together may take. */
+  protected withinBound<R>(running: Promise<R>, session: Session): Promise<R> {
+    const { timeoutMs, route } = this
+    if (timeoutMs === undefined || route === undefined) return running
+    this.#bound ??= new ReadBound(timeoutMs)
+    return this.#bound.within(running, session, isMovable(route.claim) ? this.#others(session) : undefined)
+  }
+
+  #others({ node }: Session): OtherNodes {
+    const { set } = this.place.cluster
+    return {
+      look: () => void set.look(node),
+      areThere: () => set.hasOther(node, this.#tried),
+    }
   }
 
   async #next(

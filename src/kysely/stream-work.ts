@@ -1,6 +1,6 @@
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { AbortOptions, Session } from './node-driver.ts'
-import type { Route } from './route.ts'
+import type { Claim, Route } from './route.ts'
 import { proveFresh } from './session-freshness.ts'
 import { SessionStream } from './session-stream.ts'
 import { type StatementPlace, StatementWork } from './statement-work.ts'
@@ -19,7 +19,11 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
     this.#chunkSize = chunkSize
   }
 
-  protected async run(session: Session, { claim }: Route): Promise<SessionStream<R>> {
+  protected run(session: Session, { claim }: Route): Promise<SessionStream<R>> {
+    return this.withinBound(this.#open(session, claim), session)
+  }
+
+  async #open(session: Session, claim: Claim): Promise<SessionStream<R>> {
     if (claim.kind === 'fresh') await proveFresh(this.place.cluster, session, claim.position)
     return await SessionStream.open<R>(session, this.query, this.#chunkSize, this.timeoutMs)
   }

@@ -127,6 +127,12 @@ export class ReplicaSet<N extends Member> {
     return this.#choice(candidates as readonly (N & Candidate)[])
   }
 
+  /** Whether a read that one node does not serve would be served by another, which was not tried. */
+  hasOther(node: N, tried?: ReadonlySet<Node>): boolean {
+    if (this.#eligible.some((each) => each !== node && !tried?.has(each))) return true
+    return this.settings.whenNoReplica === 'primary' && this.#primary.isUp && !tried?.has(this.#primary)
+  }
+
   /** The least late of the replicas that answer, however late it is. */
   leastLagging(tried?: ReadonlySet<Node>): N | undefined {
     let best: N | undefined

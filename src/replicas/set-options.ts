@@ -23,7 +23,10 @@ export interface ReplicaSetOptions {
   probeTimeoutMs?: number
   /** How long connecting to a node may take, in ms, where its pool does not say. Default: 2,000. */
   connectTimeoutMs?: number
-  /** How long a read outside a transaction may take, in ms. Default: no bound. */
+  /**
+   * How long a read outside a transaction may take from when it is sent, in ms, over all nodes that it is tried on: a replica that gives
+   * no sign of life for half of what is left loses it to another node. Default: no bound.
+   */
   readTimeoutMs?: number
   /** How long a read under an exact pin may wait for a replica to catch up before the primary serves, in ms. Default: 0. */
   catchUpMs?: number
