@@ -1,3 +1,4 @@
+import { withPatience } from '../replicas/patience.ts'
 import {
   catalogOf,
   FUNCTIONS_QUERY,
@@ -12,6 +13,8 @@ import type { NodeDriver } from './node-driver.ts'
 const REST_MS = 10_000
 /** How long at most, where no node lets it be read: each failure in a row doubles the rest. */
 const MAX_REST_MS = 300_000
+/** How long a statement waits at most for a reading from its beginning on, in ms. */
+const PATIENCE_MS = 250
 /** How long a reading that is under way when the database is destroyed may take to end by itself. */
 const GRACE_MS = 250
 
@@ -25,6 +28,7 @@ export class CatalogReader {
   readonly #classifier: () => StatementClassifier
   readonly #stop = new AbortController()
   #reading: Promise<void> | undefined
+  #readsSinceMs = 0
   #restsUntilMs = Number.NEGATIVE_INFINITY
   #failures = 0
   #next: NodeJS.Timeout | undefined
@@ -37,7 +41,9 @@ export class CatalogReader {
   /** Reads it, unless it is being read; never throws. */
   read(): void {
     if (this.#stop.signal.aborted) return
-    this.#reading ??= this.#readFromAny().then((hasRead) => {
+    if (this.#reading !== undefined) return
+    this.#readsSinceMs = performance.now()
+    this.#reading = this.#readFromAny().then((hasRead) => {
       this.#reading = undefined
       this.#failures = hasRead ? 0 : this.#failures + 1
       if (hasRead) return
@@ -60,6 +66,21 @@ export class CatalogReader {
     }
     this.#rest()
     this.read()
+  }
+
+  /**
+   * Waits for what the server says of a function that is not known; undefined where it was just asked, or does not answer: then nobody
+   * waits for it again.
+   */
+  get answer(): (() => Promise<void>) | undefined {
+    const isResting = this.#reading === undefined && performance.now() < this.#restsUntilMs
+    if (isResting || this.#stop.signal.aborted) return undefined
+    if (this.#reading !== undefined && performance.now() >= this.#readsSinceMs + PATIENCE_MS) return undefined
+    return async () => {
+      this.readAgain()
+      const leftMs = this.#readsSinceMs + PATIENCE_MS - performance.now()
+      if (this.#reading !== undefined) await withPatience(this.#reading, Math.max(1, leftMs)).catch(ignore)
+    }
   }
 
   /** Ends it; a reading that is under way is cut short, as where a server is frozen. */
@@ -96,3 +117,5 @@ export class CatalogReader {
     return false
   }
 }
+
+function ignore(): void {}

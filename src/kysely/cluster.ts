@@ -6,6 +6,7 @@ import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import { positionOfPin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
+import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
 import { ExactReads } from './exact-reads.ts'
 import { ExactWrites } from './exact-writes.ts'
@@ -20,6 +21,7 @@ export class Cluster {
   readonly name: string
   readonly set: ReplicaSet<NodeDriver>
   readonly classifier: StatementClassifier
+  readonly catalog: CatalogReader
   /** What exact pins are made of. */
   readonly exact: ExactWrites
   readonly seen: ExactReads
@@ -32,6 +34,7 @@ export class Cluster {
   constructor(parts: {
     readonly set: ReplicaSet<NodeDriver>
     readonly classifier: StatementClassifier
+    readonly catalog: CatalogReader
     readonly withoutContext: 'primary' | 'replica'
     readonly watch: ContextWatch
     readonly functions: FunctionWatch
@@ -41,6 +44,7 @@ export class Cluster {
     this.name = parts.set.name
     this.set = parts.set
     this.classifier = parts.classifier
+    this.catalog = parts.catalog
     this.exact = new ExactWrites(parts.set, parts.hasReserveHook)
     this.seen = new ExactReads(parts.set)
     this.#reads = new ReadRouter(parts.set)

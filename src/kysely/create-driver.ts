@@ -40,7 +40,7 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
   const functions = new FunctionWatch(name)
   const hasReserveHook = driver.onReserveConnection !== undefined
-  const cluster = new Cluster({ set, classifier, withoutContext, watch, functions, hasReserveHook })
+  const cluster = new Cluster({ set, classifier, catalog, withoutContext, watch, functions, hasReserveHook })
   return new PrimaryReplicaDriver({
     cluster,
     catalog,

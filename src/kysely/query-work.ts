@@ -12,7 +12,9 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
   protected run(session: Session, { claim }: Route): Promise<QueryResult<R>> {
     const execute = () => session.connection.executeQuery<R>(this.query)
     const position = claim.kind === 'fresh' ? claim.position : undefined
-    const after = this.context?.memory?.wantsSeen ? this.#questionAfter(session.node) : undefined
+    const { isUnknown } = this.statement
+    const asks = this.context?.memory?.wantsSeen === true || (isUnknown && session.node.role === 'primary')
+    const after = asks ? this.#questionAfter(session.node) : undefined
     this.#told = undefined
     const running =
       position === undefined && after === undefined
@@ -25,7 +27,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
     const { statement, context, place, query } = this
     const mayHaveChanged = session.node.role === 'primary' && statement.kind !== 'read'
     const noted = mayHaveChanged
-      ? place.outcome.ranOnPrimary(statement, query.sql, result, session, context)
+      ? place.outcome.ranOnPrimary(statement, query.sql, result, session, context, hasWritten(this.#told))
       : undefined
     const memory = context?.memory
     if (!memory?.wantsSeen) return noted
@@ -46,5 +48,14 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
     this.#told = told
   }
 }
+
+/** What a primary said of the statement before; undefined where it was not asked, or was none. */
+function hasWritten(told: Told | undefined): boolean | undefined {
+  const wrote = told?.answer[PRIMARY_QUESTION_WROTE]
+  return wrote === undefined ? undefined : wrote === 't'
+}
+
+/** Which column of the answer says so; a replica's has none. */
+const PRIMARY_QUESTION_WROTE = 3
 
 function ignore(): void {}

@@ -21,18 +21,19 @@ export class StatementOutcome {
     this.#writes = writes
   }
 
-  /** Records what a statement did that the primary accepted. */
+  /** Records what a statement did that the primary accepted; `hasWritten` is what that said of it, where it was asked. */
   async ranOnPrimary(
     statement: Statement,
     sql: string,
     result: QueryResult<unknown>,
     { connection }: Session,
     context: RoutingContext | undefined,
+    hasWritten: boolean | undefined,
   ): Promise<void> {
     const { exact } = this.#cluster
     exact.ran(statement, sql, connection)
     this.#writes.ran(statement)
-    if (!tookEffect(statement, result)) return
+    if (!tookEffect(statement, result) || (statement.isUnknown && hasWritten === false)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
   }

@@ -40,6 +40,12 @@ export abstract class StatementWork<T> implements Work<T> {
 
   routeAfter(before: Attempt | undefined): Route {
     const { writes, session, cluster } = this.place
+    if (this.statement.isUnknown) {
+      // It was waited for, or somebody else's statement had the catalog read.
+      this.statement = cluster.classifier.classify(this.query.sql)
+      const look = this.statement.isUnknown && before === undefined ? cluster.catalog.answer : undefined
+      if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
+    }
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
     const look = cluster.lookFirst(this.context, this.statement.kind !== 'read', before)
     if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }

@@ -19,6 +19,8 @@ export interface Statement {
   readonly hasCalls: boolean
   /** The function that keeps it from a replica, where one does. */
   readonly blocker: FunctionCall | undefined
+  /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
+  readonly isUnknown: boolean
 }
 
 /** The options that name functions and tables. */
@@ -83,7 +85,7 @@ export class StatementClassifier {
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
-      else if (effect !== 'none') return { ...FUNCTION, blocker: call }
+      else if (effect !== 'none') return { ...FUNCTION, blocker: call, isUnknown: effect === 'unknown' }
     }
     if (text.watched.some(({ table }) => this.#catalog.effectfulRelations.has(table.toLowerCase())))
       return FUNCTION
@@ -145,7 +147,15 @@ function write(
   isAllOrNothing: boolean,
   hasCalls: boolean,
 ): Statement {
-  return { kind: 'write', countsAsWrite, isRowless, isAllOrNothing, hasCalls, blocker: undefined }
+  return {
+    kind: 'write',
+    countsAsWrite,
+    isRowless,
+    isAllOrNothing,
+    hasCalls,
+    blocker: undefined,
+    isUnknown: false,
+  }
 }
 
 const READ: Statement = {
@@ -155,6 +165,7 @@ const READ: Statement = {
   isAllOrNothing: true,
   hasCalls: false,
   blocker: undefined,
+  isUnknown: false,
 }
 const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
 const LOCKING: Statement = { ...READ, kind: 'locking' }
