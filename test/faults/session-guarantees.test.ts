@@ -1,0 +1,81 @@
+import { createServer } from 'node:http'
+import express from 'express'
+import { fastify } from 'fastify'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { writePinning as forExpress } from 'write-pinning/express'
+import { writePinning as forFastify } from 'write-pinning/fastify'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { openDatabase, startShop } from '../support/cluster.ts'
+import { SECRET } from '../support/exact.ts'
+import { listen, listenOn } from '../support/http.ts'
+import { checkGuarantees, READERS, tick } from '../support/session-guarantees.ts'
+
+// With `monotonicReads` nobody goes back in time, nor misses a write of their own, whatever fails: by Fastify, which can hold a response up,
+// and by Express, which cannot. So many reads each; give a higher number by hand.
+const READS = Number(process.env.READS ?? 50_000)
+const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+let cluster: PostgresCluster
+const closing: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  cluster = await startShop(2)
+  await cluster.primary.query('create table tick as select 1 as n')
+  await cluster.waitForCatchup()
+  console.log(`The seed is ${SEED}.`)
+})
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+afterAll(() => cluster.stop())
+
+const OPTIONS = { pin: 'exact', monotonicReads: true, secret: SECRET } as const
+
+function open() {
+  const db = openDatabase(cluster, { probeIntervalMs: 200, readTimeoutMs: 5_000 })
+  closing.push(() => db.destroy())
+  return db
+}
+
+const APPLICATIONS: Record<string, () => Promise<string>> = {
+  Fastify: async () => {
+    const db = open()
+    const app = fastify()
+    await app.register(forFastify, OPTIONS)
+    for (const [path, read] of Object.entries(READERS)) app.get(`/${path}`, () => read(db))
+    app.post('/tick', async () => [await tick(db)])
+    closing.push(() => app.close())
+    return (await listen(app))().origin
+  },
+  Express: async () => {
+    const db = open()
+    const app = express()
+    app.use(forExpress(OPTIONS))
+    for (const [path, read] of Object.entries(READERS)) {
+      app.get(`/${path}`, async (_request, response) => {
+        response.json(await read(db))
+      })
+    }
+    app.post('/tick', async (_request, response) => {
+      response.json([await tick(db)])
+    })
+    app.use(((_error, _request, response, _next) => {
+      response.status(500).end()
+    }) as express.ErrorRequestHandler)
+    const server = createServer(app)
+    closing.push(() => new Promise((resolve) => server.close(resolve)))
+    return (await listenOn(server))().origin
+  },
+}
+
+describe.each(Object.keys(APPLICATIONS))('%s', (framework) => {
+  test(`gives nobody less than before in ${READS} reads under faults`, { timeout: 1_200_000 }, async () => {
+    const origin = (await APPLICATIONS[framework]?.()) ?? ''
+    const report = await checkGuarantees({ cluster, origin, reads: READS, seed: SEED })
+    console.log(framework, JSON.stringify({ ...report, violations: report.violations.length }))
+    expect(report.violations).toEqual([])
+    expect(Object.keys(report.faults).length).toBeGreaterThan(3)
+    expect(report.failed).toBeLessThan(report.reads / 5)
+  })
+})
