@@ -37,13 +37,29 @@ export class BuiltShop {
   }
 
   start(environment: Record<string, string>): ShopProcess {
+    return this.#run(process.execPath, ['example-app/dist/main.js'], environment, false)
+  }
+
+  /** As its users start it: npm, which builds it once more, and runs it. Signals go to npm alone. */
+  startWithNpm(): ShopProcess {
+    // A process group of its own, so that what npm leaves behind can be killed with it.
+    return this.#run('npm', ['start'], { npm_config_update_notifier: 'false' }, true)
+  }
+
+  #run(
+    command: string,
+    args: readonly string[],
+    environment: Record<string, string>,
+    isGroup: boolean,
+  ): ShopProcess {
     const { PATH = '', HOME = '', TMPDIR } = process.env
-    const child = spawn(process.execPath, ['example-app/dist/main.js'], {
+    const child = spawn(command, args, {
       cwd: this.#directory,
       env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), PORT: '0', ...environment },
+      detached: isGroup,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    const shop = new ShopProcess(child)
+    const shop = new ShopProcess(child, isGroup)
     this.#started.add(shop)
     return shop
   }
@@ -58,11 +74,16 @@ export class BuiltShop {
 export class ShopProcess {
   output = ''
   errors = ''
+  /** Known once all that it said has been read, which also takes until every process that it started has ended. */
   readonly exitCode: Promise<number | null>
+  /** Resolves once the process itself has ended, whatever it left behind. */
+  readonly ended: Promise<void>
   readonly #child: ChildProcess
+  readonly #isGroup: boolean
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, isGroup: boolean) {
     this.#child = child
+    this.#isGroup = isGroup
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
@@ -70,6 +91,7 @@ export class ShopProcess {
       this.errors += text
     })
     this.exitCode = once(child, 'close').then(([code]) => code as number | null)
+    this.ended = once(child, 'exit').then(() => {})
   }
 
   /** Resolves with what `pattern` matches in the output; rejects where the process ends before. */
@@ -90,7 +112,16 @@ export class ShopProcess {
   }
 
   async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+    if (this.#isGroup) killGroup(this.#child.pid)
+    else if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
     await this.exitCode
+  }
+}
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL')
+  } catch {
+    // All of it has ended.
   }
 }

@@ -59,6 +59,24 @@ describe('with servers of its own', () => {
     SLOW,
   )
 
+  test(
+    'with npm start, nothing is left behind when npm alone is told to end, as a container does it',
+    async () => {
+      const npm = shop.startWithNpm()
+      const [, address = ''] = await npm.says(/Ready: (http:\S+)/)
+      const ports = [Number(new URL(address).port), ...portsOf(npm)]
+      expect(ports).toHaveLength(4)
+      for (const port of ports) expect(await answers(port)).toBe(true)
+
+      npm.signal('SIGTERM')
+      await npm.ended
+      for (const port of ports) expect(await answers(port)).toBe(false)
+      expect(await npm.exitCode).toBe(0)
+      expect(npm.output).toMatch(/Stopped\.\s*$/)
+    },
+    SLOW,
+  )
+
   function portsOf(process: ShopProcess): number[] {
     return Array.from(process.output.matchAll(/is up on port (\d+)/g), ([, port]) => Number(port))
   }
