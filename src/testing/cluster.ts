@@ -11,7 +11,10 @@ import { Supervisor } from './supervisor.ts'
 import { temporaryRoot } from './temporary-root.ts'
 import { unprivilegedUser } from './unprivileged-user.ts'
 
-/** A running primary and its replicas; `await using` stops it at the end of the block. */
+/**
+ * A running primary and its replicas, which share a system identifier that no other cluster has; `await using` stops it
+ * at the end of the block.
+ */
 export interface PostgresCluster extends AsyncDisposable {
   readonly primary: PostgresNode
   readonly replicas: readonly PostgresNode[]

@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import path from 'node:path'
 import { type Binaries, type BinariesPlace, fingerprint } from './binaries.ts'
@@ -6,6 +6,13 @@ import { clusterError } from './cluster-error.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { makeTailSparse } from './sparse.ts'
 import type { Supervisor } from './supervisor.ts'
+import {
+  HEAD_BYTES,
+  identifyControlFile,
+  identifySegment,
+  newSystemIdentifier,
+  readHead,
+} from './system-identifier.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
 /** The database that every template has, so that a cluster need not wait for one to be made and replicated. */
@@ -32,13 +39,26 @@ select pg_switch_wal();
 checkpoint;
 `
 
+const CONTROL_FILE = path.join('global', 'pg_control')
+
+// Writes the beginnings of some files of a data directory over, and leaves the rest of them as it is.
+const COPY_WITH_HEADS = `
+template=$1 heads=$2 to=$3; shift 3
+cp -R "$template/." "$to" || exit
+for file; do dd if="$heads/\${file##*/}" of="$to/$file" bs=${HEAD_BYTES} conv=notrunc || exit; done`
+
 /** A data directory to copy from. */
 export interface DataTemplate {
   directory: string
   majorVersion: number
+  /** The beginnings of the files that say of which cluster they are, for the cluster at hand; its files by their names. */
+  heads: { directory: string; files: readonly string[] }
 }
 
-/** Gives a fresh data directory, which is made once by `initdb` (half a second) and then copied. */
+/**
+ * Gives a fresh data directory, which is made once by `initdb` (half a second) and then copied, and what in the copies
+ * is this cluster's own: a system identifier that no other cluster has.
+ */
 export async function dataTemplate(
   supervisor: Supervisor,
   binaries: Binaries,
@@ -59,10 +79,35 @@ export async function dataTemplate(
   })
   const data = path.join(directory, 'data')
   const majorVersion = Number.parseInt(readFileSync(path.join(data, 'PG_VERSION'), 'utf8'), 10)
-  return { directory: data, majorVersion }
+  return { directory: data, majorVersion, heads: ownHeads(data, path.join(place.clusterDirectory, 'heads')) }
 }
 
-/** Makes a data directory from a template. */
+/** Writes down how the files begin that hold the system identifier, with a new one in them. */
+function ownHeads(template: string, directory: string): DataTemplate['heads'] {
+  const identifier = newSystemIdentifier()
+  const control = readHead(path.join(template, CONTROL_FILE))
+  const former = identifyControlFile(control, identifier)
+  const heads = new Map([[CONTROL_FILE, control]])
+  for (const file of walSegments(template)) {
+    const segment = readHead(file)
+    identifySegment(segment, former, identifier)
+    heads.set(path.relative(template, file), segment)
+  }
+  mkdirSync(directory)
+  for (const [file, head] of heads) writeReadable(path.join(directory, path.basename(file)), head)
+  chmodSync(directory, 0o755)
+  return { directory, files: [...heads.keys()] }
+}
+
+function writeReadable(file: string, bytes: DataView): void {
+  writeFileSync(file, bytes)
+  chmodSync(file, 0o644)
+}
+
+/**
+ * Makes a data directory from a template. The programs that do so run as the servers' user: as root, this process would
+ * write through links that this user may have put there.
+ */
 export async function copyTemplate(
   supervisor: Supervisor,
   template: DataTemplate,
@@ -70,7 +115,9 @@ export async function copyTemplate(
   user: ServerUser | undefined,
 ): Promise<void> {
   makePrivateDirectory(to, user)
-  await runOrThrow(supervisor, 'cp', ['-R', `${template.directory}/.`, to])
+  const { directory, heads } = template
+  const args = ['copy', directory, heads.directory, to, ...heads.files]
+  await runOrThrow(supervisor, 'sh', ['-c', COPY_WITH_HEADS, ...args])
 }
 
 /** PostgreSQL insists that its data belong to the user who runs it, and that no other may enter. */
