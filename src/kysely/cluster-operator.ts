@@ -3,16 +3,24 @@ import { choiceError } from '../options.ts'
 import type { ClusterNodes } from '../replicas/node-options.ts'
 import { type Mode, Operator } from '../replicas/operator.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
-import { type ClusterStatus, statusOf } from '../replicas/status.ts'
+import { type ClusterStatus, statusBeforeOpen, statusOf } from '../replicas/status.ts'
 import type { NodeDriver } from './node-driver.ts'
 
 const MODES: readonly Mode[] = ['split', 'primary', 'observe']
+
+/** A database that was made with the dialect: Kysely's driver of it. */
+interface Openable {
+  /** Opens it, once; after a failure the next call tries again. */
+  init(): Promise<void>
+}
 
 /** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
 export class ClusterOperator {
   readonly state = new Operator()
   readonly #name: string
   readonly #nodes: ClusterNodes
+  /** Those that were not destroyed, whether they were used already or not. */
+  readonly #databases = new Set<Openable>()
   readonly #open = new Set<ReplicaSet<NodeDriver>>()
 
   constructor(name: string, nodes: ClusterNodes) {
@@ -20,21 +28,36 @@ export class ClusterOperator {
     this.#nodes = nodes
   }
 
+  created(database: Openable): void {
+    this.#databases.add(database)
+  }
+
   opened(set: ReplicaSet<NodeDriver>): void {
     this.#open.add(set)
   }
 
-  closed(set: ReplicaSet<NodeDriver>): void {
+  closed(database: Openable, set: ReplicaSet<NodeDriver>): void {
+    this.#databases.delete(database)
     this.#open.delete(set)
+  }
+
+  async ready(): Promise<ClusterStatus> {
+    if (this.#databases.size === 0) {
+      throw new WritePinningError(
+        'ERR_WRITE_PINNING_NOT_OPEN',
+        `There is no database of cluster '${this.#name}' that could get ready: no Kysely instance was made with this dialect, or ` +
+          'all of them were destroyed. Write `new Kysely({ dialect })` first, and `await dialect.ready()` behind it.',
+      )
+    }
+    await Promise.all([...this.#databases].map((database) => database.init()))
+    return this.status()
   }
 
   /** Of the database that was opened last; before there is one, what the options say. */
   status(): ClusterStatus {
     const set = [...this.#open].at(-1)
     if (set !== undefined) return statusOf(set)
-    const { mode, replicaShare, observed } = this.state
-    const spilled = { running: 0, waiting: 0 }
-    return { name: this.#name, mode, replicaShare, observed, spilled, nodes: [] }
+    return statusBeforeOpen(this.#name, this.#nodes, this.state)
   }
 
   drain(name: string): void {

@@ -12,7 +12,7 @@ import { PrimaryReplicaDriver } from './driver.ts'
 import { FunctionWatch } from './function-watch.ts'
 import { NodeDriver } from './node-driver.ts'
 
-/** Puts a driver together, with nodes of its own; nothing is opened before Kysely calls its `init`. */
+/** Puts a driver together, with nodes of its own; nothing is opened before its `init` is called. */
 export function createDriver(settings: DialectSettings, operator: ClusterOperator): PrimaryReplicaDriver {
   const { name, nodes, withoutContext, enforceReadOnly, driver, replicaSet } = settings
   const { maxLagMs, connectTimeoutMs, lookup } = replicaSet
@@ -41,12 +41,14 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const functions = new FunctionWatch(name)
   const hasReserveHook = driver.onReserveConnection !== undefined
   const cluster = new Cluster({ set, classifier, catalog, withoutContext, watch, functions, hasReserveHook })
-  return new PrimaryReplicaDriver({
+  const created = new PrimaryReplicaDriver({
     cluster,
     catalog,
     discovery,
     addresses,
     onInit: () => operator.opened(set),
-    onDestroy: () => operator.closed(set),
+    onDestroy: () => operator.closed(created, set),
   })
+  operator.created(created)
+  return created
 }

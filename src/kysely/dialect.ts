@@ -44,10 +44,31 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts.
+   * Begins to watch the nodes of every Kysely instance that was made with this dialect, and resolves with the status once each node
+   * was heard of or `probeTimeoutMs` are over: the status says of each whether it is fit. Without it that begins at the first query.
+   *
+   * Kysely's own `destroy()` ends what has run a query: where none ran, the watch goes on until the process ends, and keeps it from nothing.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` where there is no Kysely instance with this dialect (any more). A node
+   * that is down is no error; a pool that cannot be made is.
+   * @example
+   * const db = new Kysely<Database>({ dialect })
+   * await dialect.ready()
+   * await app.listen({ port: 3000 })
+   */
+  ready(): Promise<ClusterStatus> {
+    return this.#operator.ready()
+  }
+
+  /**
+   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and whether it
+   * is fit. Before the database is opened, by its first query or {@link ready}, every node is `unknown`.
    *
    * @example
-   * app.get('/health/database', () => dialect.status())
+   * app.get('/ready', (request, reply) => {
+   *   const primary = dialect.status().nodes.find(({ role }) => role === 'primary')
+   *   return reply.code(primary?.isFit ? 200 : 503).send({ because: primary?.because })
+   * })
    */
   status(): ClusterStatus {
     return this.#operator.status()

@@ -22,6 +22,7 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   readonly #onDestroy: () => void
   // Kysely remembers, and with `log` wraps, every connection object that it meets: that is dearer than all of routing.
   readonly #idle: RoutedConnection[] = []
+  #opening: Promise<void> | undefined
 
   constructor(parts: {
     readonly cluster: Cluster
@@ -40,16 +41,13 @@ export class PrimaryReplicaDriver implements Required<Driver> {
     this.#onDestroy = parts.onDestroy
   }
 
-  async init(): Promise<void> {
-    const { set, name } = this.#cluster
-    await set.start()
-    this.#onInit()
-    await this.#discovery.start()
-    this.#addresses.start()
-    if (set.replicas.length > 0) this.#catalog.read()
-    else if (!this.#discovery.isAny) {
-      warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)
-    }
+  /** Opens it once, whoever asks first: Kysely at its first query, or `dialect.ready()`. After a failure the next call tries again. */
+  init(): Promise<void> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
   }
 
   acquireConnection(): Promise<RoutedConnection> {
@@ -103,5 +101,17 @@ export class PrimaryReplicaDriver implements Required<Driver> {
     // They are watched until then: what is under way on a node that does not answer would never end.
     await set.stop()
     for (const each of ended) if (each.status === 'rejected') throw each.reason
+  }
+
+  async #open(): Promise<void> {
+    const { set, name } = this.#cluster
+    await set.start()
+    this.#onInit()
+    await this.#discovery.start()
+    this.#addresses.start()
+    if (set.replicas.length > 0) this.#catalog.read()
+    else if (!this.#discovery.isAny) {
+      warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)
+    }
   }
 }

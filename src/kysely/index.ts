@@ -5,7 +5,7 @@ export type { NodeInput, NodeObject, PoolInput } from '../replicas/node-options.
 export type { Mode } from '../replicas/operator.ts'
 export type { PoolClientLike, PoolLike } from '../replicas/pool.ts'
 export type { LagFunction, LagSource } from '../replicas/probe.ts'
-export type { ClusterStatus, NodeStatus } from '../replicas/status.ts'
+export type { ClusterStatus, NodeStatus, Unfitness } from '../replicas/status.ts'
 export { PrimaryReplicaDialect } from './dialect.ts'
 export type { PrimaryReplicaDialectOptions } from './dialect-options.ts'
 export { orPrimary, toPrimary, toReplica } from './marks.ts'

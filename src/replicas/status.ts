@@ -1,6 +1,7 @@
 import { formatLsn } from '../lsn.ts'
 import type { Health, Ineligibility, Node, NodeCounts } from './node.ts'
-import type { Mode, Observed } from './operator.ts'
+import type { ClusterNodes, NodeOptions } from './node-options.ts'
+import type { Mode, Observed, Operator } from './operator.ts'
 import type { Member, ReplicaSet } from './replica-set.ts'
 
 /** One cluster as this process sees it. */
@@ -13,18 +14,25 @@ export interface ClusterStatus {
   readonly observed: Observed
   /** Reads that no replica could serve: how many the primary serves now, and how many wait for their turn. */
   readonly spilled: { readonly running: number; readonly waiting: number }
+  /** The primary first. Those of a `discover` are here once their name was looked up, which happens when the database is opened. */
   readonly nodes: readonly NodeStatus[]
 }
+
+/** Why a node is not fit for its role. */
+export type Unfitness =
+  | Ineligibility
+  | 'in-recovery' // the primary is a hot standby: it was demoted, or its address is a replica's
+  | 'only-by-name' // the replica's `weight` is 0
 
 /** One node as this process sees it. */
 export interface NodeStatus {
   readonly name: string
   readonly role: 'primary' | 'replica'
   readonly health: Health
-  /** Whether it serves, as a replica, reads that name no node. */
-  readonly isEligible: boolean
-  /** Why it does not. */
-  readonly because: Ineligibility | undefined
+  /** Whether it does its work, as far as is known: a primary takes writes, a replica serves reads that name no node. */
+  readonly isFit: boolean
+  /** Why it does not; undefined where it does. */
+  readonly because: Unfitness | undefined
   /** Why it is down, for a human. */
   readonly downBecause: string | undefined
   readonly isDrained: boolean
@@ -38,6 +46,39 @@ export interface NodeStatus {
   /** How many sessions are lent, or asked for, by this process. */
   readonly busy: number
   readonly counts: Readonly<NodeCounts>
+}
+
+/** The state of a cluster that is not open: what the options say, and that nothing is known of any node. */
+export function statusBeforeOpen(name: string, nodes: ClusterNodes, operator: Operator): ClusterStatus {
+  const { mode, replicaShare, observed, drained } = operator
+  const named = [nodes.primary, ...nodes.replicas].filter(({ discover }) => discover === undefined)
+  return {
+    name,
+    mode,
+    replicaShare,
+    observed,
+    spilled: { running: 0, waiting: 0 },
+    nodes: named.map((node) => unknownNode(node, drained.has(node.name))),
+  }
+}
+
+function unknownNode({ name, role, weight }: NodeOptions, isDrained: boolean): NodeStatus {
+  return {
+    name,
+    role,
+    health: 'unknown',
+    isFit: false,
+    because: isDrained ? 'drained' : 'unknown',
+    downBecause: undefined,
+    isDrained,
+    weight,
+    lagMs: undefined,
+    lagBytes: undefined,
+    position: undefined,
+    timeline: undefined,
+    busy: 0,
+    counts: { sessions: 0, movedAway: 0, ejected: 0 },
+  }
 }
 
 /** The state of a cluster, as data that can be sent or logged. */
@@ -61,12 +102,13 @@ function nodeStatus(node: Node): NodeStatus {
   const { name, role, health, downBecause, isDrained, weight, sighting, busy, counts } = node
   const isReplica = role === 'replica'
   const follows = isReplica && node.ineligibility !== 'not-in-recovery'
+  const because = isReplica ? unfitnessOfReplica(node) : unfitnessOfPrimary(node)
   return {
     name,
     role,
     health,
-    isEligible: isReplica && node.isEligible && weight > 0,
-    because: isReplica ? node.ineligibility : undefined,
+    isFit: because === undefined,
+    because,
     downBecause,
     isDrained,
     weight,
@@ -77,4 +119,13 @@ function nodeStatus(node: Node): NodeStatus {
     busy,
     counts: { ...counts },
   }
+}
+
+function unfitnessOfReplica({ ineligibility, weight }: Node): Unfitness | undefined {
+  return ineligibility ?? (weight === 0 ? 'only-by-name' : undefined)
+}
+
+function unfitnessOfPrimary({ health, sighting }: Node): Unfitness | undefined {
+  if (health === 'unknown' || health === 'down') return health
+  return sighting?.isInRecovery === true ? 'in-recovery' : undefined
 }

@@ -95,7 +95,7 @@ test('`discover` makes a node of each address, as they come and go; no read fail
   const reads = startLoad(readsOf(cluster, watched.db))
   await more(reads, 100)
   answers = { 'replicas.test': ['127.0.0.2', '127.0.0.3'] }
-  await vi.waitFor(() => expect(watched.node('pod-127.0.0.3').isEligible).toBe(true), WAIT)
+  await vi.waitFor(() => expect(watched.node('pod-127.0.0.3').isFit).toBe(true), WAIT)
   await more(reads, 200)
   answers = { 'replicas.test': ['127.0.0.3'] }
   await vi.waitFor(() => expect(watched.dialect.status().nodes).toHaveLength(2), WAIT)
@@ -117,7 +117,7 @@ test('a name that cannot be looked up at the start: it is said, the primary serv
   expect(watched.codes()).toContain('WRITE_PINNING_DISCOVER')
   const said = watched.warnings.length
   answers = { 'replicas.test': ['127.0.0.2'] }
-  await vi.waitFor(() => expect(watched.node('pod-127.0.0.2').isEligible).toBe(true), WAIT)
+  await vi.waitFor(() => expect(watched.node('pod-127.0.0.2').isFit).toBe(true), WAIT)
   expect(await readsOf(cluster, watched.db)()).toBe('replica-1')
   expect(watched.warnings).toHaveLength(said)
 })

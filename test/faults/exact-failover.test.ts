@@ -156,5 +156,5 @@ test('a replica that has replayed what the new primary never wrote serves nobody
   console.info('reads beside a diverged replica:', report.servedBy(switchedMs), other.servedBy())
   expect(Object.keys(report.servedBy(switchedMs))).toEqual(['replica-1'])
   expect(Object.keys(other.servedBy())).toEqual(['replica-1'])
-  expect(watched.node(second.name).isEligible).toBe(false)
+  expect(watched.node(second.name).isFit).toBe(false)
 })

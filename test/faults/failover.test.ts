@@ -208,7 +208,7 @@ describe('with `failover`', () => {
     const read = await reads.stop()
     expect(read.failures()).toEqual([])
     expect(Object.keys(read.between(switchedMs).servedBy())).toEqual([first.name])
-    expect(watched.node(second.name)).toMatchObject({ isEligible: false })
+    expect(watched.node(second.name)).toMatchObject({ isFit: false })
   })
 
   test('an old primary that comes back as it was gets neither writes nor reads', async () => {

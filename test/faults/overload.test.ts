@@ -77,7 +77,7 @@ describe('`max_connections` reached on a replica', () => {
     expect(routes.length).toBeLessThanOrEqual(report.operations.length)
     expect(proxy.accepted - accepted).toBeLessThanOrEqual(report.operations.length)
     expect(watched.changes.filter((change) => change.includes('down'))).toEqual([])
-    expect(watched.node('replica-1')).toMatchObject({ health: 'up', isEligible: true })
+    expect(watched.node('replica-1')).toMatchObject({ health: 'up', isFit: true })
     await empty()
     await vi.waitFor(async () => expect(await readsOf(cluster, watched.db)()).toBe(first.name), WAIT)
   })

@@ -93,7 +93,7 @@ test('a wrong one is loud at once, with the node’s name and no secret, and rea
     expect.stringMatching(/^WRITE_PINNING_NODE_MISCONFIGURED: .*'replica-1'.*28P01/),
   ])
   expect(JSON.stringify([watched.warnings, watched.changes, watched.dialect.status()])).not.toMatch(/secret/)
-  expect(watched.node('replica-1')).toMatchObject({ health: 'down', isEligible: false })
+  expect(watched.node('replica-1')).toMatchObject({ health: 'down', isFit: false })
 })
 
 test('a wrong one of the primary fails writes with 28P01; reads go on', async () => {

@@ -47,7 +47,7 @@ test('by the positions that the primary was seen at', async () => {
   await cluster.primary.query("insert into item (name) values ('unseen')")
   await vi.waitFor(async () => expect(await db.where()).toEqual(['primary: no-replica']), { timeout: 5_000 })
   const [, status] = db.dialect.status().nodes
-  expect(status).toMatchObject({ health: 'up', because: 'lagging', isEligible: false })
+  expect(status).toMatchObject({ health: 'up', because: 'lagging', isFit: false })
   expect(status?.lagMs).toBeGreaterThan(1_000)
   await replica.resumeReplay()
   await vi.waitFor(async () => expect(await db.where()).toEqual(['replica: read']), { timeout: 5_000 })

@@ -73,7 +73,7 @@ export class Watched implements AsyncDisposable {
   async untilEligible(...names: string[]): Promise<number> {
     const startedMs = performance.now()
     await vi.waitFor(() => {
-      for (const name of names) expect(this.node(name), name).toMatchObject({ isEligible: true })
+      for (const name of names) expect(this.node(name), name).toMatchObject({ isFit: true })
     }, WAIT)
     return performance.now() - startedMs
   }
@@ -82,7 +82,7 @@ export class Watched implements AsyncDisposable {
   async untilUnfit(because: NodeStatus['because'], ...names: string[]): Promise<number> {
     const startedMs = performance.now()
     await vi.waitFor(() => {
-      for (const name of names) expect(this.node(name), name).toMatchObject({ isEligible: false, because })
+      for (const name of names) expect(this.node(name), name).toMatchObject({ isFit: false, because })
     }, WAIT)
     return performance.now() - startedMs
   }
