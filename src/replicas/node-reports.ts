@@ -2,34 +2,56 @@ import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
 import { ineligibilityOf } from './eligibility.ts'
 import type { Failure } from './failure.ts'
 import type { Ineligibility, Node } from './node.ts'
+import { isServerError } from './server-error.ts'
+import { whyUnfit } from './why-unfit.ts'
 
-/** How long nothing more is said of there being no replica, in ms. */
+/** How soon after it was said that no replica is fit it may be said again, in ms. */
 const NO_REPLICA_REST_MS = 60_000
 
-/** Tells the operator what happens to the nodes of one cluster: every change by a channel, what needs a hand by a warning. */
-export class NodeReports {
-  readonly #cluster: string
-  readonly #said = new Set<string>()
-  #noReplicaAtMs = Number.NEGATIVE_INFINITY
+/** The nodes that are reported on, and what serves when no replica is fit. */
+interface Reported {
+  readonly name: string
+  readonly replicas: readonly Node[]
+  readonly settings: {
+    readonly maxLagBytes: number | undefined
+    readonly whenNoReplica: 'primary' | 'error'
+  }
+}
 
-  constructor(cluster: string) {
-    this.#cluster = cluster
+/** A fault that a node was warned of by itself: of its connection, of its state, or of what it is. */
+type Told = 'unreachable' | 'unreadable' | Ineligibility
+
+/**
+ * Tells the operator what happens to the nodes of one cluster: every change by a channel, what needs a hand by a warning. One
+ * fault is one warning.
+ */
+export class NodeReports {
+  readonly #set: Reported
+  readonly #said = new Set<string>()
+  readonly #told = new WeakMap<Node, Told>()
+  #noReplicaAtMs = Number.NEGATIVE_INFINITY
+  /** Since when no replica has been fit; undefined where that was not said. */
+  #withoutSinceMs: number | undefined
+
+  constructor(set: Reported) {
+    this.#set = set
   }
 
   changed(node: Node, change: NodeChange, because?: string): void {
+    if (change === 'fit') this.#told.delete(node)
     if (nodeChannel.hasSubscribers) {
-      nodeChannel.publish({ cluster: this.#cluster, node: node.name, change, because })
+      nodeChannel.publish({ cluster: this.#set.name, node: node.name, change, because })
     }
   }
 
   /** At the start: which nodes could not be reached. */
   notReached(nodes: readonly Node[]): void {
     for (const node of nodes) {
-      const what =
-        node.role === 'primary' ? 'the primary, so writes fail' : 'a replica, so others serve its reads'
+      if (this.#isTold(node)) continue
+      this.#told.set(node, 'unreachable')
       this.#warn(
         'WRITE_PINNING_NODE_DOWN',
-        `'${node.name}' cannot be reached (${node.downBecause ?? 'no answer yet'}); it is ${what}. It goes on being asked.`,
+        `'${node.name}' cannot be reached (${node.downBecause ?? 'no answer yet'}). ${this.#consequence(node)} It goes on being asked.`,
       )
     }
   }
@@ -45,15 +67,40 @@ export class NodeReports {
     )
   }
 
-  /** All replicas are unfit: the primary serves what it can. */
-  noReplica(replicas: readonly Node[]): void {
+  /** No replica is fit: what serves instead. It is said once, until one is fit again. */
+  noReplica(): void {
+    if (this.#withoutSinceMs !== undefined) return
     const nowMs = performance.now()
+    const shared = this.#set.replicas.filter(({ weight }) => weight > 0)
+    if (shared.length === 1 && shared.every((node) => this.#isTold(node))) {
+      // The warning of its fault has said what serves instead.
+      this.#withoutSinceMs = nowMs
+      return
+    }
     if (nowMs - this.#noReplicaAtMs < NO_REPLICA_REST_MS) return
     this.#noReplicaAtMs = nowMs
-    const why = replicas.map((node) => `'${node.name}': ${node.ineligibility}`).join(', ')
+    this.#withoutSinceMs = nowMs
+    const why = shared.map((node) =>
+      this.#isTold(node)
+        ? `'${node.name}' (see the warning before)`
+        : whyUnfit(node, this.#set.settings.maxLagBytes),
+    )
+    const isAnyLate = shared.some(({ ineligibility }) => ineligibility === 'lagging')
     this.#warn(
       'WRITE_PINNING_NO_REPLICA_FIT',
-      `No replica is fit to serve reads (${why}), so the primary serves them with up to half of its pool, and whatever is late but healthy the rest (\`whenNoReplica: 'error'\` forbids both).`,
+      `No replica serves reads now: ${why.join(', ')}. ${this.#insteadOfReplicas(isAnyLate)} ` +
+        'A replica serves again, by itself, as soon as that has passed; a warning says so then.',
+    )
+  }
+
+  /** A replica is fit: where it was said that none is, that is over. */
+  replicaFit(replica: Node): void {
+    if (this.#withoutSinceMs === undefined) return
+    const seconds = Math.round((performance.now() - this.#withoutSinceMs) / 1_000)
+    this.#withoutSinceMs = undefined
+    this.#warn(
+      'WRITE_PINNING_REPLICA_FIT_AGAIN',
+      `'${replica.name}' serves reads again, after ${seconds} s without any replica.`,
     )
   }
 
@@ -62,11 +109,13 @@ export class NodeReports {
     if (failure === 'lost' || failure === 'overload') return
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }
     if (!this.#once(`${node.name} ${code}`)) return
+    const isMisconfigured = failure === 'misconfigured'
+    this.#told.set(node, isMisconfigured || !isServerError(error) ? 'unreachable' : 'unreadable')
     this.#warn(
-      failure === 'misconfigured' ? 'WRITE_PINNING_NODE_MISCONFIGURED' : 'WRITE_PINNING_NODE_UNREADABLE',
-      failure === 'misconfigured'
-        ? `'${node.name}' refuses to be connected to as its configuration says (${code}: ${message}).`
-        : `'${node.name}' cannot be asked for its state (${message}), so it serves no reads as a replica.`,
+      isMisconfigured ? 'WRITE_PINNING_NODE_MISCONFIGURED' : 'WRITE_PINNING_NODE_UNREADABLE',
+      isMisconfigured
+        ? `'${node.name}' refuses to be connected to as its configuration says (${code}: ${message}). ${this.#consequence(node)} Look at its user, password and database.`
+        : `'${node.name}' cannot be asked for its state (${message}). ${this.#consequence(node)}`,
     )
   }
 
@@ -96,7 +145,8 @@ export class NodeReports {
     if (text === undefined || (why === undefined && sighting.isInRecovery)) return
     // Where the primary has not been seen yet, nobody knows whether it is the same server.
     if (primary.sighting === undefined || !this.#once(`${why} ${node.name} ${sighting.startedAt}`)) return
-    this.#warn('WRITE_PINNING_NODE_ROLE', text)
+    if (why !== undefined) this.#told.set(node, why)
+    this.#warn('WRITE_PINNING_NODE_ROLE', why === undefined ? text : `${text} ${this.#consequence(node)}`)
   }
 
   switched(from: Node, to: Node): void {
@@ -108,6 +158,38 @@ export class NodeReports {
     )
   }
 
+  /** Whether the fault that a node has was told by a warning of its own. */
+  #isTold(node: Node): boolean {
+    const told = this.#told.get(node)
+    if (told === 'unreachable') return !node.isUp
+    if (told === 'unreadable') return node.sighting === undefined
+    return told !== undefined && told === node.ineligibility
+  }
+
+  /** What a node's fault means for reads and writes. */
+  #consequence(node: Node): string {
+    if (node.role === 'primary') return 'It is the primary: writes fail.'
+    if (node.weight === 0) return 'Reads that name it fail.'
+    const isError = this.#set.settings.whenNoReplica === 'error'
+    const isOnly = !this.#set.replicas.some((each) => each !== node && each.weight > 0)
+    if (isOnly) {
+      const what = isError ? 'reads fail with `statusCode` 503' : 'the primary serves its reads'
+      return `There is no other replica now, so ${what}; a warning says when that is over.`
+    }
+    return `Other replicas serve its reads${isError ? '' : ', or the primary where none is fit'}.`
+  }
+
+  /** What happens to the reads that no replica can serve. */
+  #insteadOfReplicas(isAnyLate: boolean): string {
+    if (this.#set.settings.whenNoReplica === 'error') {
+      return "Such reads fail with `statusCode` 503, because `whenNoReplica` is 'error'."
+    }
+    const rest = isAnyLate
+      ? 'the least late replica serves the rest'
+      : 'the rest wait for at most 1 s, and fail then with `statusCode` 503'
+    return `The primary serves them instead, with at most half of its pool, so that writes find a connection; ${rest}.`
+  }
+
   #once(what: string): boolean {
     if (this.#said.has(what)) return false
     this.#said.add(what)
@@ -115,7 +197,7 @@ export class NodeReports {
   }
 
   #warn(code: string, message: string): void {
-    warn(code, `Cluster '${this.#cluster}': ${message}`)
+    warn(code, `Cluster '${this.#set.name}': ${message}`)
   }
 }
 

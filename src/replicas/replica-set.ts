@@ -48,7 +48,7 @@ export class ReplicaSet<N extends Member> {
     this.#primary = primary
     this.#replicas = replicas
     this.#choice = choiceOf(settings.choose, name)
-    this.reports = new NodeReports(name)
+    this.reports = new NodeReports(this)
     // At least one connection, and never all of them.
     this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
     this.positions = new ExactPositions(this)
@@ -175,8 +175,13 @@ export class ReplicaSet<N extends Member> {
     this.#eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
     if (!this.#isReady || !this.#isShared) return
-    if (this.#eligible.length === 0) this.reports.noReplica(this.#replicas)
-    else if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
+    const [fit] = this.#eligible
+    if (fit === undefined) {
+      this.reports.noReplica()
+      return
+    }
+    this.reports.replicaFit(fit)
+    if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
   #judge(node: N): void {
