@@ -222,6 +222,7 @@ const UNAVAILABLE: ReadonlySet<string> = new Set([
   'drained',
   'not-in-recovery',
   'other-cluster',
+  'other-database',
   'diverged',
   'newer-timeline',
 ])

@@ -1,3 +1,4 @@
+import { areOfOneDatabase } from './eligibility.ts'
 import type { Node } from './node.ts'
 
 /**
@@ -12,6 +13,7 @@ export function electPrimary<N extends Node>(current: N, others: readonly N[]): 
   let best = current
   for (const node of others) {
     if (!takesWrites(node) || node.sighting?.systemId !== systemId) continue
+    if (!areOfOneDatabase(node, current)) continue
     if (isNewer(node, best)) best = node
   }
   return best

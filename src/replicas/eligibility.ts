@@ -26,9 +26,11 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (sighting === undefined) return 'unknown'
   const its = primary.sighting
   // Another primary: one that was promoted, say. The primary itself under another name is as good as it.
-  if (!sighting.isInRecovery) return isSameServer(node, primary) ? undefined : 'not-in-recovery'
-  if (its === undefined || node.loadBalanced || primary.loadBalanced) return undefined
-  if (differ(sighting.systemId, its.systemId)) return 'other-cluster'
+  if (!sighting.isInRecovery && !isSameServer(node, primary)) return 'not-in-recovery'
+  const isBalanced = node.loadBalanced || primary.loadBalanced
+  if (!isBalanced && differ(sighting.systemId, its?.systemId)) return 'other-cluster'
+  if (!areOfOneDatabase(node, primary)) return 'other-database'
+  if (!sighting.isInRecovery || its === undefined || isBalanced) return undefined
   const areKnown = !its.isInRecovery && sighting.timeline !== undefined && its.timeline !== undefined
   const ahead = areKnown ? (sighting.timeline ?? 0) - (its.timeline ?? 0) : 0
   // Its position may look like one of the primary's. Where that is dead, it may be the primary that moves, and be seen soon.
@@ -49,6 +51,11 @@ function ineligibilityByLag(node: Node, maxLagBytes: number | undefined): Inelig
 export function isSameServer(a: Node, b: Node): boolean {
   if (a.sighting?.systemId === undefined || a.sighting.startedAt === undefined) return false
   return a.sighting.systemId === b.sighting?.systemId && a.sighting.startedAt === b.sighting.startedAt
+}
+
+/** Whether two nodes are connected to the same database of their cluster, as far as is known. */
+export function areOfOneDatabase(a: Node, b: Node): boolean {
+  return !differ(a.sighting?.databaseOid, b.sighting?.databaseOid)
 }
 
 function differ(a: string | undefined, b: string | undefined): boolean {

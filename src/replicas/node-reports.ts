@@ -130,7 +130,7 @@ export class NodeReports {
   /** What a node is, where that is not what the configuration says. */
   role(node: Node, primary: Node): void {
     const sighting = node.sighting
-    if (sighting === undefined || node.loadBalanced) return
+    if (sighting === undefined) return
     if (node === primary) {
       if (sighting.isInRecovery && this.#once(`demoted ${node.name} ${sighting.startedAt}`)) {
         this.#warn(
@@ -141,6 +141,8 @@ export class NodeReports {
       return
     }
     const why = ineligibilityOf(node, { primary, maxLagBytes: undefined })
+    // Behind a balanced address it is now one server and now another, but of one database.
+    if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)
     if (text === undefined || (why === undefined && sighting.isInRecovery)) return
     // Where the primary has not been seen yet, nobody knows whether it is the same server.
@@ -214,6 +216,8 @@ const ROLE_TEXTS: Partial<Record<Ineligibility | 'fit', RoleText>> = {
     `'${node.name}' follows another primary than '${primary.name}': one that was promoted. It serves no reads.`,
   'other-cluster': (node, primary) =>
     `'${node.name}' has other data than '${primary.name}': their system identifiers differ. It serves no reads.`,
+  'other-database': (node, primary) =>
+    `'${node.name}' is connected to another database than '${primary.name}', of the same servers: its rows are not the same. Look at the database in its URL. It serves no reads.`,
   diverged: (node, primary) =>
     `'${node.name}' has replayed what '${primary.name}' never wrote: it diverged at a failover. It serves no reads until it is rebuilt.`,
 }

@@ -20,6 +20,7 @@ export type Ineligibility =
   | 'lag-unknown' // `lagSource` gave no number
   | 'not-in-recovery' // it was promoted, or is another server that takes writes
   | 'other-cluster' // its data is not the primary's
+  | 'other-database' // it is connected to another database of the same servers
   | 'diverged' // it has replayed what the primary never wrote
   | 'old-timeline' // it does not follow the primary since a failover
   | 'newer-timeline' // it follows another one, which was promoted while the primary lives
@@ -36,6 +37,8 @@ export interface Sighting {
   /** A primary's is right at once; a replica's may be older than it is, and never newer. */
   readonly timeline: number | undefined
   readonly systemId: string | undefined
+  /** Which database of its cluster it is connected to, whatever that is called. */
+  readonly databaseOid: string | undefined
   readonly startedAt: string | undefined
   /** Whether its sessions are read-only by their setting, also where the server is not. */
   readonly isReadOnly: boolean

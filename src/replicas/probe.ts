@@ -26,7 +26,9 @@ export function probeOf(source: LagSource, timeoutMs: number): Probe {
   return (client, node) => probeWith(source, client, node, timeoutMs)
 }
 
-const IS_READ_ONLY = `current_setting('default_transaction_read_only') = 'on' as "isReadOnly"`
+// The database's oid is the same on a primary and its physical replicas. It is not asked of `pg_database`, which some hosters hide.
+const SESSION = `current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
+    (select datid::text from pg_stat_get_activity(pg_backend_pid())) as "databaseOid"`
 
 // Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
 // "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
@@ -42,7 +44,7 @@ const WAL_QUERY = `
     end as timeline,
     (select system_identifier::text from pg_control_system()) as "systemId",
     pg_postmaster_start_time()::text as "startedAt",
-    ${IS_READ_ONLY},
+    ${SESSION},
     pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver",
     pg_backend_pid() as pid
   from (select pg_is_in_recovery() as recovery) as server`
@@ -54,6 +56,7 @@ interface WalRow {
   readonly systemId: string | null
   readonly startedAt: string | null
   readonly isReadOnly: boolean
+  readonly databaseOid: string | null
   readonly seesReceiver: boolean
   readonly pid: number
 }
@@ -71,17 +74,19 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
     systemId: row.systemId ?? undefined,
     startedAt: row.startedAt ?? undefined,
     isReadOnly: row.isReadOnly,
+    databaseOid: row.databaseOid ?? undefined,
     seesReceiver: row.seesReceiver,
     isDirect: row.pid === client.processID,
     lagMs: undefined,
   }
 }
 
-const STATE = `pg_is_in_recovery() as "isInRecovery", ${IS_READ_ONLY}`
+const STATE = `pg_is_in_recovery() as "isInRecovery", ${SESSION}`
 
 interface StateRow {
   readonly isInRecovery: boolean
   readonly isReadOnly: boolean
+  readonly databaseOid: string | null
 }
 
 /** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
@@ -120,6 +125,7 @@ function sightingOf(atMs: number, row: StateRow | undefined, lagMs: unknown): Si
     answeredAtMs: performance.now(),
     isInRecovery: row?.isInRecovery === true,
     isReadOnly: row?.isReadOnly === true,
+    databaseOid: row?.databaseOid ?? undefined,
     position: undefined,
     timeline: undefined,
     systemId: undefined,

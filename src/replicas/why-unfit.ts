@@ -13,6 +13,7 @@ const WORDS: Record<Ineligibility, (node: Node, maxLagBytes: number | undefined)
   'lag-unknown': () => 'does not say how late it is',
   'not-in-recovery': () => 'takes writes: it was promoted, or is another server',
   'other-cluster': () => 'has the data of another cluster',
+  'other-database': () => 'is connected to another database of the same servers',
   diverged: () => 'has replayed what the primary never wrote, and has to be rebuilt',
   'old-timeline': () => 'has no proof yet that it follows the new primary',
   'newer-timeline': () => 'follows another primary, which was promoted',
