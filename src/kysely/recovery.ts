@@ -5,7 +5,8 @@ import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import { isOfNode } from './node-driver.ts'
-import { type Attempt, IS_PRIMARY, type Route } from './route.ts'
+import { routeOfRefused } from './refused-reads.ts'
+import type { Attempt, Route } from './route.ts'
 
 /** A statement that a node failed. */
 export interface FailedStatement {
@@ -111,10 +112,10 @@ function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false
 }
 
 /** A replica refused what the primary will take. */
-function onPrimary(cluster: Cluster, { route, before }: FailedStatement): Attempt | undefined {
+function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
   return {
-    route: { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY },
+    route: routeOfRefused(cluster, route.node, sql, error),
     tried: new Set(before?.tried).add(route.node),
   }
 }

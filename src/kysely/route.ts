@@ -41,6 +41,8 @@ export interface Route {
   readonly spills?: boolean
   /** To be called first, and the route to be found anew then: a replica may have replayed what the read demands. */
   readonly look?: () => Promise<void>
+  /** To be called once the node has accepted what was sent, in the rare case that something is learned by that. */
+  readonly accepted?: () => void
 }
 
 /** One more try at a statement: where, or, without a route, wherever it belongs by now. */

@@ -6,6 +6,7 @@ import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, Session } from './node-driver.ts'
 import { type OtherNodes, ReadBound } from './read-timeout.ts'
 import { nextAttempt } from './recovery.ts'
+import { aroundRefusals, tellAccepted } from './refused-reads.ts'
 import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
@@ -49,7 +50,8 @@ export abstract class StatementWork<T> implements Work<T> {
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
     const look = cluster.lookFirst(this.context, this.statement.kind !== 'read', before)
     if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
-    return routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
+    const route = routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
+    return route.node.refused === undefined ? route : aroundRefusals(cluster, route, this.query.sql)
   }
 
   send(session: Session, route: Route): Promise<T> {
@@ -57,7 +59,8 @@ export abstract class StatementWork<T> implements Work<T> {
     this.route = route
     cluster.publish(route, this.statement, this.query.sql)
     if (this.statement.kind === 'session') outcome.willLeaveSomethingOn(session, route)
-    return this.run(session, route)
+    const sent = this.run(session, route)
+    return route.accepted === undefined ? sent : tellAccepted(sent, route.accepted)
   }
 
   abstract received(result: T, session: Session): Promise<void> | undefined

@@ -2,6 +2,7 @@ import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
 import { ineligibilityOf } from './eligibility.ts'
 import type { Failure } from './failure.ts'
 import type { Ineligibility, Node } from './node.ts'
+import { whatIsRefused } from './refusal.ts'
 import { isServerError } from './server-error.ts'
 import { whyUnfit } from './why-unfit.ts'
 
@@ -116,6 +117,17 @@ export class NodeReports {
       isMisconfigured
         ? `'${node.name}' refuses to be connected to as its configuration says (${code}: ${message}). ${this.#consequence(node)} Look at its user, password and database.`
         : `'${node.name}' cannot be asked for its state (${message}). ${this.#consequence(node)}`,
+    )
+  }
+
+  /** A replica refuses, after a rest too, what the primary accepts. */
+  keepsRefusing(node: Node, error: unknown): void {
+    if (!this.#once(`refuses ${node.name}`)) return
+    const { code } = error as { code?: unknown }
+    this.#warn(
+      'WRITE_PINNING_REPLICA_REFUSES',
+      `'${node.name}' keeps refusing a read (${code}: ${whatIsRefused(String(code))}) that the primary accepts, so the primary serves it; it is asked again at times. ` +
+        'Has that replica replayed your last migration, and is it a replica of this primary? ROUTE_CHANNEL tells which reads they are: their reason is `refused`.',
     )
   }
 

@@ -2,6 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
+import type { RefusedTexts } from './refused-texts.ts'
 import { Replayed } from './replayed.ts'
 
 /** What is known of a node's server. */
@@ -89,6 +90,8 @@ export class Node {
   divergedSince: string | undefined
   /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
   hasSnapshots = false
+  /** The texts that it refused, as a replica, and the primary accepted; undefined where there is none. */
+  refused: RefusedTexts | undefined
   isDrained = false
   /** Why it serves no reads; undefined where it does. */
   ineligibility: Ineligibility | undefined = 'unknown'

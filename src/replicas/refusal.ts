@@ -33,9 +33,24 @@ export function mayHaveRun(error: unknown): boolean {
   return (error as { where?: string }).where !== undefined
 }
 
+/** What a refusal means, in words for a human: the server's own may hold values of the statement. */
+export function whatIsRefused(code: string): string {
+  return WORDS.get(code) ?? 'what only the primary can do'
+}
+
 function isOfEnum(error: object): boolean {
   return 'routine' in error && typeof error.routine === 'string' && error.routine.startsWith('enum_')
 }
 
 // Table, column, object, function, schema; a type is an object as well. And a privilege: a migration grants.
 const UNDEFINED_OBJECT = new Set(['42P01', '42703', '42704', '42883', '3F000', '42501'])
+
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['42P01', 'a table or view is missing'],
+  ['42703', 'a column is missing'],
+  ['42704', 'a type or another object is missing'],
+  ['42883', 'a function is missing'],
+  ['3F000', 'a schema is missing'],
+  ['42501', 'a right is missing'],
+  ['22P02', 'a label of an enum is missing'],
+])

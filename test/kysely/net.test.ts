@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, poolOf, startShop } from '../support/cluster.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
@@ -96,7 +96,12 @@ describe('what a replica does not know yet', () => {
     }
     await cluster.replicas[0]?.resumeReplay()
     await cluster.waitForCatchup()
-    expect(await whereAndWhyInRequest(reads[0] as () => Promise<unknown>)).toEqual(['replica: read'])
+    // It is asked there again after a second's rest.
+    await vi.waitFor(
+      async () =>
+        expect(await whereAndWhyInRequest(reads[0] as () => Promise<unknown>)).toEqual(['replica: read']),
+      { timeout: 20_000, interval: 20 },
+    )
     await db.destroy()
   })
 

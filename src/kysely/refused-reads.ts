@@ -1,0 +1,44 @@
+import { refusalOf } from '../replicas/refusal.ts'
+import { RefusedTexts } from '../replicas/refused-texts.ts'
+import type { Cluster } from './cluster.ts'
+import type { NodeDriver } from './node-driver.ts'
+import { IS_PRIMARY, type Route } from './route.ts'
+
+/** The route of a read, whose node has refused some texts: to the primary while this one rests there. */
+export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Route {
+  const { node, claim, reason } = route
+  const { refused } = node
+  if (refused === undefined || node === cluster.primary) return route
+  // Who asks for this node gets its refusal.
+  if (reason === 'use-node' || claim.kind === 'bound') return route
+  const asks = refused.ask(sql)
+  if (asks === 'new') return route
+  if (asks === 'resting') return { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
+  const accepted = () => {
+    refused.accept(sql)
+    if (refused.isEmpty && node.refused === refused) node.refused = undefined
+  }
+  return { ...route, accepted }
+}
+
+/**
+ * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
+ * that both refuse is at fault itself. What was refused because it writes is known as a write, by its text.
+ */
+export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, error: unknown): Route {
+  const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
+  if (refusalOf(error) === 'read-only') return route
+  const accepted = () => {
+    node.counts.movedAway++
+    node.refused ??= new RefusedTexts()
+    if (node.refused.refuse(sql)) cluster.set.reports.keepsRefusing(node, error)
+  }
+  return { ...route, accepted }
+}
+
+/** Sees to it that a route is told that its node has accepted what was sent. */
+export async function tellAccepted<T>(sent: Promise<T>, accepted: () => void): Promise<T> {
+  const result = await sent
+  accepted()
+  return result
+}
