@@ -14,7 +14,7 @@ const REST_MS = 10_000
 /** How long at most, where no node lets it be read: each failure in a row doubles the rest. */
 const MAX_REST_MS = 300_000
 /** How long a statement waits at most for a reading from its beginning on, in ms. */
-const PATIENCE_MS = 250
+const PATIENCE_MS = 1_000
 /** How long a reading that is under way when the database is destroyed may take to end by itself. */
 const GRACE_MS = 250
 
@@ -69,18 +69,33 @@ export class CatalogReader {
   }
 
   /**
-   * Waits for what the server says of a function that is not known; undefined where it was just asked, or does not answer: then nobody
-   * waits for it again.
+   * How to wait for what the server says of a function, until `isKnown`; undefined where it was just asked, or does not answer: then
+   * nobody waits for it again.
    */
-  get answer(): (() => Promise<void>) | undefined {
-    const isResting = this.#reading === undefined && performance.now() < this.#restsUntilMs
-    if (isResting || this.#stop.signal.aborted) return undefined
-    if (this.#reading !== undefined && performance.now() >= this.#readsSinceMs + PATIENCE_MS) return undefined
+  answer(isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (this.#stop.signal.aborted) return undefined
+    if (this.#reading === undefined ? this.#isResting : this.#leftMs <= 0) return undefined
     return async () => {
+      // One that is under way may have begun before the function was there.
+      await this.#reads()
+      if (isKnown()) return
       this.readAgain()
-      const leftMs = this.#readsSinceMs + PATIENCE_MS - performance.now()
-      if (this.#reading !== undefined) await withPatience(this.#reading, Math.max(1, leftMs)).catch(ignore)
+      await this.#reads()
     }
+  }
+
+  get #isResting(): boolean {
+    return performance.now() < this.#restsUntilMs
+  }
+
+  /** How long a reading that is under way is still waited for, in ms. */
+  get #leftMs(): number {
+    return this.#readsSinceMs + PATIENCE_MS - performance.now()
+  }
+
+  async #reads(): Promise<void> {
+    const leftMs = this.#leftMs
+    if (this.#reading !== undefined && leftMs > 0) await withPatience(this.#reading, leftMs).catch(ignore)
   }
 
   /** Ends it; a reading that is under way is cut short, as where a server is frozen. */

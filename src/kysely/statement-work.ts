@@ -44,7 +44,7 @@ export abstract class StatementWork<T> implements Work<T> {
     if (this.statement.isUnknown) {
       // It was waited for, or somebody else's statement had the catalog read.
       this.statement = cluster.classifier.classify(this.query.sql)
-      const look = this.statement.isUnknown && before === undefined ? cluster.catalog.answer : undefined
+      const look = this.statement.isUnknown && before === undefined ? this.#answer() : undefined
       if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     }
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
@@ -101,6 +101,11 @@ export abstract class StatementWork<T> implements Work<T> {
     if (timeoutMs === undefined || route === undefined) return running
     this.#bound ??= new ReadBound(timeoutMs)
     return this.#bound.within(running, session, isMovable(route.claim) ? this.#others(session) : undefined)
+  }
+
+  #answer(): Route['look'] {
+    const { classifier, catalog } = this.place.cluster
+    return catalog.answer(() => !classifier.classify(this.query.sql).isUnknown)
   }
 
   #others({ node }: Session): OtherNodes {
