@@ -14,7 +14,7 @@ import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { ReadRouter } from './read-router.ts'
-import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Route } from './route.ts'
+import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
 
 /** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {
@@ -76,13 +76,13 @@ export class Cluster {
     context: RoutingContext | undefined,
     isWrite: boolean,
     before: Attempt | undefined,
-  ): Route['look'] {
+  ): Look | undefined {
     const memory = context?.memory
-    if (memory?.carried === undefined || before !== undefined || memory.host?.isSigned !== true)
-      return undefined
-    if (isWrite && !this.set.settings.failover) return undefined
+    if (memory?.carried === undefined || memory.host?.isSigned !== true) return undefined
+    if (before?.looked?.has('timeline') || (isWrite && !this.set.settings.failover)) return undefined
     const position = positionOfPin(memory.carried, this.name, Date.now())
-    return position && this.set.newerTimeline.lookFor(position)
+    const run = position && this.set.newerTimeline.lookFor(position)
+    return run && { at: 'timeline', run }
   }
 
   /** The route of a statement on a connection that is bound to no node, after what was attempted before. */

@@ -8,6 +8,7 @@ import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driv
 export class ConnectionSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
+  #isOnPrimary = false
   #wantsInfo = false
   /** The gate to the primary that it has passed, and has to leave again. */
   #turn: SpillGate | undefined
@@ -20,6 +21,14 @@ export class ConnectionSession {
 
   get node(): NodeDriver | undefined {
     return this.#session?.node
+  }
+
+  /**
+   * Whether it is on a node that was the primary when it came there, and is not any more. What was left in that session (a setting, a
+   * lock, a `begin`) is gone with it: nothing may go on elsewhere as if it were there.
+   */
+  get isOfOldPrimary(): boolean {
+    return this.#isOnPrimary && this.#session !== undefined && this.#session.node.role !== 'primary'
   }
 
   /** The session, for what needs one that is there already. */
@@ -50,6 +59,7 @@ export class ConnectionSession {
       return undefined
     }
     this.#session = session
+    this.#isOnPrimary = session.node.role === 'primary'
     this.#turnUntilMs = undefined
     // The query may have been given up on while it waited for a connection.
     options?.signal?.throwIfAborted()

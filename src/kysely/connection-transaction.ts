@@ -35,6 +35,9 @@ export class ConnectionTransaction {
       options: undefined,
       routeAfter: (before) => {
         if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
+        if (session.isOfOldPrimary) {
+          return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
+        }
         const look = cluster.lookFirst(context, settings.accessMode !== 'read only', before)
         if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
         return routeOfTransaction(session.node, cluster, settings, context, before)
@@ -100,7 +103,7 @@ export class ConnectionTransaction {
    */
   async #beginElsewhere({ error, route, session, wasBound, before }: Failed): Promise<Attempt | undefined> {
     const { cluster, session: own, writes } = this.#place
-    const { node, claim, isSeen } = route
+    const { node, claim, seen } = route
     writes.rollback()
     const wasSent = session !== undefined
     if (!wasSent) own.leaveTurn()
@@ -109,10 +112,16 @@ export class ConnectionTransaction {
     if (tried?.has(node)) return undefined
     if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
     const mayLeavePrimary = claim.kind === 'primary' && !wasBound && failure !== 'overload'
-    const wouldHelp = wasSent || isSeen === true || cluster.primary !== node
+    const isLost = !wasSent && failure === 'lost'
+    const wouldHelp = wasSent || (isLost && seen !== undefined) || cluster.primary !== node
     if (!isMovable(claim) && !(mayLeavePrimary && wouldHelp)) return undefined
     await own.letGo(false)
-    return { ...before, route: undefined, tried: new Set(tried).add(node) }
+    return {
+      ...before,
+      route: undefined,
+      tried: new Set(tried).add(node),
+      isPrimaryLost: isLost && node === cluster.primary,
+    }
   }
 
   async #send(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {

@@ -40,9 +40,16 @@ export class ReadRouter {
    * The route of a read that must not go back before earlier ones, of which nobody knows how far they have seen: the primary. Where
    * that is no help, the replica of the earlier ones, or the one that is furthest.
    */
-  routeUnknown(reason: RouteReason, memory: RequestMemory | undefined, { tried }: Attempt = FIRST): Route {
-    const onPrimary: Route = { node: this.#set.primary, reason, claim: IS_PRIMARY, isSeen: true }
-    if (!this.#isPrimaryGone(tried) || this.#set.operator.mode !== 'split') return onPrimary
+  routeUnknown(
+    reason: RouteReason,
+    memory: RequestMemory | undefined,
+    { tried, isPrimaryLost }: Attempt = FIRST,
+  ): Route {
+    const { primary, operator } = this.#set
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen: 'unknown' }
+    // One lost connection does not make it down.
+    const isDown = !primary.isUp || isPrimaryLost === true
+    if (!isDown || operator.mode !== 'split') return onPrimary
     const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
     const left = this.#left(tried)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
@@ -66,10 +73,11 @@ export class ReadRouter {
     before: Attempt,
   ): Route {
     const { position, reason, isSeen: isOnlySeen = false } = requirement
-    const { tried, hasLooked = false, unproven } = before
+    const { tried, looked, unproven } = before
     const { positions, primary, settings, name } = this.#set
     // Of another history: nobody can tell, so the primary serves until the pin is over.
-    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, isSeen: isOnlySeen }
+    const seen = isOnlySeen ? 'position' : undefined
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
     const left = this.#left(tried)
     // Nothing was written that could be missed: then also what is observed while the primary is down will do.
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
@@ -91,8 +99,9 @@ export class ReadRouter {
       if (memory !== undefined) keepTo(memory, name, node)
       return { node, reason, claim }
     }
-    if (!hasLooked && left.some(({ loadBalanced }) => !loadBalanced)) {
-      return { ...onPrimary, look: () => positions.lookFor(position, settings.catchUpMs, has) }
+    if (!looked?.has('positions') && left.some(({ loadBalanced }) => !loadBalanced)) {
+      const run = () => positions.lookFor(position, settings.catchUpMs, has)
+      return { ...onPrimary, look: { at: 'positions', run } }
     }
     if (memory !== undefined) keepTo(memory, name, primary)
     return onPrimary

@@ -47,7 +47,7 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (!mayMove(failed)) return undefined
   const isNodesFault = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
   return isNodesFault || failure === 'overload'
-    ? elsewhere(cluster, failed, failure === 'conflict')
+    ? elsewhere(cluster, failed, { isConflict: failure === 'conflict' })
     : undefined
 }
 
@@ -61,24 +61,25 @@ async function afterPrimary(
   const tried = before?.tried
   if (wasSent && refusalOf(error) === 'read-only') {
     // It was refused by a server that is in recovery: the primary was demoted.
-    if (tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
+    if (failed.wasBound || tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
     node.pool.recycle()
     return { tried: new Set(tried).add(node) }
   }
   if (failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
-  if (!tried?.has(node)) {
-    // Who has not written must not suffer from a primary that is down.
-    const suffers = route.isSeen === true && failure !== 'overload' && mayMove(failed)
-    const next = suffers ? elsewhere(cluster, failed) : undefined
+  // Who has not written must not suffer from a primary that is down.
+  if (route.seen !== undefined && failure === 'lost' && mayMove(failed)) {
+    const isLost = !wasSent && before?.isPrimaryLost !== true
+    const next =
+      route.seen === 'position' || isLost ? elsewhere(cluster, failed, { isPrimaryLost: isLost }) : undefined
     if (next !== undefined) return next
-    // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under
-    // a read, which runs once more over another one.
-    const isLostRead = wasSent && failure === 'lost' && mayMove(failed)
-    const mayReconnect = !failed.wasBound && (failure === 'never-sent' || isLostRead)
-    const neverRan = !wasSent || failure === 'never-sent'
-    if (mayReconnect || (neverRan && cluster.primary !== node)) {
-      return { ...before, route: undefined, tried: new Set(tried).add(node) }
-    }
+  }
+  // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under a
+  // read, which runs once more over another one.
+  const isLostRead = wasSent && failure === 'lost' && mayMove(failed)
+  const neverRan = !wasSent || failure === 'never-sent'
+  const wouldHelp = failure === 'never-sent' || isLostRead || (neverRan && cluster.primary !== node)
+  if (wouldHelp && !failed.wasBound && !tried?.has(node)) {
+    return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
   // What binds it to this node binds it still.
   return mayMove(failed) && route.spills ? elsewhere(cluster, failed) : undefined
@@ -91,11 +92,15 @@ function mayMove({ statement, mark, route }: FailedStatement): boolean {
   return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica')
 }
 
-function elsewhere(cluster: Cluster, failed: FailedStatement, isConflict = false): Attempt | undefined {
+function elsewhere(
+  cluster: Cluster,
+  failed: FailedStatement,
+  { isConflict = false, isPrimaryLost = failed.before?.isPrimaryLost === true } = {},
+): Attempt | undefined {
   const { statement, context, mark, before } = failed
   const { node } = failed.route
   const tried = new Set(before?.tried).add(node)
-  const attempt: Attempt = { ...before, route: undefined, tried }
+  const attempt: Attempt = { ...before, route: undefined, tried, isPrimaryLost }
   try {
     const route = cluster.routeOf(statement, context, mark, attempt)
     if (route.look === undefined && tried.has(route.node)) return undefined

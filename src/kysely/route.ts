@@ -35,14 +35,27 @@ export interface Route {
   readonly node: NodeDriver
   readonly reason: RouteReason
   readonly claim: Claim
-  /** Whether it is on the primary only because of what earlier reads have seen: where that fails it, a replica that is as far will do. */
-  readonly isSeen?: boolean
+  /**
+   * Whether it is on the primary only because of what earlier reads have seen: a position, so that a replica which proves that it is as
+   * far will do where the primary fails it; or nobody knows how much, so that only a primary that is down lets others serve.
+   */
+  readonly seen?: 'position' | 'unknown' | undefined
   /** Whether it is a read that no replica could serve: the primary bounds how many of those it serves at a time. */
   readonly spills?: boolean
-  /** To be called first, and the route to be found anew then: a replica may have replayed what the read demands. */
-  readonly look?: () => Promise<void>
+  /** To be waited for first, and the route to be found anew then. */
+  readonly look?: Look
   /** To be called once the node has accepted what was sent, in the rare case that something is learned by that. */
   readonly accepted?: () => void
+}
+
+/**
+ * Something that has to be known before a statement can be routed: how far the replicas have got, which node is the primary of a newer
+ * timeline, or what the catalog says of a function.
+ */
+export interface Look {
+  readonly at: 'positions' | 'timeline' | 'catalog'
+  /** Ends by itself, and never rejects. */
+  run(): Promise<void>
 }
 
 /** One more try at a statement: where, or, without a route, wherever it belongs by now. */
@@ -50,10 +63,12 @@ export interface Attempt {
   readonly route?: Route | undefined
   /** The nodes that were tried already: each is tried once. */
   readonly tried: ReadonlySet<Node> | undefined
-  /** Whether it was looked how far the replicas are, for its sake. */
-  readonly hasLooked?: boolean
+  /** What was waited for, for its sake: each once. */
+  readonly looked?: ReadonlySet<Look['at']> | undefined
   /** The replicas that turned out to be behind what was known of them, or cannot prove that they are not. */
   readonly unproven?: ReadonlySet<Node> | undefined
+  /** Whether the primary could not even be connected to, although it is not known to be down yet. */
+  readonly isPrimaryLost?: boolean
   /** Whether its node was connected to once more, without the read-only option that a pooler refused. */
   readonly didWithout?: boolean
 }

@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConnectionSession } from './connection-session.ts'
 import type { AbortOptions, Acquisition, Session } from './node-driver.ts'
@@ -48,13 +49,14 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
   const { cluster, session: own, writes } = place
   place.enter()
   try {
-    for (let attempt = first; ; ) {
+    for (let attempt = first, attempts = 1; ; attempts++) {
+      if (attempts > MAX_ATTEMPTS) throw noneKeepsItsPromise(cluster.name)
       const route: Route = attempt?.route ?? work.routeAfter(attempt)
       const { node } = route
       const tried: Attempt['tried'] = attempt?.tried
       if (route.look !== undefined) {
-        await route.look()
-        attempt = { ...attempt, tried, route: undefined, hasLooked: true }
+        await route.look.run()
+        attempt = { ...attempt, tried, route: undefined, looked: new Set(attempt?.looked).add(route.look.at) }
         continue
       }
       let session = own.on(node)
@@ -90,13 +92,21 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
         return result
       } catch (error) {
         if (error instanceof StaleNode) {
-          attempt = { tried, hasLooked: true, unproven: new Set(attempt?.unproven).add(node) }
+          // What the connection is on already would be taken to do.
+          await own.letGo(false)
+          attempt = {
+            ...attempt,
+            ...{ tried, route: undefined, unproven: new Set(attempt?.unproven).add(node) },
+            looked: new Set(attempt?.looked).add('positions'),
+          }
           continue
         }
-        const isGivenUp = acquisition !== undefined && own.current?.client !== acquisition.client
+        // Once it is a session of this connection's, it is given back by whoever releases that: by then it may be somebody else's.
+        const wasTaken = session !== undefined || own.current?.client === acquisition?.client
         if (
-          isGivenUp &&
-          (await node.giveUp(acquisition as Acquisition, error)) &&
+          acquisition !== undefined &&
+          !wasTaken &&
+          (await node.giveUp(acquisition, error)) &&
           attempt?.didWithout !== true
         ) {
           attempt = { route, tried, didWithout: true }
@@ -110,4 +120,15 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
     const left = place.leave()
     if (left !== undefined) await left
   }
+}
+
+/** Every attempt has a reason that the ones before have not; more than that there are only where something is wrong here. */
+const MAX_ATTEMPTS = 50
+
+function noneKeepsItsPromise(cluster: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
+    `A statement of cluster '${cluster}' was given up after ${MAX_ATTEMPTS} attempts: each time what was known of a node did not hold any more.`,
+    { statusCode: 503 },
+  )
 }

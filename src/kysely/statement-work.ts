@@ -7,7 +7,7 @@ import type { AbortOptions, Session } from './node-driver.ts'
 import { type OtherNodes, ReadBound } from './read-timeout.ts'
 import { nextAttempt } from './recovery.ts'
 import { aroundRefusals, tellAccepted } from './refused-reads.ts'
-import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
+import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
 
@@ -41,15 +41,13 @@ export abstract class StatementWork<T> implements Work<T> {
 
   routeAfter(before: Attempt | undefined): Route {
     const { writes, session, cluster } = this.place
-    if (this.statement.isUnknown) {
-      // It was waited for, or somebody else's statement had the catalog read.
-      this.statement = cluster.classifier.classify(this.query.sql)
-      const look = this.statement.isUnknown && before === undefined ? this.#answer() : undefined
-      if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
-    }
+    // It was waited for, or somebody else's statement had the catalog read.
+    if (this.statement.isUnknown) this.statement = cluster.classifier.classify(this.query.sql)
+    const look = this.#lookFirst(before)
+    if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
-    const look = cluster.lookFirst(this.context, this.statement.kind !== 'read', before)
-    if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
+    if (session.isOfOldPrimary)
+      return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
     const route = routeFrom(session.node, cluster, this.statement, this.context, this.mark, before)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, this.query.sql)
   }
@@ -103,9 +101,17 @@ export abstract class StatementWork<T> implements Work<T> {
     return this.#bound.within(running, session, isMovable(route.claim) ? this.#others(session) : undefined)
   }
 
-  #answer(): Route['look'] {
-    const { classifier, catalog } = this.place.cluster
-    return catalog.answer(() => !classifier.classify(this.query.sql).isUnknown)
+  /** What is waited for before it is known where it belongs; a transaction is where it is already. */
+  #lookFirst(before: Attempt | undefined): Look | undefined {
+    const { cluster, writes } = this.place
+    const { isUnknown, kind } = this.statement
+    const atTimeline = writes.inTransaction
+      ? undefined
+      : cluster.lookFirst(this.context, kind !== 'read', before)
+    if (atTimeline !== undefined || !isUnknown || before?.looked?.has('catalog')) return atTimeline
+    const { classifier, catalog } = cluster
+    const run = catalog.answer(() => !classifier.classify(this.query.sql).isUnknown)
+    return run && { at: 'catalog', run }
   }
 
   #others({ node }: Session): OtherNodes {

@@ -1,5 +1,5 @@
 import { addPart, MAX_CLUSTERS } from '../routing/merge-pins.ts'
-import type { ClusterPin, ExactPin } from '../routing/pin.ts'
+import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../routing/pin.ts'
 import { isPosition, type Position } from '../routing/position.ts'
 
 /** What a token claims, before anybody knows whether it is believed: when the first and the last of it are over too. */
@@ -16,8 +16,9 @@ export interface Claims {
  * - `t<until>`: every cluster is read from its primary;
  * - `c<until>~<place>`: this cluster is;
  * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much;
- * - `c<until>~!w`: until then some of it is because of a write, and from then on it is what was seen. It has the form of a cluster's,
- *   so that a process that does not know it takes all of it for written.
+ * - `c<until>~!w<last until>`: until then some of it is because of a write, and from then on it is what was seen. It has the form of a
+ *   cluster's, so that a process that does not know it takes all of it for written. It holds only for a pin that ends then: such a
+ *   process hands it on together with what was written there, which lasts longer.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
@@ -30,7 +31,7 @@ export function writeClaims(pin: ExactPin): string {
     claims.push([`e${exact.untilMs.toString(36)}`, ...numbers, place].join('~'))
   }
   if (pin.writtenUntilMs !== undefined) {
-    claims.push(`c${Math.max(1, pin.writtenUntilMs).toString(36)}~${WRITTEN}`)
+    claims.push(`c${Math.max(1, pin.writtenUntilMs).toString(36)}~${WRITTEN}${pin.untilMs.toString(36)}`)
   }
   return claims.join('.')
 }
@@ -40,16 +41,19 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
   if (texts.length === 0 || texts.length > MAX_CLAIMS + 1) return undefined
   let primaryUntilMs = 0
   let lastUntilMs = 0
-  let writtenUntilMs: number | undefined
+  let written: { readonly untilMs: number; readonly lastUntilMs: number } | undefined
   const clusters = new Map<string, ClusterPin>()
   for (const text of texts) {
     const match = CLAIM.exec(text)
     if (match === null) return undefined
     const [, forAll, forOne, placeOfOne, exactly, lsn, timeline, systemId, placeOfExact] = match
     const untilMs = Number.parseInt(forAll ?? forOne ?? (exactly as string), 36)
+    if (placeOfOne?.startsWith(WRITTEN) === true && placeOfOne.length < MAX_PLACE_LENGTH) {
+      written = { untilMs, lastUntilMs: Number.parseInt(placeOfOne.slice(WRITTEN.length), 36) }
+      continue
+    }
     lastUntilMs = Math.max(lastUntilMs, untilMs)
     if (forAll !== undefined) primaryUntilMs = Math.max(primaryUntilMs, untilMs)
-    else if (placeOfOne === WRITTEN) writtenUntilMs = Math.max(writtenUntilMs ?? 0, untilMs)
     else if (placeOfOne !== undefined) {
       addPart(clusters, placeOfOne, { primaryUntilMs: untilMs, exact: undefined })
     } else {
@@ -58,14 +62,15 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
       addPart(clusters, placeOfExact as string, { primaryUntilMs: 0, exact: { position, untilMs } })
     }
   }
-  const claims = texts.length - (writtenUntilMs === undefined ? 0 : 1)
-  return claims > MAX_CLAIMS ? undefined : { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs }
+  if (texts.length - (written === undefined ? 0 : 1) > MAX_CLAIMS) return undefined
+  const writtenUntilMs = written?.lastUntilMs === lastUntilMs ? written.untilMs : undefined
+  return { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs }
 }
 
 /** Each cluster has two at most, and one is for all of them; beside these there is the one that speaks of writes. */
 const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
 
-/** No cluster has this place: a digest is longer. */
+/** No cluster's place begins like this and is as short: a digest is longer. */
 const WRITTEN = '!w'
 
 const UNTIL = '([0-9a-z]{1,11})'

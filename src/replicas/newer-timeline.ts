@@ -2,8 +2,9 @@ import type { Position } from '../routing/position.ts'
 import type { Node } from './node.ts'
 import { withPatience } from './patience.ts'
 
-/** How long all nodes are not looked at again for this reason, in ms, where that has found nothing. */
-const REST_MS = 1_000
+/** How long all nodes are not looked at again for this reason, in ms, where that has found nothing: twice as long after each. */
+const FIRST_REST_MS = 1_000
+const LONGEST_REST_MS = 60_000
 
 /** The nodes, and how one is looked at. */
 interface Looked<N extends Node> {
@@ -22,6 +23,7 @@ export class NewerTimeline<N extends Node> {
   readonly #timeoutMs: number
   #looking: Promise<void> | undefined
   #restsUntilMs = Number.NEGATIVE_INFINITY
+  #restMs = FIRST_REST_MS
 
   /** `timeoutMs` is how long a look may take at most. */
   constructor(set: Looked<N>, timeoutMs: number) {
@@ -38,9 +40,12 @@ export class NewerTimeline<N extends Node> {
   }
 
   readonly #look = (): Promise<void> => {
+    const before = this.#set.primary.sighting?.timeline
     this.#looking ??= this.#lookAtAll().finally(() => {
       this.#looking = undefined
-      this.#restsUntilMs = performance.now() + REST_MS
+      const wasInVain = this.#set.primary.sighting?.timeline === before
+      this.#restsUntilMs = performance.now() + this.#restMs
+      this.#restMs = wasInVain ? Math.min(2 * this.#restMs, LONGEST_REST_MS) : FIRST_REST_MS
     })
     return this.#looking
   }

@@ -30,7 +30,8 @@ export class RandomPins {
     for (;;) {
       const clusters = new Map<string, ClusterPin>()
       for (const place of places) if (this.#random() < 0.6) clusters.set(place, this.#part())
-      const pin = pinOfParts(this.#random() < 0.3 ? this.#until() : 0, clusters)
+      const primaryUntilMs = this.#random() < 0.3 ? this.#until() : 0
+      const pin = pinOfParts(primaryUntilMs, clusters, 0, this.#writtenUntil())
       if (pin !== undefined) return pin
     }
   }
@@ -55,6 +56,13 @@ export class RandomPins {
     }
   }
 
+  /** Often all of it was written, and sometimes nothing. */
+  #writtenUntil(): number | undefined {
+    const kind = this.#random()
+    if (kind < 0.5) return undefined
+    return kind < 0.75 ? 0 : this.#until()
+  }
+
   #until(): number {
     return this.#nowMs + 1 + this.below(this.#withinMs)
   }
@@ -66,7 +74,13 @@ export class RandomPins {
 
 /** Whether a read that meets `one` meets `other` as well. */
 export function isAsStrong(one: Requirement | undefined, other: Requirement | undefined): boolean {
-  if (other === undefined || one?.kind === 'primary') return true
+  if (other === undefined) return true
+  if (isOnlySeen(one) && !isOnlySeen(other)) return false
+  if (one?.kind === 'primary') return true
   if (one?.kind !== 'atLeast' || other.kind !== 'atLeast') return false
   return haveSameHistory(one.position, other.position) && one.position.lsn >= other.position.lsn
+}
+
+function isOnlySeen(requirement: Requirement | undefined): boolean {
+  return requirement !== undefined && 'isSeen' in requirement && requirement.isSeen === true
 }

@@ -51,6 +51,20 @@ describe('a token', () => {
     }
   })
 
+  test('says until when it is because of a write, as long as nothing was added that may be written later', () => {
+    const [untilMs, writtenUntilMs] = [soon(), soon() - 5_000]
+    const seen = encodeToken({ ...exactPin(untilMs), writtenUntilMs }, unsigned)
+    expect(worth(seen, unsigned)).toMatchObject({ writtenUntilMs })
+    expect(worth(encodeToken({ ...exactPin(untilMs), writtenUntilMs: 0 }, unsigned), unsigned)).toMatchObject(
+      {
+        writtenUntilMs: 0,
+      },
+    )
+    // A process that does not know that claim hands it on as it is, beside what was written there.
+    const [, later] = encodeToken(exactPin(untilMs + 1_000, 'stock'), unsigned).split('.')
+    expect(worth(`${seen}.${later}`, unsigned)).not.toHaveProperty('writtenUntilMs')
+  })
+
   test('needs no quoting or decoding in a cookie or header', () => {
     for (const name of ['default', 'a name; with=everything,"in\\it', 'été']) {
       const token = encodeToken(exactPin(soon(), name), signed(NEW))
