@@ -1,13 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { useNode, usePrimary } from 'write-pinning'
+import { capturePin, runWithPin, useNode, usePrimary } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { inRequest, openRequest } from '../kysely/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
+import { routesOf } from '../support/routes.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
@@ -259,3 +260,29 @@ describe('a fault', () => {
     expect(report.failures().map(String)).toEqual([])
   })
 })
+
+test.each(['a stream', 'a read-only transaction'])(
+  '%s under an exact pin is served by the primary, at once',
+  async (what) => {
+    await using watched = await open()
+    const { db } = watched
+    const pinned = async () => {
+      await db.insertInto('item').values({ name: 'own' }).execute()
+      return await capturePin()
+    }
+    const token = await runWithPin(undefined, pinned, { pin: 'exact' })
+    await cluster.waitForCatchup()
+    const routes = await routesOf(() =>
+      runWithPin(token, async () => {
+        if (what === 'a stream') for await (const _ of db.selectFrom('item').select('id').stream());
+        else {
+          const reading = db.transaction().setAccessMode('read only')
+          await reading.execute((trx) => trx.selectFrom('item').select('id').execute())
+        }
+      }),
+    )
+    // It may have been sent to each replica once, which cannot prove that it is as far.
+    expect(routes.at(-1)?.node).toBe('primary')
+    expect(routes.length).toBeLessThan(10)
+  },
+)

@@ -36,6 +36,10 @@ async function serve(
       const reading = watched.db.transaction().setAccessMode('read only')
       return reading.execute((trx) => trx.selectFrom('item').select('name').execute())
     })
+    app.get('/late', async () => {
+      const { rows } = await sql<{ answer: string }>`select add_late() as answer`.execute(watched.db)
+      return JSON.stringify(rows[0]?.answer)
+    })
     app.post('/read/:name', (request) => {
       const { name } = request.params as { name: string }
       return watched.db.selectFrom('item').select('name').where('name', '=', name).execute()
@@ -88,6 +92,18 @@ describe('a pin that names a newer timeline', () => {
       expect(row?.count).toBe('2')
     },
   )
+
+  test('has a function that nobody has heard of read and write there, too', async () => {
+    const [quick, slow] = [await serve(50), await serve(HOUR_MS)]
+    await cluster.primary.query(
+      "create function add_late() returns bigint language sql as $$ insert into item (name) values ('late'); select count(*) from item $$",
+    )
+    await cluster.waitForCatchup()
+    const { agent, cookie } = await promote(quick, slow)
+    expect((await agent.get('/late', { headers: { cookie } })).json()).toBe('2')
+    const [row] = (await cluster.replicas[0]?.query<{ count: string }>('select count(*) from item')) ?? []
+    expect(row?.count).toBe('2')
+  })
 
   test('has nobody look where anybody could have made it up', async () => {
     const unsigned = { secret: undefined } as WritePinningOptions
