@@ -1,11 +1,10 @@
-import { debuglog } from 'node:util'
 import { serialize } from 'cookie'
 import type { NextFunction, Request, Response } from 'express'
-import { warn } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
+import { processLog } from '../pinning/process-log.ts'
 import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { reentering } from './matched-route.ts'
@@ -110,16 +109,10 @@ function warnOfAnother(pinning: object): void {
   )
 }
 
-const debug = debuglog('write-pinning')
-// Express has no log. No URL goes into these, but the patterns of routes.
-const log = {
-  warn: (message: string) => warn('WRITE_PINNING_RESPONSE', message),
-  debug: (message: string) => debug(message),
-}
-
 const expressFramework: Framework<Request> = {
   serializeCookie: serialize,
   isHttps: (request) => request.protocol.toLowerCase() === 'https',
   routeOf: (request) => (passageOf(request) as Passage).routeName,
-  logOf: () => log,
+  // Express has no log.
+  logOf: () => processLog,
 }

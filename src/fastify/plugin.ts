@@ -8,6 +8,7 @@ import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { addLastHooks } from './last-hooks.ts'
+import { logOf } from './log-of.ts'
 import { onlyRegistered } from './only-registered.ts'
 import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
 
@@ -109,7 +110,7 @@ const fastifyFramework = {
     const name = url === undefined ? 'A request that reached no route' : `${request.method} ${url}`
     return { key: name, name }
   },
-  logOf: (request: FastifyRequest) => request.log,
+  logOf: ({ log }: FastifyRequest) => logOf(log),
 }
 
 /** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */

@@ -3,6 +3,7 @@ import { unknownOption } from '../options.ts'
 import { isDbWrite } from '../pinning/db-write.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import { checkMarks } from '../pinning/route-marks.ts'
+import { logOf } from './log-of.ts'
 
 /** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */
 export function checkRouteMarks({
@@ -28,7 +29,7 @@ export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
     try {
       checkRouteMarks({ method, url, config })
     } catch (error) {
-      request.log.warn((error as Error).message)
+      logOf(request.log).warn((error as Error).message)
     }
   }
   return marks

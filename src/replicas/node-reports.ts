@@ -90,7 +90,7 @@ export class NodeReports {
     this.#warn(
       'WRITE_PINNING_NO_REPLICA_FIT',
       `No replica serves reads now: ${why.join(', ')}. ${this.#insteadOfReplicas(isAnyLate)} ` +
-        'A replica serves again, by itself, as soon as that has passed; a warning says so then.',
+        'A replica serves again, by itself, as soon as it is fit; a warning says so then.',
     )
   }
 

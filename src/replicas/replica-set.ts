@@ -32,6 +32,8 @@ export class ReplicaSet<N extends Member> {
   /** The replicas that may be chosen now. */
   #eligible: readonly N[] = []
   #isShared = false
+  /** Of the configured primary, when it was first seen. */
+  #systemId: string | undefined
   #isReady = false
 
   constructor(parts: {
@@ -195,7 +197,9 @@ export class ReplicaSet<N extends Member> {
   }
 
   #elect(): void {
-    const elected = electPrimary(this.#primary, this.#replicas)
+    const configured = this.nodes.find((node) => node.configured === 'primary')
+    this.#systemId ??= configured?.sighting?.systemId
+    const elected = electPrimary(this.#primary, this.#replicas, this.#systemId)
     if (elected !== this.#primary) this.#switchTo(elected)
   }
 
