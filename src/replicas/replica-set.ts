@@ -92,6 +92,8 @@ export class ReplicaSet<N extends Member> {
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
     if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
     this.#isReady = true
+    // What was told of at the start has an end of its own, however soon that comes.
+    this.refresh()
   }
 
   async stop(): Promise<void> {
