@@ -36,6 +36,8 @@ export class StatementClassifier {
   readonly #primaryTables: readonly TableName[]
   readonly #unpinnedTables: readonly TableName[]
   readonly #primaryFunctions: ReadonlySet<string>
+  /** The same without their schemas. */
+  readonly #primaryNames: ReadonlySet<string>
   readonly #replicaFunctions: ReadonlySet<string>
   readonly #onUnknownFunction: (call: FunctionCall) => void
   readonly #cache = new TextCache<Statement>()
@@ -47,6 +49,7 @@ export class StatementClassifier {
     this.#primaryTables = options.primaryTables.map(parseTableName)
     this.#unpinnedTables = options.unpinnedTables.map(parseTableName)
     this.#primaryFunctions = new Set(options.primaryFunctions)
+    this.#primaryNames = new Set(options.primaryFunctions.map(nameOf))
     this.#replicaFunctions = new Set(options.replicaFunctions)
     this.#onUnknownFunction = onUnknownFunction
     this.#watch = this.#watchFor(BUILT_IN_CATALOG)
@@ -112,6 +115,8 @@ export class StatementClassifier {
 
   #knownEffectOf(call: FunctionCall): CallEffect {
     const qualified = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
+    // Without a schema it may be any function of that name: doubt means primary.
+    if (call.schema === undefined && this.#primaryNames.has(call.name)) return 'volatile'
     if (this.#primaryFunctions.has(call.name) || this.#primaryFunctions.has(qualified)) return 'volatile'
     if (this.#replicaFunctions.has(call.name) || this.#replicaFunctions.has(qualified)) return 'none'
     return this.#catalog.effectOf(call)
@@ -135,6 +140,10 @@ export class StatementClassifier {
       ...this.#primaryTables.map(({ table }) => table),
     ])
   }
+}
+
+function nameOf(qualified: string): string {
+  return qualified.slice(qualified.lastIndexOf('.') + 1)
 }
 
 function lowerCase({ schema, table }: TableName): TableName {

@@ -70,6 +70,7 @@ describe('a function', () => {
     await vi.waitFor(async () => expect(await routes('select "Quoted"(1)', told)).toEqual(['replica: read']))
     expect(await routes('select undeclared(1)', told)).toEqual(['replica: read'])
     expect(await routes('select public.declared(1)', told)).toEqual(['primary: function'])
+    expect(await routes('select declared(1)', told)).toEqual(['primary: function'])
     expect(await routes("select lower('X')", told)).toEqual(['primary: function'])
     await told.destroy()
   })
