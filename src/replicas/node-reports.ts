@@ -73,8 +73,8 @@ export class NodeReports {
     if (this.#withoutSinceMs !== undefined) return
     const nowMs = performance.now()
     const shared = this.#set.replicas.filter(({ weight }) => weight > 0)
-    if (shared.length === 1 && shared.every((node) => this.#isTold(node))) {
-      // The warning of its fault has said what serves instead.
+    if (shared.every((node) => this.#isTold(node))) {
+      // The warnings of their faults have said what serves instead.
       this.#withoutSinceMs = nowMs
       return
     }
