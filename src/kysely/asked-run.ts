@@ -20,9 +20,14 @@ export interface Told {
   readonly answer: AnswerRow
 }
 
+/** Who is told what came back after a statement; not where its client cannot ask. */
+export interface Hearer {
+  hear(told: Told): void
+}
+
 /**
- * Runs a single statement on a session, asks what is to be known around it, and gives what it gives. `hear` is told what came back
- * after it; it is not called where the client cannot ask. A session that has told that it is far enough is not asked again.
+ * Runs a single statement on a session, asks what is to be known around it, and gives what it gives. A session that has told that it is
+ * far enough is not asked again.
  *
  * @throws {StaleNode} where the replica had not replayed the position before, whatever the statement itself gave.
  */
@@ -30,7 +35,7 @@ export async function runAsked<T>(
   cluster: Cluster,
   session: Session,
   { position, after }: Asked,
-  hear: (told: Told) => void,
+  hearer: Hearer,
   run: () => Promise<T>,
 ): Promise<T> {
   const { node } = session
@@ -57,6 +62,6 @@ export async function runAsked<T>(
       throw new StaleNode()
     }
   }
-  if (answers.after !== undefined) hear({ client, askedAtMs, answer: answers.after })
+  if (answers.after !== undefined) hearer.hear({ client, askedAtMs, answer: answers.after })
   return outcome()
 }

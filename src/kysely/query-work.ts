@@ -1,26 +1,28 @@
 import type { QueryResult } from 'kysely'
-import { runAsked, type Told } from './asked-run.ts'
+import { type Hearer, runAsked, type Told } from './asked-run.ts'
 import type { NodeDriver, Session } from './node-driver.ts'
-import type { Route } from './route.ts'
+import type { Claim, Route } from './route.ts'
 import { StatementWork } from './statement-work.ts'
 
 /** A statement whose rows come all at once. */
-export class QueryWork<R> extends StatementWork<QueryResult<R>> {
+export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Hearer {
   /** What was told right after it. */
   #told: Told | undefined
 
   protected run(session: Session, { claim }: Route): Promise<QueryResult<R>> {
-    const execute = () => session.connection.executeQuery<R>(this.query)
+    const { context, query, statement, timeoutMs } = this
+    const asks = claim.kind === 'fresh' || statement.isUnknown || context?.memory?.wantsSeen === true
+    const running = asks ? this.#runAsked(session, claim) : session.connection.executeQuery<R>(query)
+    return timeoutMs === undefined ? running : this.withinBound(running, session, timeoutMs)
+  }
+
+  #runAsked(session: Session, claim: Claim): Promise<QueryResult<R>> {
     const position = claim.kind === 'fresh' ? claim.position : undefined
-    const { isUnknown } = this.statement
-    const asks = this.context?.memory?.wantsSeen === true || (isUnknown && session.node.role === 'primary')
-    const after = asks ? this.#questionAfter(session.node) : undefined
+    const after = this.#questionAfter(session.node)
     this.#told = undefined
-    const running =
-      position === undefined && after === undefined
-        ? execute()
-        : runAsked(this.place.cluster, session, { position, after }, this.#hear, execute)
-    return this.withinBound(running, session)
+    return runAsked(this.place.cluster, session, { position, after }, this, () =>
+      session.connection.executeQuery<R>(this.query),
+    )
   }
 
   received(result: QueryResult<R>, session: Session): Promise<void> | undefined {
@@ -39,12 +41,14 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> {
 
   /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
   #questionAfter(node: NodeDriver): string | undefined {
-    const { kind, isAllOrNothing } = this.statement
-    if (kind === 'session' || !isAllOrNothing) return undefined
+    const { context, statement } = this
+    const { kind, isAllOrNothing, isUnknown } = statement
+    const isWanted = context?.memory?.wantsSeen === true || (isUnknown && node.role === 'primary')
+    if (!isWanted || kind === 'session' || !isAllOrNothing) return undefined
     return this.place.cluster.seen.questionFor(node)
   }
 
-  readonly #hear = (told: Told) => {
+  hear(told: Told): void {
     this.#told = told
   }
 }

@@ -43,7 +43,9 @@ export abstract class StatementWork<T> implements Work<T> {
     const { writes, session, cluster } = this.place
     // It was waited for, or somebody else's statement had the catalog read.
     if (this.statement.isUnknown) this.statement = cluster.classifier.classify(this.query.sql)
-    const look = this.#lookFirst(before)
+    // Nearly every statement has nothing to wait for.
+    const mayWait = this.statement.isUnknown || this.context?.memory?.carried !== undefined
+    const look = mayWait ? this.#lookFirst(before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
     if (session.isOfOldPrimary)
@@ -94,11 +96,11 @@ export abstract class StatementWork<T> implements Work<T> {
   }
 
   /** Waits for what comes back no longer than all attempts together may take. */
-  protected withinBound<R>(running: Promise<R>, session: Session): Promise<R> {
-    const { timeoutMs, route } = this
-    if (timeoutMs === undefined || route === undefined) return running
+  protected withinBound<R>(running: Promise<R>, session: Session, timeoutMs: number): Promise<R> {
+    const { route } = this
     this.#bound ??= new ReadBound(timeoutMs)
-    return this.#bound.within(running, session, isMovable(route.claim) ? this.#others(session) : undefined)
+    const isItMovable = route !== undefined && isMovable(route.claim)
+    return this.#bound.within(running, session, isItMovable ? this.#others(session) : undefined)
   }
 
   /** What is waited for before it is known where it belongs; a transaction is where it is already. */

@@ -20,7 +20,9 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
   }
 
   protected run(session: Session, { claim }: Route): Promise<SessionStream<R>> {
-    return this.withinBound(this.#open(session, claim), session)
+    const { timeoutMs } = this
+    const opening = this.#open(session, claim)
+    return timeoutMs === undefined ? opening : this.withinBound(opening, session, timeoutMs)
   }
 
   async #open(session: Session, claim: Claim): Promise<SessionStream<R>> {
