@@ -25,7 +25,10 @@ export function checkedPoolConfig(where: string, given: object): PoolConfig {
 /** The same for the configuration of a pool that is made already: what else is in it is its owner's. */
 export function checkConfigOfPool(where: string, { options = {} }: PoolLike): void {
   if ('connectionString' in options) checkConnectionStringOfPool(where, options.connectionString)
-  else refuseMissingHost(where, options)
+  else {
+    refuseMissingHost(where, options)
+    refuseMissingPort(where, options)
+  }
 }
 
 /** Refuses a setting of `pg`'s that stands beside `pool`, where it would be lost. */
@@ -68,6 +71,7 @@ function classOf(given: object): string {
 /** No server is named: a setting that was meant to name it would be lost. */
 function refuseWithoutServer(where: string, given: object): void {
   refuseMissingHost(where, given)
+  refuseMissingPort(where, given)
   if ('host' in given || 'stream' in given) return
   for (const name of Object.keys(given)) {
     if (SETTINGS.includes(name)) continue
@@ -84,6 +88,14 @@ function refuseMissingHost(where: string, given: object): void {
   throw nodeError(
     `${where} has no host: it is ${kindOf(host)}, and pg would connect to localhost without a word. ` +
       'Is the environment variable set?',
+  )
+}
+
+/** `Number(process.env.PGPORT)` of a variable that is not set: `pg` would take the usual port without a word. */
+function refuseMissingPort(where: string, given: object): void {
+  if (!('port' in given) || !Number.isNaN(given.port)) return
+  throw nodeError(
+    `${where}: \`port\` is no number (NaN), and pg would connect to 5432 without a word. Is the environment variable set?`,
   )
 }
 

@@ -154,6 +154,11 @@ describe('a node that is something else is refused, and what to write is said', 
       new pg.Pool({ host: undefined }),
       `${PRIMARY} has no host: it is undefined, and pg would connect to localhost without a word. Is the environment variable set?`,
     ],
+    [
+      '{ host, port: NaN }',
+      { host: 'db', port: Number(undefined) },
+      `${PRIMARY}: \`port\` is no number (NaN), and pg would connect to 5432 without a word. Is the environment variable set?`,
+    ],
     ['a Kysely', kysely, `${PRIMARY} must be ${A_POOL}, and got an object of the class Kysely.`],
     [
       'a promise of a pool',
