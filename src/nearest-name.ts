@@ -18,7 +18,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
 const SHORT = 5
 
 /** Case and separators are how languages differ in writing one name: `dbWrite`, `db_write`, `DBWrite`. */
-function lettersOf(name: string): string {
+export function lettersOf(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '')
 }
 

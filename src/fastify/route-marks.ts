@@ -1,4 +1,5 @@
 import type { FastifyRequest, RouteOptions } from 'fastify'
+import { lettersOf } from '../nearest-name.ts'
 import { unknownOption } from '../options.ts'
 import { isDbWrite } from '../pinning/db-write.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
@@ -38,7 +39,7 @@ export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
 /** The settings of a route's config that are a mark's name in another case: all others are those of other plugins. */
 function misspelledMarks(config: object): [name: string, mark: keyof RouteMarks][] {
   return Object.keys(config).flatMap((name) => {
-    const mark = MARK_OF_LETTERS.get(name.toLowerCase().replace(/[_-]/g, ''))
+    const mark = MARK_OF_LETTERS.get(lettersOf(name))
     return mark === undefined || name === mark ? [] : [[name, mark]]
   })
 }

@@ -1,5 +1,5 @@
 import type { PoolConfig } from 'pg'
-import { nearestName } from '../nearest-name.ts'
+import { lettersOf, nearestName } from '../nearest-name.ts'
 import { shownName, unknownOption } from '../options.ts'
 import { checkConnectionStringOfPool, checkedConnectionString, nodeError } from './connection-string.ts'
 import type { PoolLike } from './pool.ts'
@@ -102,10 +102,6 @@ function refuseMissingPort(where: string, given: object): void {
 function kindOf(host: unknown): string {
   if (typeof host === 'string') return 'empty'
   return host === null ? 'null' : typeof host
-}
-
-function lettersOf(name: string): string {
-  return name.toLowerCase().replace(/[^a-z]/g, '')
 }
 
 const words = (text: string): readonly string[] => text.trim().split(/\s+/)
