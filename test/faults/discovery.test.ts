@@ -80,6 +80,10 @@ test('the nodes of a name are its own, also where another one begins with it', a
     () => expect(namesOf(watched)).toEqual(['eu-127.0.0.3', 'eu-west-127.0.0.3', 'primary']),
     WAIT,
   )
+  // Nobody listens there, which is heard of by itself.
+  await vi.waitFor(() => {
+    for (const name of ['eu-127.0.0.3', 'eu-west-127.0.0.3']) expect(watched.node(name).health).toBe('down')
+  }, WAIT)
   const { length } = watched.changes
   answer = [...at('127.0.0.3'), ...at('127.0.0.4')]
   await vi.waitFor(() => expect(namesOf(watched)).toHaveLength(5), WAIT)
