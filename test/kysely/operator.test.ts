@@ -70,8 +70,9 @@ describe('a drained replica', () => {
     const waiting = openRequest()
     const [first] = await routesOf(() => waiting.run(read))
     const name = first?.node ?? ''
-    const busy = Array.from({ length: 2 }, () => useNode(name, () => sql`select pg_sleep(0.5)`.execute(db)))
-    await vi.waitFor(() => expect(dialect.status().nodes.find((node) => node.name === name)?.busy).toBe(2))
+    const busy = Array.from({ length: 2 }, () => useNode(name, () => sql`select pg_sleep(1)`.execute(db)))
+    // One that still waited would be refused by the name of a node that is drained.
+    await vi.waitFor(async () => expect(await sleepersOn(name)).toBe(2), { interval: 10 })
     const routes = routesOf(() => waiting.run(read))
     await vi.waitFor(() => expect(dialect.status().nodes.find((node) => node.name === name)?.busy).toBe(3))
     dialect.drain(name)
@@ -214,3 +215,9 @@ describe('the status', () => {
     expect(dialect.status().nodes.map(({ busy }) => busy)).toEqual([0, 0, 0])
   })
 })
+
+async function sleepersOn(name: string): Promise<number> {
+  const node = cluster.nodes.find((each) => each.name === name)
+  const clients = node === undefined ? [] : await clientsOf(node, 'operator')
+  return clients.filter(({ state, query }) => state === 'active' && query.includes('pg_sleep(1)')).length
+}
