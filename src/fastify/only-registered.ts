@@ -1,13 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { WritePinningError } from '../errors.ts'
 import { throwWhenRead } from '../pinning/throw-when-read.ts'
-import type { WritePinningOptions } from './plugin.ts'
 
-type Plugin = (app: FastifyInstance, options: WritePinningOptions) => Promise<void>
+type Plugin<Options> = (app: FastifyInstance, options: Options) => Promise<void>
 
 /** The plugin, which says what to write where it is called by hand, or used as a middleware or a hook. */
-export function onlyRegistered(plugin: Plugin): Plugin {
-  const registered = (app: FastifyInstance, options: WritePinningOptions, ...rest: unknown[]) => {
+export function onlyRegistered<Options>(plugin: Plugin<Options>): Plugin<Options> {
+  const registered = (app: FastifyInstance, options: Options, ...rest: unknown[]) => {
     if (typeof app?.hasRequestDecorator === 'function') return plugin(app, options)
     // Express and Fastify's hooks call it with a request, a response, and what goes on. They pass on what it throws.
     throw typeof rest[0] === 'function' ? usedAsMiddleware() : calledByHand()

@@ -1,4 +1,4 @@
-import { type AnswerRow, canAsk } from '../replicas/asked-query.ts'
+import { canAsk, type Told } from '../replicas/asked-query.ts'
 import { REPLICA_QUESTION } from '../replicas/session-questions.ts'
 import type { Position } from '../routing/position.ts'
 import type { Cluster } from './cluster.ts'
@@ -11,13 +11,6 @@ export interface Asked {
   readonly position: Position | undefined
   /** A question to be asked right after it; undefined for none. */
   readonly after: string | undefined
-}
-
-/** What the question after a statement was told. */
-export interface Told {
-  readonly client: object
-  readonly askedAtMs: number
-  readonly answer: AnswerRow
 }
 
 /** Who is told what came back after a statement; not where its client cannot ask. */
@@ -62,6 +55,8 @@ export async function runAsked<T>(
       throw new StaleNode()
     }
   }
-  if (answers.after !== undefined) hearer.hear({ client, askedAtMs, answer: answers.after })
+  if (after !== undefined && answers.after !== undefined) {
+    hearer.hear({ client, askedAtMs, question: after, answer: answers.after })
+  }
   return outcome()
 }

@@ -1,9 +1,8 @@
-import { parseLsn, withoutPageHeader } from '../lsn.ts'
+import type { Told } from '../replicas/asked-query.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
-import { PRIMARY_QUESTION, REPLICA_QUESTION } from '../replicas/session-questions.ts'
+import { PRIMARY_QUESTION, primaryAnswer, REPLICA_QUESTION } from '../replicas/session-questions.ts'
 import { type RequestMemory, sawPosition } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
-import type { Told } from './asked-run.ts'
 import type { NodeDriver, Session } from './node-driver.ts'
 
 /** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
@@ -34,16 +33,14 @@ export class ExactReads {
     return asked.then((position) => sawPosition(memory, name, position))
   }
 
-  #positionOf(node: NodeDriver, { client, askedAtMs, answer }: Told): Position | undefined {
-    const [position, timeline, segmentSize] = answer
-    if (segmentSize === undefined) {
-      return this.#onReplica(node, this.#set.positions.told(client, node, position, askedAtMs))
+  #positionOf(node: NodeDriver, { client, askedAtMs, question, answer }: Told): Position | undefined {
+    if (question === REPLICA_QUESTION) {
+      return this.#onReplica(node, this.#set.positions.told(client, node, answer[0], askedAtMs))
     }
-    const inserted = parseLsn(position)
     const systemId = node.sighting?.systemId
-    if (inserted === undefined || systemId === undefined) return undefined
-    const lsn = withoutPageHeader(inserted, Number(segmentSize))
-    return { systemId, timeline: Number.parseInt(timeline as string, 16), lsn }
+    const its = primaryAnswer(answer)
+    if (its === undefined || systemId === undefined) return undefined
+    return { systemId, timeline: its.timeline, lsn: its.lsn }
   }
 
   #onReplica(node: NodeDriver, lsn: bigint | undefined): Position | undefined {

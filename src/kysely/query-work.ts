@@ -1,5 +1,7 @@
 import type { QueryResult } from 'kysely'
-import { type Hearer, runAsked, type Told } from './asked-run.ts'
+import type { Told } from '../replicas/asked-query.ts'
+import { primaryAnswer } from '../replicas/session-questions.ts'
+import { type Hearer, runAsked } from './asked-run.ts'
 import type { NodeDriver, Session } from './node-driver.ts'
 import type { Claim, Route } from './route.ts'
 import { StatementWork } from './statement-work.ts'
@@ -29,7 +31,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
     const { statement, context, place, query } = this
     const mayHaveChanged = session.node.role === 'primary' && statement.kind !== 'read'
     const noted = mayHaveChanged
-      ? place.outcome.ranOnPrimary(statement, query.sql, result, session, context, hasWritten(this.#told))
+      ? place.outcome.ranOnPrimary(statement, query.sql, result, session, context, this.#hasWritten)
       : undefined
     const memory = context?.memory
     if (!memory?.wantsSeen) return noted
@@ -37,6 +39,11 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
     return noted === undefined || seen === undefined
       ? (noted ?? seen)
       : Promise.all([noted, seen]).then(ignore)
+  }
+
+  /** What the primary said of it; undefined where it was not asked, or is none. */
+  get #hasWritten(): boolean | undefined {
+    return this.#told && primaryAnswer(this.#told.answer)?.hasWritten
   }
 
   /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
@@ -52,14 +59,5 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
     this.#told = told
   }
 }
-
-/** What a primary said of the statement before; undefined where it was not asked, or was none. */
-function hasWritten(told: Told | undefined): boolean | undefined {
-  const wrote = told?.answer[PRIMARY_QUESTION_WROTE]
-  return wrote === undefined ? undefined : wrote === 't'
-}
-
-/** Which column of the answer says so; a replica's has none. */
-const PRIMARY_QUESTION_WROTE = 3
 
 function ignore(): void {}

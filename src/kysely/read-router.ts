@@ -4,7 +4,7 @@ import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { noReplica } from '../replicas/spill-gate.ts'
 import { keepTo, keptNode } from '../routing/kept-node.ts'
 import type { RequestMemory } from '../routing/memory.ts'
-import type { Position } from '../routing/position.ts'
+import { haveSameHistory, type Position } from '../routing/position.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Route } from './route.ts'
@@ -83,8 +83,11 @@ export class ReadRouter {
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
     if (!positions.isComparable(position)) {
       if (!isSeen) return onPrimary
-      const isOfOther = !left.some((node) => isSameHistory(positions.historyOf(node), position))
-      if (isOfOther) return this.routeUnknown(reason, memory, before)
+      const isOfSome = left.some((node) => {
+        const history = positions.historyOf(node)
+        return history !== undefined && haveSameHistory(history, position)
+      })
+      if (!isOfSome) return this.routeUnknown(reason, memory, before)
     }
     const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     // No value in a cookie makes a request wait more than once.
@@ -169,11 +172,4 @@ function isFurther(a: NodeDriver, b: NodeDriver): boolean {
   if (ofA !== undefined && ofB !== undefined && ofA !== ofB) return ofA > ofB
   if (ofA === undefined || ofB === undefined) return ofA !== undefined
   return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
-}
-
-function isSameHistory(
-  history: ReturnType<ReplicaSet<NodeDriver>['positions']['historyOf']>,
-  { systemId, timeline }: Position,
-): boolean {
-  return history?.systemId === systemId && history.timeline === timeline
 }

@@ -19,6 +19,14 @@ export interface Answers {
 
 export type AnswerRow = readonly (string | null)[]
 
+/** What the question after a statement was told. */
+export interface Told {
+  readonly client: object
+  readonly askedAtMs: number
+  readonly question: string
+  readonly answer: AnswerRow
+}
+
 /** A client that can ask around its next statement. */
 export interface AskingClient {
   /** Has the next `query()` of one statement be asked around; its answers are there when that has resolved. */

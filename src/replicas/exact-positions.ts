@@ -1,5 +1,5 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
-import { haveSameHistory, type Position } from '../routing/position.ts'
+import { type History, haveSameHistory, type Position } from '../routing/position.ts'
 import type { Node } from './node.ts'
 import { withPatience } from './patience.ts'
 import type { ReplayedAnswer } from './replayed.ts'
@@ -74,7 +74,7 @@ export class ExactPositions {
    * The history that a replica's positions are of, as far as is known. Where it follows a newer timeline than the primary is known to
    * be on, it is that one's.
    */
-  historyOf(node: Node): Pick<Position, 'systemId' | 'timeline'> | undefined {
+  historyOf(node: Node): History | undefined {
     const its = this.#set.primary.sighting
     const systemId = its?.systemId ?? node.sighting?.systemId
     const timeline = Math.max(its?.timeline ?? 0, node.sighting?.timeline ?? 0)
@@ -84,7 +84,7 @@ export class ExactPositions {
   /** Whether a replica was observed to have replayed that far, where the primary is no help: what was only seen may be told so. */
   hasObserved(node: Node, position: Position): boolean {
     const history = this.historyOf(node)
-    if (history?.systemId !== position.systemId || history.timeline !== position.timeline) return false
+    if (history === undefined || !haveSameHistory(history, position)) return false
     // Behind a balanced name, only the session that serves can tell.
     return node.loadBalanced || (node.observed.lsn ?? 0n) >= position.lsn
   }
@@ -177,8 +177,7 @@ export class ExactPositions {
    * is another record; of its own timeline a replica may tell too late.
    */
   #saw(node: Node, answer: ReplayedAnswer): void {
-    node.observed.saw(answer)
-    if (this.#set.primary.isUp) node.replayed.saw(answer)
+    node.saw(answer, this.#set.primary.isUp)
   }
 
   /** Forgets a node that is gone. */

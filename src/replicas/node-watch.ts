@@ -133,9 +133,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (position === undefined) node.forgetPosition()
     else {
       const { startedAt, answeredAtMs } = sighting
-      const answer = { lsn: position, askedAtMs: atMs, startedAt }
-      node.observed.saw(answer, answeredAtMs)
-      if (primary.isUp) node.replayed.saw(answer, answeredAtMs)
+      node.saw({ lsn: position, askedAtMs: atMs, startedAt }, primary.isUp, answeredAtMs)
     }
     if (this.#settings.lagSource !== 'wal') {
       node.lagMs = sighting.lagMs

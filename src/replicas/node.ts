@@ -3,7 +3,7 @@ import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
 import type { RefusedTexts } from './refused-texts.ts'
-import { Replayed } from './replayed.ts'
+import { Replayed, type ReplayedAnswer } from './replayed.ts'
 
 /** What is known of a node's server. */
 export type Health =
@@ -117,6 +117,12 @@ export class Node {
     this.isDiscovered = options.discover !== undefined
     this.pool = pool
     this.#enforceReadOnly = defaults.enforceReadOnly
+  }
+
+  /** Takes an answer about how far it has replayed; `isSure` where that can be of no history but the primary's. */
+  saw(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
+    this.observed.saw(answer, answeredAtMs)
+    if (isSure) this.replayed.saw(answer, answeredAtMs)
   }
 
   /** How far it had replayed says nothing any more: its server may have crashed, or has another history. */

@@ -1,3 +1,6 @@
+import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
+import type { AnswerRow } from './asked-query.ts'
+
 /**
  * What a server is asked on the session of a statement, together with it (see `asked-query.ts`). None of these ever fails, also
  * where a replica was promoted or a primary demoted meanwhile: then there is no position.
@@ -18,3 +21,23 @@ export const PRIMARY_QUESTION = `
     case when not pg_is_in_recovery() then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end as timeline,
     pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
     pg_current_xact_id_if_assigned() is not null as wrote`
+
+/** What a primary says of its position, and of the statement before. */
+export interface PrimaryAnswer {
+  readonly lsn: Lsn
+  readonly timeline: number
+  readonly hasWritten: boolean
+}
+
+/** Reads an answer to {@link PRIMARY_QUESTION}; undefined where the server is none, or was asked something else. */
+export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRow):
+  | PrimaryAnswer
+  | undefined {
+  const lsn = segmentSize === undefined ? undefined : parseLsn(inserted)
+  if (lsn === undefined || timeline === null || timeline === undefined) return undefined
+  return {
+    lsn: withoutPageHeader(lsn, Number(segmentSize)),
+    timeline: Number.parseInt(timeline, 16),
+    hasWritten: wrote === 't',
+  }
+}

@@ -22,7 +22,10 @@ const DECIMAL = /^[1-9]\d{0,19}$/
 const MAX_64_BITS = 0xffff_ffff_ffff_ffffn
 const MAX_32_BITS = 0xffff_ffff
 
+/** Whose position it is. */
+export type History = Pick<Position, 'systemId' | 'timeline'>
+
 /** Whether two positions can be compared: on another timeline, the same number is another record. */
-export function haveSameHistory(a: Position, b: Position): boolean {
+export function haveSameHistory(a: History, b: History): boolean {
   return a.systemId === b.systemId && a.timeline === b.timeline
 }
