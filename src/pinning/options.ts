@@ -40,7 +40,7 @@ export interface PinningOptions<Request> {
    * by the primary, as it can by sending a POST.
    *
    * @example
-   * await app.register(writePinning, { secret: [process.env.PIN_SECRET, process.env.OLD_PIN_SECRET], badSignature: 'ignore' })
+   * await app.register(writePinning, { secret: process.env.PIN_SECRET, badSignature: 'ignore' })
    */
   badSignature?: 'primary' | 'ignore'
   /** Whether this request neither honours nor sets a pin. */
