@@ -56,6 +56,7 @@ export class ClusterOperator {
   /** Of the database that was opened last; before there is one, what the options say. */
   status(): ClusterStatus {
     const set = [...this.#open].at(-1)
+    set?.doubtOld()
     if (set !== undefined) return statusOf(set)
     return statusBeforeOpen(this.#name, this.#nodes, this.state)
   }

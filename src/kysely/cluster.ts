@@ -116,6 +116,7 @@ export class Cluster {
     if (node === this.primary) return true
     // An operator's word holds for connections that are taken already, too.
     if (this.set.operator.mode !== 'split') return false
+    this.set.doubtOld()
     if (requirement.kind === 'any') return node.isEligible
     const isSeen = requirement.isSeen === true && !this.primary.isUp
     return requirement.kind === 'primary'
@@ -131,6 +132,7 @@ export class Cluster {
       case 'primary':
         return false
       case 'fit':
+        this.set.doubtOld()
         return node.isEligible && this.set.operator.mode === 'split'
       case 'fresh':
         return (

@@ -26,13 +26,14 @@ export class ReadRouter {
     const { operator, primary } = this.#set
     const { tried } = before
     if (!this.#set.isShared) return { node: primary, reason: 'no-replica', claim: IS_PRIMARY }
+    this.#set.doubtOld()
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
       return { node: primary, reason: 'share', claim: IS_PRIMARY }
     }
     if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, before)
     const node = this.#replicaFor(memory, tried)
-    if (node === undefined) return this.#withoutReplica(requirement, tried)
+    if (node === undefined) return this.#withoutReplica(requirement, before)
     return { node, reason: tried === undefined ? requirement.reason : 'moved', claim: IS_FIT }
   }
 
@@ -50,6 +51,7 @@ export class ReadRouter {
     // One lost connection does not make it down.
     const isDown = !primary.isUp || isPrimaryLost === true
     if (!isDown || operator.mode !== 'split') return onPrimary
+    this.#set.doubtOld()
     const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
     const left = this.#left(tried)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
@@ -92,7 +94,7 @@ export class ReadRouter {
     const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     // No value in a cookie makes a request wait more than once.
     if (kept === primary && !isSeen) return onPrimary
-    if (left.length === 0) return this.#withoutReplica(requirement, tried)
+    if (left.length === 0) return this.#withoutReplica(requirement, before)
     const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
     const fresh = left.filter((node) => has(node) && !unproven?.has(node))
     const claim: Claim = { kind: 'fresh', position, isSeen }
@@ -148,11 +150,12 @@ export class ReadRouter {
     return { node: primary, reason: 'mode', claim: IS_PRIMARY }
   }
 
-  #withoutReplica(requirement: Requirement, tried?: ReadonlySet<Node>): Route {
+  #withoutReplica(requirement: Requirement, { tried, isPrimaryLost }: Attempt): Route {
     const { primary, spill, settings, name } = this.#set
     if (settings.whenNoReplica === 'error') throw noReplica(name, "and `whenNoReplica` is 'error'")
-    // Their reads must not make worse what made the replicas late.
-    const late = spill.isFull && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
+    // Their reads must not make worse what made the replicas late; and where the primary is down, late is better than never.
+    const isNoHelp = spill.isFull || primary.health === 'down' || isPrimaryLost === true
+    const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
     if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }
     return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, spills: true }
   }

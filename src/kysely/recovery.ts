@@ -82,7 +82,7 @@ async function afterPrimary(
     return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
   // What binds it to this node binds it still.
-  return mayMove(failed) && route.spills ? elsewhere(cluster, failed) : undefined
+  return mayMove(failed) && route.spills ? elsewhere(cluster, failed, { isPrimaryLost: true }) : undefined
 }
 
 /** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */

@@ -4,6 +4,8 @@ import type { Ineligibility, Node } from './node.ts'
 export interface Standard {
   readonly primary: Node
   readonly maxLagBytes: number | undefined
+  /** By `Date.now()`. */
+  readonly nowMs: number
 }
 
 /** Why a replica serves no reads; undefined where it may. */
@@ -12,12 +14,14 @@ export function ineligibilityOf(node: Node, standard: Standard): Ineligibility |
   if (node.health === 'unwatched') return undefined
   if (node.health !== 'up') return node.health
   if (node.sighting === undefined) return 'lag-unknown'
-  return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard.maxLagBytes)
+  return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard)
 }
 
-/** Whether a replica may serve where all are late: it answers, and has the primary's data. */
-export function mayServeLate({ isEligible, ineligibility }: Node): boolean {
-  return isEligible || ineligibility === 'lagging'
+/** Whether a replica may serve where all are late: it answers, and has the primary's data, however late that is. */
+export function mayServeLate({ isEligible, ineligibility, sighting }: Node): boolean {
+  if (isEligible || ineligibility === 'lagging') return true
+  // Where another source than the positions does not say how late it is, it serves nobody.
+  return ineligibility === 'lag-unknown' && sighting?.position !== undefined
 }
 
 /** Whether its data is the primary's at all. */
@@ -39,12 +43,24 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   return ahead < 0 ? 'old-timeline' : undefined
 }
 
-function ineligibilityByLag(node: Node, maxLagBytes: number | undefined): Ineligibility | undefined {
-  if (node.sighting?.isInRecovery === false) return undefined
-  if (node.lagMs === undefined) return 'lag-unknown'
-  if (node.lagMs > node.maxLagMs) return 'lagging'
-  if (maxLagBytes !== undefined && (node.lagBytes ?? 0) > maxLagBytes) return 'lagging'
+function ineligibilityByLag(
+  { sighting, lagMs, lagBytes, maxLagMs, knownUntilMs }: Node,
+  { primary, maxLagBytes, nowMs }: Standard,
+): Ineligibility | undefined {
+  if (nowMs > knownUntilMs) return 'lag-unknown'
+  if (sighting?.isInRecovery === false) return undefined
+  if (lagMs === undefined) {
+    // Where there is no primary, nothing is lost by it, and nobody else could serve.
+    return sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
+  }
+  if (lagMs > maxLagMs) return 'lagging'
+  if (maxLagBytes !== undefined && (lagBytes ?? 0) > maxLagBytes) return 'lagging'
   return undefined
+}
+
+/** Whether nobody can say how far a primary has got: it is down, is none, or is not watched. */
+function isNoHelp({ health, sighting }: Node): boolean {
+  return health === 'down' || health === 'unwatched' || sighting?.isInRecovery === true
 }
 
 /** Whether two nodes are one server: a "replica" whose address is the primary's, as in local development. */

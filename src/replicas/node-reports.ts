@@ -1,5 +1,5 @@
 import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
-import { ineligibilityOf } from './eligibility.ts'
+import { ineligibilityOf, mayServeLate } from './eligibility.ts'
 import type { Failure } from './failure.ts'
 import type { Ineligibility, Node } from './node.ts'
 import { whatIsRefused } from './refusal.ts'
@@ -86,7 +86,7 @@ export class NodeReports {
         ? `'${node.name}' (see the warning before)`
         : whyUnfit(node, this.#set.settings.maxLagBytes),
     )
-    const isAnyLate = shared.some(({ ineligibility }) => ineligibility === 'lagging')
+    const isAnyLate = shared.some(mayServeLate)
     this.#warn(
       'WRITE_PINNING_NO_REPLICA_FIT',
       `No replica serves reads now: ${why.join(', ')}. ${this.#insteadOfReplicas(isAnyLate)} ` +
@@ -152,7 +152,7 @@ export class NodeReports {
       }
       return
     }
-    const why = ineligibilityOf(node, { primary, maxLagBytes: undefined })
+    const why = ineligibilityOf(node, { primary, maxLagBytes: undefined, nowMs: Date.now() })
     // Behind a balanced address it is now one server and now another, but of one database.
     if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)

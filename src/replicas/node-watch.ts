@@ -2,7 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Failure } from './failure.ts'
 import type { Node, Sighting } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
-import { PrimaryPositions } from './positions.ts'
+import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
 import { probeOf } from './probe.ts'
 import { isServerError } from './server-error.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
@@ -28,13 +28,35 @@ export class NodeWatch<N extends Node> implements WatchListener {
   readonly #set: Watched<N>
   readonly #settings: ReplicaSetSettings
   readonly #watchers = new Map<Node, Watcher>()
-  readonly #positions = new PrimaryPositions()
+  readonly #pace: Pace
+  readonly #positions: PrimaryPositions
   /** Nodes whose last probe went unanswered, and since when. */
   readonly #unanswered = new Map<Node, number>()
+  /** When any node was last seen. */
+  #seen: Moment | undefined
+  #startedAtMs: number | undefined
 
   constructor(set: Watched<N>, settings: ReplicaSetSettings) {
     this.#set = set
     this.#settings = settings
+    const { probeIntervalMs, probeTimeoutMs } = settings
+    this.#pace = {
+      sightingMs: probeIntervalMs + probeTimeoutMs,
+      verdictMs: 2 * probeIntervalMs + UNANSWERED_BY_MOST * probeTimeoutMs,
+    }
+    this.#positions = new PrimaryPositions(this.#pace)
+  }
+
+  /** Whether it has not been heard of the primary yet, and soon will be. */
+  get isAwaitingPrimary(): boolean {
+    if (this.#set.primary.health !== 'unknown' || this.#startedAtMs === undefined) return false
+    return performance.now() - this.#startedAtMs < this.#pace.verdictMs
+  }
+
+  /** Whether nodes are being asked at a short pace: what is not known of them may be known soon. */
+  get isHurrying(): boolean {
+    for (const watcher of this.#watchers.values()) if (watcher.isHurrying) return true
+    return false
   }
 
   /** Watches a node from now on; resolves when there is a first verdict. */
@@ -45,6 +67,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
       return
     }
     if (this.#watchers.has(node)) return
+    this.#startedAtMs ??= performance.now()
     const { probeIntervalMs, probeTimeoutMs, lagSource } = this.#settings
     const probe = probeOf(lagSource, probeTimeoutMs)
     const watcher = new Watcher(node, { probeIntervalMs, probeTimeoutMs, probe }, this)
@@ -74,19 +97,31 @@ export class NodeWatch<N extends Node> implements WatchListener {
     await this.#watchers.get(node)?.lookAnew()
   }
 
+  /** Has all nodes looked at, at once and at a short pace, over the connections that there are: what is known of them is too old. */
+  hurry(): void {
+    for (const watcher of this.#watchers.values()) watcher.hurry()
+  }
+
   /** Another node is the primary: the positions of the one before say nothing of it. */
   forgetPositions(): void {
     this.#positions.clear()
     for (const node of this.#set.nodes) node.forgetPosition()
     const { primary } = this.#set
     const { sighting } = primary
-    if (sighting?.position !== undefined) this.#positions.add(sighting.atMs, sighting.position)
+    if (sighting?.position !== undefined) this.#positions.add(sighting, sighting.position)
+    this.#measureAnew()
   }
 
   onSeen(node: N, sighting: Sighting): void {
     this.#unanswered.delete(node)
+    // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
+    if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
+    this.#seen = sighting
     this.#see(node, sighting)
     this.#rise(node)
+    if (node === this.#set.primary || (node.lagMs ?? Number.POSITIVE_INFINITY) <= node.maxLagMs) {
+      this.#watchers.get(node)?.calm()
+    }
     this.#set.refresh()
     if (node === this.#set.primary) this.#set.reports.role(node, node)
   }
@@ -98,6 +133,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (failure === 'overload') this.#doubtLag(node, error)
     else if ((failure === 'other' || failure === 'misrouted') && isServerError(error)) this.#cannotSee(node)
     else this.#fall(node, error)
+    this.#heardThatDown(node)
     this.#set.refresh()
   }
 
@@ -105,11 +141,13 @@ export class NodeWatch<N extends Node> implements WatchListener {
     const since = this.#unanswered.get(node) ?? performance.now()
     this.#unanswered.set(node, since)
     if (node.health === 'down') {
+      this.#heardThatDown(node)
       if (node === this.#set.primary && performance.now() - since > PRIMARY_PATIENCE_MS) giveUp(node)
       return true
     }
     if (times < (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)) return false
     this.#fall(node, new Error('it does not answer'))
+    this.#heardThatDown(node)
     this.#set.refresh()
     return true
   }
@@ -125,7 +163,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
     node.sighting = sighting
     const { atMs, position } = sighting
     if (node === primary) {
-      if (position !== undefined && !sighting.isInRecovery) this.#positions.add(atMs, position)
+      // One in recovery is no primary: there is nothing to be seen that a replica could lack.
+      if (position === undefined || sighting.isInRecovery) this.#positions.isDown(sighting)
+      else if (this.#positions.add(sighting, position)) this.#measureAnew()
       this.#findDiverged(sighting)
       return
     }
@@ -135,15 +175,39 @@ export class NodeWatch<N extends Node> implements WatchListener {
       const { startedAt, answeredAtMs } = sighting
       node.saw({ lsn: position, askedAtMs: atMs, startedAt }, primary.isUp, answeredAtMs)
     }
-    if (this.#settings.lagSource !== 'wal') {
+    this.#measure(node, sighting)
+  }
+
+  /** How late a replica was when it was last seen, and how long that is good for a verdict. */
+  #measure(node: Node, sighting: Sighting): void {
+    const { lagSource, maxLagBytes } = this.#settings
+    const { position, isInRecovery, atClockMs } = sighting
+    if (lagSource !== 'wal') {
       node.lagMs = sighting.lagMs
-    } else if (!sighting.isInRecovery) {
+    } else if (!isInRecovery) {
       node.lagMs = 0
       node.lagBytes = 0
     } else {
-      node.lagMs = position === undefined ? undefined : this.#positions.lagMs(position, atMs)
-      node.lagBytes = position === undefined ? undefined : this.#positions.lagBytes(position, atMs)
+      node.lagMs = position === undefined ? undefined : this.#positions.lagMs(position, sighting)
+      node.lagBytes = position === undefined ? undefined : this.#positions.lagBytes(position, sighting)
     }
+    // It is later by as much as that was ago, at most. How much WAL that is nobody can tell.
+    const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (node.lagMs ?? 0)) : 0
+    node.knownUntilMs = atClockMs + roomMs + this.#pace.verdictMs
+  }
+
+  /** More is known of the primary than what was sampled at a steady pace: what replicas said before that may mean something else now. */
+  #measureAnew(): void {
+    for (const node of this.#set.nodes) {
+      if (node === this.#set.primary) continue
+      if (node.sighting !== undefined) this.#measure(node, node.sighting)
+      // Where all is well, it has replayed that in some ms.
+      this.#watchers.get(node)?.hurry()
+    }
+  }
+
+  #heardThatDown(node: Node): void {
+    if (node === this.#set.primary && node.health === 'down') this.#positions.isDown(momentNow())
   }
 
   /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */

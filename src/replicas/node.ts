@@ -2,6 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
+import type { Moment } from './positions.ts'
 import type { RefusedTexts } from './refused-texts.ts'
 import { Replayed, type ReplayedAnswer } from './replayed.ts'
 
@@ -18,7 +19,7 @@ export type Ineligibility =
   | 'down'
   | 'drained' // by an operator
   | 'lagging' // later than `maxLagMs` or `maxLagBytes`
-  | 'lag-unknown' // `lagSource` gave no number
+  | 'lag-unknown' // `lagSource` gave no number; or this process has not known the cluster for long enough, or not heard of it lately
   | 'not-in-recovery' // it was promoted, or is another server that takes writes
   | 'other-cluster' // its data is not the primary's
   | 'other-database' // it is connected to another database of the same servers
@@ -26,10 +27,8 @@ export type Ineligibility =
   | 'old-timeline' // it does not follow the primary since a failover
   | 'newer-timeline' // it follows another one, which was promoted while the primary lives
 
-/** What a node's server said of itself. */
-export interface Sighting {
-  /** When it was asked, by `performance.now()`. */
-  readonly atMs: number
+/** What a node's server said of itself when it was asked. */
+export interface Sighting extends Moment {
   /** When its answer was there. */
   readonly answeredAtMs: number
   readonly isInRecovery: boolean
@@ -82,6 +81,8 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
+  /** Until when that is good for a verdict, by `Date.now()`: this process may be stopped, and its host suspended. */
+  knownUntilMs = Number.POSITIVE_INFINITY
   /** How far it has replayed, as far as that is sure to be of the primary's history. */
   readonly replayed = new Replayed()
   /** How far it has replayed of whatever history it follows: also where the primary is down, and it may follow another one. */

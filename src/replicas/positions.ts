@@ -3,63 +3,127 @@ import type { Lsn } from '../lsn.ts'
 /** How many samples are kept; beyond, older ones are thinned out. */
 const MAX_SAMPLES = 1_000
 
-interface Sample {
+/** When something was asked, by two clocks. */
+export interface Moment {
+  /** By `performance.now()`, which may stand still while the host is suspended. */
   readonly atMs: number
+  /** By `Date.now()`, which goes on then, and is set at times. */
+  readonly atClockMs: number
+}
+
+export function momentNow(): Moment {
+  return { atMs: performance.now(), atClockMs: Date.now() }
+}
+
+/** For how long the primary's positions may go unseen. */
+export interface Pace {
+  /** How far apart two sightings are at most, in ms, where nothing is wrong. */
+  readonly sightingMs: number
+  /** How soon after a sighting there is another one, or the verdict that the primary is down, in ms. */
+  readonly verdictMs: number
+}
+
+interface Sample {
+  /** Since when the primary may have been there: the lag of a replica that lacks it is counted from then on; undefined where nobody knows. */
+  readonly sinceMs: number | undefined
   readonly lsn: Lsn
 }
 
 /**
  * The primary's position over time. A replica's lag is the age of the oldest of them that it has not replayed: right on an
  * idle primary and for a replica that is cut off, and without a common clock.
+ *
+ * Of the time before the first sample nothing is known, so that a replica which lacks that one is late by nobody knows how much. In a gap
+ * between two samples (this process was stopped, its host suspended, the primary out of sight) the primary may have moved on at once.
  */
 export class PrimaryPositions {
+  readonly #pace: Pace
   #samples: Sample[] = []
-  #last: Sample | undefined
+  #newest: Lsn | undefined
+  /** When the primary was last seen. */
+  #seen: Moment | undefined
+  /** When it was last seen, or found to be down. */
+  #heard: Moment | undefined
 
-  /** Adds a sample; a position that has not moved says nothing new. */
-  add(atMs: number, lsn: Lsn): void {
-    if (this.#last !== undefined && lsn === this.#last.lsn) return
+  constructor(pace: Pace) {
+    this.#pace = pace
+  }
+
+  /** Adds a sample; gives whether one more is known than what was sampled at a steady pace: it is the first, or comes after a gap. */
+  add(at: Moment, lsn: Lsn): boolean {
     // One server's never goes back: the primary's address leads to another one now, which may never reach these.
-    if (this.#last !== undefined && lsn < this.#last.lsn) this.clear()
-    this.#last = { atMs, lsn }
-    this.#samples.push(this.#last)
+    if (this.#newest !== undefined && lsn < this.#newest) this.clear()
+    const before = this.#seen
+    const unseenMs = before && elapsedMs(before, at)
+    // The times of older samples do not hold the time that the host was suspended.
+    if (before !== undefined && isSuspended(before, at, this.#pace.sightingMs)) this.clear()
+    this.#seen = at
+    this.#heard = at
+    if (lsn === this.#newest) return false
+    this.#newest = lsn
+    const isFirst = this.#samples.length === 0
+    const isAfterGap = unseenMs !== undefined && unseenMs > this.#pace.sightingMs
+    this.#samples.push({
+      sinceMs: isFirst ? undefined : isAfterGap ? at.atMs - unseenMs : at.atMs,
+      lsn,
+    })
     if (this.#samples.length > MAX_SAMPLES) this.#thinOut()
+    return isFirst || isAfterGap
   }
 
-  /** The newest position that was seen. */
-  get newest(): Lsn | undefined {
-    return this.#last?.lsn
+  /** Takes note that the primary was found to be down: there is no newer position to be seen. */
+  isDown(at: Moment): void {
+    this.#heard = at
   }
 
-  /** How late a server that had replayed up to `lsn` at `atMs` was then, in ms. */
-  lagMs(lsn: Lsn, atMs: number): number {
-    for (const sample of this.#samples) {
-      if (sample.atMs > atMs) return 0
-      if (sample.lsn > lsn) return atMs - sample.atMs
-    }
-    return 0
+  /** How late a server that had replayed up to `lsn` when it was asked was then, in ms; undefined where nobody knows. */
+  lagMs(lsn: Lsn, asked: Moment): number | undefined {
+    if (this.#heard === undefined || this.#samples.length === 0) return undefined
+    const unheardMs = elapsedMs(this.#heard, asked)
+    // Of one that had replayed all there was to be seen, too: the primary may have moved on since.
+    const leastMs = unheardMs > this.#pace.verdictMs ? unheardMs : 0
+    const lacked = this.#samples.find((sample) => sample.lsn > lsn)
+    if (lacked === undefined) return leastMs
+    return lacked.sinceMs === undefined ? undefined : Math.max(leastMs, asked.atMs - lacked.sinceMs)
   }
 
-  /** How many bytes of WAL it had not replayed. */
-  lagBytes(lsn: Lsn, atMs: number): number {
-    const before = this.#samples.findLast((sample) => sample.atMs <= atMs)
-    return before === undefined || before.lsn <= lsn ? 0 : Number(before.lsn - lsn)
+  /** How many bytes of WAL it had not replayed; undefined where nobody knows. */
+  lagBytes(lsn: Lsn, { atMs }: Moment): number | undefined {
+    const before = this.#samples.findLast(({ sinceMs }) => sinceMs === undefined || sinceMs <= atMs)
+    if (before === undefined) return undefined
+    return before.lsn <= lsn ? 0 : Number(before.lsn - lsn)
   }
 
   /** Begins anew: another server is the primary. */
   clear(): void {
     this.#samples = []
-    this.#last = undefined
+    this.#newest = undefined
+    this.#seen = undefined
+    this.#heard = undefined
   }
 
   /** The older samples are, the fewer of them are needed for a lag that is right by a fiftieth. */
   #thinOut(): void {
-    const newestMs = this.#last?.atMs ?? 0
+    const newestMs = this.#samples.at(-1)?.sinceMs ?? 0
     const kept: Sample[] = []
+    let laterMs: number | undefined
     for (const sample of this.#samples.toReversed()) {
-      const later = kept.at(-1)
-      if (later === undefined || later.atMs - sample.atMs >= (newestMs - later.atMs) / 50) kept.push(sample)
+      const { sinceMs } = sample
+      const isNeeded =
+        sinceMs === undefined || laterMs === undefined || laterMs - sinceMs >= (newestMs - laterMs) / 50
+      if (!isNeeded) continue
+      kept.push(sample)
+      laterMs = sinceMs
     }
     this.#samples = kept.reverse()
   }
+}
+
+/** How much time is between two moments: no less than either clock says. */
+export function elapsedMs(from: Moment, to: Moment): number {
+  return Math.max(to.atMs - from.atMs, to.atClockMs - from.atClockMs)
+}
+
+function isSuspended(from: Moment, to: Moment, toleranceMs: number): boolean {
+  return to.atClockMs - from.atClockMs - (to.atMs - from.atMs) > toleranceMs
 }

@@ -2,6 +2,7 @@ import { parseLsn } from '../lsn.ts'
 import type { Sighting } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import { withPatience } from './patience.ts'
+import { type Moment, momentNow } from './positions.ts'
 
 /**
  * Where a replica's lag is read: `'wal'` by the positions that the primary was seen at; `'aurora'` by
@@ -62,11 +63,11 @@ interface WalRow {
 }
 
 async function probeWal(client: OwnClient): Promise<Sighting> {
-  const atMs = performance.now()
+  const asked = momentNow()
   const [row] = (await client.query<WalRow>(WAL_QUERY)).rows
   if (row === undefined) throw new Error('The server gave no answer about its position.')
   return {
-    atMs,
+    ...asked,
     answeredAtMs: performance.now(),
     isInRecovery: row.isInRecovery,
     position: parseLsn(row.position),
@@ -96,10 +97,10 @@ const AURORA_QUERY = `
      where server_id = aurora_db_instance_identifier())::float8 as "lagMs"`
 
 async function probeAurora(client: OwnClient): Promise<Sighting> {
-  const atMs = performance.now()
+  const asked = momentNow()
   const { rows } = await client.query<StateRow & { lagMs: number | null }>(AURORA_QUERY)
   const [row] = rows
-  return sightingOf(atMs, row, row?.lagMs ?? undefined)
+  return sightingOf(asked, row, row?.lagMs ?? undefined)
 }
 
 async function probeWith(
@@ -108,20 +109,20 @@ async function probeWith(
   name: string,
   timeoutMs: number,
 ): Promise<Sighting> {
-  const atMs = performance.now()
+  const asked = momentNow()
   const [row] = (await client.query<StateRow>(`select ${STATE}`)).rows
   const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
-  if (row?.isInRecovery !== true) return sightingOf(atMs, row, 0)
+  if (row?.isInRecovery !== true) return sightingOf(asked, row, 0)
   // A function that fails, or takes its time, says nothing of the server, which has just answered.
   const given = Promise.resolve().then(() => source({ name, query }))
   const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
-  return sightingOf(atMs, row, lagMs)
+  return sightingOf(asked, row, lagMs)
 }
 
-function sightingOf(atMs: number, row: StateRow | undefined, lagMs: unknown): Sighting {
+function sightingOf(asked: Moment, row: StateRow | undefined, lagMs: unknown): Sighting {
   const isNumber = typeof lagMs === 'number' && Number.isFinite(lagMs) && lagMs >= 0
   return {
-    atMs,
+    ...asked,
     answeredAtMs: performance.now(),
     isInRecovery: row?.isInRecovery === true,
     isReadOnly: row?.isReadOnly === true,

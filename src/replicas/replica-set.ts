@@ -32,6 +32,8 @@ export class ReplicaSet<N extends Member> {
   /** The replicas that may be chosen now. */
   #eligible: readonly N[] = []
   #isShared = false
+  /** Until when what is known of those is good for a verdict, by `Date.now()`. */
+  #knownUntilMs = Number.POSITIVE_INFINITY
   /** Of the configured primary, when it was first seen. */
   #systemId: string | undefined
   #isReady = false
@@ -142,7 +144,7 @@ export class ReplicaSet<N extends Member> {
     let best: N | undefined
     for (const node of this.#replicas) {
       if (!mayServeLate(node) || node.weight === 0 || tried?.has(node)) continue
-      if (best === undefined || (node.lagMs ?? 0) < (best.lagMs ?? 0)) best = node
+      if (best === undefined || isLessLate(node, best)) best = node
     }
     return best
   }
@@ -168,32 +170,56 @@ export class ReplicaSet<N extends Member> {
     return node !== this.#primary || node.sighting?.isInRecovery === true
   }
 
+  /**
+   * Draws the conclusions from the time alone: where this process was stopped, or its host suspended, what it knows of the nodes is old,
+   * and a request may come before the nodes are asked again.
+   */
+  doubtOld(): void {
+    if (Date.now() > this.#knownUntilMs) this.refresh()
+  }
+
   /** Draws the conclusions from what is known of the nodes. */
   refresh(): void {
     if (this.settings.failover) this.#elect()
     const wasEligible = this.#eligible
+    const nowMs = Date.now()
+    if (nowMs > this.#knownUntilMs) this.#watch.hurry()
+    this.#knownUntilMs = Number.POSITIVE_INFINITY
     for (const node of this.nodes) {
       node.isDrained = this.operator.drained.has(node.name)
-      this.#judge(node)
+      this.#judge(node, nowMs)
+      if (node.isEligible && node !== this.#primary && node.knownUntilMs < this.#knownUntilMs) {
+        this.#knownUntilMs = node.knownUntilMs
+      }
     }
     this.#eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
     if (!this.#isReady || !this.#isShared) return
     const [fit] = this.#eligible
     if (fit === undefined) {
-      this.reports.noReplica()
+      if (!this.#isSettling) this.reports.noReplica()
       return
     }
     this.reports.replicaFit(fit)
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
-  #judge(node: N): void {
+  /** Whether it is not known yet how late the replicas are, and soon may be. */
+  get #isSettling(): boolean {
+    const isAnyLate = this.#replicas.some(
+      ({ ineligibility }) => ineligibility === 'lag-unknown' || ineligibility === 'lagging',
+    )
+    return isAnyLate && (this.#watch.isHurrying || this.#watch.isAwaitingPrimary)
+  }
+
+  #judge(node: N, nowMs: number): void {
     const { maxLagBytes } = this.settings
     const before = node.ineligibility
-    node.ineligibility = ineligibilityOf(node, { primary: this.#primary, maxLagBytes })
+    node.ineligibility = ineligibilityOf(node, { primary: this.#primary, maxLagBytes, nowMs })
     node.isEligible = node.ineligibility === undefined
     if (node === this.#primary || before === node.ineligibility) return
+    // One that was heard of before the primary was is no news.
+    if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
     this.reports.role(node, this.#primary)
   }
@@ -216,6 +242,14 @@ export class ReplicaSet<N extends Member> {
     this.positions.forgetTold()
     this.reports.switched(old, elected)
   }
+}
+
+/** Of two of which nobody knows how late they are, the one that has replayed more. */
+function isLessLate(a: Node, b: Node): boolean {
+  if (a.lagMs !== undefined || b.lagMs !== undefined) {
+    return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
+  }
+  return (a.sighting?.position ?? 0n) > (b.sighting?.position ?? 0n)
 }
 
 function ignore(): void {}

@@ -42,6 +42,8 @@ export class Watcher {
   #wake: (() => void) | undefined
   #wantsLook = false
   #isResting = false
+  /** The next pause, where it is asked at a short pace that grows to the usual one; undefined where it is not. */
+  #hurryMs: number | undefined
   #heard: (() => void)[] = []
 
   constructor(node: Node, settings: WatchSettings, listener: WatchListener) {
@@ -61,6 +63,21 @@ export class Watcher {
   look(): void {
     this.#wantsLook = true
     if (!this.#isResting) this.#wake?.()
+  }
+
+  /** Asks at once, and at a short pace then, over the connection that there is: what it lacked may be there any moment. */
+  hurry(): void {
+    this.#hurryMs = REST_MS
+    if (!this.#isResting) this.#wake?.()
+  }
+
+  /** Asks at the usual pace. */
+  calm(): void {
+    this.#hurryMs = undefined
+  }
+
+  get isHurrying(): boolean {
+    return this.#hurryMs !== undefined
   }
 
   /** Looks at once, and resolves at the verdict on what was asked from now on. */
@@ -99,12 +116,19 @@ export class Watcher {
       this.#isResting = true
       await this.#sleep(REST_MS)
       this.#isResting = false
-      const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
-      if (!this.#wantsLook) await this.#sleep(Math.max(0, intervalMs - REST_MS))
+      if (!this.#wantsLook) await this.#sleep(Math.max(0, this.#pauseMs() - REST_MS))
       if (this.#wantsLook) this.#drop()
       this.#wantsLook = false
     }
     for (const each of this.#heard) each()
+  }
+
+  #pauseMs(): number {
+    const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
+    const pauseMs = this.#hurryMs
+    if (pauseMs === undefined) return intervalMs
+    this.#hurryMs = 2 * pauseMs < intervalMs ? 2 * pauseMs : undefined
+    return Math.min(pauseMs, intervalMs)
   }
 
   /** Asks until there is an answer, or reason enough to say that there is none. Never throws. */
