@@ -153,8 +153,10 @@ export class ReadRouter {
   #withoutReplica(requirement: Requirement, { tried, isPrimaryLost }: Attempt): Route {
     const { primary, spill, settings, name } = this.#set
     if (settings.whenNoReplica === 'error') throw noReplica(name, "and `whenNoReplica` is 'error'")
-    // Their reads must not make worse what made the replicas late; and where the primary is down, late is better than never.
-    const isNoHelp = spill.isFull || primary.health === 'down' || isPrimaryLost === true
+    // Where the primary is down, late is better than never. And their reads must not make worse what made the replicas late; but where it
+    // may be known any moment that they are not, it is better to wait for that.
+    const isPrimaryGone = primary.health === 'down' || isPrimaryLost === true
+    const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
     if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }
     return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, spills: true }

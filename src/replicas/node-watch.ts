@@ -152,6 +152,10 @@ export class NodeWatch<N extends Node> implements WatchListener {
     return true
   }
 
+  onHurried(): void {
+    this.#set.refresh()
+  }
+
   onLost(node: N): void {
     // A server that has crashed may come up behind where it was, and with the start time that it had.
     node.forgetPosition()

@@ -34,6 +34,7 @@ export class ReplicaSet<N extends Member> {
   #isShared = false
   /** Until when what is known of those is good for a verdict, by `Date.now()`. */
   #knownUntilMs = Number.POSITIVE_INFINITY
+  #wasSettling = false
   /** Of the configured primary, when it was first seen. */
   #systemId: string | undefined
   #isReady = false
@@ -196,20 +197,23 @@ export class ReplicaSet<N extends Member> {
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
     if (!this.#isReady || !this.#isShared) return
     const [fit] = this.#eligible
+    const wasSettling = this.#wasSettling
+    this.#wasSettling = fit === undefined && this.isSettling
     if (fit === undefined) {
-      if (!this.#isSettling) this.reports.noReplica()
+      // Who waits because it might have been known soon need not wait on.
+      if (wasSettling && !this.#wasSettling) this.spill.lookAgain()
+      const mayBeKnownSoon =
+        this.#wasSettling || (this.#watch.isAwaitingPrimary && this.#replicas.some(isLate))
+      if (!mayBeKnownSoon) this.reports.noReplica()
       return
     }
     this.reports.replicaFit(fit)
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
-  /** Whether it is not known yet how late the replicas are, and soon may be. */
-  get #isSettling(): boolean {
-    const isAnyLate = this.#replicas.some(
-      ({ ineligibility }) => ineligibility === 'lag-unknown' || ineligibility === 'lagging',
-    )
-    return isAnyLate && (this.#watch.isHurrying || this.#watch.isAwaitingPrimary)
+  /** Whether it may be known any moment how late the replicas are. */
+  get isSettling(): boolean {
+    return this.#watch.isHurrying && this.#replicas.some(isLate)
   }
 
   #judge(node: N, nowMs: number): void {
@@ -242,6 +246,10 @@ export class ReplicaSet<N extends Member> {
     this.positions.forgetTold()
     this.reports.switched(old, elected)
   }
+}
+
+function isLate({ ineligibility }: Node): boolean {
+  return ineligibility === 'lag-unknown' || ineligibility === 'lagging'
 }
 
 /** Of two of which nobody knows how late they are, the one that has replayed more. */

