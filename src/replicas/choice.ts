@@ -78,6 +78,8 @@ function byFunction(choose: ChooseFunction, cluster: string): Choice {
       const chosen = choose([...candidates])
       const found = candidates.find((each) => each === chosen || each.name === chosen)
       if (found !== undefined) return found
+      // An async function gives a promise, which may come to reject: that must not end the process.
+      Promise.resolve(chosen).catch(ignore)
     } catch {
       // As where it gives nothing that is there.
     }
@@ -85,9 +87,11 @@ function byFunction(choose: ChooseFunction, cluster: string): Choice {
       hasWarned = true
       warn(
         'WRITE_PINNING_CHOOSE',
-        `The function \`choose\` of cluster '${cluster}' threw, or gave none of the candidates: the least busy replica serves.`,
+        `The function \`choose\` of cluster '${cluster}' threw, or gave none of the candidates (or a promise, which nobody can wait for): the least busy replica serves.`,
       )
     }
     return leastBusy(candidates)
   }
 }
+
+function ignore(): void {}

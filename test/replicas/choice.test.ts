@@ -89,12 +89,22 @@ describe('a function', () => {
     expect(choiceOf(() => 'b', 'default')(all).name).toBe('b')
   })
 
-  const wrong: Record<string, () => never> = {
+  const wrong: Record<string, (candidates: readonly Candidate[]) => never> = {
     throws: () => {
       throw new Error('no')
     },
     'gives nothing': () => undefined as never,
     'gives a name that is not there': () => 'c' as never,
+    'gives a candidate that is none': ([first]) => ({ ...first }) as never,
+    'gives a promise of one': ([, second]) => Promise.resolve(second) as never,
+    'gives a promise that rejects': () => Promise.reject(new Error('no')) as never,
+    'gives what throws when it is awaited': () =>
+      ({
+        // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+        get then() {
+          throw new Error('no')
+        },
+      }) as never,
   }
   for (const [name, choose] of Object.entries(wrong)) {
     test(`that ${name} fails no query, and is named once`, async () => {
