@@ -15,7 +15,10 @@ export class SpillGate {
   readonly #cluster: string
   readonly #limit: () => number
   #inside = 0
-  #waiting: Waiter[] = []
+  /** In the order in which they came. */
+  #waiting = new Set<Waiter>()
+  /** Goes along that order: to begin anew for each would pass by all who have left since. */
+  #order = this.#waiting.values()
 
   /** `limit` gives how many may be inside. */
   constructor(cluster: string, limit: () => number) {
@@ -32,7 +35,7 @@ export class SpillGate {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /**
@@ -53,26 +56,39 @@ export class SpillGate {
         },
       }
       const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((each) => each !== waiter)
+        this.#waiting.delete(waiter)
         reject(noReplica(this.#cluster, 'and the primary serves as many of their reads as it may'))
       }, waitMs)
-      this.#waiting.push(waiter)
+      this.#waiting.add(waiter)
     })
   }
 
   leave(): void {
     this.#inside--
-    while (!this.isFull && this.#waiting.length > 0) {
+    while (!this.isFull && this.#waiting.size > 0) {
       this.#inside++
-      this.#waiting.shift()?.enter(true)
+      this.#next()?.enter(true)
     }
   }
 
   /** Has everybody who waits look again: a replica may serve by now. */
   lookAgain(): void {
     const waiting = this.#waiting
-    this.#waiting = []
+    this.#waiting = new Set()
+    this.#order = this.#waiting.values()
     for (const each of waiting) each.enter(false)
+  }
+
+  /** Takes the one who has waited longest out. */
+  #next(): Waiter | undefined {
+    let { value } = this.#order.next()
+    if (value === undefined) {
+      // An order that came to its end once has no more to give, whoever has come since.
+      this.#order = this.#waiting.values()
+      value = this.#order.next().value
+    }
+    if (value !== undefined) this.#waiting.delete(value)
+    return value
   }
 }
 
