@@ -34,6 +34,7 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   const { error, route, wasSent, before } = failed
   if (!wasSent && !isOfNode(error)) return undefined
   const failure = cluster.set.heard(route.node, error)
+  if (wasSent) route.refused?.(error)
   if (wasSent && route.node.role === 'replica') learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
   if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
@@ -119,6 +120,8 @@ function elsewhere(
 /** A replica refused what the primary will take. */
 function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
+  // The primary has said the same of it.
+  if (route.node.ownErrors?.isOwn(sql, error)) return undefined
   return {
     route: routeOfRefused(cluster, route.node, sql, error),
     tried: new Set(before?.tried).add(route.node),

@@ -1,3 +1,4 @@
+import { OwnErrors } from '../replicas/own-errors.ts'
 import { refusalOf } from '../replicas/refusal.ts'
 import { RefusedTexts } from '../replicas/refused-texts.ts'
 import type { Cluster } from './cluster.ts'
@@ -23,7 +24,7 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
 
 /**
  * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
- * that both refuse is at fault itself. What was refused because it writes is known as a write, by its text.
+ * that both refuse is at fault itself, and is not asked twice again for a while. What was refused because it writes is known as a write, by its text.
  */
 export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
@@ -31,9 +32,14 @@ export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, 
   const accepted = () => {
     node.counts.movedAway++
     node.refused ??= new RefusedTexts()
+    node.ownErrors?.primaryAccepted(sql, error)
     if (node.refused.refuse(sql)) cluster.set.reports.keepsRefusing(node, error)
   }
-  return { ...route, accepted }
+  const refused = (given: unknown) => {
+    node.ownErrors ??= new OwnErrors()
+    node.ownErrors.primaryGave(given, sql, error)
+  }
+  return { ...route, accepted, refused }
 }
 
 /** Sees to it that a route is told that its node has accepted what was sent. */

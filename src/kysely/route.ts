@@ -46,6 +46,8 @@ export interface Route {
   readonly look?: Look
   /** To be called once the node has accepted what was sent, in the rare case that something is learned by that. */
   readonly accepted?: () => void
+  /** The same with the error where it did not. */
+  readonly refused?: (error: unknown) => void
 }
 
 /**

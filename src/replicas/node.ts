@@ -2,6 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
+import type { OwnErrors } from './own-errors.ts'
 import type { Moment } from './positions.ts'
 import type { RefusedTexts } from './refused-texts.ts'
 import { Replayed, type ReplayedAnswer } from './replayed.ts'
@@ -93,6 +94,8 @@ export class Node {
   hasSnapshots = false
   /** The texts that it refused, as a replica, and the primary accepted; undefined where there is none. */
   refused: RefusedTexts | undefined
+  /** The errors that it gave, as a replica, and the primary gave as well; undefined where there is none. */
+  ownErrors: OwnErrors | undefined
   isDrained = false
   /** Why it serves no reads; undefined where it does. */
   ineligibility: Ineligibility | undefined = 'unknown'

@@ -18,6 +18,11 @@ interface Rest {
  */
 export class RefusedTexts {
   readonly #rests = new Map<string, Rest>()
+  readonly #longestRestMs: number
+
+  constructor(longestRestMs: number = LONGEST_REST_MS) {
+    this.#longestRestMs = longestRestMs
+  }
 
   get isEmpty(): boolean {
     return this.#rests.size === 0
@@ -45,7 +50,7 @@ export class RefusedTexts {
     }
     // It was under way when the text was refused before.
     if (!rest.isAskedAgain) return false
-    rest.ms = Math.min(2 * rest.ms, LONGEST_REST_MS)
+    rest.ms = Math.min(2 * rest.ms, this.#longestRestMs)
     rest.untilMs = nowMs + rest.ms
     rest.isAskedAgain = false
     return true

@@ -15,6 +15,8 @@ export interface Catalog {
   /** Whether it was read from a server. */
   readonly isFromServer: boolean
   effectOf(call: FunctionCall): CallEffect
+  /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
+  leavesNothing(call: FunctionCall): boolean
   /** Names of relations whose reading calls a volatile function or leaves the server. */
   readonly effectfulRelations: ReadonlySet<string>
   /** Those that can be read on the primary only. */
@@ -25,6 +27,7 @@ export interface Catalog {
 export const BUILT_IN_CATALOG: Catalog = {
   isFromServer: false,
   effectOf: builtInEffect,
+  leavesNothing: () => false,
   effectfulRelations: new Set(),
   primaryRelations: new Set(),
 }
@@ -33,18 +36,20 @@ export const BUILT_IN_CATALOG: Catalog = {
 export function catalogOf(functions: readonly FunctionRow[], relations: readonly RelationRow[]): Catalog {
   const all = new Set<string>()
   const volatile = new Set<string>()
+  const own = new Set<string>()
   const ownVolatile = new Set<string>()
   for (const { schema, is_volatile, is_own = false, names } of functions) {
     for (const name of names) {
       for (const key of [name, `${schema}.${name}`]) {
         all.add(key)
         if (is_volatile) volatile.add(key)
+        if (is_own) own.add(key)
         if (is_volatile && is_own) ownVolatile.add(key)
       }
     }
   }
   const effectOf = (call: FunctionCall): CallEffect => {
-    const key = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
+    const key = keyOf(call)
     // An application's function may be named like one that is known, and do anything.
     if (ownVolatile.has(key)) return 'volatile'
     if (all.has(key)) return knownEffect(call) ?? (volatile.has(key) ? 'volatile' : 'none')
@@ -57,6 +62,7 @@ export function catalogOf(functions: readonly FunctionRow[], relations: readonly
   return {
     isFromServer: true,
     effectOf,
+    leavesNothing: (call) => !own.has(keyOf(call)) && isKnownToLeaveNothing(call),
     effectfulRelations: namesOf(relations, isEffectful),
     primaryRelations: namesOf(relations, isOnPrimary),
   }
@@ -101,6 +107,16 @@ function builtInEffect(call: FunctionCall): CallEffect {
   const known = knownEffect(call)
   if (known !== undefined) return known
   return BUILT_IN_FUNCTIONS.has(call.name) || isSyntax(call) ? 'none' : 'unknown'
+}
+
+function isKnownToLeaveNothing(call: FunctionCall): boolean {
+  if (isSyntax(call)) return true
+  if (call.schema !== undefined && call.schema !== 'pg_catalog') return false
+  return BUILT_IN_FUNCTIONS.has(call.name) || HARMLESS_FUNCTIONS.has(call.name)
+}
+
+function keyOf({ schema, name }: FunctionCall): string {
+  return schema === undefined ? name : `${schema}.${name}`
 }
 
 // `over (`, `by (`, `filter (`: syntax, unless somebody has made a function of that name.

@@ -15,7 +15,10 @@ export interface Statement {
   readonly isRowless: boolean
   /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
   readonly isAllOrNothing: boolean
-  /** Whether it calls functions, which may have left something in the session even where the statement was refused. */
+  /**
+   * Whether it calls functions which may have left something in the session even where the statement was refused; PostgreSQL's own that a
+   * read may call leave nothing.
+   */
   readonly hasCalls: boolean
   /** The function that keeps it from a replica, where one does. */
   readonly blocker: FunctionCall | undefined
@@ -95,7 +98,7 @@ export class StatementClassifier {
     if (isSession) return SESSION
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
     if (text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
-    return hasCalls ? READ_WITH_CALLS : READ
+    return text.calls.every((call) => this.#catalog.leavesNothing(call)) ? READ : READ_WITH_CALLS
   }
 
   // What it calls may write, whatever its table is and however few rows it has.

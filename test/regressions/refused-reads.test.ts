@@ -101,12 +101,99 @@ describe('a text that a replica refuses and the primary accepts', () => {
   })
 })
 
-test('a text that the primary refuses as well is its own fault, and is asked as ever', async () => {
-  const wrong = () => inRequest(() => sql`select id from nowhere`.execute(watched.db))
-  for (let count = 0; count < 3; count++) {
-    expect(await whereAndWhyInRequest(async () => expect(await codeOf(wrong)).toBe('42P01'))).toEqual(
-      ASKED_TWICE,
-    )
+/** The routes of one read that fails, and the code of its error. */
+async function failing(query: () => Promise<unknown>): Promise<[routes: string[], code: unknown]> {
+  let code: unknown
+  const routes = await whereAndWhyInRequest(async () => {
+    code = await codeOf(query)
+  })
+  return [routes, code]
+}
+
+const NOT_ASKED_TWICE = ['replica: read']
+
+describe('an error that the primary gives as well', () => {
+  const matching = (flag: string, letter = 'b') =>
+    sql`select jsonb_path_query(${'{"a": "b"}'}::jsonb, ${`$.a ? (@ like_regex "${letter}" flag "${flag}")`}::text::jsonpath)`
+  const ownErrors: { what: string; code: string; query: () => Promise<unknown> }[] = [
+    {
+      what: 'a table that is nowhere',
+      code: '42P01',
+      query: () => sql`select id from nowhere`.execute(watched.db),
+    },
+    {
+      what: 'a relation of a user’s own',
+      code: '42P01',
+      query: () => sql`select ${'nowhere'}::regclass`.execute(watched.db),
+    },
+    { what: 'a flag that nobody knows', code: '0A000', query: () => matching('x').execute(watched.db) },
+    {
+      what: 'a view without its rows',
+      code: '55000',
+      query: () => sql`select * from unpopulated`.execute(watched.db),
+    },
+  ]
+
+  beforeEach(async () => {
+    await replica.resumeReplay()
+    await cluster.primary.query('create materialized view if not exists unpopulated as select 1 with no data')
+    await cluster.waitForCatchup()
+  })
+
+  for (const { what, code, query } of ownErrors) {
+    test(`is the text's own fault, and the primary is not asked each time: ${what}`, async () => {
+      expect(await failing(query)).toEqual([ASKED_TWICE, code])
+      for (let count = 0; count < 5; count++) expect(await failing(query)).toEqual([NOT_ASKED_TWICE, code])
+      expect(moved()).toBe(0)
+      expect(watched.warnings).toEqual([])
+      // Now and then it is.
+      await vi.waitFor(async () => expect(await failing(query)).toEqual([ASKED_TWICE, code]), WAIT)
+    })
   }
-  expect(moved()).toBe(0)
+
+  test('closes no connection of the replica’s, where nothing can be left on it', async () => {
+    const pid = async () => {
+      const { rows } = await inRequest(() =>
+        sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(watched.db),
+      )
+      return rows[0]?.pid
+    }
+    const stays = async () => {
+      const before = await pid()
+      expect((await failing(() => matching('x').execute(watched.db)))[1]).toBe('0A000')
+      expect(await pid()).toBe(before)
+    }
+    // Before the catalog was read nobody knows what it calls.
+    await vi.waitFor(stays, WAIT)
+    for (let count = 0; count < 10; count++) await stays()
+  })
+
+  test('with other values is given back as well, and with good ones the replica serves the text', async () => {
+    expect(await failing(() => matching('x').execute(watched.db))).toEqual([ASKED_TWICE, '0A000'])
+    expect(await failing(() => matching('x', 'c').execute(watched.db))).toEqual([NOT_ASKED_TWICE, '0A000'])
+    expect(await failing(() => matching('i').execute(watched.db))).toEqual([NOT_ASKED_TWICE, undefined])
+  })
+
+  test('is no reason to fail a read of the same text for something that only the primary has', async () => {
+    const named = (name: string) => () => sql`select ${name}::regclass`.execute(watched.db)
+    await replica.pauseReplay()
+    await cluster.primary.query('create table other_note (id int)')
+    expect(await failing(named('nowhere'))).toEqual([ASKED_TWICE, '42P01'])
+    expect(await failing(named('nowhere'))).toEqual([NOT_ASKED_TWICE, '42P01'])
+    expect(await failing(named('other_note'))).toEqual([ASKED_TWICE, undefined])
+    await cluster.primary.query('drop table other_note')
+  })
+
+  test('is no reason to fail a read that a replica refuses because it is one, with the same code', async () => {
+    await cluster.primary.query(`
+      create or replace function only_there(given text) returns text stable language plpgsql as $$ begin
+        if given = 'wrong' then raise exception 'wrong' using errcode = '0A000'; end if;
+        if pg_is_in_recovery() then raise exception 'not on a standby' using errcode = '0A000'; end if;
+        return given; end $$`)
+    await cluster.waitForCatchup()
+    const given = (value: string) => () => sql`select only_there(${value}::text)`.execute(watched.db)
+    // It is asked for before its first call.
+    await vi.waitFor(async () => expect((await failing(given('wrong')))[0]).toEqual(ASKED_TWICE), WAIT)
+    expect(await failing(given('right'))).toEqual([ASKED_TWICE, undefined])
+  })
 })
