@@ -26,7 +26,6 @@ export class ReadRouter {
     const { operator, primary } = this.#set
     const { tried } = before
     if (!this.#set.isShared) return { node: primary, reason: 'no-replica', claim: IS_PRIMARY }
-    this.#set.doubtOld()
     if (operator.mode !== 'split') return this.#insteadOfReplica()
     if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
       return { node: primary, reason: 'share', claim: IS_PRIMARY }

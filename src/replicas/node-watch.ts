@@ -200,12 +200,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
     node.knownUntilMs = atClockMs + roomMs + this.#pace.verdictMs
   }
 
-  /** More is known of the primary than what was sampled at a steady pace: what replicas said before that may mean something else now. */
+  /** More is known of the primary than what was sampled at a steady pace: the replicas are asked at once how far they are by that. */
   #measureAnew(): void {
     for (const node of this.#set.nodes) {
       if (node === this.#set.primary) continue
-      if (node.sighting !== undefined) this.#measure(node, node.sighting)
-      // Where all is well, it has replayed that in some ms.
+      // One that was asked before the primary may have had all that already.
+      if (node.lagMs === undefined && node.sighting !== undefined) this.#measure(node, node.sighting)
       this.#watchers.get(node)?.hurry()
     }
   }

@@ -149,6 +149,8 @@ test('where the primary was out of sight, a replica that lacks what it wrote mea
   const backMs = performance.now()
   await proxy.forward()
   await watched.changed('primary', 'up', backMs)
+  // They are asked once more, and at once.
+  await watched.untilUnfit('lagging', 'replica-1', 'replica-2')
   for (let count = 0; count < 200; count++) expect((await read()).count).toBe(1)
   await resumeAll()
   await watched.untilEligible('replica-1', 'replica-2')
