@@ -66,10 +66,14 @@ export interface LateWriteEvent {
   readonly reason: 'write' | 'mark-write' | 'db-write'
 }
 
-/** Why a pin that came in a cookie or header was worth nothing. */
-export type IgnoredPinReason = 'malformed' | 'expired' | 'too-far-ahead' | 'bad-signature'
+/** Why a pin that came in a cookie or header was worth nothing, or less than it says. */
+export type IgnoredPinReason =
+  | 'malformed' // it is no pin
+  | 'expired' // it is over
+  | 'too-far-ahead' // nobody signed it, and it claims to last longer than a pin does here: it counts, for as long as one does
+  | 'bad-signature' // its signature is missing or wrong: the option `badSignature`
 
-/** A pin that was ignored; its value is never part of the event. */
+/** A pin that was ignored, or cut short; its value is never part of the event. */
 export interface IgnoredPinEvent {
   readonly reason: IgnoredPinReason
 }

@@ -3,6 +3,7 @@ import type { Pin } from '../routing/pin.ts'
 import { withinMs } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 import { isPin, type PinStore } from './pin-store.ts'
+import { pinAtMostADay } from './pinning-seconds.ts'
 
 /** How long a request waits for the store, in ms; what is not known by then means the primary. */
 const STORE_WAIT_MS = 250
@@ -33,7 +34,7 @@ export class AccountPin {
     const got = await this.#inTime(async () => {
       const stored: unknown = (await this.#store.get(account)) ?? undefined
       if (stored !== undefined && !isPin(stored)) throw new TypeError('It gave something that is no pin.')
-      pin = stored
+      pin = stored && pinAtMostADay(stored)
     })
     // Nobody knows what the account has written: only the primary will do.
     if (!got) pin = { kind: 'time', untilMs: Date.now() + memory.pinningMs }

@@ -16,7 +16,8 @@ export interface CapturePinOptions {
  * what this request has written, and what it had brought. Gives undefined where there is nothing, or no context. It is
  * signed with the `secret` of the plugin that opened the context.
  *
- * A plugin refuses a token that lasts longer than its own `pinningSeconds`; `runWithPin()` takes up to a day.
+ * It is worth what it says wherever its signature is verified, for a day at most. A plugin without a `secret` believes it for no longer than its
+ * own `pinningSeconds`; `runWithPin()` believes it without one, too.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
  * @example

@@ -1,15 +1,17 @@
 import type { IgnoredPinReason } from '../diagnostics.ts'
 import { mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
-import { type Claim, hasRightSignature, readToken, type TokenContext } from './token.ts'
+import { believedPin, type Claim, hasRightSignature, readToken, type TokenContext } from './token.ts'
 
 /** What the tokens that came in one request were worth. */
 export interface CarriedPin {
   /** All that the valid ones demand. */
   readonly pin: Pin | undefined
+  /** Those that this process believes for less long than they say, as they are: the next process may believe more of them. */
+  readonly beyond: Pin | undefined
   /** When the last is over whose signature is missing or wrong: it may be that of a process with another secret; 0 for none. */
   readonly doubtUntilMs: number
-  /** Each reason for which one was worth nothing. */
+  /** Each reason for which one was worth nothing, or less than it says. */
   readonly ignored: ReadonlySet<IgnoredPinReason>
 }
 
@@ -41,25 +43,32 @@ function pinOfTokens(tokens: ReadonlySet<string>, context: TokenContext): Carrie
   const ignored = new Set<IgnoredPinReason>()
   const claims: Claim[] = []
   for (const token of tokens) {
-    const claim = readToken(token, context)
+    const claim = readToken(token)
     if (typeof claim === 'string') ignored.add(claim)
     else claims.push(claim)
   }
   claims.sort((a, b) => b.pin.untilMs - a.pin.untilMs)
   let pin: Pin | undefined
+  let beyond: Pin | undefined
   let doubtUntilMs = 0
+  const latestDoubtMs = Date.now() + context.pinningSeconds * 1000
   for (const [index, claim] of claims.entries()) {
     const isVerified = index < MAX_TOKENS || context.keys.length === 0
-    if (isVerified && hasRightSignature(claim, context)) pin = mergePins(pin, claim.pin)
-    else {
+    if (isVerified && hasRightSignature(claim, context)) {
+      const believed = believedPin(claim, context)
+      pin = mergePins(pin, believed)
+      if (believed === claim.pin) continue
+      ignored.add('too-far-ahead')
+      beyond = mergePins(beyond, claim.pin)
+    } else {
       ignored.add('bad-signature')
-      doubtUntilMs = Math.max(doubtUntilMs, claim.pin.untilMs)
+      doubtUntilMs = Math.max(doubtUntilMs, Math.min(claim.pin.untilMs, latestDoubtMs))
     }
   }
-  return { pin, doubtUntilMs, ignored }
+  return { pin, beyond, doubtUntilMs, ignored }
 }
 
-const NOTHING: CarriedPin = { pin: undefined, doubtUntilMs: 0, ignored: new Set() }
+const NOTHING: CarriedPin = { pin: undefined, beyond: undefined, doubtUntilMs: 0, ignored: new Set() }
 
 // Cookie parsers give one copy of each name; all are wanted here. A token needs no decoding.
 function valuesOfCookie(header: string, name: string): Set<string> {

@@ -1,18 +1,18 @@
 import type { PinHost } from '../routing/memory.ts'
 import type { PinStore } from './pin-store.ts'
 import { MAX_PINNING_SECONDS } from './pinning-seconds.ts'
-import { encodeToken, hasRightSignature, readToken, type TokenContext } from './token.ts'
+import { believedPin, encodeToken, hasRightSignature, readToken, type TokenContext } from './token.ts'
 
 /** What a plugin, or `runWithPin()`, lends to the contexts that it opens: it keeps the secrets to itself. */
 export function pinHost(tokens: TokenContext, store: PinStore | undefined): PinHost {
-  // What an application hands on by itself may last longer than what a user agent may carry.
+  // What an application hands on by itself may last longer than what a user agent may carry, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
     encode: (pin) => encodeToken(pin, tokens),
     read: (token) => {
-      const claim = readToken(token, handedOn)
+      const claim = readToken(token)
       if (typeof claim === 'string') return claim
-      return hasRightSignature(claim, tokens) ? claim.pin : 'bad-signature'
+      return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
     },
     isSigned: tokens.keys.length > 0,
     raiseAccount: store && ((account, pin) => store.raise(account, pin)),

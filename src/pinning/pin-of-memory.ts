@@ -1,6 +1,6 @@
 import { highestCommitted } from '../routing/known-positions.ts'
 import { isStillFresh, type RequestMemory } from '../routing/memory.ts'
-import { livePin, mergePins, pinAtMostUntil, pinOfParts, pinUntil } from '../routing/merge-pins.ts'
+import { livePin, mergePins, pinOfParts, pinUntil } from '../routing/merge-pins.ts'
 import { type ClusterPin, type Pin, placeOf } from '../routing/pin.ts'
 import { haveSameHistory } from '../routing/position.ts'
 import { writtenPosition } from '../routing/written-positions.ts'
@@ -34,15 +34,19 @@ export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
 }
 
 /**
- * The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. None of it
- * lasts longer than a pin does, because a token that claims more is worth nothing: what an account was pinned for can.
+ * The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. None of it is cut
+ * short, be it that of a process, or of an account, whose pins last longer; `beyond` is what was brought and is not believed for as
+ * long here.
  */
-export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | undefined {
+export function pinOfResponse(
+  memory: RequestMemory,
+  isWrite: boolean,
+  beyond: Pin | undefined,
+): Pin | undefined {
   const nowMs = Date.now()
-  const untilMs = nowMs + memory.pinningMs
-  const read = mergePins(livePin(memory.carried, nowMs), pinOfReads(memory))
-  const pin = mergePins(read, pinOfWrites(memory, untilMs, isWrite))
-  return pin && pinAtMostUntil(pin, untilMs)
+  const brought = mergePins(livePin(memory.carried, nowMs), livePin(beyond, nowMs))
+  const read = mergePins(brought, pinOfReads(memory))
+  return mergePins(read, pinOfWrites(memory, nowMs + memory.pinningMs, isWrite))
 }
 
 /**

@@ -1,4 +1,6 @@
 import { choiceError } from '../options.ts'
+import { pinAtMostUntil } from '../routing/merge-pins.ts'
+import type { Pin } from '../routing/pin.ts'
 
 const DEFAULT_PINNING_SECONDS = 15
 /** No pin lasts longer than a day. */
@@ -16,6 +18,11 @@ export function pinningSeconds(where: string, given: unknown): number {
     )
   }
   return wholeSeconds(where, 'pinningSeconds', given === undefined ? DEFAULT_PINNING_SECONDS : given)
+}
+
+/** The same pin, none of it for longer than a day from now on: a number that is absurd, or a clock that is wrong, binds nobody for ever. */
+export function pinAtMostADay(pin: Pin): Pin {
+  return pinAtMostUntil(pin, Date.now() + MAX_PINNING_SECONDS * 1000)
 }
 
 /** Checks a number of seconds; a day at most. */

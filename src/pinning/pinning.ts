@@ -83,7 +83,7 @@ export class Pinning<Request> {
   readonly #tokens: TokenContext
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
-  readonly #attributes: Omit<CookieAttributes, 'secure'>
+  readonly #attributes: Omit<CookieAttributes, 'secure' | 'maxAge'>
   readonly #owner: RequestOwner = {
     setPin: ({ request, response }, reason, pin) => this.#setPin(request as Request, response, reason, pin),
     lateWrites: ({ request }) => this.#lateWrites(request as Request),
@@ -98,7 +98,7 @@ export class Pinning<Request> {
     this.#settings = settings
     this.#framework = framework
     const { name: _name, secure: _secure, ...attributes } = settings.cookie
-    this.#attributes = { ...attributes, maxAge: settings.pinningSeconds }
+    this.#attributes = attributes
     this.#tokens = {
       cookieName: settings.cookie.name,
       keys: signingKeys(settings.secrets),
@@ -120,15 +120,18 @@ export class Pinning<Request> {
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
     let carried: Pin | undefined
+    let beyond: Pin | undefined
     let doubtUntilMs = 0
     if (!isSkipped) {
       const ofCookies = pinOfCookies(headers.cookie, this.#tokens)
       byCookie = this.#believed(request, 'cookie', ofCookies)
       carried = byCookie
+      beyond = ofCookies.beyond
       doubtUntilMs = ofCookies.doubtUntilMs
       if (header !== undefined) {
         const ofHeader = pinOfHeader(headers[header], this.#tokens)
         carried = mergePins(byCookie, this.#believed(request, 'header', ofHeader))
+        beyond = mergePins(beyond, ofHeader.beyond)
         doubtUntilMs = Math.max(doubtUntilMs, ofHeader.doubtUntilMs)
       }
       if (carried !== undefined) this.counts.honoured++
@@ -139,6 +142,7 @@ export class Pinning<Request> {
         pinningMs: pinningSeconds * 1000,
         carried,
         carriedBy: byCookie === undefined ? 'header' : 'cookie',
+        beyond,
         doubtUntilMs: badSignature === 'primary' ? doubtUntilMs : 0,
         readFrom: readFromOf(marks),
         mayPin: !isSkipped,
@@ -203,6 +207,7 @@ export class Pinning<Request> {
     const token = encodeToken(pin, this.#tokens)
     const cookie = this.#framework.serializeCookie(name, token, {
       ...this.#attributes,
+      maxAge: Math.max(1, Math.ceil((pin.untilMs - Date.now()) / 1000)),
       secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
     })
     // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.

@@ -34,6 +34,8 @@ export interface RequestStart {
   /** The pin that the client brought, and how. */
   readonly carried: Pin | undefined
   readonly carriedBy: PinReason
+  /** What it brought and is not believed for as long as it says, for the response to hand on. */
+  readonly beyond: Pin | undefined
   /** Until when a doubtful pin sends the request's reads to the primary; 0 for none. */
   readonly doubtUntilMs: number
   /** The requirement of the route's `readFrom`. */
@@ -114,7 +116,7 @@ export class RequestPin implements Closing {
     const { carried, pinningMs } = this.#memory
     const reason = this.#set?.reason ?? (this.#start.response.headersSent ? undefined : this.#reason)
     if (reason !== undefined) {
-      const untilMs = this.#set?.pin.untilMs ?? Date.now() + pinningMs
+      const untilMs = this.#set?.pin.untilMs ?? Math.max(Date.now() + pinningMs, carried?.untilMs ?? 0)
       return { pinned: true, reason, until: new Date(untilMs) }
     }
     if (carried !== undefined && carried.untilMs > Date.now()) {
@@ -206,7 +208,7 @@ export class RequestPin implements Closing {
     const written = this.#reason
     this.#tellAccount()
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
-    const pin = reason && pinOfResponse(this.#memory, written !== undefined)
+    const pin = reason && pinOfResponse(this.#memory, written !== undefined, this.#start.beyond)
     if (reason !== undefined && pin !== undefined) {
       this.#set = { reason, pin }
       this.#owner.setPin(this.#start, reason, pin)

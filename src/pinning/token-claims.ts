@@ -2,12 +2,11 @@ import { addPart, MAX_CLUSTERS } from '../routing/merge-pins.ts'
 import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../routing/pin.ts'
 import { isPosition, type Position } from '../routing/position.ts'
 
-/** What a token claims, before anybody knows whether it is believed: when the first and the last of it are over too. */
+/** What a token claims, before anybody knows whether it is believed. */
 export interface Claims {
   readonly primaryUntilMs: number
   readonly clusters: ReadonlyMap<string, ClusterPin>
   readonly writtenUntilMs: number | undefined
-  readonly lastUntilMs: number
 }
 
 /**
@@ -18,7 +17,7 @@ export interface Claims {
  * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much;
  * - `c<until>~!w<last until>`: until then some of it is because of a write, and from then on it is what was seen. It has the form of a
  *   cluster's, so that a process that does not know it takes all of it for written. It holds only for a pin that ends then: such a
- *   process hands it on together with what was written there, which lasts longer.
+ *   process hands it on together with what was written there, which ends later, or cuts it short with all the rest.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
@@ -64,7 +63,7 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
   }
   if (texts.length - (written === undefined ? 0 : 1) > MAX_CLAIMS) return undefined
   const writtenUntilMs = written?.lastUntilMs === lastUntilMs ? written.untilMs : undefined
-  return { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs }
+  return { primaryUntilMs, clusters, writtenUntilMs }
 }
 
 /** Each cluster has two at most, and one is for all of them; beside these there is the one that speaks of writes. */

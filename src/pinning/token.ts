@@ -1,6 +1,6 @@
-import type { IgnoredPinReason } from '../diagnostics.ts'
-import { pinOfParts } from '../routing/merge-pins.ts'
+import { pinAtMostUntil, pinOfParts } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
+import { pinAtMostADay } from './pinning-seconds.ts'
 import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
 import { readClaims, writeClaims } from './token-claims.ts'
 
@@ -9,11 +9,11 @@ export interface TokenContext {
   readonly cookieName: string
   /** The first signs, all verify; none where tokens are not signed. */
   readonly keys: readonly SigningKey[]
-  /** No pin is believed that claims a longer life than this. */
+  /** For how long a pin that nobody signed is believed, from now on. */
   readonly pinningSeconds: number
 }
 
-/** How far the clocks of two servers may differ, in ms, before a pin that one set is too far ahead for the other. */
+/** How far the clocks of two servers may differ, in ms, before an unsigned pin that one set is too far ahead for the other. */
 const CLOCK_DIFFERENCE_MS = 30_000
 
 /**
@@ -39,14 +39,12 @@ export interface Claim {
 }
 
 /** Reads a token that a client sent: its claim, or why it is worth nothing. Never throws. */
-export function readToken(token: string, context: TokenContext): Claim | IgnoredPinReason {
+export function readToken(token: string): Claim | 'malformed' | 'expired' {
   const parts = partsOf(token)
   if (parts === undefined) return 'malformed'
-  const { primaryUntilMs, clusters, writtenUntilMs, lastUntilMs } = parts.claims
-  const nowMs = Date.now()
-  if (lastUntilMs > nowMs + context.pinningSeconds * 1000 + CLOCK_DIFFERENCE_MS) return 'too-far-ahead'
-  const pin = pinOfParts(primaryUntilMs, clusters, nowMs, writtenUntilMs)
-  return pin === undefined ? 'expired' : { ...parts, pin }
+  const { primaryUntilMs, clusters, writtenUntilMs } = parts.claims
+  const pin = pinOfParts(primaryUntilMs, clusters, Date.now(), writtenUntilMs)
+  return pin === undefined ? 'expired' : { ...parts, pin: pinAtMostADay(pin) }
 }
 
 /** Whether a claim was signed with one of the secrets; where there is none, no signature is asked for. */
@@ -57,6 +55,17 @@ export function hasRightSignature({ text, keyId, signature }: Claim, context: To
     (key) =>
       (keyId === undefined || keyId === key.id) && isSignedBy(key, text, context.cookieName, signature),
   )
+}
+
+/**
+ * The pin of a claim, as far as it is believed. What was signed lasts as long as it says: by a process whose pins last longer, or
+ * with `capturePin({ seconds })`. Anybody can write down what nobody signs, so where there is no secret, a claim that is further
+ * ahead than clocks can explain is believed for no longer than a write is pinned here.
+ */
+export function believedPin({ pin }: Claim, { keys, pinningSeconds }: TokenContext): Pin {
+  if (keys.length > 0) return pin
+  const untilMs = Date.now() + pinningSeconds * 1000
+  return pin.untilMs > untilMs + CLOCK_DIFFERENCE_MS ? pinAtMostUntil(pin, untilMs) : pin
 }
 
 /** As long as the claims of all the clusters that a pin can hold, and a signature. */

@@ -206,9 +206,9 @@ contract((serve) => {
       expect(served.counts.ignored['bad-signature']).toBe(1)
     })
 
-    it('is no reason to doubt where it is over, malformed, or too far ahead', async () => {
+    it('is no reason to doubt where it is over, or malformed', async () => {
       const user = (await start({ secret: NEW })).userAgent()
-      for (const token of [unsigned(-1), `${unsigned(10)}.abc`, unsigned(60)]) {
+      for (const token of [unsigned(-1), `${unsigned(10)}.abc`]) {
         const headers = { cookie: `write_pin=${token}` }
         expect(await whereAndWhy(() => user.get('/items', { headers })), token).toEqual(['replica: read'])
       }

@@ -20,7 +20,10 @@ contract((serve) => {
   const shop = (options: object = {}): Promise<Served> =>
     serve({
       options: { pinningSeconds: 15, ...options },
-      routes: { 'ALL /items': async () => ({ body: await db.selectFrom('item').selectAll().execute() }) },
+      routes: {
+        'ALL /items': async () => ({ body: await db.selectFrom('item').selectAll().execute() }),
+        'GET /pin': async ({ writePin }) => ({ body: writePin }),
+      },
     })
   const userOf = async (options: object = {}) => (await shop(options)).userAgent()
 
@@ -30,8 +33,6 @@ contract((serve) => {
       ['1', () => '1'],
       ['a word', () => 'true'],
       ['expired', () => token(-1)],
-      ['far in the future', () => token(15 + 31)],
-      ['of the last day that is', () => '1tzzzzzzzzzzz'],
       ['longer than any number', () => '1tzzzzzzzzzzzz'],
       ['of a later version', () => token(10).replace('1t', '2t')],
       ['quoted', () => `"${token(10)}"`],
@@ -49,15 +50,29 @@ contract((serve) => {
     })
 
     it('is counted by what was wrong with it', async () => {
-      const { counts, userAgent } = await shop({ secret: NEW_SECRET })
-      const user = userAgent()
-      for (const value of ['x', token(-1), token(60), token(10)]) await routeWith(user, `write_pin=${value}`)
-      expect(counts.ignored).toEqual({
-        malformed: 1,
-        expired: 1,
-        'too-far-ahead': 1,
-        'bad-signature': 1,
+      const values = ['x', token(-1), token(60), token(10)]
+      const ignored = async (options: object) => {
+        const { counts, userAgent } = await shop(options)
+        const user = userAgent()
+        for (const value of values) await routeWith(user, `write_pin=${value}`)
+        return counts.ignored
+      }
+      const always = { malformed: 1, expired: 1 }
+      expect(await ignored({})).toEqual({ ...always, 'too-far-ahead': 1, 'bad-signature': 0 })
+      expect(await ignored({ secret: NEW_SECRET })).toEqual({
+        ...always,
+        'too-far-ahead': 0,
+        'bad-signature': 2,
       })
+    })
+
+    it.each([
+      ['far in the future', () => token(15 + 31)],
+      ['of the last day that is', () => '1tzzzzzzzzzzz'],
+    ])('%s is worth no more than a write', async (_kind, value) => {
+      const user = await userOf()
+      const pin = await pinWith(user, `write_pin=${value()}`)
+      expect(Date.parse(pin.until)).toBeLessThanOrEqual(Date.now() + 15_000)
     })
 
     it('is one whose name only ends, or begins, like ours', async () => {
@@ -144,6 +159,11 @@ contract((serve) => {
 
 function token(secondsFromNow: number): string {
   return `1t${(Date.now() + secondsFromNow * 1000).toString(36)}`
+}
+
+/** The pin of a request with this `Cookie` header, as its handler is told. */
+async function pinWith(user: UserAgent, cookie: string): Promise<{ pinned: boolean; until: string }> {
+  return (await user.get('/pin', { headers: { cookie } })).json()
 }
 
 /** The route of a GET with this `Cookie` header; the request itself never fails. */

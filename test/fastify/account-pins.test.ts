@@ -198,7 +198,10 @@ describe('the pin of an account', () => {
 
   it('that lasts longer than the pin of a response does not make that one worthless', async () => {
     const store = memoryPinStore()
-    const [agent, app] = await serve({ pinStore: store })
+    const [agent, app] = await serve({
+      pinStore: store,
+      secret: 'a secret of at least thirty-two characters',
+    })
     await pinAccount('anna', { pinStore: store, pinningSeconds: 600 })
     const user = agent('anna')
     await user.post('/items')

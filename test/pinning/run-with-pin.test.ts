@@ -104,7 +104,14 @@ describe('runWithPin()', () => {
       expect(runWithPin(token, () => demandIn(), { secret: OTHER })?.kind).toBe('primary')
       expect(runWithPin(token, () => demandIn(), { secret: SECRET, cookieName: 'x' })?.kind).toBe('primary')
     })
-    expect(warnings).toEqual(Array(3).fill('WRITE_PINNING_BAD_TOKEN')) // malformed, too far ahead, bad signature
+    expect(warnings).toEqual(Array(2).fill('WRITE_PINNING_BAD_TOKEN')) // malformed, bad signature
+  })
+
+  it('takes a token that is further ahead than a day for one of a day', async () => {
+    const far = `1t${(Date.now() + 1e12).toString(36)}`
+    const carried = runWithPin(far, () => memoryHere().carried)
+    expect(carried?.untilMs).toBeLessThanOrEqual(Date.now() + 86_400_000)
+    expect(carried?.untilMs).toBeGreaterThan(Date.now() + 86_000_000)
   })
 
   it('demands nothing for one that is over', () => {
