@@ -70,6 +70,8 @@ export interface PinningSettings<Request = unknown> {
   readonly pinOn: 'method' | 'write'
   readonly readMethods: ReadonlySet<string>
   readonly cookie: CookieSettings
+  /** Whether the cookie's name was given, and is used as it is. */
+  readonly isCookieNamed: boolean
   readonly secrets: readonly string[]
   readonly badSignature: 'primary' | 'ignore'
   readonly skip: ((request: Request) => boolean) | undefined
@@ -107,6 +109,7 @@ export function pinningSettings<Request>(where: string, given: unknown): Pinning
     pinOn: oneOfOption(where, 'pinOn', options.pinOn, ['method', 'write'], 'method'),
     readMethods: readMethods(where, options.readMethods),
     cookie: cookieSettings(where, options.cookie),
+    isCookieNamed: options.cookie?.name !== undefined,
     secrets: secretsOption(where, options),
     badSignature: oneOfOption(where, 'badSignature', options.badSignature, ['primary', 'ignore'], 'primary'),
     skip: promptOption(where, 'skip', options.skip),

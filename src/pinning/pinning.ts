@@ -12,12 +12,14 @@ import type { Pin } from '../routing/pin.ts'
 import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { AccountPin } from './account-pin.ts'
 import { answerOf, isYes } from './answer.ts'
-import { type CarriedPin, pinOfCookies, pinOfHeader } from './carried-pin.ts'
+import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
+import { cookieNameOf } from './cookie-names.ts'
 import type { CookieSettings } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
 import { type RequestOwner, RequestPin } from './request-pin.ts'
+import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
 
@@ -83,9 +85,11 @@ export class Pinning<Request> {
   readonly #tokens: TokenContext
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
-  readonly #attributes: Omit<CookieAttributes, 'secure' | 'maxAge'>
+  /** With the name that it has in responses. */
+  readonly #cookie: CookieSettings
   readonly #owner: RequestOwner = {
     setPin: ({ request, response }, reason, pin) => this.#setPin(request as Request, response, reason, pin),
+    joinPins: ({ request, response }) => this.#joinPins(request as Request, response),
     lateWrites: ({ request }) => this.#lateWrites(request as Request),
   }
   /** What was warned of already: what an option did, or the store. */
@@ -97,13 +101,10 @@ export class Pinning<Request> {
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     this.#settings = settings
     this.#framework = framework
-    const { name: _name, secure: _secure, ...attributes } = settings.cookie
-    this.#attributes = attributes
-    this.#tokens = {
-      cookieName: settings.cookie.name,
-      keys: signingKeys(settings.secrets),
-      pinningSeconds: settings.pinningSeconds,
-    }
+    const { cookie, isCookieNamed, pinningSeconds } = settings
+    const keys = signingKeys(settings.secrets)
+    this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
+    this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
     const host = pinHost(this.#tokens, settings.accounts?.store)
     this.#memoryOfSkipped = { ...PLAIN, host }
     this.#memory = {
@@ -116,7 +117,7 @@ export class Pinning<Request> {
   /** Begins a request: finds its pin and what it is, and opens its routing context. */
   begin(request: Request, incoming: Incoming): RequestPin {
     const { method, headers, response, marks } = incoming
-    const { skip, affinity, header, readMethods, pinningSeconds, badSignature } = this.#settings
+    const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
     let carried: Pin | undefined
@@ -127,12 +128,12 @@ export class Pinning<Request> {
       byCookie = this.#believed(request, 'cookie', ofCookies)
       carried = byCookie
       beyond = ofCookies.beyond
-      doubtUntilMs = ofCookies.doubtUntilMs
+      doubtUntilMs = this.#doubtUntil(ofCookies)
       if (header !== undefined) {
         const ofHeader = pinOfHeader(headers[header], this.#tokens)
         carried = mergePins(byCookie, this.#believed(request, 'header', ofHeader))
         beyond = mergePins(beyond, ofHeader.beyond)
-        doubtUntilMs = Math.max(doubtUntilMs, ofHeader.doubtUntilMs)
+        doubtUntilMs = Math.max(doubtUntilMs, this.#doubtUntil(ofHeader))
       }
       if (carried !== undefined) this.counts.honoured++
     }
@@ -143,7 +144,7 @@ export class Pinning<Request> {
         carried,
         carriedBy: byCookie === undefined ? 'header' : 'cookie',
         beyond,
-        doubtUntilMs: badSignature === 'primary' ? doubtUntilMs : 0,
+        doubtUntilMs,
         readFrom: readFromOf(marks),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
@@ -167,6 +168,13 @@ export class Pinning<Request> {
   #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
     for (const reason of ignored) this.#ignore(request, by, reason)
     return pin
+  }
+
+  /** Until when pins that came are in doubt: those that nobody has verified always, those with a wrong signature by option. */
+  #doubtUntil({ doubtUntilMs, unverifiedUntilMs }: CarriedPin): number {
+    return this.#settings.badSignature === 'primary'
+      ? Math.max(doubtUntilMs, unverifiedUntilMs)
+      : unverifiedUntilMs
   }
 
   #ignore(request: Request, by: 'cookie' | 'header', reason: IgnoredPinReason): void {
@@ -201,23 +209,45 @@ export class Pinning<Request> {
     return (what) => this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
   }
 
-  #setPin(request: Request, response: ServerResponse, reason: PinReason, pin: Pin): void {
-    const { header, cookie: settings } = this.#settings
-    const { name, secure } = settings
+  #setPin(request: Request, response: ServerResponse, reason: PinReason, own: Pin): Pin {
+    const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
+    const pin = mergePins(this.#pinOf(there), own)
+    this.#carry(request, response, pin, there)
+    this.counts.set++
+    if (pinChannel.hasSubscribers)
+      pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
+    return pin
+  }
+
+  /** Of several pins that a response passes on, its user agent would keep the last. */
+  #joinPins(request: Request, response: ServerResponse): void {
+    const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
+    const pin = there.copies > 1 ? this.#pinOf(there) : undefined
+    if (pin !== undefined) this.#carry(request, response, pin, there)
+  }
+
+  /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
+  #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
+    if (tokens.length === 0) return undefined
+    const there = pinOfTokens(tokens, this.#tokens)
+    const untilMs = this.#doubtUntil(there)
+    const doubt: Pin | undefined = untilMs === 0 ? undefined : { kind: 'time', untilMs }
+    return mergePins(mergePins(there.pin, there.beyond), doubt)
+  }
+
+  #carry(request: Request, response: ServerResponse, pin: Pin, { others }: PinsOfResponse): void {
+    const { name, secure, ...attributes } = this.#cookie
     const token = encodeToken(pin, this.#tokens)
     const cookie = this.#framework.serializeCookie(name, token, {
-      ...this.#attributes,
+      ...attributes,
       maxAge: Math.max(1, Math.ceil((pin.untilMs - Date.now()) / 1000)),
       secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
     })
     // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
-    const others = response.getHeader('set-cookie')
-    response.setHeader('set-cookie', others === undefined ? cookie : [others, cookie].flat().map(String))
+    response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
+    const { header } = this.#settings
     if (header !== undefined) response.setHeader(header, token)
     this.#keepPrivate(request, response)
-    this.counts.set++
-    if (pinChannel.hasSubscribers)
-      pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
   }
 
   /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import onHeaders from 'on-headers'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
 import {
@@ -12,6 +11,7 @@ import {
 import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
+import { beforeHeaders } from './before-headers.ts'
 import type { Closing } from './keep-context.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
@@ -56,8 +56,10 @@ export interface RequestStart {
 
 /** What requests ask of the plugin or middleware that they came through: one for all of them, as each object counts there. */
 export interface RequestOwner {
-  /** Called once, as the headers of a response that pins are about to leave. */
-  setPin(start: RequestStart, reason: PinReason, pin: Pin): void
+  /** Called once, as the headers of a response that pins are about to leave; gives what it carries then. */
+  setPin(start: RequestStart, reason: PinReason, pin: Pin): Pin
+  /** The same for one that does not pin by itself, and may carry several pins of others. */
+  joinPins(start: RequestStart): void
   /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
   lateWrites(start: RequestStart): (kind: WriteKind) => void
 }
@@ -199,7 +201,7 @@ export class RequestPin implements Closing {
     this.#watched = true
     const { response } = this.#start
     if (response.headersSent || isOver(response)) this.#end()
-    else onHeaders(response, () => this.#headersLeave())
+    else beforeHeaders(response, () => this.#headersLeave())
     if (!response.closed) response.once('close', () => this.#end())
   }
 
@@ -210,9 +212,8 @@ export class RequestPin implements Closing {
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
     const pin = reason && pinOfResponse(this.#memory, written !== undefined, this.#start.beyond)
     if (reason !== undefined && pin !== undefined) {
-      this.#set = { reason, pin }
-      this.#owner.setPin(this.#start, reason, pin)
-    }
+      this.#set = { reason, pin: this.#owner.setPin(this.#start, reason, pin) }
+    } else if (mayPin) this.#owner.joinPins(this.#start)
     closeMemory(this.#memory)
     // Where no hook held the response up.
     if (account?.isBehind === true) void settle(this.#memory, account)

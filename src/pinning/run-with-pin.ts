@@ -5,6 +5,7 @@ import { currentContext, openRequestContext, runInContext } from '../routing/con
 import { closeMemory, createMemory, type PinHost, type RequestMemory } from '../routing/memory.ts'
 import type { Pin } from '../routing/pin.ts'
 import { keepInScope } from '../routing/scope-result.ts'
+import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 import { pinHost } from './pin-host.ts'
 import { isPinStore, type PinStore } from './pin-store.ts'
 import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
@@ -66,7 +67,7 @@ const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore']
 
 function settingsOf(options: RunWithPinOptions) {
   refuseUnknownOptions(WHERE, optionsObject(WHERE, options), KNOWN)
-  const { cookieName = 'write_pin', pin, pinStore } = options
+  const { cookieName = DEFAULT_COOKIE_NAME, pin, pinStore } = options
   if (typeof cookieName !== 'string') throw optionError(WHERE, 'cookieName', cookieName, 'a name')
   if (pinStore !== undefined && !isPinStore(pinStore)) {
     throw optionError(WHERE, 'pinStore', pinStore, 'a store of pins')

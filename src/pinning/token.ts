@@ -6,6 +6,7 @@ import { readClaims, writeClaims } from './token-claims.ts'
 
 /** What a token is bound to. */
 export interface TokenContext {
+  /** The name that the signature covers: that of the cookie, without the key that it is named after. */
   readonly cookieName: string
   /** The first signs, all verify; none where tokens are not signed. */
   readonly keys: readonly SigningKey[]
@@ -48,14 +49,30 @@ export function readToken(token: string): Claim | 'malformed' | 'expired' {
 }
 
 /** Whether a claim was signed with one of the secrets; where there is none, no signature is asked for. */
-export function hasRightSignature({ text, keyId, signature }: Claim, context: TokenContext): boolean {
-  if (context.keys.length === 0) return true
-  if (signature === undefined) return false
-  return context.keys.some(
-    (key) =>
-      (keyId === undefined || keyId === key.id) && isSignedBy(key, text, context.cookieName, signature),
-  )
+export function hasRightSignature(claim: Claim, context: TokenContext): boolean {
+  return context.keys.length === 0 || isSignedByOne(claim, keysOf(claim, context), context)
 }
+
+/**
+ * The keys that a claim can be signed with, by what it says of itself, and by the key that its cookie is named after (empty for
+ * none). Where there are none, its signature is wrong, and costs nothing.
+ */
+export function keysOf(claim: Claim, { keys }: TokenContext, ofCookie = ''): readonly SigningKey[] {
+  if (claim.signature === undefined) return NO_KEYS
+  if (claim.keyId === undefined && ofCookie === '') return keys
+  return keys.filter(({ id }) => (claim.keyId ?? id) === id && (ofCookie === '' || ofCookie === id))
+}
+
+/** Whether a claim was signed with one of these keys. */
+export function isSignedByOne(
+  { text, signature = '' }: Claim,
+  keys: readonly SigningKey[],
+  { cookieName }: TokenContext,
+): boolean {
+  return keys.some((key) => isSignedBy(key, text, cookieName, signature))
+}
+
+const NO_KEYS: readonly SigningKey[] = []
 
 /**
  * The pin of a claim, as far as it is believed. What was signed lasts as long as it says: by a process whose pins last longer, or

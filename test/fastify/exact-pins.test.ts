@@ -6,7 +6,7 @@ import { readToken } from '../../src/pinning/token.ts'
 import { sawPosition } from '../../src/routing/memory.ts'
 import type { Pin } from '../../src/routing/pin.ts'
 import { startShop } from '../support/cluster.ts'
-import { type Answer, listen, pinCookie, UserAgent } from '../support/http.ts'
+import { type Answer, listen, pinCookie, UserAgent, valueOfCookie } from '../support/http.ts'
 import { demandIn, memoryHere, positionOf, wroteTo } from '../support/positions.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
@@ -48,8 +48,7 @@ async function demandOf(user: UserAgent, path = '/demand') {
 
 /** What the answer's cookie says. */
 function pinOf(answer: Answer): Pin {
-  const value = /^write_pin=([^;]*)/.exec(pinCookie(answer) ?? '')?.[1] ?? ''
-  const claim = readToken(value)
+  const claim = readToken(valueOfCookie(pinCookie(answer)) ?? '')
   if (typeof claim === 'string') throw new Error(`The pin is ${claim}`)
   return claim.pin
 }

@@ -11,7 +11,7 @@ import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { overEachExpress } from '../express/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
 import { heldBy, pinOfToken, SECRET } from '../support/exact.ts'
-import { type Answer, listen, pinCookie, type UserAgent } from '../support/http.ts'
+import { type Answer, listen, pinCookie, type UserAgent, valueOfCookie } from '../support/http.ts'
 import { poolThatCounts } from '../support/own-questions.ts'
 import type { Target } from '../support/proxy-link.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
@@ -96,7 +96,7 @@ async function addAhead(): Promise<void> {
 
 /** What the answer's pin holds. */
 function held(answer: Answer): bigint | 'primary' | undefined {
-  return heldBy(pinOfToken(pinCookie(answer)?.split(';')[0]?.slice('write_pin='.length)))
+  return heldBy(pinOfToken(valueOfCookie(pinCookie(answer))))
 }
 
 const OPTIONS = { pin: 'exact', monotonicReads: true, secret: SECRET } as const

@@ -60,10 +60,15 @@ export class UserAgent {
     return this.request('POST', path, init)
   }
 
-  /** The pin that the jar holds, if any. */
-  async pin(name = 'write_pin'): Promise<string | undefined> {
+  /** The pin that the jar holds, if any: that of the name, or by default the last that was set under a name of ours. */
+  async pin(name?: string): Promise<string | undefined> {
     const cookies = await this.jar.getCookies(this.origin)
-    return cookies.find((each) => each.key === name)?.value
+    return cookies.filter(({ key }) => isPinName(key, name)).at(-1)?.value
+  }
+
+  /** The names of the pins that the jar holds. */
+  async pinNames(): Promise<string[]> {
+    return (await this.jar.getCookies(this.origin)).map(({ key }) => key).filter((key) => isPinName(key))
   }
 
   /** Puts a pin into the jar, as a client that forges it would. */
@@ -91,10 +96,19 @@ function userAgentsOf(server: Server): () => UserAgent {
 }
 
 /** The `Set-Cookie` of the pin in an answer; undefined where it sets none. */
-export function pinCookie(answer: Answer, name = 'write_pin'): string | undefined {
-  const pins = answer.setCookies.filter((each) => each.startsWith(`${name}=`))
+export function pinCookie(answer: Answer, name?: string): string | undefined {
+  const pins = answer.setCookies.filter((each) => isPinName(each.slice(0, each.indexOf('=')), name))
   if (pins.length > 1) throw new Error(`The pin was set ${pins.length} times`)
   return pins[0]
+}
+
+/** What is the value of a `Set-Cookie` header. */
+export function valueOfCookie(cookie: string | undefined): string | undefined {
+  return cookie === undefined ? undefined : /=([^;]*)/.exec(cookie)?.[1]
+}
+
+function isPinName(name: string, wanted?: string): boolean {
+  return wanted === undefined ? /^write_pin(?:_[\w-]{3})?$/.test(name) : name === wanted
 }
 
 function send(
