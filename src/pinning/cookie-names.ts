@@ -1,14 +1,26 @@
-import type { SigningKey } from './signer.ts'
+import { KEY_ID_LENGTH, type SigningKey } from './signer.ts'
 
-/** What the cookie is called where nobody says otherwise. */
+/** What the cookie is called where nobody says otherwise, and what the names begin with that a secret gives it. */
 export const DEFAULT_COOKIE_NAME = 'write_pin'
 
-/** What the cookie is called in a response. */
-export function cookieNameOf(name: string, _isChosen: boolean, _keys: readonly SigningKey[]): string {
-  return name
+/**
+ * What the cookie is called in a response. Two applications on one host would overwrite each other's, so where there is a secret, and
+ * nobody has chosen a name, it has the name of the key in it.
+ */
+export function cookieNameOf(name: string, isChosen: boolean, keys: readonly SigningKey[]): string {
+  const [key] = keys
+  return isChosen || key === undefined ? name : `${name}_${key.id}`
 }
 
-/** Empty for a cookie of ours, by its name, and undefined for any other. */
+/**
+ * Whose key a cookie of a request is named after, by its name: undefined where it is none of ours, and empty where its name names no
+ * key, as that of a process without a secret. A name that was chosen is a name as it is.
+ */
 export function keyIdOfCookie(name: string, cookieName: string): string | undefined {
-  return name === cookieName ? '' : undefined
+  if (name === cookieName) return ''
+  if (cookieName !== DEFAULT_COOKIE_NAME || name.length !== NAMED_LENGTH) return undefined
+  return name.startsWith(NAMED) ? name.slice(NAMED.length) : undefined
 }
+
+const NAMED = `${DEFAULT_COOKIE_NAME}_`
+const NAMED_LENGTH = NAMED.length + KEY_ID_LENGTH

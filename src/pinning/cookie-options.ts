@@ -1,8 +1,13 @@
 import { booleanOption, oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 
 /** The cookie that carries the pin. */
 export interface CookieOptions {
-  /** Default: `'write_pin'`. A name with the prefix `__Host-` or `__Secure-` is sent with `Secure`. */
+  /**
+   * Default: `'write_pin'`, or where there is a `secret`, `'write_pin_'` and three letters that its first key gives, so that two
+   * applications on one host do not overwrite each other's. A name with the prefix `__Host-` or `__Secure-` is
+   * sent with `Secure`.
+   */
   name?: string
   /** Default: `'/'`. */
   path?: string
@@ -37,7 +42,7 @@ const COOKIE_DOMAIN = /^\.?[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z](
 export function cookieSettings(where: string, given: unknown = {}): CookieSettings {
   const options = optionsObject(`${where}: \`cookie\``, given) as CookieOptions
   refuseUnknownOptions(`${where}: \`cookie\``, options, KNOWN)
-  const { name = 'write_pin', path = '/' } = options
+  const { name = DEFAULT_COOKIE_NAME, path = '/' } = options
   const settings: CookieSettings = {
     name: matching(where, 'cookie.name', name, COOKIE_NAME, 'a cookie name'),
     path: matching(where, 'cookie.path', path, COOKIE_PATH, 'a path that begins with a slash'),
