@@ -81,6 +81,31 @@ function withSecureWhereDemanded(where: string, settings: CookieSettings): Cooki
   return { ...settings, secure: true }
 }
 
+/** What writes a cookie for the framework; it may know rules that nobody knows here. */
+type Serialize = (name: string, value: string, attributes: never) => string
+
+/**
+ * Refuses what the library that will write the cookie refuses: its error would break each response after the commit.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION`
+ */
+export function refuseUnwritableCookie(where: string, settings: CookieSettings, serialize: Serialize): void {
+  const { name, secure: _secure, ...attributes } = settings
+  const accepts = (some: object) => {
+    try {
+      serialize(name, '1', some as never)
+      return true
+    } catch {
+      return false
+    }
+  }
+  if (accepts({ ...attributes, maxAge: 1, secure: true })) return
+  const key = (['path', 'domain'] as const).find((each) => !accepts({ [each]: attributes[each] })) ?? 'name'
+  throw optionError(where, `cookie.${key}`, settings[key], `${EXPECTED[key]} that a cookie can have`)
+}
+
+const EXPECTED = { name: 'a name', path: 'a path', domain: 'a host name' }
+
 function secureOption(where: string, value: unknown): boolean | 'auto' {
   if (value === undefined || value === 'auto') return 'auto'
   if (typeof value === 'boolean') return value

@@ -14,7 +14,7 @@ import { AccountPin } from './account-pin.ts'
 import { answerOf, isYes } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf } from './cookie-names.ts'
-import type { CookieSettings } from './cookie-options.ts'
+import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
@@ -98,7 +98,9 @@ export class Pinning<Request> {
   readonly #publicRoutes = new Set<unknown>()
   readonly #lateRoutes = new Set<unknown>()
 
+  /** @throws {WritePinningError} where the cookie is none that the framework's library can write. */
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
+    refuseUnwritableCookie('writePinning', settings.cookie, framework.serializeCookie)
     this.#settings = settings
     this.#framework = framework
     const { cookie, isCookieNamed, pinningSeconds } = settings
