@@ -48,6 +48,16 @@ export interface PinningOptions<Request> {
   /** The name of a request and response header that carries the same token, for clients without cookies. Default: none. */
   header?: string
   /**
+   * What becomes of the `Cache-Control` of a response that carries a pin. `'private'` (default): no shared cache may store it, whatever the
+   * application says: `private` takes the place of `public` and `s-maxage`, and `CDN-Cache-Control`, `Surrogate-Control`,
+   * `X-Accel-Expires` and their like are taken back. `'leave'`: it is left as it is, for who knows that no cache on the way
+   * stores a response with a `Set-Cookie`, nor one with the `header`.
+   *
+   * @example
+   * await app.register(writePinning, { cacheControl: 'leave' })
+   */
+  cacheControl?: 'private' | 'leave'
+  /**
    * Whether reads never go back in time, from one to the next of the same user agent: a response then carries what its
    * reads have seen, if that is more than what the request had brought. Needs `pin: 'exact'`. Default: false.
    */
@@ -76,6 +86,7 @@ export interface PinningSettings<Request = unknown> {
   readonly badSignature: 'primary' | 'ignore'
   readonly skip: ((request: Request) => boolean) | undefined
   readonly header: string | undefined
+  readonly cacheControl: 'private' | 'leave'
   readonly monotonicReads: boolean
   readonly affinity: ((request: Request) => string | undefined) | undefined
   readonly accounts: AccountSettings<Request> | undefined
@@ -89,7 +100,7 @@ export interface AccountSettings<Request> {
 
 const KNOWN = [
   ...['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'badSignature', 'skip'],
-  ...['header', 'monotonicReads', 'affinity', 'pinStore', 'account'],
+  ...['header', 'cacheControl', 'monotonicReads', 'affinity', 'pinStore', 'account'],
 ]
 const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
 const METHOD = /^[A-Z][A-Z-]*$/
@@ -114,6 +125,7 @@ export function pinningSettings<Request>(where: string, given: unknown): Pinning
     badSignature: oneOfOption(where, 'badSignature', options.badSignature, ['primary', 'ignore'], 'primary'),
     skip: promptOption(where, 'skip', options.skip),
     header: headerOption(where, options.header),
+    cacheControl: oneOfOption(where, 'cacheControl', options.cacheControl, ['private', 'leave'], 'private'),
     monotonicReads: monotonicReads(where, options.monotonicReads, pin),
     affinity: promptOption(where, 'affinity', options.affinity),
     accounts: accountSettings(where, options),

@@ -15,6 +15,7 @@ import { answerOf, isYes } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf } from './cookie-names.ts'
 import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
+import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
@@ -252,20 +253,18 @@ export class Pinning<Request> {
     this.#keepPrivate(request, response)
   }
 
-  /** A shared cache must not hand one user's pin to everybody (RFC 9111, 7.3). */
   #keepPrivate(request: Request, response: ServerResponse): void {
-    const cacheControl = String(response.getHeader('cache-control') ?? '')
-    if (cacheControl.trim() === '') {
-      response.setHeader('cache-control', 'private')
-      return
-    }
-    if (NOT_SHARED.test(cacheControl)) return
+    if (this.#settings.cacheControl === 'leave') return
+    const publicHeaders = keepPrivate(response)
+    if (publicHeaders.length === 0) return
     const { key, name } = this.#framework.routeOf(request)
     this.#warnOnce(
       this.#publicRoutes,
       key,
       this.#framework.logOf(request),
-      `${name} wrote, so its response carries a pin, but its Cache-Control lets shared caches store it.`,
+      `${name} answers with a pin, and ${publicHeaders.join(' and ')} let shared caches store the answer, and hand that pin to others: ` +
+        'it was made private. Let them store what neither writes nor carries a pin; with `monotonicReads` whatever reads carries ' +
+        "one, but for what `skip` leaves out. Where no cache of yours stores a `Set-Cookie`, set `cacheControl: 'leave'`.",
     )
   }
 
@@ -315,6 +314,3 @@ const DOUBT =
 
 /** More routes only an application has that makes them without end. */
 const MAX_WARNED = 1_000
-
-// Without one of these a shared cache may store the response, and hand it out together with its cookies.
-const NOT_SHARED = /(?:^|,)\s*(?:private|no-store|no-cache)\s*(?:,|$)/i

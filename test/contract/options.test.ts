@@ -67,6 +67,7 @@ contract((serve) => {
       ['an empty header', { header: '' }, OPTION],
       ['a header with a space', { header: 'x pin' }, OPTION],
       ['a header that has a meaning', { header: 'Set-Cookie' }, OPTION],
+      ['an unknown cacheControl', { cacheControl: 'public' }, OPTION],
       ['monotonicReads as text', { pin: 'exact', monotonicReads: 'yes' }, OPTION],
       ['monotonicReads without positions', { monotonicReads: true }, OPTION],
       ['affinity that is no function', { affinity: 'user' }, OPTION],

@@ -105,26 +105,6 @@ contract((serve) => {
   })
 
   describe('Cache-Control of a response that pins', () => {
-    it.each([
-      ['max-age=60', true],
-      ['public', true],
-      ['public, max-age=60', true],
-      ['private="x-field", max-age=1', true],
-      ['private, max-age=60', false],
-      ['max-age=0, No-Store', false],
-      ['no-store', false],
-      ['no-cache', false],
-    ])('%s is left as it is; warned about: %s', async (value, isWarned) => {
-      const { userAgent, warnings } = await serve({
-        routes: { 'POST /page/:id': async () => ({ headers: { 'cache-control': value }, body: 'done' }) },
-      })
-      for (const page of ['/page/1', '/page/2']) {
-        expect((await userAgent().post(page)).headers['cache-control']).toBe(value)
-      }
-      await new Promise(setImmediate)
-      expect(warnings).toEqual(isWarned ? [expect.stringContaining('POST /page/:id')] : [])
-    })
-
     it('of a response that does not pin is left as it is, without a warning', async () => {
       const { userAgent, warnings } = await serve({
         routes: { 'GET /': async () => ({ headers: { 'cache-control': 'public' }, body: 'done' }) },

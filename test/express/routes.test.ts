@@ -234,7 +234,7 @@ overEachExpress((express, serve) => {
       for (const token of ['4dead', '5beef']) await user.post(`/v1/users/${token}/orders/7`)
       await new Promise(setImmediate)
       process.off('warning', onWarning)
-      expect(messages).toEqual([expect.stringMatching(/^POST \/v1\/users\/:\/orders\/:order wrote/)])
+      expect(messages).toEqual([expect.stringMatching(/^POST \/v1\/users\/:\/orders\/:order answers/)])
     })
   })
 })
