@@ -115,4 +115,5 @@ const expressFramework: Framework<Request> = {
   routeOf: (request) => (passageOf(request) as Passage).routeName,
   // Express has no log.
   logOf: () => processLog,
+  log: processLog,
 }

@@ -50,6 +50,7 @@ export const writePinning = fastifyPlugin(
     const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
     const pinning = new Pinning(settings, {
       ...fastifyFramework,
+      log: logOf(app.log),
       serializeCookie: await cookieSerializer(app),
     })
 
@@ -61,6 +62,7 @@ export const writePinning = fastifyPlugin(
       },
     })
     app.addHook('onRoute', checkRouteMarks)
+    if (settings.accounts !== undefined) app.addHook('onClose', () => pinning.close())
 
     app.addHook('onRequest', (request, reply, done) => {
       // In a child that has registered the plugin for itself, that registration is the one that counts.

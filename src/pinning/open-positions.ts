@@ -14,11 +14,15 @@ export async function settlePositions(memory: RequestMemory): Promise<void> {
   await withinMs(POSITION_WAIT_MS, Promise.all(memory.written?.open ?? []))
 }
 
-/** Waits for a promise as long as that; true where it was kept in time. It rejects as the promise does. */
-export async function withinMs(ms: number, promise: Promise<unknown>): Promise<boolean> {
+/**
+ * Waits for a promise as long as that; true where it was kept in time. It rejects as the promise does. With `'unref'` the wait does
+ * not keep the process alive.
+ */
+export async function withinMs(ms: number, promise: Promise<unknown>, unref?: 'unref'): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, ms, false)
+    if (unref !== undefined) timer.unref()
   })
   try {
     return await Promise.race([promise.then(() => true), late])

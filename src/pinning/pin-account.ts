@@ -1,6 +1,8 @@
 import { WritePinningError } from '../errors.ts'
 import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
 import { currentContext } from '../routing/context.ts'
+import type { Pin } from '../routing/pin.ts'
+import { accountStoreOf } from './account-store.ts'
 import { settlePositions, withinMs } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 import { isPinStore, type PinStore } from './pin-store.ts'
@@ -22,7 +24,8 @@ const STORE_MS = 5_000
  * written here. It holds the positions of what this context has written, where they are known; else it is a time pin.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option, or where there is no store. What the store
- * throws, and `ERR_WRITE_PINNING_PIN_STORE` where it does not answer within 5 s.
+ * throws, and `ERR_WRITE_PINNING_PIN_STORE` where it does not answer within 5 s: the account may not be pinned then, and it is tried again
+ * until the store takes it, or the pin is over.
  * @example
  * app.post('/webhooks/payment', async (request) => {
  *   const order = await markAsPaid(request.body)
@@ -32,7 +35,7 @@ const STORE_MS = 5_000
 export async function pinAccount(account: string, options: PinAccountOptions = {}): Promise<void> {
   const { pinStore, pinningSeconds: seconds } = checked(account, options)
   const memory = currentContext()?.memory
-  const raise = pinStore?.raise.bind(pinStore) ?? memory?.host?.raiseAccount
+  const raise = raiseIn(pinStore) ?? memory?.host?.raiseAccount
   if (raise === undefined) {
     throw new WritePinningError(
       'ERR_WRITE_PINNING_OPTION',
@@ -47,11 +50,15 @@ export async function pinAccount(account: string, options: PinAccountOptions = {
   if (await withinMs(STORE_MS, raise(account, pin))) return
   throw new WritePinningError(
     'ERR_WRITE_PINNING_PIN_STORE',
-    `${WHERE}: the pin store did not answer within ${STORE_MS} ms, so the account may not be pinned.`,
+    `${WHERE}: the pin store did not answer within ${STORE_MS} ms, so the account may not be pinned. It is tried again until the pin is over.`,
   )
 }
 
 const WHERE = 'pinAccount()'
+
+function raiseIn(store: PinStore | undefined) {
+  return store && ((account: string, pin: Pin) => accountStoreOf(store).raise(account, pin).answer)
+}
 
 function checked(account: unknown, options: PinAccountOptions): PinAccountOptions {
   refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['pinningSeconds', 'pinStore'])

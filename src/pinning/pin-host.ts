@@ -1,10 +1,10 @@
 import type { PinHost } from '../routing/memory.ts'
-import type { PinStore } from './pin-store.ts'
+import type { AccountStore } from './account-store.ts'
 import { MAX_PINNING_SECONDS } from './pinning-seconds.ts'
 import { believedPin, encodeToken, hasRightSignature, readToken, type TokenContext } from './token.ts'
 
 /** What a plugin, or `runWithPin()`, lends to the contexts that it opens: it keeps the secrets to itself. */
-export function pinHost(tokens: TokenContext, store: PinStore | undefined): PinHost {
+export function pinHost(tokens: TokenContext, store: AccountStore | undefined): PinHost {
   // What an application hands on by itself may last longer than what a user agent may carry, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
@@ -15,6 +15,6 @@ export function pinHost(tokens: TokenContext, store: PinStore | undefined): PinH
       return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
     },
     isSigned: tokens.keys.length > 0,
-    raiseAccount: store && ((account, pin) => store.raise(account, pin)),
+    raiseAccount: store && ((account, pin) => store.raise(account, pin).answer),
   }
 }

@@ -11,6 +11,7 @@ import { mergePins } from '../routing/merge-pins.ts'
 import type { Pin } from '../routing/pin.ts'
 import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
 import { AccountPin } from './account-pin.ts'
+import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf } from './cookie-names.ts'
@@ -31,6 +32,8 @@ export interface Framework<Request> {
   /** The route, to warn of it once. */
   routeOf(request: Request): RouteName
   logOf(request: Request): Log
+  /** The application's, for what is no request's. */
+  readonly log: Log
 }
 
 /** A route of the application's, as a warning speaks of it. */
@@ -68,8 +71,10 @@ export interface PinCounts {
   /** Writes after the headers of their response had left. */
   late: number
   readonly ignored: Record<IgnoredPinReason, number>
-  /** How often the pin store did not answer, or failed. */
+  /** How often the pin store did not answer a request in time, or failed it. What it did not take is tried again. */
   storeFailures: number
+  /** Pins of accounts that were over, or were given up because too many waited, before the pin store took them. */
+  storeLosses: number
 }
 
 /** The request side of one plugin or middleware: reads the pin of each request, and sets that of each response. */
@@ -80,12 +85,14 @@ export class Pinning<Request> {
     late: 0,
     ignored: { malformed: 0, expired: 0, 'too-far-ahead': 0, 'bad-signature': 0 },
     storeFailures: 0,
+    storeLosses: 0,
   }
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
+  readonly #store: AccountStore | undefined
   /** With the name that it has in responses. */
   readonly #cookie: CookieSettings
   readonly #owner: RequestOwner = {
@@ -93,7 +100,7 @@ export class Pinning<Request> {
     joinPins: ({ request, response }) => this.#joinPins(request as Request, response),
     lateWrites: ({ request }) => this.#lateWrites(request as Request),
   }
-  /** What was warned of already: what an option did, or the store. */
+  /** What was warned of already: what an option did, or a pin that came. */
   readonly #saidOnce = new Set<unknown>()
   /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
   readonly #publicRoutes = new Set<unknown>()
@@ -104,11 +111,12 @@ export class Pinning<Request> {
     refuseUnwritableCookie('writePinning', settings.cookie, framework.serializeCookie)
     this.#settings = settings
     this.#framework = framework
-    const { cookie, isCookieNamed, pinningSeconds } = settings
+    const { cookie, isCookieNamed, pinningSeconds, accounts } = settings
     const keys = signingKeys(settings.secrets)
     this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
     this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
-    const host = pinHost(this.#tokens, settings.accounts?.store)
+    this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
+    const host = pinHost(this.#tokens, this.#store)
     this.#memoryOfSkipped = { ...PLAIN, host }
     this.#memory = {
       wantsPositions: settings.pin === 'exact',
@@ -163,6 +171,11 @@ export class Pinning<Request> {
     return pin
   }
 
+  /** The application closes: pins that the store has not taken are tried once more, for a moment at most. */
+  async close(): Promise<void> {
+    await this.#store?.close()
+  }
+
   /** Decides anew what a request is, for a framework that finds its route only after it has begun. */
   remark(pin: RequestPin, method: string, marks: RouteMarks): void {
     pin.remark(policyOf(this.#settings, method, marks), readFromOf(marks))
@@ -191,17 +204,8 @@ export class Pinning<Request> {
 
   #accountOf(request: Request): AccountPin | undefined {
     const { accounts } = this.#settings
-    if (accounts === undefined) return undefined
-    const ask = () => this.#ask('account', accounts.accountOf, request)
-    return new AccountPin(accounts.store, ask, this.#storeFailures(this.#framework.logOf(request)))
-  }
-
-  /** What is told when the pin store does not answer; it lives on, so it does not hold the request. */
-  #storeFailures(log: Log): () => void {
-    return () => {
-      this.counts.storeFailures++
-      this.#say(log, 'The pin store fails or does not answer: reads of accounts go to the primary.')
-    }
+    if (accounts === undefined || this.#store === undefined) return undefined
+    return new AccountPin(this.#store, () => this.#ask('account', accounts.accountOf, request))
   }
 
   #ask(option: string, ask: (request: Request) => string | undefined, request: Request): string | undefined {

@@ -5,6 +5,7 @@ import { currentContext, openRequestContext, runInContext } from '../routing/con
 import { closeMemory, createMemory, type PinHost, type RequestMemory } from '../routing/memory.ts'
 import type { Pin } from '../routing/pin.ts'
 import { keepInScope } from '../routing/scope-result.ts'
+import { accountStoreOf } from './account-store.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 import { pinHost } from './pin-host.ts'
 import { isPinStore, type PinStore } from './pin-store.ts'
@@ -83,7 +84,8 @@ function settingsOf(options: RunWithPinOptions) {
 function hostOf(cookieName: string, options: RunWithPinOptions): PinHost {
   const keys = signingKeys(secretsOption(WHERE, options))
   const outer = currentContext()?.memory?.host
-  const own = pinHost({ cookieName, keys, pinningSeconds: MAX_PINNING_SECONDS }, options.pinStore)
+  const store = options.pinStore && accountStoreOf(options.pinStore)
+  const own = pinHost({ cookieName, keys, pinningSeconds: MAX_PINNING_SECONDS }, store)
   const ofTokens = 'secret' in options || 'cookieName' in options ? own : (outer ?? own)
   return { ...ofTokens, raiseAccount: own.raiseAccount ?? outer?.raiseAccount }
 }
