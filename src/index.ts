@@ -27,6 +27,7 @@ export {
   redisPinStore,
 } from './pinning/redis-pin-store.ts'
 export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
+export { bindContext } from './routing/bind-context.ts'
 export { mergePins } from './routing/merge-pins.ts'
 export type { ClusterPin, ExactPin, Pin, TimePin } from './routing/pin.ts'
 export type { Position } from './routing/position.ts'

@@ -38,9 +38,9 @@ export function openRequestContext(memory: RequestMemory): RoutingContext {
   return { memory, override: undefined, countsWrites: true }
 }
 
-/** Runs `fn` in `context`; everything that `fn` starts stays in it. */
-export function runInContext<T>(context: RoutingContext, fn: () => T): T {
-  return shared.storage.run(context, fn)
+/** Runs `fn` in `context`, or in none; everything that `fn` starts stays in it. */
+export function runInContext<T>(context: RoutingContext | undefined, fn: () => T): T {
+  return shared.storage.run(context as RoutingContext, fn)
 }
 
 /** Goes on with `fn` in `context`, which may have been lost on the way, or be hidden by a scope that was not left. */

@@ -6,7 +6,7 @@ import { type RoutingContext, runInContext } from './context.ts'
  * Sees to it that what a scope returns does not run outside of it: a lazy thenable is started inside, a
  * stream keeps the scope in which it was made, and a query that was not executed is an error.
  */
-export function keepInScope<T>(scopeName: string, context: RoutingContext, result: T): T {
+export function keepInScope<T>(scopeName: string, context: RoutingContext | undefined, result: T): T {
   if (typeof result !== 'object' || result === null) return result
   if (isUnexecutedQuery(result) || (Array.isArray(result) && result.some(isUnexecutedQuery))) {
     throw notExecuted(scopeName)
@@ -26,14 +26,14 @@ export function keepInScope<T>(scopeName: string, context: RoutingContext, resul
 }
 
 // `Readable.from(query.stream())` asks for its first row when it is read, which is outside the scope.
-function bindReadable(context: RoutingContext, stream: Readable): void {
+function bindReadable(context: RoutingContext | undefined, stream: Readable): void {
   const read = stream._read
   stream._read = function (size) {
     runInContext(context, () => read.call(this, size))
   }
 }
 
-function boundGenerator(context: RoutingContext, inner: AsyncGenerator): AsyncGenerator {
+function boundGenerator(context: RoutingContext | undefined, inner: AsyncGenerator): AsyncGenerator {
   const bound: Pick<AsyncGenerator, 'next' | 'return' | 'throw' | typeof Symbol.asyncIterator> &
     AsyncDisposable = {
     next: (...args) => runInContext(context, () => inner.next(...args)),

@@ -1,0 +1,29 @@
+import { WritePinningError } from '../errors.ts'
+import { currentContext, runInContext } from './context.ts'
+import { keepInScope } from './scope-result.ts'
+
+type AnyFunction = (...args: never[]) => unknown
+
+/**
+ * Gives a function of the same type that runs in the context in which it was bound, whoever calls it: in none, where there was none.
+ * For work that goes through a queue, a pool or a listener between requests, which would run it in the context of another one.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` where it is not given a function; the bound function throws
+ * `ERR_WRITE_PINNING_NOT_EXECUTED` where it returns a query that it has not executed.
+ * @example
+ * app.post('/thumbnails', (request) => queue.add(bindContext(() => makeThumbnail(request.body.id))))
+ */
+export function bindContext<F extends AnyFunction>(fn: F): F {
+  if (typeof fn !== 'function') {
+    throw new WritePinningError('ERR_WRITE_PINNING_OPTION', 'bindContext() takes the function to bind.')
+  }
+  const context = currentContext()
+  const bound = function (this: unknown, ...args: never[]): unknown {
+    return keepInScope(
+      'bindContext',
+      context,
+      runInContext(context, () => fn.apply(this, args)),
+    )
+  }
+  return Object.defineProperties(bound, { name: { value: fn.name }, length: { value: fn.length } }) as F
+}
