@@ -5,9 +5,19 @@ import { anyRequestOpened, type RoutingContext } from '../routing/context.ts'
 const MANY_READS = 1_000
 
 /**
+ * How long after its response a request's context is no longer that request's own doing, in ms. What follows a response (a write that is
+ * not awaited, `setImmediate`, a log of visits) is over within seconds, and what takes longer belongs in a job: proxies and clients
+ * give up on a request after 30 to 60 s, so its own code is written for less. A queue that runs everybody's work in the context of
+ * the first goes on in it as long as it is busy, and gets there.
+ */
+const LONG_AFTER_MS = 30_000
+/** How often, at most, it is said how many such statements there were, in ms. */
+const LATE_REPORT_MS = 600_000
+
+/**
  * Notices what does not fit between the plugin and the dialect, and says each once: the plugin is not registered, or not where
  * all requests pass, so that many reads run outside a request's context, and load the primary, or a write does, and pins
- * nobody; or pins are shorter than replicas may be late.
+ * nobody; pins are shorter than replicas may be late; or work runs in the context of a request that was answered long ago.
  */
 export class ContextWatch {
   readonly #cluster: string
@@ -16,6 +26,9 @@ export class ContextWatch {
   #hasSaidShortPin = false
   /** Whether a write outside the context of any request is still worth a warning; without replicas no read misses it. */
   #warnsOfWrites: boolean
+  readonly #hasReplicas: boolean
+  #lateStatements = 0
+  #saidLateAtMs = Number.NEGATIVE_INFINITY
 
   /** `maxLagMs` is how late a replica of the cluster may be at most. */
   constructor(
@@ -27,6 +40,7 @@ export class ContextWatch {
     this.#cluster = cluster
     this.#maxLagMs = hasReplicas ? maxLagMs : 0
     this.#warnsOfWrites = hasReplicas
+    this.#hasReplicas = hasReplicas
     this.#readsLeft = hasReplicas && withoutContext === 'primary' ? MANY_READS : 0
   }
 
@@ -44,7 +58,31 @@ export class ContextWatch {
 
   /** Sees every statement: after one in a request's context, reads outside are no sign of a plugin in the wrong place. */
   saw(context: RoutingContext | undefined): void {
-    if (context?.memory !== undefined) this.#readsLeft = 0
+    const memory = context?.memory
+    if (memory === undefined) return
+    this.#readsLeft = 0
+    if (memory.answeredAtMs < Number.POSITIVE_INFINITY) this.#sawAfterAnswer(memory.answeredAtMs)
+  }
+
+  /** Notices a statement in the context of a request that was answered long ago, and says now and then how many there were. */
+  #sawAfterAnswer(answeredAtMs: number): void {
+    const nowMs = Date.now()
+    const afterMs = nowMs - answeredAtMs
+    if (afterMs < LONG_AFTER_MS || !this.#hasReplicas) return
+    this.#lateStatements++
+    if (nowMs - this.#saidLateAtMs < LATE_REPORT_MS) return
+    const isFirst = this.#saidLateAtMs === Number.NEGATIVE_INFINITY
+    this.#saidLateAtMs = nowMs
+    warn(
+      'WRITE_PINNING_ENDED_CONTEXT',
+      isFirst
+        ? `A statement of cluster '${this.#cluster}' ran in the context of a request that was answered ${Math.round(afterMs / 1000)} s before. ` +
+            'Something between requests (a queue, a pool, a timer) may run the work of one in the context of another: whoever it is for may ' +
+            "then read from a late replica, and what it writes pins nobody. Hand it `bindContext(fn)` of 'write-pinning'; what is no " +
+            "request's work, or goes on long after its response, belongs in `runWithPin(undefined, …)`. docs/context.md says more."
+        : `${this.#lateStatements} statements of cluster '${this.#cluster}' ran in the context of requests that were answered more than ` +
+            `${LONG_AFTER_MS / 1000} s before, as was said of the first.`,
+    )
   }
 
   /** Notices a write outside the context of any request. */

@@ -227,6 +227,8 @@ export class RequestPin implements Closing {
     if (this.#memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(this.#memory)
     const { response, account } = this.#start
     if (!isOver(response)) return
+    // Where its client went away before, the handler may be at work yet; a socket has no response.
+    if (response.writableEnded && !isSocket(response)) this.#memory.answeredAtMs = Date.now()
     account?.letGo()
     // What it wrote before its client went away; it may never come to an answer.
     if (account?.isBehind === true) void settle(this.#memory, account)

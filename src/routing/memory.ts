@@ -56,6 +56,8 @@ export interface RequestMemory extends MemorySettings {
   markedWrite: boolean
   /** When what this request wrote or is, and what is doubtful of it, stops to bind its reads; Infinity as long as it is under way. */
   freshUntilMs: number
+  /** When its response had been sent whole; Infinity as long as it has not, and where there is none. */
+  answeredAtMs: number
   /** The positions of its writes; undefined before the first, or where they are not wanted. */
   written: WrittenPositions | undefined
   /** What its reads have seen, by the cluster's place; undefined where that is not wanted. */
@@ -86,6 +88,7 @@ export function createMemory(
     wroteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
+    answeredAtMs: Number.POSITIVE_INFINITY,
     written: undefined,
     seen: undefined,
     onWrite: undefined,
