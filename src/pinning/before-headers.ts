@@ -15,5 +15,5 @@ export function beforeHeaders(response: ServerResponse, listener: () => void): v
 
 // Of pairs, as `[...headers]` gives them, `on-headers` would keep the last `Set-Cookie` only; of a flat list it keeps all.
 function flat(arg: unknown): unknown {
-  return Array.isArray(arg) && Array.isArray(arg[0]) ? arg.flatMap(([name, value]) => [name, value]) : arg
+  return Array.isArray(arg) && Array.isArray(arg[0]) ? arg.flat() : arg
 }
