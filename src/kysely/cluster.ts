@@ -12,6 +12,7 @@ import { ExactReads } from './exact-reads.ts'
 import { ExactWrites } from './exact-writes.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import type { Mark } from './marks.ts'
+import { NamedStatements } from './named-statements.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { ReadRouter } from './read-router.ts'
 import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
@@ -22,6 +23,8 @@ export class Cluster {
   readonly set: ReplicaSet<NodeDriver>
   readonly classifier: StatementClassifier
   readonly catalog: CatalogReader
+  /** What sessions know by a name. */
+  readonly named: NamedStatements
   /** What exact pins are made of. */
   readonly exact: ExactWrites
   readonly seen: ExactReads
@@ -45,6 +48,7 @@ export class Cluster {
     this.set = parts.set
     this.classifier = parts.classifier
     this.catalog = parts.catalog
+    this.named = new NamedStatements(parts.classifier)
     this.exact = new ExactWrites(parts.set, parts.hasReserveHook)
     this.seen = new ExactReads(parts.set)
     this.#reads = new ReadRouter(parts.set)

@@ -19,9 +19,9 @@ export class ExactWrites {
   }
 
   /** Takes note of a statement that a session of the primary has run. */
-  ran(statement: Statement, sql: string, connection: DatabaseConnection): void {
+  ran(statement: Statement, connection: DatabaseConnection): void {
     this.#kinds.saw(statement, connection)
-    this.#rawTransactions.saw(statement, sql, connection)
+    this.#rawTransactions.saw(statement, connection)
   }
 
   /** Learns how a session commits, for its next commit; it must be in no transaction. */

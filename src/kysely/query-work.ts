@@ -28,10 +28,10 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
   }
 
   received(result: QueryResult<R>, session: Session): Promise<void> | undefined {
-    const { statement, context, place, query } = this
+    const { statement, context, place } = this
     const mayHaveChanged = session.node.role === 'primary' && statement.kind !== 'read'
     const noted = mayHaveChanged
-      ? place.outcome.ranOnPrimary(statement, query.sql, result, session, context, this.#hasWritten)
+      ? place.outcome.ranOnPrimary(statement, result, session, context, this.#hasWritten)
       : undefined
     const memory = context?.memory
     if (!memory?.wantsSeen) return noted

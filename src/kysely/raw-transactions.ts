@@ -12,19 +12,9 @@ export class RawTransactions {
     return this.#open.has(connection)
   }
 
-  /** Takes note of a statement that a session has run. In doubt a transaction goes on. */
-  saw({ kind, isAllOrNothing }: Statement, sql: string, connection: DatabaseConnection): void {
-    if (
-      kind === 'session' ? BEGINS.test(sql) : kind === 'write' && !isAllOrNothing && BEGINS_AMONG.test(sql)
-    ) {
-      this.#open.add(connection)
-    } else if (kind === 'session' && ENDS.test(sql)) this.#open.delete(connection)
+  /** Takes note of a statement that a session has run. */
+  saw({ transaction }: Statement, connection: DatabaseConnection): void {
+    if (transaction === 'begins') this.#open.add(connection)
+    else if (transaction === 'ends') this.#open.delete(connection)
   }
 }
-
-// https://www.postgresql.org/docs/current/sql-begin.html
-const BEGINS = /^(?:\s|--.*\n|\/\*[\s\S]*?\*\/)*(?:begin|start)\b/i
-/** The same among several statements; `do $$ begin` begins none. */
-const BEGINS_AMONG = /(?:^|;)\s*(?:begin|start)\b/i
-/** `rollback to` ends none, and `commit and chain` begins the next. */
-const ENDS = /^\s*(?:commit|end|abort|rollback)\b(?!.*\b(?:to|chain)\b)/is

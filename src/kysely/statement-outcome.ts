@@ -1,4 +1,4 @@
-import type { QueryResult } from 'kysely'
+import type { DatabaseConnection, QueryResult } from 'kysely'
 import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
 import type { RoutingContext } from '../routing/context.ts'
@@ -24,32 +24,34 @@ export class StatementOutcome {
   /** Records what a statement did that the primary accepted; `hasWritten` is what that said of it, where it was asked. */
   async ranOnPrimary(
     statement: Statement,
-    sql: string,
     result: QueryResult<unknown>,
     { connection }: Session,
     context: RoutingContext | undefined,
     hasWritten: boolean | undefined,
   ): Promise<void> {
     const { exact } = this.#cluster
-    exact.ran(statement, sql, connection)
-    this.#writes.ran(statement)
-    if (!tookEffect(statement, result) || (statement.isUnknown && hasWritten === false)) return
+    const judged = this.#ran(statement, connection)
+    if (!tookEffect(judged, result) || (judged.isUnknown && hasWritten === false)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
   }
 
   /** Records what a stream did that its reader has left. */
-  streamed(
-    statement: Statement,
-    sql: string,
-    { node, connection }: Session,
-    context: RoutingContext | undefined,
-  ): void {
+  streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
     const { exact } = this.#cluster
     if (node.role !== 'primary') return
-    exact.ran(statement, sql, connection)
+    const judged = this.#ran(statement, connection)
+    if (judged.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
+  }
+
+  /** Takes note of what the primary has run, and gives what that was. */
+  #ran(statement: Statement, connection: DatabaseConnection): Statement {
+    const { exact, named } = this.#cluster
+    const judged = named.judge(statement, connection)
+    named.ran(statement, connection)
+    exact.ran(statement, connection)
     this.#writes.ran(statement)
-    if (statement.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
+    return judged
   }
 
   /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
@@ -66,14 +68,14 @@ export class StatementOutcome {
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
       this.#session.mistrust(undefined)
     }
+    const judged = this.#cluster.named.judge(statement, session.connection)
     // A write whose outcome is unknown counts.
-    const hadEffect = statement.countsAsWrite && !(wasRefused && statement.isAllOrNothing)
+    const hadEffect = judged.countsAsWrite && !(wasRefused && judged.isAllOrNothing)
     if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
   }
 }
 
-/** Whether a statement that the server accepted changed anything; an `execute` tells only by what it gives. */
+/** Whether a statement that the server accepted changed anything that counts. */
 function tookEffect(statement: Statement, result: QueryResult<unknown>): boolean {
-  if (statement.countsAsWrite) return !(statement.isRowless && result.numAffectedRows === 0n)
-  return statement.kind === 'session' && (result.numAffectedRows ?? 0n) > 0n
+  return statement.countsAsWrite && !(statement.isRowless && result.numAffectedRows === 0n)
 }

@@ -38,7 +38,7 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
 
   /** The rows of a stream that is open, to their end, or until their reader leaves. */
   async *rowsOf(stream: SessionStream<R>): AsyncGenerator<QueryResult<R>, void, undefined> {
-    const { statement, query, context, place } = this
+    const { statement, context, place } = this
     let hasFailed = false
     try {
       yield* stream.rows()
@@ -48,7 +48,7 @@ export class StreamWork<R> extends StatementWork<SessionStream<R>> {
       throw error
     } finally {
       // One that its reader left early may have written all the same.
-      if (!hasFailed) place.outcome.streamed(statement, query.sql, stream.session, context)
+      if (!hasFailed) place.outcome.streamed(statement, stream.session, context)
     }
   }
 }

@@ -14,6 +14,7 @@ export const COLON = 0x3a
 export const EQUALS = 0x3d
 export const BACKSLASH = 0x5c
 export const LETTER_E = 0x65
+export const LETTER_N = 0x6e
 export const LETTER_U = 0x75
 
 const SPACE = 1

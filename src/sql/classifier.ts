@@ -1,6 +1,6 @@
 import { BUILT_IN_CATALOG, type CallEffect, type Catalog } from './catalog.ts'
 import { readStatementText } from './statement-reader.ts'
-import type { FunctionCall, StatementText } from './statement-text.ts'
+import type { FunctionCall, NamedWork, StatementText, TransactionEffect } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
 import { TextCache } from './text-cache.ts'
 import { Watch } from './watch.ts'
@@ -24,6 +24,12 @@ export interface Statement {
   readonly blocker: FunctionCall | undefined
   /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
   readonly isUnknown: boolean
+  /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
+  readonly mayWrite: boolean
+  /** What it leaves of its session's transaction, as a text of the application's own. */
+  readonly transaction: TransactionEffect
+  /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
+  readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
 
 /** The options that name functions and tables. */
@@ -84,8 +90,7 @@ export class StatementClassifier {
 
   #decide(text: StatementText): Statement {
     const hasCalls = text.calls.length > 0
-    // What an `execute` did is told by what it gives; see the connection.
-    if (text.kind === 'session') return SESSION
+    if (text.kind === 'session') return this.#decideSession(text)
     if (text.kind === 'write') return this.#decideWrite(text)
     let isSession = false
     for (const call of text.calls) {
@@ -95,17 +100,41 @@ export class StatementClassifier {
     }
     if (text.watched.some(({ table }) => this.#catalog.effectfulRelations.has(table.toLowerCase())))
       return FUNCTION
-    if (isSession) return SESSION
+    if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
     if (text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
     return text.calls.every((call) => this.#catalog.leavesNothing(call)) ? READ : READ_WITH_CALLS
   }
 
+  /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
+  #decideSession(text: StatementText): Statement {
+    const { inner, transaction, isVoid } = text
+    const named = text.named && { ...text.named, inner: text.named.does === 'prepare' ? inner : undefined }
+    const isByName = named?.does === 'execute' || named?.does === 'fetch'
+    const effects = text.calls.map((call) => this.#effectOf(call))
+    if (effects.some((effect) => WRITING.has(effect))) {
+      // Whatever it executes, its arguments may write.
+      return { ...SESSION_WRITE, isUnknown: effects.includes('unknown') }
+    }
+    if (isByName) return { ...SESSION_WRITE, named }
+    if (inner === undefined || named?.does === 'prepare') {
+      return { ...SESSION, transaction, named, mayWrite: !isVoid }
+    }
+    const { countsAsWrite, mayWrite, isUnknown, named: innerNamed } = this.#decideInner(inner)
+    return { ...SESSION, countsAsWrite, mayWrite, isUnknown, named: named ?? innerNamed }
+  }
+
+  /** What is within a statement is no other that has one within: no text makes this go on and on. */
+  #decideInner(sql: string): Statement {
+    const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
+    return text.kind === 'session' && text.inner !== undefined ? SESSION_WRITE : this.#decide(text)
+  }
+
   // What it calls may write, whatever its table is and however few rows it has.
-  #decideWrite({ calls, targets, isRowless, isChange }: StatementText): Statement {
+  #decideWrite({ calls, targets, isRowless, isChange, transaction }: StatementText): Statement {
     const hasCalls = calls.length > 0
     const counts = this.#counts(targets)
-    if (counts && !isRowless) return write(true, false, isChange, hasCalls)
+    if (counts && !isRowless) return { ...write(true, false, isChange, hasCalls), transaction }
     const callsMore = calls.some((call) => WRITING.has(this.#knownEffectOf(call)))
     return write(counts || callsMore, isRowless && !callsMore, isChange, hasCalls)
   }
@@ -160,13 +189,13 @@ function write(
   hasCalls: boolean,
 ): Statement {
   return {
+    ...READ,
     kind: 'write',
     countsAsWrite,
     isRowless,
     isAllOrNothing,
     hasCalls,
-    blocker: undefined,
-    isUnknown: false,
+    mayWrite: true,
   }
 }
 
@@ -178,12 +207,18 @@ const READ: Statement = {
   hasCalls: false,
   blocker: undefined,
   isUnknown: false,
+  mayWrite: false,
+  transaction: undefined,
+  named: undefined,
 }
 const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
 const LOCKING: Statement = { ...READ, kind: 'locking' }
-const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true }
+// A stable function may call a volatile one.
+const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
 const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
 const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
-const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true }
+const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
+const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
+const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true, mayWrite: true }
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])

@@ -12,6 +12,7 @@ import {
   isWordPart,
   isWordStart,
   LETTER_E,
+  LETTER_N,
   LETTER_U,
   QUOTE,
 } from './characters.ts'
@@ -19,6 +20,7 @@ import { codesOf } from './codes.ts'
 import { addToHash, cutToFit, cutToFitAscii, lowerCasePieceOf, pieceOf } from './names.ts'
 import {
   endOfDollarString,
+  endOfEscapes,
   endOfNumber,
   endOfOperator,
   endOfParameter,
@@ -57,20 +59,30 @@ export const TOKEN = {
 export class Lexer {
   readonly #sql: string
   readonly #codes: Uint16Array
+  readonly #hasEscapes: boolean
   #at = 0
+  /** Where the token begins that was read last. */
+  begin = 0
   /** The kind of the token that was read last, one of {@link TOKEN}. */
   kind: number = TOKEN.end
   /** Its text, for words, quoted identifiers, punctuation and operators; empty for the others. */
   text = ''
 
-  constructor(sql: string) {
+  /** With `hasEscapes`, plain strings have backslash escapes: as where `standard_conforming_strings` is off. */
+  constructor(sql: string, hasEscapes = false) {
     this.#sql = sql
+    this.#hasEscapes = hasEscapes
     this.#codes = codesOf(sql)
   }
 
   /** Whether the token is a key word or an identifier without quotes, and this one. */
   isAtWord(word: string): boolean {
     return this.kind === TOKEN.word && this.text === word
+  }
+
+  /** Where the token ends that was read last; it must be readable. */
+  get end(): number {
+    return this.#at
   }
 
   /** Whether the token is this punctuation. */
@@ -81,12 +93,14 @@ export class Lexer {
   /** Reads the next token into `kind` and `text`. */
   next(): void {
     this.text = ''
+    this.begin = this.#at
     const at = endOfSpace(this.#codes, this.#at)
     if (at === NOWHERE) {
       this.kind = TOKEN.unreadable
       return
     }
     this.#at = at
+    this.begin = at
     const code = this.#codes[at] as number
     if (code !== 0) this.#readToken(code)
     else this.kind = TOKEN.end
@@ -99,7 +113,7 @@ export class Lexer {
     else if (code === DOUBLE_QUOTE) this.#readQuoted(at)
     else if (isPunctuation(code) && !(code === DOT && isDigit(codes[at + 1] as number)))
       this.#readPunctuation(code)
-    else if (code === QUOTE) this.#moveTo(TOKEN.string, endOfString(codes, at, false))
+    else if (code === QUOTE) this.#moveTo(TOKEN.string, this.#endOfPlainString(at))
     else if (isDigit(code) || code === DOT) this.#moveTo(TOKEN.number, endOfNumber(codes, at, this.#sql))
     else if (code === DOLLAR && isDigit(codes[at + 1] as number))
       this.#moveTo(TOKEN.parameter, endOfParameter(codes, at))
@@ -108,6 +122,11 @@ export class Lexer {
       this.#moveTo(TOKEN.operator, endOfOperator(codes, at))
       this.text = this.#at === at + 1 ? String.fromCharCode(code) : this.#sql.slice(at, this.#at)
     } else this.kind = TOKEN.unreadable
+  }
+
+  #endOfPlainString(quote: number): number {
+    // Where all strings have escapes, one that goes on in another line does so with escapes, whatever it began with.
+    return this.#hasEscapes ? endOfEscapes(this.#codes, quote) : endOfString(this.#codes, quote, false)
   }
 
   #moveTo(kind: number, end: number): void {
@@ -131,7 +150,8 @@ export class Lexer {
     const following = codes[begin + 1]
     const letter = first | 0x20
     if (following === QUOTE && isStringPrefix(first)) {
-      this.#moveTo(TOKEN.string, endOfString(codes, begin + 1, letter === LETTER_E))
+      if (letter === LETTER_N) this.#moveTo(TOKEN.string, this.#endOfPlainString(begin + 1))
+      else this.#moveTo(TOKEN.string, endOfString(codes, begin + 1, letter === LETTER_E))
       return
     }
     if (letter === LETTER_U && following === AMPERSAND) {

@@ -69,12 +69,23 @@ function endOfBlockComment(codes: Codes, begin: number): number {
 
 /** A string from its quote on; strings that only a line break parts are one, but two will do here. */
 export function endOfString(codes: Codes, quote: number, hasEscapes: boolean): number {
+  if (hasEscapes) return endUnlessContinued(codes, endOfEscapes(codes, quote))
+  for (let at = quote + 1; codes[at] !== END; at++) {
+    if (codes[at] !== QUOTE) continue
+    if (codes[at + 1] !== QUOTE) return at + 1
+    at++
+  }
+  return NOWHERE
+}
+
+/** A string with backslash escapes from its quote on, whatever comes after it. */
+export function endOfEscapes(codes: Codes, quote: number): number {
   for (let at = quote + 1; codes[at] !== END; at++) {
     const code = codes[at]
     if (code === BACKSLASH) {
-      if (hasEscapes && codes[at + 1] !== END) at++
+      if (codes[at + 1] !== END) at++
     } else if (code === QUOTE) {
-      if (codes[at + 1] !== QUOTE) return hasEscapes ? endUnlessContinued(codes, at + 1) : at + 1
+      if (codes[at + 1] !== QUOTE) return at + 1
       at++
     }
   }
@@ -83,6 +94,7 @@ export function endOfString(codes: Codes, quote: number, hasEscapes: boolean): n
 
 // An escape string goes on, with its escapes, in a string on a later line: too odd to be followed.
 function endUnlessContinued(codes: Codes, end: number): number {
+  if (end === NOWHERE) return NOWHERE
   const next = endOfSpace(codes, end)
   return next === NOWHERE || codes[next] === QUOTE ? NOWHERE : end
 }

@@ -1,19 +1,15 @@
+import { hasOtherReading } from './backslashes.ts'
 import { readExplainOptions, readExplainWords } from './explain.ts'
 import { WRITE_WORDS } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
-import {
-  type FunctionCall,
-  PLAIN_INSERT,
-  PLANNED,
-  SESSION_STATEMENT,
-  SOME_WRITE,
-  type StatementText,
-} from './statement-text.ts'
+import { SessionSyntax } from './session-syntax.ts'
+import { type FunctionCall, PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText } from './statement-text.ts'
 import { SyntaxEffects } from './syntax-effects.ts'
 import type { TableName } from './table-name.ts'
-import { CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
+import { TransactionWords } from './transaction-words.ts'
+import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
 import type { Watch } from './watch.ts'
 
 /**
@@ -22,12 +18,16 @@ import type { Watch } from './watch.ts'
  */
 export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
   // The server would read no further.
-  if (sql.includes('\0')) return SOME_WRITE
+  if (sql.includes('\0') || hasOtherReading(sql)) return unreadable(sql)
   return new Reader(sql, watch).read(wantsTargets)
 }
 
-// A temporary table, view or sequence is the session's own: nobody else will ever read it.
-const TEMPORARY = /^\s*create\s+(?:(?:local|global)\s+)?temp(?:orary)?\s/i
+/** In doubt it begins a transaction, where it could. */
+function unreadable(sql: string): StatementText {
+  return MAY_BEGIN.test(sql) ? { ...SOME_WRITE, transaction: 'begins' } : SOME_WRITE
+}
+
+const MAY_BEGIN = /\b(?:begin|start)\b/i
 
 /** One pass over the tokens of a text. */
 class Reader {
@@ -55,18 +55,26 @@ class Reader {
     const first = this.#skipToFirstWord()
     const isExplained = first === 'explain' && !this.#readExplain()
     const verb = first === 'explain' ? this.#skipToFirstWord() : first
-    if (SESSION_VERBS.has(verb) || (verb === 'create' && TEMPORARY.test(this.#sql)))
-      return this.#readSessionStatement()
+    // A temporary table, view or sequence is the session's own: nobody else will ever read it.
+    if (SESSION_VERBS.has(verb) || (verb === 'create' && this.#skipToTemporary()))
+      return this.#readSessionStatement(verb, isExplained)
     if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
     while (lexer.kind !== TOKEN.end) {
-      if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
-      this.#lastKind = this.#readToken()
-      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
-      lexer.next()
+      if (lexer.kind === TOKEN.unreadable) return unreadable(this.#sql)
+      if (this.#beginsAnother()) return this.#readOthers(new TransactionWords(verb === 'create'))
+      this.#step()
     }
     this.#endName()
     if (this.#parentheses.depth !== 0) return SOME_WRITE
     return isExplained ? PLANNED : this.#result(verb)
+  }
+
+  /** Reads the current token, and goes on to the next. */
+  #step(): void {
+    const lexer = this.#lexer
+    this.#lastKind = this.#readToken()
+    this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
+    lexer.next()
   }
 
   #result(verb: string): StatementText {
@@ -77,7 +85,7 @@ class Reader {
     const { targets } = this.#effects
     const isRowless = ROWLESS.has(verb) && targets?.length === 1
     const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
-    return { kind: 'write', calls, watched, targets, isChange, isRowless }
+    return { ...SOME_WRITE, calls, watched, targets, isChange, isRowless }
   }
 
   /** The first word, behind any parentheses; the lexer stays on it. */
@@ -106,20 +114,59 @@ class Reader {
     return readExplainOptions(lexer)
   }
 
-  /** `set x = …` and the like: what matters is whether it is alone. What an `execute` did is told by what it gives. */
-  #readSessionStatement(): StatementText {
+  /** Reads on from `create` to `temporary`; false where that does not follow. */
+  #skipToTemporary(): boolean {
     const lexer = this.#lexer
-    const verb = lexer.text
-    let isSecond = false
-    while (lexer.kind !== TOKEN.end) {
-      if (lexer.kind === TOKEN.unreadable || this.#beginsAnother()) return SOME_WRITE
-      if (isSecond && verb === 'commit' && lexer.isAtWord('prepared')) return SOME_WRITE
-      isSecond = this.#lastKind === TOKEN.end
-      this.#lastKind = lexer.kind
-      this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
-      lexer.next()
+    this.#step()
+    while (lexer.isAtWord('local') || lexer.isAtWord('global')) this.#step()
+    return lexer.isAtWord('temp') || lexer.isAtWord('temporary')
+  }
+
+  /** `set x = …` and the like. What it runs has a text of its own; one that is only explained runs nothing but its arguments. */
+  #readSessionStatement(verb: string, isExplained: boolean): StatementText {
+    const lexer = this.#lexer
+    const syntax = new SessionSyntax(verb)
+    const transaction = new TransactionWords()
+    let innerAt: number | undefined
+    for (let tokens = 0; lexer.kind !== TOKEN.end; tokens++) {
+      if (lexer.kind === TOKEN.unreadable) return unreadable(this.#sql)
+      if (this.#beginsAnother()) return this.#readOthers(transaction)
+      if (tokens === 1 && verb === 'commit' && lexer.isAtWord('prepared')) return SOME_WRITE
+      transaction.read(lexer.kind, lexer.text)
+      if (innerAt === undefined && syntax.read(lexer.kind, lexer.text, this.#parentheses.depth)) {
+        innerAt = lexer.begin
+      }
+      // Neither the name of what is executed nor the statement within is called here.
+      if (innerAt === undefined && tokens > 1) this.#step()
+      else this.#skip()
     }
-    return SESSION_STATEMENT
+    return {
+      ...SOME_WRITE,
+      kind: 'session',
+      calls: verb === 'execute' ? this.#calls : [],
+      transaction: transaction.effect,
+      named: isExplained ? undefined : syntax.named,
+      inner: isExplained || innerAt === undefined ? undefined : this.#sql.slice(innerAt),
+      isVoid: isExplained || !ACTIVE.has(verb),
+    }
+  }
+
+  /** Reads the statements behind the first, for what they do to the transaction of their session. */
+  #readOthers(transaction: TransactionWords): StatementText {
+    const lexer = this.#lexer
+    for (; lexer.kind !== TOKEN.end; lexer.next()) {
+      if (lexer.kind === TOKEN.unreadable) return unreadable(this.#sql)
+      transaction.read(lexer.kind, lexer.text)
+    }
+    return { ...SOME_WRITE, transaction: transaction.effect }
+  }
+
+  /** Goes on to the next token without reading the current one. */
+  #skip(): void {
+    const lexer = this.#lexer
+    this.#lastKind = lexer.kind
+    this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
+    lexer.next()
   }
 
   /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */
@@ -209,9 +256,10 @@ class Reader {
   // An operator and a sign behind it are one token here, and may be two to PostgreSQL.
   #readOperator(text: string): void {
     this.#endName()
-    for (let end = text.length; end > 0; end--) {
+    let shortest = text.length
+    while (shortest > 1 && SIGNS.has(text.charAt(shortest - 1))) shortest--
+    for (let end = Math.min(text.length, MAX_OPERATOR_LENGTH); end >= shortest; end--) {
       if (this.#watch.has(text.slice(0, end))) this.#watched.push({ table: text.slice(0, end) })
-      if (!SIGNS.has(text.charAt(end - 1))) break
     }
   }
 }
@@ -221,3 +269,5 @@ const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
 const AFTER_WITH = new Set(['select', 'values', 'table', 'insert', 'merge', 'delete', 'update'])
 const TELLING = new Set([...AFTER_WITH, 'with', 'share', 'into', 'from', 'on'])
 const SIGNS = new Set(['+', '-'])
+// PostgreSQL refuses longer ones.
+const MAX_OPERATOR_LENGTH = 63

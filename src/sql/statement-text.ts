@@ -8,6 +8,16 @@ export interface FunctionCall {
   readonly isKeyWord: boolean
 }
 
+/** What a text does with something that its session has by a name. */
+export interface NamedWork {
+  readonly does: 'prepare' | 'execute' | 'declare' | 'fetch' | 'forget'
+  /** A name as the server has it; undefined for all of them. */
+  readonly name: string | undefined
+}
+
+/** What a text leaves of the transaction of its session: one that is open, or none; undefined where it does not touch that. */
+export type TransactionEffect = 'begins' | 'ends' | undefined
+
 /** What the text of one statement tells, whatever functions there are. */
 export interface StatementText {
   /**
@@ -26,6 +36,14 @@ export interface StatementText {
   readonly isChange: boolean
   /** Whether it is an update, delete or merge of one table, which of no row has no effect but by what it calls. */
   readonly isRowless: boolean
+  /** What it leaves of the session's transaction. */
+  readonly transaction: TransactionEffect
+  /** What it does with a prepared statement or a cursor; undefined for nothing. */
+  readonly named: NamedWork | undefined
+  /** The statement that it prepares, declares, or fills a temporary relation with; undefined where there is none. */
+  readonly inner: string | undefined
+  /** Whether it is about the session alone, and writes nothing. */
+  readonly isVoid: boolean
 }
 
 /** What is no single statement that can be read, or may do anything. */
@@ -36,12 +54,11 @@ export const SOME_WRITE: StatementText = {
   targets: undefined,
   isChange: false,
   isRowless: false,
+  transaction: undefined,
+  named: undefined,
+  inner: undefined,
+  isVoid: false,
 }
-
-/** What is about the session only. */
-export const SESSION_STATEMENT: StatementText = { ...SOME_WRITE, kind: 'session' }
-
-/** What runs a prepared statement. */
 
 /** What is only explained: planned, it neither writes nor locks nor calls anything that is volatile. */
 export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }

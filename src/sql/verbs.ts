@@ -12,6 +12,9 @@ export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'
 /** Those with which a parenthesis of `explain` holds the statement instead of options. */
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 
+/** Those that are about the session, and may write or run what writes. */
+export const ACTIVE: ReadonlySet<string> = new Set(['execute', 'declare', 'fetch', 'load', 'move'])
+
 /** Those that are about the session or its transaction. */
 export const SESSION_VERBS: ReadonlySet<string> = new Set(
   `

@@ -161,7 +161,7 @@ test('only writes to unpinned tables alone do not count', () => {
 
 test('what runs a prepared statement may write', () => {
   const classifier = classifierWith()
-  expect(classifier.classify('execute p')).toMatchObject({ kind: 'session', countsAsWrite: false })
+  expect(classifier.classify('execute p')).toMatchObject({ kind: 'session', countsAsWrite: true })
   expect(classifier.classify("commit prepared 'x'")).toMatchObject({ kind: 'write', countsAsWrite: true })
   expect(classifier.classify('prepare p as select 1')).toMatchObject({
     kind: 'session',
@@ -195,4 +195,56 @@ test('a text that was refused stays a write, also for another catalog', () => {
   classifier.learnRefused('select 1')
   classifier.catalog = CATALOG
   expect(classifier.classify('select 1')).toMatchObject({ kind: 'write', countsAsWrite: true })
+})
+
+test('a text tells what it leaves of a transaction, whatever stands around its words', () => {
+  const classifier = classifierWith()
+  const leaves = (sql: string) => classifier.classify(sql).transaction
+  for (const sql of [
+    'begin',
+    '/* a */ -- b\n BEGIN isolation level serializable',
+    'start transaction',
+    'commit and chain',
+    'rollback work and chain;',
+    'select 1; begin',
+    'commit; begin read only;',
+    'end; insert into t values (1); start transaction',
+    // It cannot be read, so it may do so.
+    "select '; begin",
+  ])
+    expect(leaves(sql), sql).toBe('begins')
+  for (const sql of [
+    'commit',
+    'end transaction',
+    '/* x */ abort',
+    'rollback and no chain',
+    '-- x\n/* /* y */ */ commit work;',
+    "prepare transaction 'x'",
+    'begin; insert into t values (1); commit',
+    'select 1; rollback;',
+  ])
+    expect(leaves(sql), sql).toBe('ends')
+  for (const sql of [
+    'rollback to savepoint a',
+    'rollback to chain',
+    "rollback prepared 'x'",
+    "commit prepared 'x'",
+    'prepare transaction as select 1',
+    'select 1; select 2',
+    'do $$ begin end $$',
+    "select 'x; begin'; select $a$ ; begin $a$",
+    'create function f() returns int begin atomic select 1; select 2; end',
+    'select 1; create function f() returns int begin atomic select 1; end',
+    'insert into t values (1)',
+    'begins',
+  ])
+    expect(leaves(sql), sql).toBeUndefined()
+})
+
+test('what is within a statement is read once, however deep a text pretends to go', () => {
+  const classifier = classifierWith()
+  expect(classifier.classify(`${'declare c cursor for '.repeat(50_000)} select 1`)).toMatchObject({
+    kind: 'session',
+    countsAsWrite: true,
+  })
 })

@@ -1,0 +1,77 @@
+import type { DatabaseConnection } from 'kysely'
+import type { Statement, StatementClassifier } from '../sql/classifier.ts'
+
+/** How many names of one session are remembered, and how long a text may be that is: what is not counts as a write. */
+const MAX_NAMES = 1_000
+const MAX_LENGTH = 8_192
+
+/** The names of one session. */
+interface Names {
+  /** The texts of prepared statements. */
+  readonly prepared: Map<string, string>
+  /** The statements that declared cursors. */
+  readonly cursors: Map<string, Statement>
+}
+
+/**
+ * What sessions of the primary have prepared and declared: it tells what an `execute` or a `fetch` runs. A name that this process
+ * has not seen may be anything.
+ */
+export class NamedStatements {
+  readonly #classifier: StatementClassifier
+  readonly #sessions = new WeakMap<DatabaseConnection, Names>()
+
+  constructor(classifier: StatementClassifier) {
+    this.#classifier = classifier
+  }
+
+  /** What a session's statement is, with what its name stands for. */
+  judge(statement: Statement, connection: DatabaseConnection): Statement {
+    const { named } = statement
+    if (named?.name === undefined) return statement
+    const names = this.#sessions.get(connection)
+    if (named.does === 'fetch') return names?.cursors.get(named.name) ?? statement
+    if (named.does !== 'execute') return statement
+    const text = names?.prepared.get(named.name)
+    return text === undefined ? statement : this.#classifier.classify(text)
+  }
+
+  /** Takes note of a statement that a session has run. */
+  ran(statement: Statement, connection: DatabaseConnection): void {
+    const { named } = statement
+    if (named === undefined) {
+      if (mayChangeUnseen(statement)) this.#sessions.delete(connection)
+      return
+    }
+    const { does, name, inner } = named
+    if (does === 'prepare' && name !== undefined && inner !== undefined) {
+      const { prepared } = this.#namesOf(connection)
+      remember(prepared, name, inner.length > MAX_LENGTH ? undefined : inner)
+    } else if (does === 'declare' && name !== undefined) {
+      remember(this.#namesOf(connection).cursors, name, statement)
+    } else if (does === 'forget') {
+      if (name === undefined) this.#sessions.delete(connection)
+      else this.#sessions.get(connection)?.prepared.delete(name)
+    }
+  }
+
+  #namesOf(connection: DatabaseConnection): Names {
+    let names = this.#sessions.get(connection)
+    if (names === undefined) {
+      names = { prepared: new Map(), cursors: new Map() }
+      this.#sessions.set(connection, names)
+    }
+    return names
+  }
+}
+
+function remember<T>(names: Map<string, T>, name: string, value: T | undefined): void {
+  if (names.size >= MAX_NAMES) names.clear()
+  if (value === undefined) names.delete(name)
+  else names.set(name, value)
+}
+
+/** A function, or several statements in one text, may give a name another meaning. */
+function mayChangeUnseen({ kind, isAllOrNothing }: Statement): boolean {
+  return kind === 'function' || (kind === 'write' && !isAllOrNothing)
+}
