@@ -4,9 +4,15 @@
  */
 export class Parentheses {
   depth = 0
+  #isBroken = false
   readonly #isInWithHead: boolean[] = []
   readonly #isPrefix: boolean[] = []
   #isNextPrefix = false
+
+  /** Whether each that was opened is closed, and the other way round. */
+  get areBalanced(): boolean {
+    return this.depth === 0 && !this.#isBroken
+  }
 
   /** Whether the place is between a `with` and the statement that it belongs to. */
   get isInWithHead(): boolean {
@@ -31,6 +37,10 @@ export class Parentheses {
 
   /** Closes a parenthesis, and tells whether an expression may follow it. */
   close(): boolean {
+    if (this.depth === 0) {
+      this.#isBroken = true
+      return false
+    }
     const isPrefix = this.#isPrefix[this.depth] === true
     this.depth--
     return isPrefix

@@ -65,7 +65,7 @@ class Reader {
       this.#step()
     }
     this.#endName()
-    if (this.#parentheses.depth !== 0) return SOME_WRITE
+    if (!this.#parentheses.areBalanced) return SOME_WRITE
     return isExplained ? PLANNED : this.#result(verb)
   }
 
