@@ -31,7 +31,9 @@ export class StatementOutcome {
   ): Promise<void> {
     const { exact } = this.#cluster
     const judged = this.#ran(statement, connection)
-    if (!tookEffect(judged, result) || (judged.isUnknown && hasWritten === false)) return
+    if (judged.isUnknown && hasWritten === false) return
+    if (judged.countsAsWrite) this.#writes.tried(context)
+    if (!tookEffect(judged, result)) return
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
     this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
   }
@@ -41,7 +43,9 @@ export class StatementOutcome {
     const { exact } = this.#cluster
     if (node.role !== 'primary') return
     const judged = this.#ran(statement, connection)
-    if (judged.countsAsWrite) this.#writes.add(context, exact.positionOf(connection))
+    if (!judged.countsAsWrite) return
+    this.#writes.tried(context)
+    this.#writes.add(context, exact.positionOf(connection))
   }
 
   /** Takes note of what the primary has run, and gives what that was. */
@@ -69,9 +73,10 @@ export class StatementOutcome {
       this.#session.mistrust(undefined)
     }
     const judged = this.#cluster.named.judge(statement, session.connection)
+    if (!judged.countsAsWrite || session.node.role !== 'primary') return
+    this.#writes.tried(context)
     // A write whose outcome is unknown counts.
-    const hadEffect = judged.countsAsWrite && !(wasRefused && judged.isAllOrNothing)
-    if (hadEffect && session.node.role === 'primary') this.#writes.add(context)
+    if (!wasRefused || !judged.isAllOrNothing) this.#writes.add(context)
   }
 }
 

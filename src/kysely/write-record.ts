@@ -1,5 +1,5 @@
 import type { RoutingContext } from '../routing/context.ts'
-import { type RequestMemory, rememberWrite } from '../routing/memory.ts'
+import { type RequestMemory, rememberAttempt, rememberWrite } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
@@ -41,6 +41,12 @@ export class WriteRecord {
   /** Whether nothing can have been written in the transaction that is under way. */
   get isHarmless(): boolean {
     return this.#isHarmless
+  }
+
+  /** Records an attempt to write in `context`, whatever comes of it. */
+  tried(context: RoutingContext | undefined): void {
+    if (context?.memory === undefined || context.countsWrites === false) return
+    rememberAttempt(context.memory, this.#cluster)
   }
 
   /** Records a write that was made in `context`; without `position` nobody knows when it is committed. */

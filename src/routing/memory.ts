@@ -52,6 +52,8 @@ export interface RequestMemory extends MemorySettings {
   readFrom: Requirement | undefined
   /** Clusters that the router saw this request write to; undefined before the first write. */
   wroteTo: Set<string> | undefined
+  /** Clusters in which it tried to write, whatever came of that: its reads there are fresh, and it pins nobody. */
+  triedToWriteTo: Set<string> | undefined
   /** Whether `markWrite()` was called: a write to a cluster that nobody named. */
   markedWrite: boolean
   /** When what this request wrote or is, and what is doubtful of it, stops to bind its reads; Infinity as long as it is under way. */
@@ -86,6 +88,7 @@ export function createMemory(
     writeRequest,
     readFrom: undefined,
     wroteTo: undefined,
+    triedToWriteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
     answeredAtMs: Number.POSITIVE_INFINITY,
@@ -114,9 +117,11 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
   return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
 }
 
-/** Whether the request has written to `cluster`, as far as it still matters. */
+/** Whether the request has written to `cluster`, or tried to, as far as it still matters. */
 function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
-  return (memory.markedWrite || memory.wroteTo?.has(cluster) === true) && isStillFresh(memory)
+  const { markedWrite, wroteTo, triedToWriteTo } = memory
+  const isOwn = markedWrite || wroteTo?.has(cluster) === true || triedToWriteTo?.has(cluster) === true
+  return isOwn && isStillFresh(memory)
 }
 
 /**
@@ -136,6 +141,16 @@ export function rememberWrite(
     expectPosition(memory.written, cluster, position)
   } else position?.catch(ignore)
   announceWrite(memory, 'write')
+}
+
+/**
+ * Remembers an attempt to write in `cluster`, whatever it matched, and although it may have failed or be rolled back: what it was told
+ * there must not be newer than what the request reads next. It pins nobody.
+ */
+export function rememberAttempt(memory: RequestMemory, cluster: string): void {
+  memory.triedToWriteTo ??= new Set()
+  memory.triedToWriteTo.add(cluster)
+  stayFresh(memory)
 }
 
 /** Remembers a write that the router could not see. */
@@ -179,8 +194,13 @@ export function isStillFresh(memory: RequestMemory): boolean {
 }
 
 function announceWrite(memory: RequestMemory, kind: WriteKind): void {
-  if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
+  stayFresh(memory)
   memory.onWrite?.(kind)
+}
+
+/** Where the request is over, the time begins anew in which what it wrote binds its reads. */
+function stayFresh(memory: RequestMemory): void {
+  if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
 }
 
 // Nobody waits for it, and it must not bring the process down.

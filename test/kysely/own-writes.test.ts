@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { markWrite, useReplica } from 'write-pinning'
+import { markWrite, useNode, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { whereAndWhy } from '../support/routes.ts'
@@ -85,7 +85,7 @@ describe('after a write that took effect, the request reads from the primary', (
   }
 })
 
-describe('what had no effect is not a write', () => {
+describe('what tried to write and had no effect pins nobody, but the request reads from the primary after it', () => {
   const ineffective: Record<string, () => Promise<unknown>> = {
     'an update of no row': () => db.updateTable('item').set({ name: 'x' }).where('id', '=', -1).execute(),
     'a delete of no row': () => db.deleteFrom('item').where('id', '=', -1).execute(),
@@ -106,7 +106,6 @@ describe('what had no effect is not a write', () => {
       const update = sql`update item set name = 'x' where pg_sleep(10) is null`.execute(slow)
       await expect(update).rejects.toMatchObject({ code: '57014' })
     },
-    'a locking read': () => db.selectFrom('item').selectAll().forUpdate().execute(),
     'a transaction that rolls back': async () => {
       const transaction = db.transaction().execute(async (trx) => {
         await trx.insertInto('item').values({ name: 'undone' }).execute()
@@ -123,8 +122,6 @@ describe('what had no effect is not a write', () => {
       const transaction = db.transaction().execute((trx) => sql`insert into child values (7)`.execute(trx))
       await expect(transaction).rejects.toMatchObject({ code: '23503' })
     },
-    'a transaction that only reads': () =>
-      db.transaction().execute((trx) => trx.selectFrom('item').selectAll().execute()),
     'a transaction that updates no row': () =>
       db
         .transaction()
@@ -142,13 +139,33 @@ describe('what had no effect is not a write', () => {
 
   for (const [name, run] of Object.entries(ineffective)) {
     test(name, async () => {
+      expect(await readAfter(run)).toBe(OWN)
+      expect(request.memory.wroteTo).toBeUndefined()
+    })
+  }
+})
+
+describe('what does not even try to write binds no read', () => {
+  const harmless: Record<string, () => Promise<unknown>> = {
+    'a locking read': () => db.selectFrom('item').selectAll().forUpdate().execute(),
+    'a transaction that only reads': () =>
+      db.transaction().execute((trx) => trx.selectFrom('item').selectAll().execute()),
+    'a write that is refused before it is sent': () =>
+      expect(useNode('replica-1', async () => db.deleteFrom('item').execute())).rejects.toMatchObject({
+        code: 'ERR_WRITE_PINNING_WRITE_ON_REPLICA',
+      }),
+    'a write under withoutPin(), whatever it matches': () =>
+      withoutPin(() => db.deleteFrom('item').where('id', '=', -1).execute()),
+  }
+  for (const [name, run] of Object.entries(harmless)) {
+    test(name, async () => {
       expect(await readAfter(run)).toBe(FREE)
     })
   }
 })
 
 describe('in a transaction, a write counts once it is committed', () => {
-  test('and not before', async () => {
+  test('and not before, although the request is fresh from its first attempt on', async () => {
     const routes = await whereAndWhy(() =>
       request.run(() =>
         db.transaction().execute(async (trx) => {
@@ -157,7 +174,7 @@ describe('in a transaction, a write counts once it is committed', () => {
         }),
       ),
     )
-    expect(routes).toEqual(['primary: transaction', FREE])
+    expect(routes).toEqual(['primary: transaction', OWN])
     expect(request.memory.wroteTo).toEqual(new Set(['default']))
     expect(await readAfter(() => {})).toBe(OWN)
   })
