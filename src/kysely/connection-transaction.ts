@@ -58,7 +58,7 @@ export class ConnectionTransaction {
     try {
       await this.#send((sent) => node.driver.commitTransaction(sent))
       const { exact } = this.#place.cluster
-      const isWanted = node.role === 'primary' && this.#place.writes.wantsPosition()
+      const isWanted = node.role === 'primary' && this.#place.writes.wantsPositionOfCommit
       this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
       if (isWanted) await exact.learn(connection)
     } catch (error) {

@@ -33,9 +33,12 @@ export class StatementOutcome {
     const judged = this.#ran(statement, connection)
     if (judged.isUnknown && hasWritten === false) return
     if (judged.countsAsWrite) this.#writes.tried(context)
-    if (!tookEffect(judged, result)) return
-    const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context)
-    this.#writes.add(context, isWanted ? await exact.positionAfter(statement, connection) : undefined)
+    if (!judged.mayWrite) return
+    const counts = tookEffect(judged, result)
+    const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context, counts)
+    const position = isWanted ? await exact.positionAfter(statement, connection) : undefined
+    if (counts) this.#writes.add(context, position)
+    else this.#writes.addUncounted(context, position)
   }
 
   /** Records what a stream did that its reader has left. */
@@ -43,9 +46,11 @@ export class StatementOutcome {
     const { exact } = this.#cluster
     if (node.role !== 'primary') return
     const judged = this.#ran(statement, connection)
-    if (!judged.countsAsWrite) return
-    this.#writes.tried(context)
-    this.#writes.add(context, exact.positionOf(connection))
+    const position = judged.mayWrite ? exact.positionOf(connection) : undefined
+    if (judged.countsAsWrite) {
+      this.#writes.tried(context)
+      this.#writes.add(context, position)
+    } else if (judged.mayWrite) this.#writes.addUncounted(context, position)
   }
 
   /** Takes note of what the primary has run, and gives what that was. */
@@ -73,10 +78,12 @@ export class StatementOutcome {
       this.#session.mistrust(undefined)
     }
     const judged = this.#cluster.named.judge(statement, session.connection)
-    if (!judged.countsAsWrite || session.node.role !== 'primary') return
-    this.#writes.tried(context)
-    // A write whose outcome is unknown counts.
-    if (!wasRefused || !judged.isAllOrNothing) this.#writes.add(context)
+    if (!judged.mayWrite || session.node.role !== 'primary') return
+    if (judged.countsAsWrite) this.#writes.tried(context)
+    if (wasRefused && judged.isAllOrNothing) return
+    // A write whose outcome is unknown counts, and nobody knows when it is committed.
+    if (judged.countsAsWrite) this.#writes.add(context)
+    else this.#writes.addUncounted(context)
   }
 }
 

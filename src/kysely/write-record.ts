@@ -1,5 +1,11 @@
 import type { RoutingContext } from '../routing/context.ts'
-import { type RequestMemory, rememberAttempt, rememberWrite } from '../routing/memory.ts'
+import {
+  coverUncounted,
+  type RequestMemory,
+  rememberAttempt,
+  rememberWrite,
+  wantsUncounted,
+} from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
@@ -9,12 +15,14 @@ export type PositionOfCommit = () => Promise<Position | undefined>
 
 /**
  * The writes of one connection: outside a transaction each counts at once, inside it when it commits, and never
- * where it rolls back.
+ * where it rolls back. What may have written and does not count is covered by the position of what does.
  */
 export class WriteRecord {
   readonly #cluster: string
   readonly #watch: ContextWatch
   #uncommitted: Set<RequestMemory> | undefined
+  /** Whose statements in the transaction may have written, and do not count. */
+  #uncounted: Set<RequestMemory> | undefined
   #isHarmless = false
 
   constructor(cluster: string, watch: ContextWatch) {
@@ -26,10 +34,17 @@ export class WriteRecord {
     return this.#uncommitted !== undefined
   }
 
-  /** Whether the position of what is committed now will be wanted. */
-  wantsPosition(context?: RoutingContext): boolean {
-    if (this.#uncommitted === undefined) return context?.memory?.wantsPositions === true
-    for (const memory of this.#uncommitted) if (memory.wantsPositions) return true
+  /** Whether the position of a statement outside a transaction will be wanted. */
+  wantsPosition(context: RoutingContext | undefined, counts: boolean): boolean {
+    const memory = context?.memory
+    if (memory?.wantsPositions !== true) return false
+    return (counts && context?.countsWrites !== false) || wantsUncounted(memory, this.#cluster)
+  }
+
+  /** Whether the position of the transaction will be wanted, if it is committed now. */
+  get wantsPositionOfCommit(): boolean {
+    for (const memory of this.#uncommitted ?? []) if (memory.wantsPositions) return true
+    for (const memory of this.#uncounted ?? []) if (wantsUncounted(memory, this.#cluster)) return true
     return false
   }
 
@@ -51,10 +66,24 @@ export class WriteRecord {
 
   /** Records a write that was made in `context`; without `position` nobody knows when it is committed. */
   add(context: RoutingContext | undefined, position?: PositionOfCommit): void {
-    if (context?.countsWrites === false) return
+    if (context?.countsWrites === false) {
+      this.addUncounted(context, position)
+      return
+    }
     if (context?.memory === undefined) this.#watch.sawWriteOutside()
     else if (this.#uncommitted === undefined) this.#remember(context.memory, position)
     else this.#uncommitted.add(context.memory)
+  }
+
+  /** Records a statement that may have written, and does not count; `position` is that of a write. */
+  addUncounted(context: RoutingContext | undefined, position?: PositionOfCommit): void {
+    const memory = context?.memory
+    if (memory === undefined || !memory.wantsPositions) return
+    if (this.#uncommitted === undefined) coverUncounted(memory, this.#cluster, position)
+    else {
+      this.#uncounted ??= new Set()
+      this.#uncounted.add(memory)
+    }
   }
 
   begin(isReadOnly: boolean): void {
@@ -65,13 +94,18 @@ export class WriteRecord {
 
   /** Records what was written in the transaction; without `position` nobody knows whether it was committed. */
   commit(position?: PositionOfCommit): void {
-    const committed = this.#uncommitted ?? []
-    this.#uncommitted = undefined
-    for (const memory of committed) this.#remember(memory, position)
+    const committed = this.#uncommitted
+    const uncounted = this.#uncounted
+    this.rollback()
+    for (const memory of committed ?? []) this.#remember(memory, position)
+    for (const memory of uncounted ?? []) {
+      if (committed?.has(memory) !== true) coverUncounted(memory, this.#cluster, position)
+    }
   }
 
   rollback(): void {
     this.#uncommitted = undefined
+    this.#uncounted = undefined
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {

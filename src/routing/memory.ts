@@ -144,6 +144,25 @@ export function rememberWrite(
 }
 
 /**
+ * Has the position of what the request wrote in `cluster` cover one more statement that may have written there, and does not count; the
+ * same as {@link rememberWrite} for the position, which is asked for only where the request has written before.
+ */
+export function coverUncounted(
+  memory: RequestMemory,
+  cluster: string,
+  position: (() => Promise<Position | undefined>) | undefined,
+): void {
+  if (wantsUncounted(memory, cluster) && memory.written !== undefined) {
+    expectPosition(memory.written, cluster, position?.())
+  }
+}
+
+/** Whether the position of what does not count is wanted: only a pin that is set anyway can hold it. */
+export function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
+  return memory.wantsPositions && memory.wroteTo?.has(cluster) === true
+}
+
+/**
  * Remembers an attempt to write in `cluster`, whatever it matched, and although it may have failed or be rolled back: what it was told
  * there must not be newer than what the request reads next. It pins nobody.
  */

@@ -13,7 +13,15 @@ export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 
 /** Those that are about the session, and may write or run what writes. */
-export const ACTIVE: ReadonlySet<string> = new Set(['execute', 'declare', 'fetch', 'load', 'move'])
+export const ACTIVE: ReadonlySet<string> = new Set([
+  'commit',
+  'declare',
+  'end',
+  'execute',
+  'fetch',
+  'load',
+  'move',
+])
 
 /** Those that are about the session or its transaction. */
 export const SESSION_VERBS: ReadonlySet<string> = new Set(
