@@ -1,10 +1,4 @@
-import {
-  type DatabaseIntrospector,
-  type Dialect,
-  type Driver,
-  PostgresQueryCompiler,
-  type QueryCompiler,
-} from 'kysely'
+import type { DatabaseIntrospector, Dialect, Driver, QueryCompiler } from 'kysely'
 import type { Mode } from '../replicas/operator.ts'
 import type { ClusterStatus } from '../replicas/status.ts'
 import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
@@ -16,6 +10,7 @@ import {
   type PrimaryReplicaDialectOptions,
 } from './dialect-options.ts'
 import { PrimaryIntrospector } from './introspector.ts'
+import { MarkingQueryCompiler } from './marks.ts'
 
 /**
  * A Kysely dialect for one PostgreSQL primary and its replicas: writes and transactions go to the primary, reads
@@ -121,7 +116,7 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   createQueryCompiler(): QueryCompiler {
-    return new PostgresQueryCompiler()
+    return new MarkingQueryCompiler()
   }
 
   createAdapter(): DualAdapter {

@@ -1,4 +1,4 @@
-import type { CompiledQuery, KyselyPlugin } from 'kysely'
+import { type CompiledQuery, type KyselyPlugin, PostgresQueryCompiler } from 'kysely'
 
 /** What a query was marked to do, whatever the classifier says. */
 export type Mark = 'to-primary' | 'to-replica' | 'or-primary'
@@ -45,9 +45,38 @@ export function markOf(query: CompiledQuery): Mark | undefined {
   return (query.query as { [MARK]?: Mark })[MARK]
 }
 
+/**
+ * Kysely's own compiler, which puts the mark of a query on what it makes of it: a plugin that came after the mark may have made new
+ * nodes of all that it had marked.
+ */
+export class MarkingQueryCompiler extends PostgresQueryCompiler {
+  override compileQuery(...query: Parameters<PostgresQueryCompiler['compileQuery']>): CompiledQuery {
+    const compiled = super.compileQuery(...query)
+    return shared.pending === undefined ? compiled : withPendingMark(compiled)
+  }
+}
+
+function withPendingMark(compiled: CompiledQuery): CompiledQuery {
+  const { pending } = shared
+  shared.pending = undefined
+  if (pending?.queryId !== compiled.queryId) return compiled
+  return Object.freeze({ ...compiled, query: { ...compiled.query, [MARK]: pending.mark } })
+}
+
 // The mark is on the root node of the query that is executed: it is not the builder's, so it never survives into another
-// query that is built from the same one, and as a part of another query it is not at the root.
-const MARK = Symbol('write-pinning.mark')
+// query that is built from the same one, and as a part of another query it is not at the root. Versioned, and shared by two copies of
+// this package in one process: the one marks what the other executes.
+const MARK = Symbol.for('write-pinning.mark.v1')
+const MARKS = Symbol.for('write-pinning.marks.v1')
+
+interface Shared {
+  /** The query that was marked last: Kysely compiles it right after its plugins have seen it. */
+  pending: { readonly queryId: object; readonly mark: Mark } | undefined
+}
+
+const holder = globalThis as { [MARKS]?: Shared }
+holder[MARKS] ??= { pending: undefined }
+const shared: Shared = holder[MARKS]
 
 function marked<Query extends Markable>(query: Query, plugin: KyselyPlugin): Query {
   return query.withPlugin(plugin) as Query
@@ -55,7 +84,15 @@ function marked<Query extends Markable>(query: Query, plugin: KyselyPlugin): Que
 
 function pluginThatMarks(mark: Mark): KyselyPlugin {
   return {
-    transformQuery: ({ node }) => ({ ...node, [MARK]: mark }),
+    transformQuery: ({ node, queryId }) => {
+      const pending = { queryId, mark }
+      shared.pending = pending
+      // A part of another query is not compiled by itself: its mark must not wait for whatever has its id.
+      queueMicrotask(() => {
+        if (shared.pending === pending) shared.pending = undefined
+      })
+      return { ...node, [MARK]: mark }
+    },
     transformResult: async ({ result }) => result,
   }
 }
