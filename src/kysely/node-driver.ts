@@ -70,10 +70,12 @@ export class NodeDriver extends Node {
   constructor(options: NodeOptions, defaults: NodeDefaults) {
     const { name, role, openPool: open, maxLifetimeSeconds } = options
     const { connectTimeoutMs, lookup, enforceReadOnly } = defaults
-    const isReadOnly = role === 'replica' && enforceReadOnly
+    const isReplica = role === 'replica'
     super(
       options,
-      new NodePool({ name, open, isReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup }),
+      new NodePool({
+        ...{ name, open, isReplica, enforceReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup },
+      }),
       defaults,
     )
     this.driver = new PostgresDriver({ ...defaults.driver, pool: () => this.#openPool() })

@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { demanded, makeClientsOf } from './client-class.ts'
 import type { Lookup } from './host.ts'
+import { refusesSerializable } from './isolation.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { PoolClients } from './pool-clients.ts'
-import { ReadOnlySessions } from './read-only.ts'
+import { ReadOnlySessions, type SessionDemands } from './read-only.ts'
 
 /** How often it is looked whether anybody still waits for a connection of a pool that is to end, in ms. */
 const QUEUE_LOOK_MS = 5
@@ -13,7 +14,9 @@ export interface NodePoolOptions {
   /** The node's name, for what is said of it. */
   readonly name: string
   readonly open: () => Promise<PoolLike>
-  readonly isReadOnly: boolean
+  readonly isReplica: boolean
+  /** Whether the sessions of a replica are read-only. */
+  readonly enforceReadOnly: boolean
   readonly connectTimeoutMs: number
   readonly maxLifetimeSeconds: number | undefined
   readonly lookup: Lookup | undefined
@@ -26,7 +29,7 @@ export class NodePool {
   #pool: PoolLike | undefined
   #clients: PoolClients | undefined
   #readOnly: ReadOnlySessions | undefined
-  #isReadOnly: boolean
+  #isReplica: boolean
   #OwnClient: ClientClass | undefined
   /** How many clients may have to be let go before one comes that will do. */
   #olderClients = 0
@@ -34,7 +37,7 @@ export class NodePool {
 
   constructor(options: NodePoolOptions) {
     this.#options = options
-    this.#isReadOnly = options.isReadOnly
+    this.#isReplica = options.isReplica
   }
 
   /** Opens the pool once; after a failure the next call tries again, as Kysely does with `init()`. */
@@ -100,12 +103,19 @@ export class NodePool {
     this.#refusal = undefined
   }
 
-  /** Whether sessions are read-only from now on. */
-  setReadOnly(isReadOnly: boolean): void {
-    if (isReadOnly === this.#isReadOnly) return
-    this.#isReadOnly = isReadOnly
-    this.#readOnly?.set(isReadOnly)
+  /** Whether sessions are those of a replica from now on. */
+  setReplica(isReplica: boolean): void {
+    if (isReplica === this.#isReplica) return
+    this.#isReplica = isReplica
+    this.#readOnly?.set(this.#demands)
     this.recycle()
+  }
+
+  /** Whether an error tells that sessions are serializable by default, which a replica refuses: from now on they are not. */
+  doWithoutSerializable(error: unknown): boolean {
+    if (!refusesSerializable(error) || this.#readOnly?.learnSerializable() !== true) return false
+    this.recycle()
+    return true
   }
 
   /** Whether connecting failed because of the read-only option, which is then done without. */
@@ -149,7 +159,7 @@ export class NodePool {
     const { name, open, connectTimeoutMs, maxLifetimeSeconds, lookup } = this.#options
     const pool = await open()
     const clients = new PoolClients(pool)
-    this.#olderClients = this.#isReadOnly ? (pool.totalCount ?? 0) : 0
+    this.#olderClients = this.#isReplica ? (pool.totalCount ?? 0) : 0
     this.#OwnClient = makeClientsOf(pool, {
       connectTimeoutMs,
       lookup,
@@ -158,10 +168,14 @@ export class NodePool {
     })
     if (maxLifetimeSeconds !== undefined) jitterLifetime(pool, maxLifetimeSeconds)
     this.#readOnly = new ReadOnlySessions(name, pool)
-    if (this.#isReadOnly) this.#readOnly.set(true)
+    if (this.#isReplica) this.#readOnly.set(this.#demands)
     this.#clients = clients
     this.#pool = pool
     return pool
+  }
+
+  get #demands(): SessionDemands {
+    return { isReadOnly: this.#isReplica && this.#options.enforceReadOnly, isOnReplica: this.#isReplica }
   }
 
   async #connectAnew(): Promise<PoolClientLike> {

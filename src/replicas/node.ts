@@ -105,13 +105,7 @@ export class Node {
   busy = 0
   readonly counts: NodeCounts = { sessions: 0, movedAway: 0, ejected: 0 }
 
-  readonly #enforceReadOnly: boolean
-
-  constructor(
-    options: NodeOptions,
-    pool: NodePool,
-    defaults: { readonly maxLagMs: number; readonly enforceReadOnly: boolean },
-  ) {
+  constructor(options: NodeOptions, pool: NodePool, defaults: { readonly maxLagMs: number }) {
     this.name = options.name
     this.configured = options.role
     this.role = options.role
@@ -120,7 +114,6 @@ export class Node {
     this.loadBalanced = options.loadBalanced
     this.isDiscovered = options.discover !== undefined
     this.pool = pool
-    this.#enforceReadOnly = defaults.enforceReadOnly
   }
 
   /** Takes an answer about how far it has replayed; `isSure` where that can be of no history but the primary's. */
@@ -138,13 +131,13 @@ export class Node {
   /** It was promoted: its sessions may write. */
   becomesPrimary(): void {
     this.role = 'primary'
-    this.pool.setReadOnly(false)
+    this.pool.setReplica(false)
   }
 
   /** Another node is the primary: what is under way here must not be committed, nor anything new be written. */
   becomesReplica(): void {
     this.role = 'replica'
-    this.pool.setReadOnly(this.#enforceReadOnly)
+    this.pool.setReplica(true)
     if (this.isUp) this.pool.cut()
     else {
       const why = `'${this.name}' is down, and not the primary any more.`

@@ -1,4 +1,5 @@
 import { warn } from '../diagnostics.ts'
+import { REPEATABLE_READ, saySerializable } from './isolation.ts'
 import type { PoolClientLike, PoolLike } from './pool.ts'
 
 /**
@@ -13,14 +14,24 @@ interface ConnectionOptions {
   connectionString?: string | undefined
 }
 
+/** What is demanded of the sessions of a pool. */
+export interface SessionDemands {
+  readonly isReadOnly: boolean
+  /** Whether the server may be a hot standby, which has no serializable sessions. */
+  readonly isOnReplica: boolean
+}
+
 /**
  * Sees to it that the sessions of a replica's pool are read-only, also where the server is not one: a replica that is the
- * primary itself (local development), or that has just been promoted.
+ * primary itself (local development), or that has just been promoted. And that none is serializable by default, which a replica refuses.
  */
 export class ReadOnlySessions {
   readonly #node: string
   readonly #options: ConnectionOptions
   readonly #before: ConnectionOptions
+  #demands: SessionDemands = NO_DEMANDS
+  /** Whether its sessions would be serializable by themselves. */
+  #isSerializable: boolean
   #wasDemanded = false
   #isRefused = false
   #isDropped = false
@@ -29,19 +40,34 @@ export class ReadOnlySessions {
     this.#node = node
     this.#options = (pool.options ?? {}) as ConnectionOptions
     this.#before = asGiven(this.#options)
+    this.#isSerializable = saySerializable(optionsOf(this.#before))
   }
 
-  /** Demands read-only sessions from now on, or no longer: a replica becomes the primary, or the other way round. */
-  set(isDemanded: boolean): void {
-    if (isDemanded === this.#isDemanded || (isDemanded && this.#isRefused)) return
-    if (isDemanded) this.#demand()
-    else this.#restore()
+  /** Demands something of the sessions from now on: a replica becomes the primary, or the other way round. */
+  set(demands: SessionDemands): void {
+    this.#demands = demands
+    if (this.#isRefused) return
+    if (demands.isReadOnly || this.#avoidsSerializable) this.#demand()
+    else if (this.#wasDemanded) this.#restore()
+  }
+
+  /**
+   * Learns from its server that sessions are serializable, by its configuration, or that of the role or database. True where that was not
+   * known, and they will be otherwise from now on.
+   */
+  learnSerializable(): boolean {
+    if (this.#isSerializable) return false
+    this.#isSerializable = true
+    this.set(this.#demands)
+    return this.#avoidsSerializable && !this.#isRefused
   }
 
   /** Whether a session of the pool's is what is demanded now; it may have been opened before that was known. */
   isAsDemanded({ connectionParameters }: PoolClientLike): boolean {
     if (connectionParameters === undefined || this.#isRefused) return true
-    return (connectionParameters.options?.includes(READ_ONLY) === true) === this.#isDemanded
+    const { options = '' } = connectionParameters
+    if (this.#avoidsSerializable && !options.endsWith(REPEATABLE_READ)) return false
+    return options.includes(READ_ONLY) === this.#demands.isReadOnly
   }
 
   /**
@@ -55,7 +81,7 @@ export class ReadOnlySessions {
     this.#isRefused = true
     if (!this.#isDemanded) return true
     this.#restore()
-    this.#warn('refuses the start-up parameter `options`')
+    if (this.#demands.isReadOnly) this.#warn('refuses the start-up parameter `options`')
     return true
   }
 
@@ -74,6 +100,10 @@ export class ReadOnlySessions {
     )
   }
 
+  get #avoidsSerializable(): boolean {
+    return this.#demands.isOnReplica && this.#isSerializable
+  }
+
   get #isDemanded(): boolean {
     return this.#options.options !== this.#before.options
   }
@@ -82,14 +112,18 @@ export class ReadOnlySessions {
     this.#wasDemanded = true
     const { options, connectionString } = this.#before
     const { PGOPTIONS = '' } = process.env
+    const before = this.#demands.isReadOnly ? `${READ_ONLY} ` : ''
+    // Of two settings the last one counts.
+    const after = this.#avoidsSerializable ? ` ${REPEATABLE_READ}` : ''
     // What a connection string says of its options wins over the configuration's, so it is said there as well.
     if (connectionString !== undefined) {
       this.#options.connectionString = connectionString.replace(
         OPTIONS_IN_STRING,
-        (_all, key: string, value: string) => `${key}${IN_STRING}${value || encodeURIComponent(PGOPTIONS)}`,
+        (_all, key: string, value: string) =>
+          `${key}${inString(before)}${value || encodeURIComponent(PGOPTIONS)}${inString(after)}`,
       )
     }
-    this.#options.options = `${READ_ONLY} ${options || PGOPTIONS}`.trim()
+    this.#options.options = `${before}${options || PGOPTIONS}${after}`.trim()
   }
 
   #restore(): void {
@@ -123,6 +157,25 @@ function refusesOptions(error: unknown): boolean {
   )
 }
 
+/** The start-up options that a configuration makes of what it was given. */
+function optionsOf({ options, connectionString = '' }: ConnectionOptions): string {
+  const inString = [...connectionString.matchAll(OPTIONS_IN_STRING)].at(-1)?.[2]
+  const decoded = inString && decode(inString.replaceAll('+', ' '))
+  return decoded || options || process.env.PGOPTIONS || ''
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/g
+const NO_DEMANDS: SessionDemands = { isReadOnly: false, isOnReplica: false }
+
 // `pg` decodes a connection string that has a space in it in its own way: only this spelling means the same in both.
-const IN_STRING = `${READ_ONLY.replaceAll(' ', '%20')}%20`
+function inString(options: string): string {
+  return options.replaceAll(' ', '%20')
+}

@@ -3,6 +3,7 @@ import { electPrimary } from './election.ts'
 import { ineligibilityOf, mayServeLate } from './eligibility.ts'
 import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
+import { refusesSerializable } from './isolation.ts'
 import { NewerTimeline } from './newer-timeline.ts'
 import type { Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
@@ -157,6 +158,8 @@ export class ReplicaSet<N extends Member> {
     // One that is down is looked at all the time.
     if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
+    // Its sessions have become serializable: its watcher, whose own are like them, finds that out over a new connection.
+    else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.look(node)
     return failure
   }
 

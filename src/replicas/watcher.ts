@@ -161,7 +161,7 @@ export class Watcher {
           // Another server may answer under the same address.
           triedAnother = true
         } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
-        else {
+        else if (!this.#node.pool.doWithoutSerializable(error)) {
           this.#listener.onFailed(this.#node, failureOf(error), error)
           return
         }
