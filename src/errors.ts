@@ -43,3 +43,13 @@ export class WritePinningError extends Error {
     if (statusCode !== undefined) this.statusCode = statusCode
   }
 }
+
+// An error of another copy of this package is one, too: `require()` and `import` in one process make two.
+const BRAND = Symbol.for('write-pinning.error')
+Object.defineProperty(WritePinningError.prototype, BRAND, { value: true })
+Object.defineProperty(WritePinningError, Symbol.hasInstance, {
+  value(this: unknown, error: unknown): boolean {
+    if (this !== WritePinningError) return Function.prototype[Symbol.hasInstance].call(this, error)
+    return typeof error === 'object' && error !== null && BRAND in error
+  },
+})

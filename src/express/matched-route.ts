@@ -1,11 +1,23 @@
 import { isDbWrite } from '../pinning/db-write.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 
+interface Shared {
+  readonly marksByHandler: WeakMap<object, RouteMarks>
+  readonly reentering: WeakSet<object>
+}
+
+// Two copies of this package in one process (`require()` and `import` make two) know each other's handlers. Versioned, so that a
+// later, incompatible one does not.
+const SHARED = Symbol.for('write-pinning.express-handlers.v1')
+const holder = globalThis as { [SHARED]?: Shared }
+holder[SHARED] ??= { marksByHandler: new WeakMap(), reentering: new WeakSet() }
+const shared: Shared = holder[SHARED]
+
 /** The marks that each handler made by `markRoute()` stands for. */
-export const marksByHandler = new WeakMap<object, RouteMarks>()
+export const { marksByHandler } = shared
 
 /** The handlers that enter the request's context anew, whoever has lost it before them. */
-export const reentering = new WeakSet<object>()
+export const { reentering } = shared
 
 /** The parts of Express's route that are looked at; none of them must be there. */
 export interface MatchedRoute {
