@@ -1,11 +1,26 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+/** What a build and a package need of the repository. */
+const BUILT_FROM = [
+  'package.json',
+  'build.js',
+  'commonjs',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tsconfig.cjs.json',
+  'src',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+]
+/** The package's own. */
+const DEPENDENCIES = ['cookie', 'fastify-plugin', 'on-headers']
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The package as npm would publish it, built and packed out of the way of the repository's own `dist`. */
@@ -16,8 +31,7 @@ export class PackedPackage {
   static async pack(): Promise<PackedPackage> {
     const directory = await mkdtemp(path.join(tmpdir(), 'write-pinning-package-'))
     const source = path.join(directory, 'source')
-    const files = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', 'README.md', 'LICENSE']
-    for (const name of [...files, 'CHANGELOG.md']) {
+    for (const name of BUILT_FROM) {
       await cp(path.join(repository, name), path.join(source, name), { recursive: true })
     }
     await symlink(path.join(repository, 'node_modules'), path.join(source, 'node_modules'), 'dir')
@@ -51,6 +65,25 @@ export class PackedPackage {
     }
     for (const [file, content] of Object.entries(all)) await writeFile(path.join(directory, file), content)
     await npm(directory, 'install', '--prefer-offline', '--no-audit', '--no-fund')
+    return new Project(directory)
+  }
+
+  /**
+   * Makes a project of these files that has the package as it was packed and, by links, these packages of the repository: at once, and
+   * without a registry.
+   */
+  async link(name: string, packages: readonly string[], files: Record<string, string>): Promise<Project> {
+    const directory = path.join(this.#directory, name)
+    const modules = path.join(directory, 'node_modules')
+    await mkdir(modules, { recursive: true })
+    await run('tar', ['-xzf', this.#file, '-C', modules])
+    await rename(path.join(modules, 'package'), path.join(modules, 'write-pinning'))
+    for (const linked of [...packages, ...DEPENDENCIES]) {
+      await mkdir(path.dirname(path.join(modules, linked)), { recursive: true })
+      await symlink(path.join(repository, 'node_modules', linked), path.join(modules, linked), 'dir')
+    }
+    const all = { 'package.json': JSON.stringify({ private: true }), ...files }
+    for (const [file, content] of Object.entries(all)) await writeFile(path.join(directory, file), content)
     return new Project(directory)
   }
 

@@ -1,0 +1,38 @@
+/**
+ * Builds `dist`, the package as ES modules, and `dist/cjs`, the same as CommonJS, to which `commonjs/` adds what the compiler does
+ * not write.
+ *
+ * An `import()` of an optional package is a `require()` there: Jest has no `import()` in CommonJS, and each Node.js that this
+ * package runs on loads ES modules by `require()`, too.
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('.', import.meta.url))
+const inRoot = (name) => path.join(root, name)
+
+rmSync(inRoot('dist'), { recursive: true, force: true })
+for (const project of ['tsconfig.build.json', 'tsconfig.cjs.json']) compile(project)
+giveUrls(inRoot('dist/cjs'))
+cpSync(inRoot('commonjs'), inRoot('dist/cjs'), { recursive: true })
+
+function compile(project) {
+  const compiler = inRoot('node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [compiler, '-p', inRoot(project)], { stdio: 'inherit' })
+}
+
+/** CommonJS has no `import.meta`: writes the same URL as it knows it. */
+function giveUrls(directory) {
+  for (const name of readdirSync(directory, { recursive: true })) {
+    if (!name.endsWith('.js')) continue
+    const file = path.join(directory, name)
+    const source = readFileSync(file, 'utf8')
+    if (!source.includes('import.meta')) continue
+    writeFileSync(
+      file,
+      source.replaceAll('import.meta.url', "require('node:url').pathToFileURL(__filename).href"),
+    )
+  }
+}
