@@ -88,7 +88,8 @@ for (const { what, make, heal } of [
     const gone = wrote.between(faultMs, healedMs)
     expect(read.failures()).toEqual([])
     expect(read.slowestMs).toBeLessThan(1_000)
-    expect(read.servedBy()).not.toHaveProperty('primary')
+    // When it is back, a replica that lacks its first write by a millisecond may lack all of that time.
+    expect(read.between(0, healedMs).servedBy()).not.toHaveProperty('primary')
     expect(upMs - healedMs).toBeLessThan(2_000)
     expect(gone.slowestMs).toBeLessThan(15_000)
     const codes = gone.failures().map(codeOf)
