@@ -4,9 +4,9 @@ import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
 import { checkMarks } from '../pinning/route-marks.ts'
 import { reenterContext } from '../routing/context.ts'
-import { marksByHandler, reentering } from './matched-route.ts'
+import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
-import { passageOf } from './passage.ts'
+import { findPassage } from './passage.ts'
 
 /**
  * Says what a route is, where its method does not: `dbWrite: true` makes it what a POST is, `dbWrite: false` takes that
@@ -25,16 +25,15 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
   refuseUnknownOptions('markRoute()', marks, ['dbWrite', 'readFrom'])
   checkMarks('markRoute()', marks)
 
-  function marking(request: Request, _response: Response, next: NextFunction): void {
-    const passage = passageOf(request)
+  function marking(request: Request, response: Response, next: NextFunction): void {
+    const passage = findPassage(request, response)
     if (passage === undefined) next()
     else {
       passage.meet(marking)
       reenterContext(passage.context, () => next())
     }
   }
-  marksByHandler.set(marking, { dbWrite, readFrom })
-  reentering.add(marking)
+  setMarks(marking, { dbWrite, readFrom })
   return marking
 }
 

@@ -1,23 +1,18 @@
 import { isDbWrite } from '../pinning/db-write.ts'
-import type { RouteMarks } from '../pinning/policy.ts'
+import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
 
-interface Shared {
-  readonly marksByHandler: WeakMap<object, RouteMarks>
-  readonly reentering: WeakSet<object>
+/** Marks a handler as one that enters the request's context anew, and says what the route is, where it is `markRoute()`'s. */
+export function setMarks(handler: object, marks: RouteMarks): void {
+  Object.defineProperty(handler, MARKS, { value: marks })
 }
 
-// Two copies of this package in one process (`require()` and `import` make two) know each other's handlers. Versioned, so that a
-// later, incompatible one does not.
-const SHARED = Symbol.for('write-pinning.express-handlers.v1')
-const holder = globalThis as { [SHARED]?: Shared }
-holder[SHARED] ??= { marksByHandler: new WeakMap(), reentering: new WeakSet() }
-const shared: Shared = holder[SHARED]
+/** The marks that a handler stands for; none of its own where it is the middleware; undefined where it is another's. */
+export function marksOf(handler: unknown): RouteMarks | undefined {
+  return typeof handler === 'function' ? (handler as { [MARKS]?: RouteMarks })[MARKS] : undefined
+}
 
-/** The marks that each handler made by `markRoute()` stands for. */
-export const { marksByHandler } = shared
-
-/** The handlers that enter the request's context anew, whoever has lost it before them. */
-export const { reentering } = shared
+// Two copies of this package see each other's.
+const MARKS = Symbol.for('write-pinning.marks.v1')
 
 /** The parts of Express's route that are looked at; none of them must be there. */
 export interface MatchedRoute {
@@ -43,19 +38,9 @@ export function layersOf(route: MatchedRoute, requestMethod: string): readonly L
 
 /** What a route's handlers say of it: `markRoute()` wins over `dbWrite()`, and a later mark over an earlier one. */
 export function marksOfLayers(layers: readonly Layer[]): RouteMarks {
-  const marks = layers.map(({ handle }) => marksByHandler.get(handle as object))
+  const marks = layers.map(({ handle }) => marksOf(handle))
   return mergeMarks([
     layers.some(({ handle }) => isDbWrite(handle)) ? { dbWrite: true } : undefined,
     ...marks,
   ])
-}
-
-/** The last of several marks that says something, for each mark by itself. */
-export function mergeMarks(all: readonly (RouteMarks | undefined)[]): RouteMarks {
-  let merged: RouteMarks = {}
-  for (const marks of all) {
-    if (marks === undefined) continue
-    merged = { dbWrite: marks.dbWrite ?? merged.dbWrite, readFrom: marks.readFrom ?? merged.readFrom }
-  }
-  return merged
 }

@@ -1,16 +1,16 @@
 import { serialize } from 'cookie'
 import type { NextFunction, Request, Response } from 'express'
 import { WritePinningError } from '../errors.ts'
+import type { BegunPin } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { processLog } from '../pinning/process-log.ts'
-import type { RequestPin, WritePin } from '../pinning/request-pin.ts'
+import type { WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
-import { reentering } from './matched-route.ts'
+import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
-import { type Passage, passageOf, startPassage } from './passage.ts'
-import { warnOnce } from './warn-once.ts'
+import { findPassage, type Passage, passageOf, reachedNoRoute, startPassage } from './passage.ts'
 
 /** The options of the Express middleware. */
 export type WritePinningOptions = PinningOptions<Request>
@@ -54,10 +54,10 @@ export function writePinning(
   const pinning = new Pinning(settings, expressFramework)
 
   function middleware(request: Request, response: Response, next: NextFunction): void {
-    const passage = passageOf(request)
+    const passage = findPassage(request, response)
     if (passage === undefined) begin(request, response, next)
     else {
-      if (passage.pinning !== pinning) warnOfAnother(pinning)
+      pinning.meet(passage.pin, request)
       goOn(passage.pin, () => reenterContext(passage.context, () => next()))
     }
   }
@@ -68,16 +68,14 @@ export function writePinning(
       headers: request.headers,
       response,
       marks: undefined,
-      // What no route answers may be answered by a middleware, as many a GraphQL server is: only a 404 reached nothing.
-      reachedNoRoute: () => request.route === undefined && response.statusCode === 404,
+      reachedNoRoute: () => reachedNoRoute(request, response),
     })
-    startPassage(request, pin, pinning)
-    keepContext(request, pin.context)
-    keepContext(response, pin.context, pin)
+    startPassage(request, pin)
+    keepContext(request, response, pin)
     goOn(pin, () => runInContext(pin.context, () => next()))
   }
 
-  reentering.add(middleware)
+  setMarks(middleware, {})
   refuseInFastify(middleware)
   return Object.assign(middleware, { counts: pinning.counts })
 }
@@ -94,19 +92,10 @@ function notCalled(): WritePinningError {
 }
 
 /** Goes on when the account's pin is there: here it may be known whose the request is, or where the middleware is used again. */
-function goOn(pin: RequestPin, next: () => void): void {
+function goOn(pin: BegunPin, next: () => void): void {
   const wait = pin.bringAccountPin()
   if (wait === undefined) next()
   else void wait.then(next)
-}
-
-function warnOfAnother(pinning: object): void {
-  warnOnce(
-    pinning,
-    'WRITE_PINNING_MADE_TWICE',
-    'Two middlewares of writePinning() stand in the way of one request: the options of the first count. ' +
-      'Make one, and use that one again where it must stand twice.',
-  )
 }
 
 const expressFramework: Framework<Request> = {

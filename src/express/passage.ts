@@ -1,17 +1,9 @@
-import type { Request } from 'express'
-import type { Pinning, RouteName } from '../pinning/pinning.ts'
-import type { RouteMarks } from '../pinning/policy.ts'
-import type { RequestPin } from '../pinning/request-pin.ts'
+import type { Request, Response } from 'express'
+import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
+import type { RouteName } from '../pinning/pinning.ts'
+import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
-import {
-  type Layer,
-  layersOf,
-  type MatchedRoute,
-  marksByHandler,
-  marksOfLayers,
-  mergeMarks,
-  reentering,
-} from './matched-route.ts'
+import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
 import { warnOnce } from './warn-once.ts'
 
 /**
@@ -20,19 +12,20 @@ import { warnOnce } from './warn-once.ts'
  * route's marks before any of them reads.
  */
 export class Passage {
-  readonly pin: RequestPin
-  readonly pinning: Pinning<Request>
+  readonly pin: BegunPin
   readonly #request: Request
+  /** What an edge before this one has said, such as the route of a Fastify application. */
+  readonly #before: RouteMarks | undefined
   #route: MatchedRoute | undefined
   #layers: readonly Layer[] = []
   #baseUrl = ''
   /** The marks that were met on the way, in `use()`. */
   readonly #met: RouteMarks[] = []
 
-  constructor(request: Request, pin: RequestPin, pinning: Pinning<Request>) {
+  constructor(request: Request, pin: BegunPin) {
     this.#request = request
     this.pin = pin
-    this.pinning = pinning
+    this.#before = pin.marks
   }
 
   get context(): RoutingContext {
@@ -55,7 +48,7 @@ export class Passage {
 
   /** Takes the marks of a handler of `markRoute()` that runs now; one of the route's own was seen before. */
   meet(marking: object): void {
-    const marks = marksByHandler.get(marking)
+    const marks = marksOf(marking)
     if (marks === undefined || this.#layers.some(({ handle }) => handle === marking)) return
     this.#met.push(marks)
     this.#decide()
@@ -81,9 +74,9 @@ export class Passage {
   /** Nothing can enter the context here, where the router is in the middle of its work; but nobody need search for it. */
   #checkContext(): void {
     if (currentContext()?.memory === this.context.memory) return
-    if (this.#layers.some(({ handle }) => reentering.has(handle as object))) return
+    if (this.#layers.some(({ handle }) => marksOf(handle) !== undefined)) return
     warnOnce(
-      this.pinning,
+      this.pin.begunBy,
       'WRITE_PINNING_CONTEXT_LOST',
       `${this.routeName.name} was reached outside the context of its request, so its reads go to the primary and what it ` +
         'writes pins nobody: a middleware before it goes on in the callback of a shared client. Use the middleware that ' +
@@ -92,19 +85,39 @@ export class Passage {
   }
 
   #decide(): void {
-    const marks = mergeMarks([...this.#met, marksOfLayers(this.#layers)])
-    this.pinning.remark(this.pin, this.#request.method, marks)
+    const marks = mergeMarks([this.#before, ...this.#met, marksOfLayers(this.#layers)])
+    this.pin.remark(this.#request.method, marks)
   }
 }
 
 /** Begins the passage of a request, which is known by it from now on. */
-export function startPassage(request: Request, pin: RequestPin, pinning: Pinning<Request>): void {
-  const passage = new Passage(request, pin, pinning)
+export function startPassage(request: Request, pin: BegunPin): Passage {
+  const passage = new Passage(request, pin)
   const route: MatchedRoute | undefined = request.route
   ;(request as WithPassage)[PASSAGE] = passage
   Object.defineProperties(request, properties)
   // The middleware may stand in a route itself.
   if (route !== undefined) passage.enter(route)
+  return passage
+}
+
+/** The passage of a request; where another edge has begun its pin, it begins here. Undefined where no edge has. */
+export function findPassage(request: Request, response: Response): Passage | undefined {
+  const passage = passageOf(request)
+  if (passage !== undefined) return passage
+  const begun = begunPinOf(request, response)
+  if (begun === undefined) return undefined
+  const joining = startPassage(request, begun)
+  begun.join({
+    reachedNoRoute: () => reachedNoRoute(request, response),
+    routeName: () => joining.routeName,
+  })
+  return joining
+}
+
+/** What no route answers may be answered by a middleware, as many a GraphQL server is: only a 404 reached nothing. */
+export function reachedNoRoute(request: Request, response: Response): boolean {
+  return request.route === undefined && response.statusCode === 404
 }
 
 /** The passage of a request; undefined where it has not come through the middleware. */
@@ -112,7 +125,8 @@ export function passageOf(request: Request): Passage | undefined {
   return (request as WithPassage)[PASSAGE]
 }
 
-const PASSAGE = Symbol('write-pinning.passage')
+// Two copies of this package see each other's.
+const PASSAGE = Symbol.for('write-pinning.passage.v1')
 type WithPassage = Request & { [PASSAGE]?: Passage }
 
 // The same functions for all requests, so that these keep one shape.

@@ -1,11 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
 import { importPeer } from '../import-peer.ts'
+import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
-import { type RequestPin, UNPINNED, type WritePin } from '../pinning/request-pin.ts'
+import { mergeMarks } from '../pinning/policy.ts'
+import { UNPINNED, type WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { addLastHooks } from './last-hooks.ts'
 import { logOf } from './log-of.ts'
@@ -55,7 +57,7 @@ export const writePinning = fastifyPlugin(
     })
 
     app.decorate('writePinning', { counts: pinning.counts })
-    app.decorateRequest<RequestPin | null>(PIN, null)
+    app.decorateRequest<BegunPin | null>(PIN, null)
     app.decorateRequest('writePin', {
       getter() {
         return (this as WithPin)[PIN]?.writePin ?? UNPINNED
@@ -67,17 +69,25 @@ export const writePinning = fastifyPlugin(
     app.addHook('onRequest', (request, reply, done) => {
       // In a child that has registered the plugin for itself, that registration is the one that counts.
       if ((request as WithPin)[PIN]) return done()
+      const marks = marksOfRoute(request)
+      const reachedNoRoute = noRouteOf(request, reply)
+      const begun = begunPinOf(request.raw, reply.raw)
+      if (begun !== undefined) {
+        ;(request as WithPin)[PIN] = begun
+        pinning.meet(begun, request)
+        begun.join({ reachedNoRoute, routeName: () => fastifyFramework.routeOf(request) })
+        if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
+        return reenterContext(begun.context, done)
+      }
       const pin = pinning.begin(request, {
         method: request.method,
         headers: request.raw.headers,
         response: reply.raw,
-        marks: marksOfRoute(request),
-        // Asked now, because a handler may say `reply.callNotFound()` later.
-        reachedNoRoute: request.is404 ? always : never,
+        marks,
+        reachedNoRoute,
       })
       ;(request as WithPin)[PIN] = pin
-      keepContext(request.raw, pin.context)
-      keepContext(reply.raw, pin.context, pin)
+      keepContext(request.raw, reply.raw, pin)
       runInContext(pin.context, done)
     })
 
@@ -103,7 +113,7 @@ export const writePinning = fastifyPlugin(
 )
 
 const PIN = Symbol('write-pinning.request-pin')
-type WithPin = FastifyRequest & { [PIN]: RequestPin | null }
+type WithPin = FastifyRequest & { [PIN]: BegunPin | null }
 
 const fastifyFramework = {
   isHttps: (request: FastifyRequest) => request.protocol?.toLowerCase() === 'https',
@@ -136,7 +146,14 @@ function asArray<T>(value: T | T[] | undefined): T[] {
   return Array.isArray(value) ? value : [value]
 }
 
-const always = () => true
+/**
+ * Whether the router found nothing. That is asked at once, because a handler may say `reply.callNotFound()` later. What no route
+ * answers may be answered by a hook, as Express under `@fastify/express` does: only a 404 reached nothing.
+ */
+function noRouteOf(request: FastifyRequest, reply: FastifyReply): () => boolean {
+  return request.is404 ? () => reply.raw.statusCode === 404 : never
+}
+
 const never = () => false
 
 function reenter(request: FastifyRequest, next: () => void): void {

@@ -1,43 +1,50 @@
 import type { EventEmitter } from 'node:events'
-import { currentContext, type RoutingContext, runInContext } from '../routing/context.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { currentContext, runInContext } from '../routing/context.ts'
+import { BEGUN_PIN, type BegunPin } from './begun-pin.ts'
 
 /**
- * Lets the listeners of a request or a response run in the request's context. Their events come from the socket, which
- * is older than the request and knows nothing of it: so a parser of bodies (on `data` and `end`) and whoever waits for
- * the end of the response (on `close`) would go on outside of it.
+ * Lets the listeners of a request and of its response run in the request's context, and keeps its pin there for the edges that
+ * the request comes to later. Their events come from the socket, which is older than the request and knows nothing of it: so a
+ * parser of bodies (on `data` and `end`) and whoever waits for the end of the response (on `close`) would go on outside of it.
  */
-export function keepContext(emitter: EventEmitter, context: RoutingContext, closing?: Closing): void {
-  const kept = emitter as KeptEmitter
-  // Another package may have put one of its own there.
-  if (Object.hasOwn(emitter, 'emit')) kept[EMIT] = emitter.emit
-  kept[KEPT] = context
-  if (closing !== undefined) kept[CLOSING] = closing
-  kept.emit = emitInContext
+export function keepContext(request: IncomingMessage, response: ServerResponse, pin: ClosingPin): void {
+  keep(request, pin)
+  ;(response as Kept<ServerResponse>)[CLOSING] = pin
+  keep(response, pin)
 }
 
-/** What is told when the emitter has closed, and its listeners have been: without a listener of its own, which costs. */
-export interface Closing {
+/** Is told when the response has closed, and its listeners have been: without a listener of its own, which costs. */
+interface ClosingPin extends BegunPin {
   closed(): void
 }
 
-const KEPT = Symbol('write-pinning.kept')
+type Kept<Emitter extends EventEmitter> = Emitter & {
+  [BEGUN_PIN]: BegunPin
+  [EMIT]?: EventEmitter['emit']
+  [CLOSING]?: ClosingPin
+}
+
 const CLOSING = Symbol('write-pinning.closing')
 const EMIT = Symbol('write-pinning.emit')
 
-interface KeptEmitter extends EventEmitter {
-  [KEPT]: RoutingContext
-  [EMIT]?: EventEmitter['emit']
-  [CLOSING]?: Closing
+function keep(emitter: EventEmitter, pin: BegunPin): void {
+  const kept = emitter as Kept<EventEmitter>
+  // Another package may have put one of its own there.
+  if (Object.hasOwn(emitter, 'emit')) kept[EMIT] = emitter.emit
+  kept[BEGUN_PIN] = pin
+  kept.emit = emitInContext
 }
 
 // One function for all emitters: with one for each, no two of them would have the same shape, which costs more than all
 // the rest of a request.
 function emitInContext(this: EventEmitter, ...args: Parameters<EventEmitter['emit']>): boolean {
-  const { [KEPT]: context, [EMIT]: own } = this as KeptEmitter
+  const { [BEGUN_PIN]: pin, [EMIT]: own, [CLOSING]: closing } = this as Kept<EventEmitter>
   const emit: EventEmitter['emit'] = own ?? Object.getPrototypeOf(this).emit
+  const { context } = pin
   // An event of the request's own code stays in the scope that it was emitted in.
   const isInside = currentContext()?.memory === context.memory
   const isHeard = isInside ? emit.apply(this, args) : runInContext(context, () => emit.apply(this, args))
-  if (args[0] === 'close') (this as KeptEmitter)[CLOSING]?.closed()
+  if (args[0] === 'close') closing?.closed()
   return isHeard
 }

@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { isDeepStrictEqual } from 'node:util'
 import {
   type IgnoredPinReason,
   ignoredPinChannel,
   lateWriteChannel,
   type PinReason,
   pinChannel,
+  warn,
 } from '../diagnostics.ts'
 import { type MemorySettings, PLAIN, type WriteKind } from '../routing/memory.ts'
 import { mergePins } from '../routing/merge-pins.ts'
@@ -13,6 +15,7 @@ import { type Requirement, readFromRequirement } from '../routing/requirement.ts
 import { AccountPin } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
+import type { BegunBy, BegunPin } from './begun-pin.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf } from './cookie-names.ts'
 import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
@@ -20,7 +23,8 @@ import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
-import { type RequestOwner, RequestPin } from './request-pin.ts'
+import { processLog } from './process-log.ts'
+import { type RequestOwner, RequestPin, type WithRouteName } from './request-pin.ts'
 import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
@@ -96,10 +100,17 @@ export class Pinning<Request> {
   /** With the name that it has in responses. */
   readonly #cookie: CookieSettings
   readonly #owner: RequestOwner = {
-    setPin: ({ request, response }, reason, pin) => this.#setPin(request as Request, response, reason, pin),
-    joinPins: ({ request, response }) => this.#joinPins(request as Request, response),
-    lateWrites: ({ request }) => this.#lateWrites(request as Request),
+    setPin: ({ request, response }, reason, pin, route) =>
+      this.#setPin(request as Request, response, reason, pin, route),
+    joinPins: ({ request, response }, route) => this.#joinPins(request as Request, response, route),
+    lateWrites: ({ request }, route) => this.#lateWrites(request as Request, route),
+    routeOf: ({ request }) => this.#framework.routeOf(request as Request),
+    policyOf: (method, marks) => policyOf(this.#settings, method, marks),
+    readFromOf,
+    hasSettings: (settings) => isDeepStrictEqual(settings, this.#settings),
   }
+  /** The other plugins and middlewares that were met, whose options were compared. */
+  readonly #met = new WeakSet<BegunBy>()
   /** What was warned of already: what an option did, or a pin that came. */
   readonly #saidOnce = new Set<unknown>()
   /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
@@ -150,6 +161,7 @@ export class Pinning<Request> {
     }
     const pin = new RequestPin(
       {
+        marks,
         policy: policyOf(this.#settings, method, marks),
         pinningMs: pinningSeconds * 1000,
         carried,
@@ -176,9 +188,13 @@ export class Pinning<Request> {
     await this.#store?.close()
   }
 
-  /** Decides anew what a request is, for a framework that finds its route only after it has begun. */
-  remark(pin: RequestPin, method: string, marks: RouteMarks): void {
-    pin.remark(policyOf(this.#settings, method, marks), readFromOf(marks))
+  /** Meets a request that another edge has begun, whose options count; warns once where they are not the same. */
+  meet({ begunBy }: BegunPin, request: Request): void {
+    if (begunBy === this.#owner || this.#met.has(begunBy)) return
+    this.#met.add(begunBy)
+    if (!begunBy.hasSettings(this.#settings)) {
+      this.#say(this.#framework.logOf(request), MADE_TWICE, 'WRITE_PINNING_MADE_TWICE')
+    }
   }
 
   #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
@@ -216,10 +232,16 @@ export class Pinning<Request> {
     return (what) => this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
   }
 
-  #setPin(request: Request, response: ServerResponse, reason: PinReason, own: Pin): Pin {
+  #setPin(
+    request: Request,
+    response: ServerResponse,
+    reason: PinReason,
+    own: Pin,
+    route: WithRouteName,
+  ): Pin {
     const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
     const pin = mergePins(this.#pinOf(there), own)
-    this.#carry(request, response, pin, there)
+    this.#carry(request, response, pin, there, route)
     this.counts.set++
     if (pinChannel.hasSubscribers)
       pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
@@ -227,10 +249,10 @@ export class Pinning<Request> {
   }
 
   /** Of several pins that a response passes on, its user agent would keep the last. */
-  #joinPins(request: Request, response: ServerResponse): void {
+  #joinPins(request: Request, response: ServerResponse, route: WithRouteName): void {
     const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
     const pin = there.copies > 1 ? this.#pinOf(there) : undefined
-    if (pin !== undefined) this.#carry(request, response, pin, there)
+    if (pin !== undefined) this.#carry(request, response, pin, there, route)
   }
 
   /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
@@ -242,7 +264,13 @@ export class Pinning<Request> {
     return mergePins(mergePins(there.pin, there.beyond), doubt)
   }
 
-  #carry(request: Request, response: ServerResponse, pin: Pin, { others }: PinsOfResponse): void {
+  #carry(
+    request: Request,
+    response: ServerResponse,
+    pin: Pin,
+    { others }: PinsOfResponse,
+    route: WithRouteName,
+  ): void {
     const { name, secure, ...attributes } = this.#cookie
     const token = encodeToken(pin, this.#tokens)
     const cookie = this.#framework.serializeCookie(name, token, {
@@ -254,14 +282,14 @@ export class Pinning<Request> {
     response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
     const { header } = this.#settings
     if (header !== undefined) response.setHeader(header, token)
-    this.#keepPrivate(request, response)
+    this.#keepPrivate(request, response, route)
   }
 
-  #keepPrivate(request: Request, response: ServerResponse): void {
+  #keepPrivate(request: Request, response: ServerResponse, route: WithRouteName): void {
     if (this.#settings.cacheControl === 'leave') return
     const publicHeaders = keepPrivate(response)
     if (publicHeaders.length === 0) return
-    const { key, name } = this.#framework.routeOf(request)
+    const { key, name } = route.routeName
     this.#warnOnce(
       this.#publicRoutes,
       key,
@@ -272,18 +300,19 @@ export class Pinning<Request> {
     )
   }
 
-  #say(log: Log, message: string): void {
-    this.#warnOnce(this.#saidOnce, message, log, message)
+  #say(log: Log, message: string, code?: string): void {
+    this.#warnOnce(this.#saidOnce, message, log, message, code)
   }
 
-  #warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string): void {
+  #warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
     if (warned.has(key) || warned.size === MAX_WARNED) return
     warned.add(key)
-    log.warn(message)
+    if (log === processLog && code !== undefined) warn(code, message)
+    else log.warn(message)
   }
 
-  #lateWrites(request: Request): (kind: WriteKind) => void {
-    const { key, name } = this.#framework.routeOf(request)
+  #lateWrites(request: Request, route: WithRouteName): (kind: WriteKind) => void {
+    const { key, name } = route.routeName
     const log = this.#framework.logOf(request)
     return (reason) => {
       this.counts.late++
@@ -308,6 +337,10 @@ function kindOf(pin: Pin): Pin['kind'] {
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
   return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
+
+const MADE_TWICE =
+  'One request comes through two of writePinning(), and they have different options: those of the first count. ' +
+  'Give both the same, or make one, and use that one again where it must stand twice.'
 
 const DOUBT =
   'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +

@@ -9,6 +9,16 @@ export interface RouteMarks {
   readonly readFrom?: string | undefined
 }
 
+/** The last of several marks that says something, for each mark by itself. */
+export function mergeMarks(all: readonly (RouteMarks | undefined)[]): RouteMarks {
+  let merged: RouteMarks = {}
+  for (const marks of all) {
+    if (marks === undefined) continue
+    merged = { dbWrite: marks.dbWrite ?? merged.dbWrite, readFrom: marks.readFrom ?? merged.readFrom }
+  }
+  return merged
+}
+
 /** What a request is before its handler has run. */
 export interface RequestPolicy {
   /** Whether it is a write, so that its reads go to the primary. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../routing/context.ts'
 import {
@@ -12,10 +12,12 @@ import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
 import { beforeHeaders } from './before-headers.ts'
-import type { Closing } from './keep-context.ts'
+import type { BegunBy, BegunPin, JoiningEdge } from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
-import type { RequestPolicy } from './policy.ts'
+import type { RouteName } from './pinning.ts'
+import type { RequestPolicy, RouteMarks } from './policy.ts'
+import { haveHeadersLeft, isOver, isSocket } from './response-state.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */
 export interface WritePin {
@@ -29,6 +31,8 @@ export interface WritePin {
 
 /** What {@link RequestPin} needs to know about one request. */
 export interface RequestStart {
+  /** The marks of its route, where they are known already. */
+  readonly marks: RouteMarks | undefined
   readonly policy: RequestPolicy
   readonly pinningMs: number
   /** The pin that the client brought, and how. */
@@ -55,22 +59,33 @@ export interface RequestStart {
 }
 
 /** What requests ask of the plugin or middleware that they came through: one for all of them, as each object counts there. */
-export interface RequestOwner {
+export interface RequestOwner extends BegunBy {
   /** Called once, as the headers of a response that pins are about to leave; gives what it carries then. */
-  setPin(start: RequestStart, reason: PinReason, pin: Pin): Pin
+  setPin(start: RequestStart, reason: PinReason, pin: Pin, route: WithRouteName): Pin
   /** The same for one that does not pin by itself, and may carry several pins of others. */
-  joinPins(start: RequestStart): void
+  joinPins(start: RequestStart, route: WithRouteName): void
   /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
-  lateWrites(start: RequestStart): (kind: WriteKind) => void
+  lateWrites(start: RequestStart, route: WithRouteName): (kind: WriteKind) => void
+  routeOf(start: RequestStart): RouteName
+  policyOf(method: string, marks: RouteMarks): RequestPolicy
+  readFromOf(marks: RouteMarks): Requirement | undefined
+}
+
+/** Whose route has a name, which is asked for where there is a warning to give. */
+export interface WithRouteName {
+  readonly routeName: RouteName
 }
 
 /** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
-export class RequestPin implements Closing {
+export class RequestPin implements BegunPin, WithRouteName {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
   readonly #start: RequestStart
   readonly #owner: RequestOwner
+  #marks: RouteMarks | undefined
   #policy: RequestPolicy
+  /** The edges that the request came to after the first, in their order. */
+  #joined: JoiningEdge[] | undefined
   #carriedBy: PinReason
   #seen: WriteKind | undefined
   #ranDbWrite = false
@@ -82,6 +97,7 @@ export class RequestPin implements Closing {
   constructor(start: RequestStart, owner: RequestOwner) {
     this.#start = start
     this.#owner = owner
+    this.#marks = start.marks
     this.#policy = start.policy
     this.#carriedBy = start.carriedBy
     this.#memory = createMemory(start.pinningMs, start.carried, start.policy.isWrite, start.memory)
@@ -116,7 +132,7 @@ export class RequestPin implements Closing {
   /** The pin as it stands. */
   get writePin(): WritePin {
     const { carried, pinningMs } = this.#memory
-    const reason = this.#set?.reason ?? (this.#start.response.headersSent ? undefined : this.#reason)
+    const reason = this.#set?.reason ?? (haveHeadersLeft(this.#start.response) ? undefined : this.#reason)
     if (reason !== undefined) {
       const untilMs = this.#set?.pin.untilMs ?? Math.max(Date.now() + pinningMs, carried?.untilMs ?? 0)
       return { pinned: true, reason, until: new Date(untilMs) }
@@ -127,11 +143,34 @@ export class RequestPin implements Closing {
     return UNPINNED
   }
 
+  /** What is said of its route, as far as that is known. */
+  get marks(): RouteMarks | undefined {
+    return this.#marks
+  }
+
+  get begunBy(): BegunBy {
+    return this.#owner
+  }
+
+  /** Its route, as the last edge that has found one names it. */
+  get routeName(): RouteName {
+    const found = this.#joined?.findLast((edge) => !edge.reachedNoRoute())
+    return found === undefined ? this.#owner.routeOf(this.#start) : found.routeName()
+  }
+
+  /** Another edge goes on with the request. */
+  join(edge: JoiningEdge): void {
+    this.#joined ??= []
+    this.#joined.push(edge)
+  }
+
   /** Decides anew what the request is, where its route is found only after it has begun. What it wrote stays written. */
-  remark(policy: RequestPolicy, readFrom: Requirement | undefined): void {
+  remark(method: string, marks: RouteMarks): void {
+    const policy = this.#owner.policyOf(method, marks)
+    this.#marks = marks
     this.#policy = policy
     this.#memory.writeRequest = policy.isWrite || this.#ranDbWrite
-    this.#memory.readFrom = readFrom
+    this.#memory.readFrom = this.#owner.readFromOf(marks)
     if (policy.isWrite) this.#watchEnd()
   }
 
@@ -151,7 +190,7 @@ export class RequestPin implements Closing {
    */
   beforeHeaders(): Promise<void> | undefined {
     const { account, response } = this.#start
-    if (response.headersSent) return undefined
+    if (haveHeadersLeft(response)) return undefined
     this.#tellAccount()
     return account?.isBehind === true || hasOpenPositions(this.#memory)
       ? settle(this.#memory, account)
@@ -169,25 +208,29 @@ export class RequestPin implements Closing {
   get #reason(): PinReason | undefined {
     if (!this.#start.mayPin) return undefined
     const { pinReason } = this.#policy
-    return pinReason !== undefined && !this.#start.reachedNoRoute() ? pinReason : this.#seen
+    return pinReason !== undefined && !this.#reachedNoRoute ? pinReason : this.#seen
+  }
+
+  get #reachedNoRoute(): boolean {
+    return this.#start.reachedNoRoute() && (this.#joined?.every((edge) => edge.reachedNoRoute()) ?? true)
   }
 
   #wrote(kind: WriteKind): void {
     const { response, account, mayPin } = this.#start
     if (kind === 'db-write') this.#ranDbWrite = true
-    if (response.headersSent) this.#lateWrites?.(kind)
+    if (haveHeadersLeft(response)) this.#lateWrites?.(kind)
     else this.#seen ??= kind
     this.#watchEnd()
     if (!mayPin) return
     this.#hasToldAccount = true
     account?.wrote()
     // No response can carry it any more, but the account's pin can.
-    const isTooLate = response.headersSent || isOver(response) || isSocket(response)
+    const isTooLate = haveHeadersLeft(response) || isOver(response) || isSocket(response)
     if (isTooLate && account !== undefined) void settle(this.#memory, account)
   }
 
   get #lateWrites(): ((kind: WriteKind) => void) | undefined {
-    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites(this.#start)
+    if (this.#start.mayPin) this.#onLateWrite ??= this.#owner.lateWrites(this.#start, this)
     return this.#onLateWrite
   }
 
@@ -200,7 +243,7 @@ export class RequestPin implements Closing {
     if (this.#watched) return
     this.#watched = true
     const { response } = this.#start
-    if (response.headersSent || isOver(response)) this.#end()
+    if (haveHeadersLeft(response) || isOver(response)) this.#end()
     else beforeHeaders(response, () => this.#headersLeave())
     if (!response.closed) response.once('close', () => this.#end())
   }
@@ -212,8 +255,8 @@ export class RequestPin implements Closing {
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
     const pin = reason && pinOfResponse(this.#memory, written !== undefined, this.#start.beyond)
     if (reason !== undefined && pin !== undefined) {
-      this.#set = { reason, pin: this.#owner.setPin(this.#start, reason, pin) }
-    } else if (mayPin) this.#owner.joinPins(this.#start)
+      this.#set = { reason, pin: this.#owner.setPin(this.#start, reason, pin, this) }
+    } else if (mayPin) this.#owner.joinPins(this.#start, this)
     closeMemory(this.#memory)
     // Where no hook held the response up.
     if (account?.isBehind === true) void settle(this.#memory, account)
@@ -236,7 +279,7 @@ export class RequestPin implements Closing {
     this.#memory.onWrite = afterEnd(
       this.#memory,
       account,
-      response.headersSent ? this.#lateWrites : undefined,
+      haveHeadersLeft(response) ? this.#lateWrites : undefined,
     )
     this.#memory.affinityKey = undefined
   }
@@ -260,20 +303,6 @@ function afterEnd(
     void settle(memory, account)
   }
 }
-
-/** Whether a response is closed, or its client is gone; that of HTTP/2 has only its stream to say so. */
-function isOver(response: ServerResponse): boolean {
-  return response.closed || response.destroyed || (response as WithStream).stream?.destroyed === true
-}
-
-/** Whether the request asked for a WebSocket, or the like, and the server has handed over its socket. */
-function isSocket(response: ServerResponse): boolean {
-  return (response.req as WithUpgrade | undefined)?.upgrade === true
-}
-
-// Node.js sets it, and its types do not know it.
-type WithUpgrade = IncomingMessage & { readonly upgrade?: unknown }
-type WithStream = ServerResponse & { readonly stream?: { readonly destroyed: boolean } }
 
 /** The pin of a request that brought none and has not written. */
 export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }

@@ -1,0 +1,52 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RoutingContext } from '../routing/context.ts'
+import type { RouteName } from './pinning.ts'
+import type { RouteMarks } from './policy.ts'
+import type { WritePin } from './request-pin.ts'
+
+/**
+ * The pin of a request, as a second edge meets it: a Fastify application under Express, Express under `@fastify/express`, or
+ * another copy of this package. The second edge goes on with it, so that there is one context and one cookie.
+ */
+export interface BegunPin {
+  readonly context: RoutingContext
+  readonly writePin: WritePin
+  /** What the edges before have said of the route. */
+  readonly marks: RouteMarks | undefined
+  /** The plugin or middleware that has begun it, whose options count. */
+  readonly begunBy: BegunBy
+  /** Takes an edge that goes on with it. */
+  join(edge: JoiningEdge): void
+  /** Decides anew what the request is. */
+  remark(method: string, marks: RouteMarks): void
+  bringAccountPin(): Promise<void> | undefined
+  beforeHeaders(): Promise<void> | undefined
+}
+
+/** A plugin or middleware, as another one meets it. */
+export interface BegunBy {
+  /** Whether it has the same options. */
+  hasSettings(settings: object): boolean
+}
+
+/** What the edge that a request reaches later knows better than the first. */
+export interface JoiningEdge {
+  /** Whether its router found nothing; where no edge found anything, nothing pins. */
+  reachedNoRoute(): boolean
+  routeName(): RouteName
+}
+
+/** The pin that was begun for a request already; undefined where this edge is the first. */
+export function begunPinOf(request: IncomingMessage, response: ServerResponse): BegunPin | undefined {
+  return (response as WithBegunPin)[BEGUN_PIN] ?? (request as WithBegunPin)[BEGUN_PIN]
+}
+
+/**
+ * Where the pin is kept, on Node.js's own request and response, which all edges see. Two copies of this package find each
+ * other's, so the version goes up with any change to {@link BegunPin}, or to the context in it.
+ */
+export const BEGUN_PIN: unique symbol = Symbol.for('write-pinning.begun-pin.v1') as never
+
+interface WithBegunPin {
+  readonly [BEGUN_PIN]?: BegunPin
+}
