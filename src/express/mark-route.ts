@@ -1,4 +1,5 @@
-import type { NextFunction, Request, Response } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Request } from 'express'
 import { WritePinningError } from '../errors.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
@@ -25,8 +26,8 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
   refuseUnknownOptions('markRoute()', marks, ['dbWrite', 'readFrom'])
   checkMarks('markRoute()', marks)
 
-  function marking(request: Request, response: Response, next: NextFunction): void {
-    const passage = findPassage(request, response)
+  function marking(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+    const passage = findPassage(request as Request, response)
     if (passage === undefined) next()
     else {
       passage.meet(marking)
@@ -37,7 +38,7 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
   return marking
 }
 
-type Marking = (request: Request, response: Response, next: NextFunction) => void
+type Marking = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
 
 refuseUncalled(markRoute, notCalled)
 

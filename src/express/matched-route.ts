@@ -14,7 +14,7 @@ export function marksOf(handler: unknown): RouteMarks | undefined {
 // Two copies of this package see each other's.
 const MARKS = Symbol.for('write-pinning.marks.v1')
 
-/** The parts of Express's route that are looked at; none of them must be there. */
+/** The parts of Express's route that are looked at; none of them must be there, and another framework may put what it likes in its place. */
 export interface MatchedRoute {
   readonly path?: unknown
   readonly methods?: { readonly head?: boolean }
@@ -30,10 +30,11 @@ export interface Layer {
 /** The layers of a route that will run for a request with this method, in their order. */
 export function layersOf(route: MatchedRoute, requestMethod: string): readonly Layer[] {
   if (!Array.isArray(route.stack)) return []
+  const layers: readonly Layer[] = route.stack.filter((layer) => typeof layer?.handle === 'function')
   const method = requestMethod.toLowerCase()
   // As Express does it: a HEAD runs the handlers of GET where it has none of its own.
   const own = method === 'head' && route.methods?.head !== true ? 'get' : method
-  return route.stack.filter((layer) => layer.method === undefined || layer.method === own)
+  return layers.filter((layer) => layer.method === undefined || layer.method === own)
 }
 
 /** What a route's handlers say of it: `markRoute()` wins over `dbWrite()`, and a later mark over an earlier one. */

@@ -1,5 +1,7 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import { serialize } from 'cookie'
-import type { NextFunction, Request, Response } from 'express'
+import type { Request } from 'express'
 import { WritePinningError } from '../errors.ts'
 import type { BegunPin } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
@@ -17,7 +19,8 @@ export type WritePinningOptions = PinningOptions<Request>
 
 /** What `writePinning()` gives: a middleware that also tells what it has done so far. */
 export interface WritePinningMiddleware {
-  (request: Request, response: Response, next: NextFunction): void
+  // What Node.js gives is enough, so that it stands in front of other frameworks, and of none, as well.
+  (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
   readonly counts: PinCounts
 }
 
@@ -53,7 +56,8 @@ export function writePinning(
   const settings = pinningSettings<Request>('writePinning', options)
   const pinning = new Pinning(settings, expressFramework)
 
-  function middleware(request: Request, response: Response, next: NextFunction): void {
+  function middleware(incoming: IncomingMessage, response: ServerResponse, next: () => void): void {
+    const request = incoming as Request
     const passage = findPassage(request, response)
     if (passage === undefined) begin(request, response, next)
     else {
@@ -62,7 +66,7 @@ export function writePinning(
     }
   }
 
-  function begin(request: Request, response: Response, next: NextFunction): void {
+  function begin(request: Request, response: ServerResponse, next: () => void): void {
     const pin = pinning.begin(request, {
       method: request.method,
       headers: request.headers,
@@ -98,9 +102,15 @@ function goOn(pin: BegunPin, next: () => void): void {
   else void wait.then(next)
 }
 
+/** Express knows whether its proxy is trusted, and any framework may say so; Node.js knows only its own socket. */
+function isHttps({ protocol, socket }: { readonly protocol?: unknown; readonly socket?: unknown }): boolean {
+  if (typeof protocol === 'string') return /^https\b/i.test(protocol)
+  return (socket as Partial<TLSSocket> | null | undefined)?.encrypted === true
+}
+
 const expressFramework: Framework<Request> = {
   serializeCookie: serialize,
-  isHttps: (request) => request.protocol.toLowerCase() === 'https',
+  isHttps,
   routeOf: (request) => (passageOf(request) as Passage).routeName,
   // Express has no log.
   logOf: () => processLog,

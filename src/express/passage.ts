@@ -1,4 +1,5 @@
-import type { Request, Response } from 'express'
+import type { ServerResponse } from 'node:http'
+import type { Request } from 'express'
 import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
 import type { RouteName } from '../pinning/pinning.ts'
 import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
@@ -40,10 +41,10 @@ export class Passage {
   enter(route: MatchedRoute | undefined): void {
     if (route === this.#route) return
     this.#route = route
-    this.#layers = route === undefined ? [] : layersOf(route, this.#request.method)
-    this.#baseUrl = this.#request.baseUrl ?? ''
+    this.#layers = isRoute(route) ? layersOf(route, this.#request.method) : []
+    this.#baseUrl = baseUrlOf(this.#request)
     this.#decide()
-    if (route !== undefined) this.#checkContext()
+    if (isRoute(route)) this.#checkContext()
   }
 
   /** Takes the marks of a handler of `markRoute()` that runs now; one of the route's own was seen before. */
@@ -56,18 +57,20 @@ export class Passage {
 
   /** The route as a warning names it, without the values that a parameter had. */
   get routeName(): RouteName {
-    const { method } = this.#request
-    if (this.#route === undefined) {
-      // Outside every router, so after the last one too, Express has no base URL.
-      const mounted = withoutValues(this.#request.baseUrl ?? '')
+    const { app, method } = this.#request as { app?: unknown; method: string }
+    if (isRoute(this.#route)) {
       return {
-        key: undefined,
-        name: mounted === '' ? 'A request that reached no route' : `${method} ${mounted}`,
+        key: this.#layers[0] ?? this.#route,
+        name: `${method} ${withoutValues(this.#baseUrl)}${patternOf(this.#route)}`,
       }
     }
+    // Connect, Koa and others have no routes.
+    if (app === undefined) return { key: method, name: `A request by ${method}` }
+    // Outside every router, so after the last one too, Express has no base URL.
+    const mounted = withoutValues(baseUrlOf(this.#request))
     return {
-      key: this.#layers[0] ?? this.#route,
-      name: `${method} ${withoutValues(this.#baseUrl)}${String(this.#route.path ?? '')}`,
+      key: undefined,
+      name: mounted === '' ? 'A request that reached no route' : `${method} ${mounted}`,
     }
   }
 
@@ -97,12 +100,12 @@ export function startPassage(request: Request, pin: BegunPin): Passage {
   ;(request as WithPassage)[PASSAGE] = passage
   Object.defineProperties(request, properties)
   // The middleware may stand in a route itself.
-  if (route !== undefined) passage.enter(route)
+  if (isRoute(route)) passage.enter(route)
   return passage
 }
 
 /** The passage of a request; where another edge has begun its pin, it begins here. Undefined where no edge has. */
-export function findPassage(request: Request, response: Response): Passage | undefined {
+export function findPassage(request: Request, response: ServerResponse): Passage | undefined {
   const passage = passageOf(request)
   if (passage !== undefined) return passage
   const begun = begunPinOf(request, response)
@@ -116,8 +119,8 @@ export function findPassage(request: Request, response: Response): Passage | und
 }
 
 /** What no route answers may be answered by a middleware, as many a GraphQL server is: only a 404 reached nothing. */
-export function reachedNoRoute(request: Request, response: Response): boolean {
-  return request.route === undefined && response.statusCode === 404
+export function reachedNoRoute(request: Request, response: ServerResponse): boolean {
+  return !isRoute(request.route) && response.statusCode === 404
 }
 
 /** The passage of a request; undefined where it has not come through the middleware. */
@@ -148,6 +151,18 @@ const properties: PropertyDescriptorMap & ThisType<Required<WithPassage>> = {
     configurable: true,
     enumerable: true,
   },
+}
+
+function isRoute(route: unknown): route is MatchedRoute {
+  return typeof route === 'object' && route !== null
+}
+
+function baseUrlOf({ baseUrl }: { readonly baseUrl?: unknown }): string {
+  return typeof baseUrl === 'string' ? baseUrl : ''
+}
+
+function patternOf({ path }: MatchedRoute): string {
+  return typeof path === 'string' || path instanceof RegExp || Array.isArray(path) ? String(path) : ''
 }
 
 // A router that is mounted with a parameter (`/users/:id`) has the value in its base URL, and Express keeps no pattern.

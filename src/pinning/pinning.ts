@@ -104,6 +104,7 @@ export class Pinning<Request> {
       this.#setPin(request as Request, response, reason, pin, route),
     joinPins: ({ request, response }, route) => this.#joinPins(request as Request, response, route),
     lateWrites: ({ request }, route) => this.#lateWrites(request as Request, route),
+    failed: ({ request }, error) => this.#say(this.#framework.logOf(request as Request), failure(error)),
     routeOf: ({ request }) => this.#framework.routeOf(request as Request),
     policyOf: (method, marks) => policyOf(this.#settings, method, marks),
     readFromOf,
@@ -211,7 +212,7 @@ export class Pinning<Request> {
 
   #ignore(request: Request, by: 'cookie' | 'header', reason: IgnoredPinReason): void {
     this.counts.ignored[reason]++
-    this.#framework.logOf(request).debug(`Ignored a pinning ${by}: ${reason}`)
+    tell(() => this.#framework.logOf(request).debug(`Ignored a pinning ${by}: ${reason}`))
     if (ignoredPinChannel.hasSubscribers) ignoredPinChannel.publish({ reason })
     if (reason === 'bad-signature' && this.#settings.badSignature === 'primary') {
       this.#say(this.#framework.logOf(request), DOUBT)
@@ -307,8 +308,7 @@ export class Pinning<Request> {
   #warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
     if (warned.has(key) || warned.size === MAX_WARNED) return
     warned.add(key)
-    if (log === processLog && code !== undefined) warn(code, message)
-    else log.warn(message)
+    tell(() => (log === processLog && code !== undefined ? warn(code, message) : log.warn(message)))
   }
 
   #lateWrites(request: Request, route: WithRouteName): (kind: WriteKind) => void {
@@ -332,6 +332,20 @@ export class Pinning<Request> {
 function kindOf(pin: Pin): Pin['kind'] {
   if (pin.kind === 'time') return 'time'
   return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'
+}
+
+/** A log that fails must not fail a request, which may have written. */
+function tell(say: () => void): void {
+  try {
+    say()
+  } catch {}
+}
+
+function failure(error: unknown): string {
+  return (
+    `A response that had to carry a pin carries none, because that failed: ${error instanceof Error ? error.message : String(error)}. ` +
+    'Its user may miss what was written.'
+  )
 }
 
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {

@@ -64,6 +64,8 @@ export interface RequestOwner extends BegunBy {
   setPin(start: RequestStart, reason: PinReason, pin: Pin, route: WithRouteName): Pin
   /** The same for one that does not pin by itself, and may carry several pins of others. */
   joinPins(start: RequestStart, route: WithRouteName): void
+  /** Tells that something of ours has failed, as a response that is about to leave must not. */
+  failed(start: RequestStart, error: unknown): void
   /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
   lateWrites(start: RequestStart, route: WithRouteName): (kind: WriteKind) => void
   routeOf(start: RequestStart): RouteName
@@ -249,7 +251,21 @@ export class RequestPin implements BegunPin, WithRouteName {
   }
 
   #headersLeave(): void {
-    const { account, mayPin } = this.#start
+    const { account } = this.#start
+    // What the request wrote is committed: whatever happens here, its response must leave.
+    try {
+      this.#decidePin()
+    } catch (error) {
+      this.#set = undefined
+      this.#owner.failed(this.#start, error)
+    }
+    closeMemory(this.#memory)
+    // Where no hook held the response up.
+    if (account?.isBehind === true) void settle(this.#memory, account)
+  }
+
+  #decidePin(): void {
+    const { mayPin } = this.#start
     const written = this.#reason
     this.#tellAccount()
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
@@ -257,9 +273,6 @@ export class RequestPin implements BegunPin, WithRouteName {
     if (reason !== undefined && pin !== undefined) {
       this.#set = { reason, pin: this.#owner.setPin(this.#start, reason, pin, this) }
     } else if (mayPin) this.#owner.joinPins(this.#start, this)
-    closeMemory(this.#memory)
-    // Where no hook held the response up.
-    if (account?.isBehind === true) void settle(this.#memory, account)
   }
 
   /**
