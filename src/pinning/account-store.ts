@@ -150,8 +150,8 @@ export class AccountStore {
     this.#log.warn(
       this.#lostInOutage === 0
         ? 'The pin store answers again, and has taken every pin that it had not.'
-        : `The pin store answers again. ${this.#lostInOutage} pins of accounts were over or given up before it took them, so their ` +
-            'other devices may have read older states.',
+        : `The pin store answers again. Pins of accounts that were over or given up before it took them: ${this.#lostInOutage}. Other ` +
+            'devices of those accounts may have read older states.',
     )
   }
 
@@ -160,7 +160,7 @@ export class AccountStore {
     this.#lostInOutage += pins
     if (why === 'closed') {
       this.#log.warn(
-        `${pins} pins of accounts were given up as the application closed: the pin store did not take them.`,
+        `Pins of accounts were given up as the application closed, because the pin store did not take them: ${pins}.`,
       )
     } else if (why === 'too-many' && !this.#hasToldTooMany) {
       this.#hasToldTooMany = true

@@ -108,7 +108,7 @@ describe('a store that fails now and then', () => {
     }
     expect(said).toHaveLength(1)
     await vi.advanceTimersByTimeAsync(10_000)
-    expect(said).toEqual([expect.stringContaining('fails'), expect.stringContaining('10 pins of accounts')])
+    expect(said).toEqual([expect.stringContaining('fails'), expect.stringContaining('took them: 10.')])
     expect(counts).toEqual({ storeFailures: 10, storeLosses: 10 })
     expect(vi.getTimerCount()).toBe(0)
   })
