@@ -185,15 +185,18 @@ test('where all replicas are late and the primary is down, `whenNoReplica: "erro
   await watched.close()
 })
 
-test('a status that is asked for after a stop says that what is known is too old', async () => {
-  watched = await Watched.open(cluster, QUICK)
-  await watched.untilEligible('replica-1', 'replica-2')
-  const laterMs = Date.now() + 3_600_000
-  // The clock goes on while the host is suspended; nothing else does.
-  const clock = vi.spyOn(Date, 'now').mockReturnValue(laterMs)
-  expect(watched.node('replica-1')).toMatchObject({ isFit: false, because: 'lag-unknown' })
-  expect((await read()).port).toBe(cluster.primary.port)
-  clock.mockRestore()
-  await watched.untilEligible('replica-1', 'replica-2')
-  await watched.close()
-})
+test.each([{ by: 'positions', lagSource: 'wal' as const }, { lagSource: () => 0 }])(
+  'after a suspension of the host, what was known by $by is too old, for the status and for reads',
+  async ({ lagSource }) => {
+    watched = await Watched.open(cluster, { ...QUICK, lagSource })
+    await watched.untilEligible('replica-1', 'replica-2')
+    const laterMs = Date.now() + 3_600_000
+    // The clock has gone on while the host was suspended; nothing else has.
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(laterMs)
+    expect(watched.node('replica-1')).toMatchObject({ isFit: false, because: 'lag-unknown' })
+    expect((await read()).port).toBe(cluster.primary.port)
+    clock.mockRestore()
+    await watched.untilEligible('replica-1', 'replica-2')
+    await watched.close()
+  },
+)
