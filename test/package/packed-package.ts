@@ -105,6 +105,10 @@ export class Project {
     for (const name of names) await rm(path.join(this.#directory, 'node_modules', name), { recursive: true })
   }
 
+  write(file: string, content: string): Promise<void> {
+    return writeFile(path.join(this.#directory, file), content)
+  }
+
   /** Compiles it; rejects with what the compiler said. */
   async compile(): Promise<void> {
     const tsc = path.join(repository, 'node_modules/typescript/bin/tsc')
@@ -114,8 +118,8 @@ export class Project {
   }
 
   /** Runs a file of it and gives what it printed; rejects where it wrote to its standard error. */
-  async run(file: string): Promise<string> {
-    const { stdout, stderr } = await run(process.execPath, [file], { cwd: this.#directory })
+  async run(file: string, ...parameters: string[]): Promise<string> {
+    const { stdout, stderr } = await run(process.execPath, [file, ...parameters], { cwd: this.#directory })
     if (stderr !== '') throw new Error(stderr)
     return stdout
   }
