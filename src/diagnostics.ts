@@ -11,7 +11,7 @@ export type RouteReason =
   | 'or-primary' // `orPrimary`: a replica gave no row
   | 'transaction' // it is part of a transaction, which runs on one node
   | 'same-connection' // an earlier statement of this connection had moved to the primary
-  | 'primary-table' // it names one of `primaryTables`
+  | 'primary-table' // it reads one of `primaryTables`, or an unlogged table, by whatever name
   | 'read' // a read that nothing binds
   | 'pin' // the user agent carries a pin
   | 'bad-signature' // it carries one whose signature is missing or wrong, which may be an honest one: the option `badSignature`

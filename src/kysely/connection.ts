@@ -29,7 +29,9 @@ export class RoutedConnection implements Required<DatabaseConnection> {
 
   constructor(cluster: Cluster) {
     const session = this.#session
-    const writes = new WriteRecord(cluster.name, cluster.watch)
+    const writes = new WriteRecord(cluster.name, cluster.watch, (definition) =>
+      cluster.catalog.sawDefinition(definition),
+    )
     const outcome = new StatementOutcome(cluster, session, writes)
     this.#writes = writes
     this.#place = { cluster, session, writes, outcome, enter: this.#enter, leave: this.#leave }

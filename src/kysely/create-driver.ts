@@ -4,6 +4,7 @@ import type { NodeOptions } from '../replicas/node-options.ts'
 import { ReplicaSet } from '../replicas/replica-set.ts'
 import { StatementClassifier } from '../sql/classifier.ts'
 import { CatalogReader } from './catalog-reader.ts'
+import { CatalogReports } from './catalog-reports.ts'
 import { Cluster } from './cluster.ts'
 import type { ClusterOperator } from './cluster-operator.ts'
 import { ContextWatch } from './context-watch.ts'
@@ -32,10 +33,12 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const addresses = new AddressWatch(set, lookup)
 
   const classifier = new StatementClassifier(settings.classifier, () => catalog.readAgain())
-  const catalog = new CatalogReader(
-    () => set.nodes,
-    () => classifier,
-  )
+  const catalog = new CatalogReader({
+    nodes: () => set.nodes,
+    classifier: () => classifier,
+    options: settings.classifier,
+    reports: new CatalogReports(name),
+  })
   const latestMs = Math.max(0, ...nodes.replicas.map((each) => each.maxLagMs ?? maxLagMs))
   const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
   const functions = new FunctionWatch(name)

@@ -27,7 +27,10 @@ export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig
    * this. `'replica'` spreads them.
    */
   withoutContext?: 'primary' | 'replica'
-  /** Tables that are read from the primary only, as `table` or `schema.table`. Default: `[]`. */
+  /**
+   * Tables that are read from the primary only, as `table` or `schema.table`; so is what reads them by another name: views, policies,
+   * partitions and what they are partitions of, functions in SQL and PL/pgSQL. Default: `[]`.
+   */
   primaryTables?: readonly string[]
   /** Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`. */
   unpinnedTables?: readonly string[]

@@ -109,8 +109,9 @@ export class PrimaryReplicaDriver implements Required<Driver> {
     this.#onInit()
     await this.#discovery.start()
     this.#addresses.start()
-    if (set.replicas.length > 0) this.#catalog.read()
-    else if (!this.#discovery.isAny) {
+    // What is discovered later needs it as well.
+    if (set.replicas.length > 0 || this.#discovery.isAny) this.#catalog.read()
+    else {
       warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)
     }
   }

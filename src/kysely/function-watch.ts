@@ -1,5 +1,5 @@
 import { warn } from '../diagnostics.ts'
-import type { FunctionCall } from '../sql/statement-text.ts'
+import type { Blocker } from '../sql/classifier.ts'
 
 /** After how many statements that it keeps from the replicas a function is worth a warning. */
 const MANY_STATEMENTS = 20
@@ -7,8 +7,8 @@ const MANY_STATEMENTS = 20
 const MAX_FUNCTIONS = 1_000
 
 /**
- * Notices a function of the application's that keeps sending reads to the primary: functions are volatile unless they are
- * declared otherwise, and few people know. Each is named once.
+ * Notices a function of the application's that keeps sending reads to the primary, called by a statement or by a view or policy:
+ * functions are volatile unless they are declared otherwise, and few people know. Each is named once.
  */
 export class FunctionWatch {
   readonly #cluster: string
@@ -18,19 +18,57 @@ export class FunctionWatch {
     this.#cluster = cluster
   }
 
-  /** `call` is undefined where it was a view, whose definition tells. */
-  keptFromReplica(call: FunctionCall | undefined): void {
-    if (call === undefined || call.schema === 'pg_catalog' || call.name.startsWith('pg_')) return
-    const name = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
-    const count = (this.#counts.get(name) ?? 0) + 1
+  keptFromReplica(blocker: Blocker | undefined): void {
+    const what = blocker && whatKeeps(blocker)
+    if (what === undefined) return
+    const count = (this.#counts.get(what.key) ?? 0) + 1
     if (count > MANY_STATEMENTS || (count === 1 && this.#counts.size >= MAX_FUNCTIONS)) return
-    this.#counts.set(name, count)
+    this.#counts.set(what.key, count)
     if (count < MANY_STATEMENTS) return
     warn(
       'WRITE_PINNING_VOLATILE_FUNCTION',
-      `The function ${name}() keeps sending statements of cluster '${this.#cluster}' to the primary, and pins who sends ` +
-        'them, because it is declared volatile, which is the default. If it only reads, declare it `stable`, or name it in ' +
-        "the dialect's `replicaFunctions`.",
+      `${what.subject} keeps sending statements of cluster '${this.#cluster}' to the primary, and pins who sends them, ` +
+        `because ${what.because}. If it only reads, ${what.cure}name it in the dialect's \`replicaFunctions\`.`,
     )
   }
 }
+
+interface Kept {
+  readonly key: string
+  readonly subject: string
+  readonly because: string
+  readonly cure: string
+}
+
+/** What keeps statements from the replicas, as a warning says it; undefined where nobody can change that. */
+function whatKeeps(blocker: Blocker): Kept | undefined {
+  if (blocker.kind === 'function') {
+    const { call, because } = blocker
+    if (call.schema === 'pg_catalog' || call.name.startsWith('pg_')) return undefined
+    const name = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
+    const subject = `The function ${name}()`
+    if (because === undefined) return { key: name, subject, because: `it is ${VOLATILE}`, cure: DECLARE }
+    return {
+      key: name,
+      subject,
+      because: `it calls or reads ${because}, which may do more than read`,
+      cure: '',
+    }
+  }
+  const { function: name, policy, table } = blocker.cause
+  if (name === undefined) return undefined
+  const relation =
+    blocker.relation.schema === undefined
+      ? blocker.relation.table
+      : `${blocker.relation.schema}.${blocker.relation.table}`
+  const by = policy === undefined ? '' : ` by the policy ${policy} of ${table}`
+  return {
+    key: `${relation} ${policy} ${name}`,
+    subject: `The reading of ${relation}`,
+    because: `it calls the function ${name}()${by}, and that is ${VOLATILE} or calls what is`,
+    cure: DECLARE,
+  }
+}
+
+const VOLATILE = 'declared volatile, which is the default,'
+const DECLARE = 'declare it `stable`, or '

@@ -81,6 +81,7 @@ export class StatementOutcome {
     if (!judged.mayWrite || session.node.role !== 'primary') return
     if (judged.countsAsWrite) this.#writes.tried(context)
     if (wasRefused && judged.isAllOrNothing) return
+    if (judged.defines !== 'nothing') this.#writes.ran(judged)
     // A write whose outcome is unknown counts, and nobody knows when it is committed.
     if (judged.countsAsWrite) this.#writes.add(context)
     else this.#writes.addUncounted(context)

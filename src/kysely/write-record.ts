@@ -7,7 +7,7 @@ import {
   wantsUncounted,
 } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
-import type { Statement } from '../sql/classifier.ts'
+import type { Definition, Statement } from '../sql/classifier.ts'
 import type { ContextWatch } from './context-watch.ts'
 
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
@@ -24,10 +24,15 @@ export class WriteRecord {
   /** Whose statements in the transaction may have written, and do not count. */
   #uncounted: Set<RequestMemory> | undefined
   #isHarmless = false
+  /** What the transaction that is under way has defined. */
+  #defined: Definition = 'nothing'
+  readonly #onDefinition: (definition: Definition) => void
 
-  constructor(cluster: string, watch: ContextWatch) {
+  /** `onDefinition` hears of statements that may have changed the schema: when they ran, and when they are committed. */
+  constructor(cluster: string, watch: ContextWatch, onDefinition: (definition: Definition) => void) {
     this.#cluster = cluster
     this.#watch = watch
+    this.#onDefinition = onDefinition
   }
 
   get inTransaction(): boolean {
@@ -49,7 +54,11 @@ export class WriteRecord {
   }
 
   /** Takes note of a statement that the primary has run: a read-only transaction may have been made one that writes. */
-  ran({ kind }: Statement): void {
+  ran({ kind, defines }: Statement): void {
+    if (defines !== 'nothing') {
+      if (this.inTransaction && this.#defined !== 'effects') this.#defined = defines
+      this.#onDefinition(defines)
+    }
     if (kind === 'session' || kind === 'function' || kind === 'write') this.#isHarmless = false
   }
 
@@ -96,7 +105,9 @@ export class WriteRecord {
   commit(position?: PositionOfCommit): void {
     const committed = this.#uncommitted
     const uncounted = this.#uncounted
+    const defined = this.#defined
     this.rollback()
+    if (defined !== 'nothing') this.#onDefinition(defined)
     for (const memory of committed ?? []) this.#remember(memory, position)
     for (const memory of uncounted ?? []) {
       if (committed?.has(memory) !== true) coverUncounted(memory, this.#cluster, position)
@@ -106,6 +117,7 @@ export class WriteRecord {
   rollback(): void {
     this.#uncommitted = undefined
     this.#uncounted = undefined
+    this.#defined = 'nothing'
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {

@@ -216,7 +216,7 @@ export interface OwnClient {
   readonly processID?: number | null
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void
-  query<Row>(sql: string): Promise<{ rows: Row[] }>
+  query<Row>(sql: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
   end(): Promise<void>
   unref?(): void
   on(event: 'error', listener: () => void): unknown

@@ -1,4 +1,6 @@
 import { BUILT_IN_CATALOG, type CallEffect, type Catalog } from './catalog.ts'
+import type { Cause } from './dependents.ts'
+import { FunctionRules } from './function-rules.ts'
 import { readStatementText } from './statement-reader.ts'
 import type { FunctionCall, NamedWork, StatementText, TransactionEffect } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
@@ -11,17 +13,19 @@ export interface Statement {
   readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
   /** Whether it counts as a write once it took effect. */
   readonly countsAsWrite: boolean
-  /** Whether it has no effect where it affects no row (an update, delete or merge without a writing CTE). */
+  /** Whether it has no effect where it affects no row: an update, delete or merge of a table that is known to be plain. */
   readonly isRowless: boolean
   /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
   readonly isAllOrNothing: boolean
+  /** Whether it may change the schema, and what it may change there. */
+  readonly defines: Definition
   /**
    * Whether it calls functions which may have left something in the session even where the statement was refused; PostgreSQL's own that a
    * read may call leave nothing.
    */
   readonly hasCalls: boolean
-  /** The function that keeps it from a replica, where one does. */
-  readonly blocker: FunctionCall | undefined
+  /** What keeps it from a replica, where a function or a relation does. */
+  readonly blocker: Blocker | undefined
   /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
   readonly isUnknown: boolean
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
@@ -31,6 +35,19 @@ export interface Statement {
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
+
+/**
+ * What a statement changes in the schema: `'something'` (a new table, a column) is only not known yet; `'effects'` (a trigger, a rule, a
+ * policy, a function) may make a table that was plain do more.
+ */
+export type Definition = 'nothing' | 'something' | 'effects'
+
+/** What in a statement may do more than read. */
+export type Blocker =
+  /** A function that it calls; `because` says what that calls in turn, where its own declaration says less. */
+  | { readonly kind: 'function'; readonly call: FunctionCall; readonly because: string | undefined }
+  /** A relation that it names: a view, a table with policies, a foreign table. */
+  | { readonly kind: 'relation'; readonly relation: TableName; readonly cause: Cause }
 
 /** The options that name functions and tables. */
 export interface ClassifierOptions {
@@ -44,10 +61,7 @@ export interface ClassifierOptions {
 export class StatementClassifier {
   readonly #primaryTables: readonly TableName[]
   readonly #unpinnedTables: readonly TableName[]
-  readonly #primaryFunctions: ReadonlySet<string>
-  /** The same without their schemas. */
-  readonly #primaryNames: ReadonlySet<string>
-  readonly #replicaFunctions: ReadonlySet<string>
+  readonly #rules: FunctionRules
   readonly #onUnknownFunction: (call: FunctionCall) => void
   readonly #cache = new TextCache<Statement>()
   #catalog: Catalog = BUILT_IN_CATALOG
@@ -57,9 +71,7 @@ export class StatementClassifier {
   constructor(options: ClassifierOptions, onUnknownFunction: (call: FunctionCall) => void = () => {}) {
     this.#primaryTables = options.primaryTables.map(parseTableName)
     this.#unpinnedTables = options.unpinnedTables.map(parseTableName)
-    this.#primaryFunctions = new Set(options.primaryFunctions)
-    this.#primaryNames = new Set(options.primaryFunctions.map(nameOf))
-    this.#replicaFunctions = new Set(options.replicaFunctions)
+    this.#rules = new FunctionRules(options)
     this.#onUnknownFunction = onUnknownFunction
     this.#watch = this.#watchFor(BUILT_IN_CATALOG)
   }
@@ -78,31 +90,38 @@ export class StatementClassifier {
   classify(sql: string): Statement {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
-    const statement = this.#decide(readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0))
+    const statement = this.#decide(readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0), sql)
     this.#cache.set(sql, statement)
     return statement
   }
 
   /** Remembers a text that a replica refused as what it is: a write, or something as good as one. */
   learnRefused(sql: string): void {
-    this.#cache.pin(sql, write(true, false, false, true))
+    this.#cache.pin(sql, { ...WRITE, defines: definitionIn(sql), hasCalls: true })
   }
 
-  #decide(text: StatementText): Statement {
+  #decide(text: StatementText, sql: string): Statement {
     const hasCalls = text.calls.length > 0
     if (text.kind === 'session') return this.#decideSession(text)
-    if (text.kind === 'write') return this.#decideWrite(text)
+    if (text.kind === 'write') return this.#decideWrite(text, sql)
     let isSession = false
+    let isOnPrimary = false
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
-      else if (effect !== 'none') return { ...FUNCTION, blocker: call, isUnknown: effect === 'unknown' }
+      else if (effect === 'primary-table') isOnPrimary = true
+      else if (effect !== 'none') {
+        const because = this.#catalog.becauseOf(call)
+        return { ...FUNCTION, blocker: { kind: 'function', call, because }, isUnknown: effect === 'unknown' }
+      }
     }
-    if (text.watched.some(({ table }) => this.#catalog.effectfulRelations.has(table.toLowerCase())))
-      return FUNCTION
+    for (const relation of text.watched) {
+      const cause = this.#catalog.effectfulRelations.find(relation)
+      if (cause !== undefined) return { ...FUNCTION, blocker: { kind: 'relation', relation, cause } }
+    }
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    if (text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
+    if (isOnPrimary || text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
     return text.calls.every((call) => this.#catalog.leavesNothing(call)) ? READ : READ_WITH_CALLS
   }
 
@@ -126,17 +145,28 @@ export class StatementClassifier {
 
   /** What is within a statement is no other that has one within: no text makes this go on and on. */
   #decideInner(sql: string): Statement {
-    const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
-    return text.kind === 'session' && text.inner !== undefined ? SESSION_WRITE : this.#decide(text)
+    const text = readStatementText(sql, this.#watch)
+    return text.kind === 'session' && text.inner !== undefined ? SESSION_WRITE : this.#decide(text, sql)
   }
 
-  // What it calls may write, whatever its table is and however few rows it has.
-  #decideWrite({ calls, targets, isRowless, isChange, transaction }: StatementText): Statement {
+  // What it calls or reads may write, whatever its table is and however few rows it has.
+  #decideWrite(text: StatementText, sql: string): Statement {
+    const { calls, watched, targets, isRowless, isChange, transaction } = text
+    const defines = isChange ? 'nothing' : definitionIn(sql)
     const hasCalls = calls.length > 0
+    const written = { ...WRITE, isAllOrNothing: isChange, defines, hasCalls, transaction }
     const counts = this.#counts(targets)
-    if (counts && !isRowless) return { ...write(true, false, isChange, hasCalls), transaction }
-    const callsMore = calls.some((call) => WRITING.has(this.#knownEffectOf(call)))
-    return write(counts || callsMore, isRowless && !callsMore, isChange, hasCalls)
+    const mayBeRowless =
+      isRowless && targets?.every((target) => this.#catalog.plainTables.has(target)) === true
+    if (counts && !mayBeRowless) return written
+    const doesMore =
+      calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
+      watched.some((each) => this.#doesMore(each) && !targets?.some((target) => isSurelyNamed(each, target)))
+    return { ...written, countsAsWrite: counts || doesMore, isRowless: mayBeRowless && !doesMore }
+  }
+
+  #doesMore(relation: TableName): boolean {
+    return this.#catalog.effectfulRelations.find(relation) !== undefined
   }
 
   #effectOf(call: FunctionCall): CallEffect {
@@ -146,16 +176,11 @@ export class StatementClassifier {
   }
 
   #knownEffectOf(call: FunctionCall): CallEffect {
-    const qualified = call.schema === undefined ? call.name : `${call.schema}.${call.name}`
-    // Without a schema it may be any function of that name: doubt means primary.
-    if (call.schema === undefined && this.#primaryNames.has(call.name)) return 'volatile'
-    if (this.#primaryFunctions.has(call.name) || this.#primaryFunctions.has(qualified)) return 'volatile'
-    if (this.#replicaFunctions.has(call.name) || this.#replicaFunctions.has(qualified)) return 'none'
-    return this.#catalog.effectOf(call)
+    return this.#rules.effectOf(call) ?? this.#catalog.effectOf(call)
   }
 
   #isPrimaryTable(name: TableName): boolean {
-    if (this.#catalog.primaryRelations.has(name.table.toLowerCase())) return true
+    if (this.#catalog.primaryRelations.find(name) === true) return true
     return this.#primaryTables.some((each) => mayBeSameTable(lowerCase(each), lowerCase(name)))
   }
 
@@ -167,36 +192,15 @@ export class StatementClassifier {
 
   #watchFor(catalog: Catalog): Watch {
     return new Watch([
-      ...catalog.effectfulRelations,
-      ...catalog.primaryRelations,
+      ...catalog.effectfulRelations.names,
+      ...catalog.primaryRelations.names,
       ...this.#primaryTables.map(({ table }) => table),
     ])
   }
 }
 
-function nameOf(qualified: string): string {
-  return qualified.slice(qualified.lastIndexOf('.') + 1)
-}
-
 function lowerCase({ schema, table }: TableName): TableName {
   return { schema: schema?.toLowerCase(), table: table.toLowerCase() }
-}
-
-function write(
-  countsAsWrite: boolean,
-  isRowless: boolean,
-  isAllOrNothing: boolean,
-  hasCalls: boolean,
-): Statement {
-  return {
-    ...READ,
-    kind: 'write',
-    countsAsWrite,
-    isRowless,
-    isAllOrNothing,
-    hasCalls,
-    mayWrite: true,
-  }
 }
 
 const READ: Statement = {
@@ -204,6 +208,7 @@ const READ: Statement = {
   countsAsWrite: false,
   isRowless: false,
   isAllOrNothing: true,
+  defines: 'nothing',
   hasCalls: false,
   blocker: undefined,
   isUnknown: false,
@@ -212,6 +217,13 @@ const READ: Statement = {
   named: undefined,
 }
 const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
+const WRITE: Statement = {
+  ...READ,
+  kind: 'write',
+  countsAsWrite: true,
+  isAllOrNothing: false,
+  mayWrite: true,
+}
 const LOCKING: Statement = { ...READ, kind: 'locking' }
 // A stable function may call a volatile one.
 const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
@@ -222,3 +234,15 @@ const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
 const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true, mayWrite: true }
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])
+
+/** What a text may change in the schema: also as one of several statements, or inside a `do` block. A word too many does no harm. */
+function definitionIn(sql: string): Definition {
+  if (!DEFINES.test(sql)) return 'nothing'
+  return ALTERS.test(sql) || (CREATES.test(sql) && DOES_SOMETHING.test(sql)) ? 'effects' : 'something'
+}
+
+const DEFINES = /\b(?:create|alter|drop|import)\b/i
+const ALTERS = /\b(?:alter|import)\b/i
+const CREATES = /\bcreate\b/i
+const DOES_SOMETHING =
+  /\b(?:aggregate|cast|domain|extension|foreign|function|operator|policy|procedure|rule|trigger|view)\b/i

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
 import { markWrite, useNode, usePrimary, useReplica, withoutPin } from 'write-pinning'
+import { whenCatalogIsRead } from '../kysely/support.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { contract } from './contract.ts'
@@ -124,6 +125,7 @@ contract((serve) => {
     ]
 
     it.each(harmless)('%s pins nobody', async (_what, write) => {
+      await whenCatalogIsRead(db)
       const { userAgent } = await serve({ routes: { 'GET /': doing(write, read) } })
       const routes = await whereAndWhy(async () =>
         expect((await userAgent().get('/')).setCookies).toEqual([]),

@@ -4,7 +4,7 @@ import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { inRequest, inUse, namedPool, openRequest } from './support.ts'
+import { inRequest, inUse, namedPool, openRequest, whenCatalogIsRead } from './support.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode
@@ -48,6 +48,7 @@ describe('a connection taken with db.connection()', () => {
   })
 
   test('stays on the primary after a write that does not count, too: what it left in the session is there', async () => {
+    await whenCatalogIsRead(db)
     const routes = await whereAndWhy(() =>
       inRequest(() =>
         db.connection().execute(async (one) => {

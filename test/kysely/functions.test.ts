@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
-import { whereAndWhyInRequest } from './support.ts'
+import { whenCatalogIsRead, whereAndWhyInRequest } from './support.ts'
 
 let cluster: PostgresCluster
 let db: ReturnType<typeof openDatabase>
@@ -22,8 +22,7 @@ beforeAll(async () => {
   }
   await cluster.waitForCatchup()
   db = openDatabase(cluster)
-  // The catalog is read in the background.
-  await vi.waitFor(async () => expect(await routes('select declared(1)')).toEqual(['replica: read']))
+  await whenCatalogIsRead(db)
 })
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { markWrite, useNode, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { openRequest, type Request } from './support.ts'
+import { openRequest, type Request, whenCatalogIsRead } from './support.ts'
 
 let cluster: PostgresCluster
 let db: Kysely<Database>
@@ -16,6 +16,7 @@ beforeAll(async () => {
   await cluster.waitForCatchup()
   await cluster.replicas[0]?.pauseReplay()
   db = openDatabase(cluster)
+  await whenCatalogIsRead(db)
 })
 
 beforeEach(() => {

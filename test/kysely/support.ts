@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
+import { expect, vi } from 'vitest'
 import type { PostgresNode } from 'write-pinning/testing'
 import { openRequestContext, type RoutingContext, runInContext } from '../../src/routing/context.ts'
 import { createMemory, type RequestMemory } from '../../src/routing/memory.ts'
+import type { Database } from '../support/cluster.ts'
 import { whereAndWhy } from '../support/routes.ts'
 
 /** The version of Kysely that is installed, as `0.28` or `0.29`. */
@@ -54,6 +57,21 @@ export async function warningsOf(fn: () => unknown): Promise<string[]> {
   return codes
 }
 
+/** What the package told while `fn` ran, warning by warning. */
+export async function messagesOf(fn: () => unknown): Promise<string[]> {
+  const messages: string[] = []
+  const onWarning = ({ name, message }: Error) => {
+    if (name === 'WritePinningWarning') messages.push(message)
+  }
+  process.on('warning', onWarning)
+  try {
+    await warningsOf(fn)
+  } finally {
+    process.off('warning', onWarning)
+  }
+  return messages
+}
+
 /** The code of the error that `fn` throws or rejects with; undefined where it does neither. */
 export async function codeOf(fn: () => unknown): Promise<unknown> {
   try {
@@ -98,4 +116,21 @@ export function inUse(pool: pg.Pool): number {
 /** The role and the reason of each statement that `fn` sent in a request of its own. */
 export function whereAndWhyInRequest(fn: () => unknown): Promise<string[]> {
   return whereAndWhy(() => inRequest(async () => fn()))
+}
+
+/** Whether a statement counts as a write of the request that sends it. */
+export async function countsAsWrite(db: Kysely<Database>, text: string): Promise<boolean> {
+  const request = openRequest()
+  await request.run(() => sql.raw(text).execute(db))
+  return request.memory.wroteTo !== undefined
+}
+
+/** Waits until the dialect has read the whole catalog of a shop: its table is known to be plain then. */
+export async function whenCatalogIsRead(db: Kysely<Database>): Promise<void> {
+  await vi.waitFor(
+    async () => expect(await countsAsWrite(db, 'delete from public.item where id = -1')).toBe(false),
+    {
+      timeout: 20_000,
+    },
+  )
 }

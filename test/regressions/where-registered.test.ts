@@ -9,7 +9,7 @@ import { writePinning as pinningOfExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, warningsOf } from '../kysely/support.ts'
+import { inRequest, messagesOf, warningsOf, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
 
@@ -63,18 +63,6 @@ async function consume(rows: AsyncIterable<unknown>): Promise<void> {
 
 let sessions = 0
 const sid = () => `session ${sessions++}`
-
-/** What was warned of, in full. */
-async function messagesOf(fn: () => unknown): Promise<string[]> {
-  const messages: string[] = []
-  const onWarning = ({ name, message }: Error) => {
-    if (name === 'WritePinningWarning') messages.push(message)
-  }
-  process.on('warning', onWarning)
-  await warningsOf(fn)
-  process.off('warning', onWarning)
-  return messages
-}
 
 test('a write before any request is opened, such as a migration, is nothing to warn of', async () => {
   const db = open()
@@ -215,6 +203,7 @@ describe('once a request was opened, a write outside', () => {
   ])('%s is not', async (_how, write) => {
     await inRequest(async () => {})
     const db = open({ unpinnedTables: ['session'] })
+    await whenCatalogIsRead(db)
     expect(await warningsOf(() => write(db))).toEqual([])
   })
 

@@ -1,14 +1,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
-import {
-  catalogOf,
-  FUNCTIONS_QUERY,
-  type FunctionRow,
-  RELATIONS_QUERY,
-  type RelationRow,
-} from '../../src/sql/catalog.ts'
+import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
+import { readCatalog } from '../../src/sql/read-catalog.ts'
 import { FUNCTIONS } from './battery/functions.ts'
 import { READS } from './battery/reads.ts'
 import { SCHEMA } from './battery/schema.ts'
@@ -29,15 +23,17 @@ beforeAll(async () => {
   await cluster.waitForCatchup()
   // From the replica, which has to know as much as the primary does.
   const [replica] = cluster.replicas
-  const functions = (await replica?.query<FunctionRow>(FUNCTIONS_QUERY)) ?? []
-  const relations = (await replica?.query<RelationRow>(RELATIONS_QUERY)) ?? []
-  classifier = new StatementClassifier({
+  const options = {
     primaryTables: ['session'],
     unpinnedTables: [],
     primaryFunctions: [],
     replicaFunctions: [],
-  })
-  classifier.catalog = catalogOf(functions, relations)
+  }
+  classifier = new StatementClassifier(options)
+  classifier.catalog = await readCatalog(
+    (text, values) => (replica as PostgresNode).query(text, values as unknown[]),
+    options,
+  )
 }, 60_000)
 
 afterAll(async () => {

@@ -1,12 +1,25 @@
 import { expect, test } from 'vitest'
 import { catalogOf } from '../../src/sql/catalog.ts'
+import type { FunctionRow } from '../../src/sql/catalog-queries.ts'
 import { type ClassifierOptions, StatementClassifier } from '../../src/sql/classifier.ts'
+import { FunctionFacts } from '../../src/sql/function-facts.ts'
+import { FunctionRules } from '../../src/sql/function-rules.ts'
+import { PlainTables } from '../../src/sql/plain-tables.ts'
+import { RelationNames } from '../../src/sql/relation-names.ts'
 import type { FunctionCall } from '../../src/sql/statement-text.ts'
+import type { TableName } from '../../src/sql/table-name.ts'
+
+const NO_NAMES: ClassifierOptions = {
+  primaryTables: [],
+  unpinnedTables: [],
+  primaryFunctions: [],
+  replicaFunctions: [],
+}
 
 const CATALOG = catalogOf(
-  [
-    { schema: 'pg_catalog', is_volatile: true, names: ['nextval', 'random', 'set_config'] },
-    { schema: 'pg_catalog', is_volatile: false, names: ['lower', 'count', 'now', 'treat'] },
+  functionsOf([
+    { schema: 'pg_catalog', is_volatile: true, is_own: false, names: ['nextval', 'random', 'set_config'] },
+    { schema: 'pg_catalog', is_volatile: false, is_own: false, names: ['lower', 'count', 'now', 'treat'] },
     { schema: 'extensions', is_volatile: true, is_own: false, names: ['uuid_generate_v4'] },
     {
       schema: 'public',
@@ -15,22 +28,44 @@ const CATALOG = catalogOf(
       names: ['log_access', '.', 'as', 'first', 'x'.repeat(63)],
     },
     { schema: 'app', is_volatile: true, is_own: true, names: ['set_config'] },
-  ],
-  [
-    { name: 'Ä', definition: null },
-    { name: 'next_view', definition: "SELECT nextval('counter'::regclass) AS n;" },
-    { name: 'over_view', definition: 'SELECT n FROM next_view;' },
-    { name: 'plain_view', definition: 'SELECT lower(name) FROM item;' },
-    { name: '@@@', definition: null },
-    { name: 'scratch', definition: null, is_unlogged: true },
-    { name: 'scratch_view', definition: 'SELECT id FROM scratch;' },
-  ],
+    { schema: 'app', is_volatile: false, is_own: true, names: ['reads_scratch'] },
+  ]),
+  {
+    effectful: namesOf([
+      { schema: 'public', table: 'Ä' },
+      { schema: 'public', table: 'over_view' },
+      { table: '@@@' },
+      { table: 'item_seen' },
+    ]),
+    onPrimary: namesOf([{ schema: 'public', table: 'scratch_view' }]),
+    plain: plainTablesOf(['public.t', 'public.both', 'app.both', 'app.view'], ['public.view']),
+    callers: new Map(),
+    readers: new Set(['app.reads_scratch', 'reads_scratch']),
+  },
 )
 
+function functionsOf(rows: readonly Omit<FunctionRow, 'oids'>[]): FunctionFacts {
+  const facts = new FunctionFacts(new FunctionRules(NO_NAMES))
+  for (const row of rows) facts.add({ ...row, oids: row.names })
+  return facts
+}
+
+function namesOf<Value>(names: readonly TableName[], value?: Value): RelationNames<never> {
+  const found = new RelationNames<unknown>()
+  for (const name of names) found.add(name, value ?? true)
+  return found as RelationNames<never>
+}
+
+function plainTablesOf(tables: readonly string[], others: readonly string[]): PlainTables {
+  const plain = new PlainTables()
+  for (const [schema = '', table = ''] of tables.map((each) => each.split('.'))) plain.add(schema, table)
+  for (const [schema = '', table = ''] of others.map((each) => each.split('.'))) plain.addOther(schema, table)
+  return plain
+}
+
 function classifierWith(options: Partial<ClassifierOptions> = {}, heard: string[] = []): StatementClassifier {
-  const classifier = new StatementClassifier(
-    { primaryTables: [], unpinnedTables: [], primaryFunctions: [], replicaFunctions: [], ...options },
-    ({ name }: FunctionCall) => heard.push(name),
+  const classifier = new StatementClassifier({ ...NO_NAMES, ...options }, ({ name }: FunctionCall) =>
+    heard.push(name),
   )
   classifier.catalog = CATALOG
   return classifier
@@ -72,22 +107,12 @@ test('a zero byte ends what the server reads', () => {
 })
 
 test('what `treat` calls is named by a type', () => {
-  const classifier = new StatementClassifier({
-    primaryTables: [],
-    unpinnedTables: [],
-    primaryFunctions: [],
-    replicaFunctions: [],
-  })
+  const classifier = new StatementClassifier(NO_NAMES)
   expect(classifier.classify("select treat('s' as nextval)").kind).toBe('function')
 })
 
 test('before the catalog is known, a function that is named like a key word is no syntax', () => {
-  const classifier = new StatementClassifier({
-    primaryTables: [],
-    unpinnedTables: [],
-    primaryFunctions: [],
-    replicaFunctions: [],
-  })
+  const classifier = new StatementClassifier(NO_NAMES)
   for (const call of ['refresh(1)', 'set(1)', 'next(1)', 'value(1)', 'lock(1)', 'log(1)'])
     expect(classifier.classify(`select ${call}`).kind, call).toBe('function')
   for (const rest of [
@@ -106,12 +131,21 @@ test("an application's function counts for what it is, whatever it is called; an
   expect(kindOf('select first(1)')).toBe('function')
 })
 
-test('the reading of a view does what its definition does', () => {
+test('the reading of a relation does what the catalog says, whatever its case, and in its own schema only', () => {
   expect(kindOf('select * from over_view')).toBe('function')
+  expect(kindOf('select * from public.over_view')).toBe('function')
+  expect(kindOf('select * from app.over_view')).toBe('read')
   expect(kindOf('select * from plain_view')).toBe('read')
   expect(kindOf('select * from Ä')).toBe('function')
   expect(kindOf('select * from "Ä"')).toBe('function')
   expect(kindOf('select * from scratch_view')).toBe('primary-table')
+  expect(kindOf('select * from app.scratch_view')).toBe('read')
+  expect(kindOf('select app.reads_scratch()')).toBe('primary-table')
+})
+
+test('a function of a row that is read like a column is found behind any name', () => {
+  expect(kindOf('select item_seen, i.id from item i')).toBe('function')
+  expect(kindOf('select i.item_seen from item i')).toBe('function')
 })
 
 test('an operator is found also where a sign touches it', () => {
@@ -127,17 +161,47 @@ test('a plan is only a plan', () => {
   expect(kindOf("explain ((select nextval('s')))")).toBe('function')
 })
 
-test('a change of no row has no effect, unless what it calls has one', () => {
+test('a change of no row has no effect where its table is known to be plain, unless what it calls or reads has one', () => {
   const classifier = classifierWith()
-  expect(classifier.classify('update t set a = lower(b)').isRowless).toBe(true)
-  expect(classifier.classify('update t set a = random()').isRowless).toBe(true)
-  expect(classifier.classify('update t set a = 1 where log_access(id)').isRowless).toBe(false)
-  expect(classifier.classify('with x as (delete from u) update t set a = 1').isRowless).toBe(false)
-  expect(classifier.classify('insert into t values (1)').isRowless).toBe(false)
+  const isRowless = (sql: string) => classifier.classify(sql).isRowless
+  expect(isRowless('update t set a = lower(b)')).toBe(true)
+  expect(isRowless('update t set a = random()')).toBe(true)
+  expect(isRowless('update t set a = 1 where log_access(id)')).toBe(false)
+  expect(isRowless('update t set a = 1 where id in (select id from over_view)')).toBe(false)
+  expect(isRowless('delete from t where a @@@ 1')).toBe(false)
+  expect(isRowless('with x as (delete from u) update t set a = 1')).toBe(false)
+  expect(isRowless('insert into t values (1)')).toBe(false)
+})
+
+test('a table of a name that is not known, or that is also that of another relation, is not known to be plain', () => {
+  const classifier = classifierWith()
+  const isRowless = (sql: string) => classifier.classify(sql).isRowless
+  expect(isRowless('delete from both')).toBe(true)
+  expect(isRowless('delete from app.both')).toBe(true)
+  expect(isRowless('delete from other.both')).toBe(false)
+  expect(isRowless('delete from made_since')).toBe(false)
+  expect(isRowless('delete from view')).toBe(false)
+  expect(isRowless('delete from app.view')).toBe(true)
+  expect(isRowless('delete from pg_temp.t')).toBe(false)
+  expect(isRowless('delete from "T"')).toBe(false)
+})
+
+test('what changes the schema is told from other writes, and what may make a table do more from the rest', () => {
+  const classifier = classifierWith()
+  const definition = (sql: string) => classifier.classify(sql).defines
+  expect(definition('create trigger a before delete on t for each row execute function f()')).toBe('effects')
+  expect(definition('begin; ALTER TABLE t enable row level security; commit')).toBe('effects')
+  expect(definition("do $$ begin execute 'create rule a as on delete to t do nothing'; end $$")).toBe(
+    'effects',
+  )
+  expect(definition('create table made (id int)')).toBe('something')
+  expect(definition('drop table made')).toBe('something')
+  expect(definition("insert into t values ('create trigger')")).toBe('nothing')
+  expect(definition('truncate t')).toBe('nothing')
 })
 
 test('only writes to unpinned tables alone do not count', () => {
-  const classifier = classifierWith({ unpinnedTables: ['session', 'app.seen'] })
+  const classifier = classifierWith({ unpinnedTables: ['session', 'app.seen', 'over_view'] })
   const counts = (sql: string) => classifier.classify(sql).countsAsWrite
   expect(
     counts(
@@ -152,6 +216,8 @@ test('only writes to unpinned tables alone do not count', () => {
     ),
   ).toBe(false)
   expect(counts('update seen set a = 1')).toBe(true)
+  expect(counts('update over_view set n = 1')).toBe(false)
+  expect(counts('insert into session select n from over_view')).toBe(true)
   expect(counts('insert into session values (log_access($1))')).toBe(true)
   expect(counts('with x as (insert into t values (1) returning a) insert into session select a from x')).toBe(
     true,
@@ -181,7 +247,7 @@ test('the options decide about functions and tables that they name', () => {
   expect(classifier.classify('select * from "Account"').kind).toBe('primary-table')
   expect(classifier.classify('select lower(a)')).toMatchObject({
     kind: 'function',
-    blocker: { name: 'lower' },
+    blocker: { kind: 'function', call: { name: 'lower' } },
   })
   expect(classifier.classify('select log_access(1)').kind).toBe('read')
   expect(heard).toEqual([])

@@ -2,14 +2,8 @@ import { loadModule } from 'libpg-query'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
 import { hasOtherReading } from '../../src/sql/backslashes.ts'
-import {
-  catalogOf,
-  FUNCTIONS_QUERY,
-  type FunctionRow,
-  RELATIONS_QUERY,
-  type RelationRow,
-} from '../../src/sql/catalog.ts'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
+import { readCatalog } from '../../src/sql/read-catalog.ts'
 import { disguise } from './disguise.ts'
 import { mutate } from './mutate.ts'
 import { parse } from './parse-tree.ts'
@@ -36,10 +30,11 @@ beforeAll(async () => {
   await cluster.primary.query(
     `create function "Log Access"(a text = '') returns text language sql as 'select a'`,
   )
-  const functions = await cluster.primary.query<FunctionRow>(FUNCTIONS_QUERY)
-  const relations = await cluster.primary.query<RelationRow>(RELATIONS_QUERY)
   const informed = new StatementClassifier(NO_NAMES)
-  informed.catalog = catalogOf(functions, relations)
+  informed.catalog = await readCatalog(
+    (text, values) => cluster.primary.query(text, values as unknown[]),
+    NO_NAMES,
+  )
   classifiers.push(new StatementClassifier(NO_NAMES), informed)
 }, 60_000)
 

@@ -1,0 +1,106 @@
+import type { FunctionRow } from './catalog-queries.ts'
+import type { FunctionName, FunctionRules } from './function-rules.ts'
+import { HARMLESS_FUNCTIONS, REFUSED_FUNCTIONS, SESSION_FUNCTIONS } from './harmless-functions.ts'
+import type { FunctionCall } from './statement-text.ts'
+
+/** What a call does to the route of its statement. */
+export type CallEffect = 'none' | 'session' | 'volatile' | 'unknown' | 'primary-table'
+
+/** A function that may do more than read. */
+export interface EffectfulFunction {
+  readonly oid: string
+  readonly schema: string
+  readonly name: string
+  /** Whether it is the application's: neither PostgreSQL's nor an extension's. */
+  readonly isOwn: boolean
+}
+
+/** What the functions of a database do, by name and by their object identifiers. */
+export class FunctionFacts {
+  readonly #all = new Set<string>()
+  readonly #own = new Set<string>()
+  readonly #volatile = new Set<string>()
+  readonly #ownVolatile = new Set<string>()
+  /** The functions that may do more than read, by their object identifiers. */
+  readonly effectful = new Map<string, EffectfulFunction>()
+  readonly #because = new Map<string, string>()
+  readonly #rules: FunctionRules
+
+  constructor(rules: FunctionRules) {
+    this.#rules = rules
+  }
+
+  add({ schema, is_volatile, is_own, oids, names }: FunctionRow): void {
+    for (const [at, name] of names.entries()) {
+      this.#name({ schema, name }, is_volatile, is_own)
+      const oid = oids[at]
+      if (oid !== undefined && this.#isEffectful({ schema, name }, is_volatile, is_own)) {
+        this.effectful.set(oid, { oid, schema, name, isOwn: is_own })
+      }
+    }
+  }
+
+  /** A function that is declared stable or immutable does more than read: it calls, or reads, one that does. */
+  addCaller(caller: EffectfulFunction, because: string): void {
+    this.#name(caller, true, true)
+    for (const key of keysOf(caller)) if (!this.#because.has(key)) this.#because.set(key, because)
+    this.effectful.set(caller.oid, caller)
+  }
+
+  /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
+  becauseOf(call: FunctionName): string | undefined {
+    return this.#because.get(keyOf(call))
+  }
+
+  /** What a call does by the catalog alone: a function counts as the worst of its overloads. */
+  effectOf(call: FunctionCall): CallEffect {
+    const key = keyOf(call)
+    // An application's function may be named like one that is known, and do anything.
+    if (this.#ownVolatile.has(key)) return 'volatile'
+    if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
+    return isSyntax(call) ? 'none' : 'unknown'
+  }
+
+  /** Whether one of the application's functions, neither PostgreSQL's nor an extension's, is called so. */
+  isOwn(call: FunctionName): boolean {
+    return this.#own.has(keyOf(call))
+  }
+
+  #isEffectful(name: FunctionName, isVolatile: boolean, isOwn: boolean): boolean {
+    const told = this.#rules.effectOf(name)
+    if (told !== undefined) return told === 'volatile'
+    if (isOwn) return isVolatile
+    return (knownEffect(name.name) ?? (isVolatile ? 'volatile' : 'none')) !== 'none'
+  }
+
+  #name(name: { readonly schema: string; readonly name: string }, isVolatile: boolean, isOwn: boolean): void {
+    for (const key of keysOf(name)) {
+      this.#all.add(key)
+      if (isOwn) this.#own.add(key)
+      if (isVolatile) this.#volatile.add(key)
+      if (isVolatile && isOwn) this.#ownVolatile.add(key)
+    }
+  }
+}
+
+/** A function's name as a key; without a schema it is that of any function called so. */
+export function keyOf({ schema, name }: FunctionName): string {
+  return schema === undefined ? name : `${schema}.${name}`
+}
+
+/** A function's keys: a call may name it with or without its schema. */
+export function keysOf({ schema, name }: { readonly schema: string; readonly name: string }): string[] {
+  return [name, `${schema}.${name}`]
+}
+
+/** What lists tell, of PostgreSQL's functions and of those of well-known extensions. */
+export function knownEffect(name: string): CallEffect | undefined {
+  if (SESSION_FUNCTIONS.has(name)) return 'session'
+  if (REFUSED_FUNCTIONS.has(name)) return 'volatile'
+  return HARMLESS_FUNCTIONS.has(name) ? 'none' : undefined
+}
+
+// `over (`, `by (`, `filter (`: syntax, unless somebody has made a function of that name.
+export function isSyntax({ schema, isKeyWord }: FunctionCall): boolean {
+  return schema === undefined && isKeyWord
+}

@@ -1,0 +1,230 @@
+import { type Catalog, catalogOf } from './catalog.ts'
+import {
+  BODIES_QUERY,
+  type BodyRow,
+  type DependentRow,
+  FIRST_OWN_OID,
+  FOREIGN_TABLES_QUERY,
+  FUNCTIONS_QUERY,
+  type FunctionRow,
+  NAMED_RELATIONS_QUERY,
+  POLICY_TREES_QUERY,
+  TABLES_QUERY,
+  type TableRow,
+  TREE_CALLERS_QUERY,
+  UNLOGGED_QUERY,
+  VIEW_TREES_QUERY,
+} from './catalog-queries.ts'
+import {
+  type Ask,
+  type Cause,
+  displayed,
+  findDependents,
+  type Item,
+  NO_FUNCTION,
+  withParts,
+  withWholes,
+} from './dependents.ts'
+import { FunctionBodies } from './function-bodies.ts'
+import { type EffectfulFunction, FunctionFacts, keysOf } from './function-facts.ts'
+import { FunctionRules } from './function-rules.ts'
+import { NO_PLAIN_TABLES, PlainTables } from './plain-tables.ts'
+import type { RelationFacts } from './relation-facts.ts'
+import { RelationNames } from './relation-names.ts'
+import { mayBeSameTable, parseTableName } from './table-name.ts'
+
+export type { Ask } from './dependents.ts'
+
+/** What the options name, as far as the reading of a catalog cares. */
+export interface CatalogOptions {
+  readonly primaryTables: readonly string[]
+  readonly primaryFunctions: readonly string[]
+  readonly replicaFunctions: readonly string[]
+}
+
+/** How many objects a question is about: each takes the server a fraction of a second. */
+const FUNCTIONS_PAGE = 5_000
+const BODIES_PAGE = 200
+const VIEWS_PAGE = 1_000
+const TABLES_PAGE = 2_000
+/** Of how many tables it is kept which are plain; of more, none is known to be. */
+const MAX_PLAIN_TABLES = 100_000
+
+/** Reads what the functions of a database do: the first half of its catalog, which nothing has to wait for the other with. */
+export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<FunctionsReading> {
+  const rules = new FunctionRules(options)
+  const facts = new FunctionFacts(rules)
+  const bodies = new FunctionBodies()
+  const isTrusted = (name: { schema: string; name: string }) => rules.effectOf(name) === 'none'
+  for await (const rows of pagesOf<FunctionRow>(ask, FUNCTIONS_QUERY, FUNCTIONS_PAGE)) {
+    for (const row of rows) facts.add(row)
+  }
+  const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
+  for await (const rows of pagesOf<BodyRow>(ask, BODIES_QUERY, BODIES_PAGE)) {
+    for (const row of rows) {
+      if (!bodies.add(row))
+        seeds.push(itemOf('function', row, { function: displayed(row) }, 'what cannot be read'))
+    }
+  }
+  for (const row of await ask<BodyRow>(TREE_CALLERS_QUERY, [builtInsOf(facts)])) {
+    seeds.push(itemOf('function', row, { function: displayed(row) }, 'a volatile function of PostgreSQL'))
+  }
+  const counted = seeds.filter((seed) => facts.effectful.has(seed.oid) || !isTrusted(seed))
+  const { items } = await findDependents(ask, counted, bodies, isTrusted, 'functions')
+  for (const item of items) if (item.because !== '') facts.addCaller({ ...item, isOwn: true }, item.because)
+  return { facts, bodies, items, isTrusted }
+}
+
+/** What has been read of functions, and what the reading of relations needs of it. */
+export interface FunctionsReading {
+  readonly facts: FunctionFacts
+  readonly bodies: FunctionBodies
+  /** The functions that may do more than read. */
+  readonly items: readonly Item[]
+  isTrusted(name: { readonly schema: string; readonly name: string }): boolean
+}
+
+/** Reads what the relations of a database do: the second half, which takes long where there are many views. */
+export async function readRelations(
+  ask: Ask,
+  functions: FunctionsReading,
+  { primaryTables }: CatalogOptions,
+): Promise<RelationFacts> {
+  const { bodies, isTrusted, facts } = functions
+  const builtIns = builtInsOf(facts)
+  const policies = await ask<DependentRow>(POLICY_TREES_QUERY, [builtIns])
+  const seeds = [
+    ...functions.items,
+    ...relationsOf(await ask<DependentRow>(FOREIGN_TABLES_QUERY, []), true),
+    ...(await readViewTrees(ask, builtIns)),
+    ...relationsOf(policies.filter((row) => row.is_read)),
+  ]
+  const { items, writePolicies } = await findDependents(ask, seeds, bodies, isTrusted)
+  const callers = new Map<string, string>()
+  for (const item of items) {
+    if (item.kind !== 'function' || facts.effectful.has(item.oid)) continue
+    for (const key of keysOf(item)) callers.set(key, item.because)
+  }
+  const unlogged = await ask<DependentRow>(UNLOGGED_QUERY, [])
+  const named = await readPrimaryTables(ask, primaryTables)
+  const onPrimary = await findDependents(ask, relationsOf([...unlogged, ...named], true), bodies, isTrusted)
+  return {
+    effectful: namesOf(items, ({ cause }) => cause),
+    onPrimary: namesOf(onPrimary.items, () => true),
+    plain: await readPlainTables(ask, [...writePolicies, ...policies, ...items.filter(isTable)]),
+    callers,
+    readers: new Set(onPrimary.items.filter(({ kind }) => kind === 'function').flatMap(keysOf)),
+  }
+}
+
+/** Reads both halves, one after the other. */
+export async function readCatalog(ask: Ask, options: CatalogOptions): Promise<Catalog> {
+  const functions = await readFunctions(ask, options)
+  return catalogOf(functions.facts, await readRelations(ask, functions, options))
+}
+
+/** The views that lock rows, or call a function of PostgreSQL's that does more than read. */
+async function readViewTrees(ask: Ask, builtIns: readonly string[]): Promise<Item[]> {
+  const found: Item[] = []
+  for await (const rows of pagesOf<ViewTreesRow>(ask, VIEW_TREES_QUERY, VIEWS_PAGE, [LOCKS, ...builtIns])) {
+    for (const { oids, schemas, names } of rows) {
+      for (const [at, oid] of oids.entries()) {
+        found.push(itemOf('relation', { oid, schema: schemas[at] ?? '', name: names[at] ?? '' }, NO_FUNCTION))
+      }
+    }
+  }
+  return found
+}
+
+/** The relations that `primaryTables` names, and their parts. */
+async function readPrimaryTables(ask: Ask, primaryTables: readonly string[]): Promise<DependentRow[]> {
+  const options = primaryTables.map((each) => parseTableName(each.toLowerCase()))
+  const rows = await ask<DependentRow>(NAMED_RELATIONS_QUERY, [options.map(({ table }) => table)])
+  const named = rows.filter(({ schema, name }) => {
+    const row = { schema: schema.toLowerCase(), table: name.toLowerCase() }
+    return options.some((option) => mayBeSameTable(option, row))
+  })
+  return await withParts(ask, named)
+}
+
+/** The plain tables; those of `others`, and what has one as a part that is not plain, are none. */
+async function readPlainTables(ask: Ask, others: readonly Named[]): Promise<PlainTables> {
+  const plain = new PlainTables()
+  const parts: DependentRow[] = []
+  for await (const rows of pagesOf<TableRow>(ask, TABLES_QUERY, TABLES_PAGE)) {
+    for (const { schema, is_plain, oids, names } of rows) {
+      for (const [at, name] of names.entries()) {
+        if (is_plain) plain.add(schema, name)
+        else {
+          plain.addOther(schema, name)
+          parts.push({ oid: oids[at] ?? '', schema, name, on: '' })
+        }
+      }
+    }
+    if (plain.size > MAX_PLAIN_TABLES) return NO_PLAIN_TABLES
+  }
+  for (const { schema, name } of [...(await withWholes(ask, parts)), ...others]) plain.addOther(schema, name)
+  return plain
+}
+
+/** The rows of a question that is asked page by page: each row says which object is the last of its page. */
+async function* pagesOf<Row extends { readonly last?: string | null }>(
+  ask: Ask,
+  query: string,
+  size: number,
+  ...values: readonly unknown[]
+): AsyncGenerator<readonly Row[]> {
+  for (let last: string | null | undefined = '0'; last !== undefined && last !== null; ) {
+    const rows: readonly Row[] = await ask<Row>(query, [last, size, ...values])
+    yield rows
+    last = rows.at(-1)?.last
+  }
+}
+
+/** Those of PostgreSQL's own functions that do more than read: what calls them is told by its tree only. */
+function builtInsOf({ effectful }: FunctionFacts): string[] {
+  return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
+}
+
+/** What stands for the locking of rows among the functions that a tree calls. */
+const LOCKS = '0'
+
+function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value): RelationNames<Value> {
+  const names = new RelationNames<Value>()
+  for (const item of items) {
+    const { kind, schema, name } = item
+    if (kind === 'relation' || kind === 'type') names.add({ schema, table: name }, toValue(item))
+    // Behind whatever a statement writes before it.
+    else if (kind !== 'function') names.add({ table: name }, toValue(item))
+  }
+  return names
+}
+
+type Named = Pick<Item, 'schema' | 'name'>
+
+interface ViewTreesRow {
+  readonly last: string | null
+  readonly oids: readonly string[]
+  readonly schemas: readonly string[]
+  readonly names: readonly string[]
+}
+
+function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause: Cause, because = ''): Item {
+  return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
+}
+
+function relationsOf(rows: readonly DependentRow[], isPart = false): Item[] {
+  return rows.map((row) => {
+    const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row) }
+    return { ...itemOf('relation', row, { ...NO_FUNCTION, ...policy }), isPart }
+  })
+}
+
+/** What a function means for what calls it: PostgreSQL's own are not worth naming. */
+function causeOf(each: EffectfulFunction): Cause {
+  return each.schema === 'pg_catalog' ? NO_FUNCTION : { function: displayed(each) }
+}
+
+function isTable({ kind }: Item): boolean {
+  return kind === 'relation'
+}
