@@ -87,6 +87,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#watchers.clear()
   }
 
+  /** Resolves when there is a verdict on any node. */
+  async nextVerdict(): Promise<void> {
+    await Promise.race([...this.#watchers.values()].map((watcher) => watcher.verdict()))
+  }
+
   /** Has a node looked at, at once. */
   look(node: N): void {
     this.#watchers.get(node)?.look()

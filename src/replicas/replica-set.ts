@@ -17,6 +17,9 @@ import { SpillGate } from './spill-gate.ts'
 /** A node that can be opened and closed. */
 export type Member = Node & { init(): Promise<void>; destroy(): Promise<void> }
 
+/** How long it is waited at the start, in ms, until it is known how late the replicas are. */
+const SETTLING_MS = 100
+
 /** The nodes of one cluster, watched, and the choice among those that are fit. */
 export class ReplicaSet<N extends Member> {
   readonly name: string
@@ -92,12 +95,19 @@ export class ReplicaSet<N extends Member> {
     await Promise.all(this.nodes.map((node) => node.init()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
+    // Where all is well, a replica lacks the first position of the primary's for some ms: its reads need not begin on the primary.
+    await withPatience(this.#settle(), SETTLING_MS).catch(ignore)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
     if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
     this.#isReady = true
     // What was told of at the start has an end of its own, however soon that comes.
     this.refresh()
+  }
+
+  async #settle(): Promise<void> {
+    this.refresh()
+    while (this.isSettling) await this.#watch.nextVerdict()
   }
 
   async stop(): Promise<void> {

@@ -31,6 +31,8 @@ const JITTER = 0.25
 const GRACE_MS = 250
 /** How soon after a look another one is worth it. */
 const REST_MS = 50
+/** How soon it is asked again for the first time where it is asked at a short pace. */
+const HURRY_MS = 10
 /** Which pause is so long that what was lacked is not to be expected any moment. */
 const LONG_MS = 500
 
@@ -71,8 +73,8 @@ export class Watcher {
 
   /** Asks at once, and at a short pace then, over the connection that there is: what it lacked may be there any moment. */
   hurry(): void {
-    this.#hurryMs = REST_MS
-    if (!this.#isResting) this.#wake?.()
+    this.#hurryMs = HURRY_MS
+    this.#wake?.()
   }
 
   /** Asks at the usual pace. */
@@ -119,9 +121,10 @@ export class Watcher {
       this.#heard = []
       for (const each of heard) each()
       this.#isResting = true
-      await this.#sleep(REST_MS)
+      const restMs = Math.min(REST_MS, this.#hurryMs ?? REST_MS)
+      await this.#sleep(restMs)
       this.#isResting = false
-      if (!this.#wantsLook) await this.#sleep(Math.max(0, this.#pauseMs() - REST_MS))
+      if (!this.#wantsLook) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
       if (this.#wantsLook) this.#drop()
       this.#wantsLook = false
     }
