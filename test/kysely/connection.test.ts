@@ -96,7 +96,12 @@ describe('a connection taken with db.connection()', () => {
   test('gives back what it left behind when it moves, and at its end', async () => {
     const primaryPool = namedPool(cluster.primary, 'pools', { max: 1 })
     const replicaPool = namedPool(replica, 'pools', { max: 1 })
-    await using own = openDatabase(cluster, { primary: primaryPool, replicas: [replicaPool] })
+    await using own = openDatabase(cluster, {
+      primary: primaryPool,
+      replicas: [replicaPool],
+      // It is late, and this database has not known it for long.
+      lagSource: () => 0,
+    })
     await inRequest(() =>
       own.connection().execute(async (one) => {
         await read(one)
@@ -137,7 +142,12 @@ describe('a stream', () => {
   test('gives its connection back at its end, when its reader leaves, and when its reader or its query fails', async () => {
     const primaryPool = namedPool(cluster.primary, 'streams', { max: 1 })
     const replicaPool = namedPool(replica, 'streams', { max: 1 })
-    await using own = openDatabase(cluster, { primary: primaryPool, replicas: [replicaPool] })
+    await using own = openDatabase(cluster, {
+      primary: primaryPool,
+      replicas: [replicaPool],
+      // It is late, and this database has not known it for long.
+      lagSource: () => 0,
+    })
     const rows = () => own.selectFrom('item').selectAll().stream(2)
     const readers: (() => Promise<unknown>)[] = [
       async () => {

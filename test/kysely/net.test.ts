@@ -84,6 +84,8 @@ describe('a write that was taken for a read', () => {
 describe('what a replica does not know yet', () => {
   test('is read from the primary: a table, a column, a function of a migration', async () => {
     const db = open()
+    // A replica that lacks what was there at the first look serves nobody.
+    expect(await whereAndWhyInRequest(() => sql`select 1`.execute(db))).toEqual(['replica: read'])
     await cluster.replicas[0]?.pauseReplay()
     await cluster.primary.query('create table fresh (id int)')
     await cluster.primary.query('alter table session add column fresh int')
