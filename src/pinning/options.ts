@@ -30,7 +30,10 @@ export interface PinningOptions<Request> {
   readMethods?: readonly string[]
   /** The cookie that carries the pin. */
   cookie?: CookieOptions
-  /** Signs the pins: one string, or several (the first signs, all verify), each of 32 characters or more. */
+  /**
+   * Signs the pins: one string, or several (the first signs, all verify), each of 32 characters or more. Default: none, so that pins
+   * are not signed. The cookie is named after the first, where `cookie.name` is not given.
+   */
   secret?: string | readonly string[] | undefined
   /**
    * What a pin is worth that is well formed and not over, but whose signature is missing or wrong, where there is a `secret`.

@@ -20,7 +20,7 @@ export interface RunWithPinOptions {
    * signature is asked for, and `capturePin()` does not sign.
    */
   secret?: string | readonly string[] | undefined
-  /** The name of the plugin's cookie, which its signature covers. Default: `'write_pin'`. */
+  /** The plugin's `cookie.name`, where one was given: the signature covers it. Default: `'write_pin'`. */
   cookieName?: string
   /** How long reads are fresh after a write, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
   pinningSeconds?: number
