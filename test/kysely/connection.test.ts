@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { usePrimary, useReplica } from 'write-pinning'
+import { usePrimary, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
@@ -52,7 +52,9 @@ describe('a connection taken with db.connection()', () => {
     const routes = await whereAndWhy(() =>
       inRequest(() =>
         db.connection().execute(async (one) => {
-          await one.updateTable('item').set({ name: 'nobody' }).where('id', '=', -1).execute()
+          await withoutPin(() =>
+            one.updateTable('item').set({ name: 'nobody' }).where('id', '=', -1).execute(),
+          )
           await read(one)
           await sql`set application_name = 'mine'`.execute(one)
           const { rows } = await sql`select current_setting('application_name') as name`.execute(one)
