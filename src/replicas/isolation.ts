@@ -6,7 +6,7 @@
 export const REPEATABLE_READ = '-c default_transaction_isolation=repeatable\\ read'
 
 /** Whether start-up options make the transactions of a session serializable; the last of several counts. */
-export function saySerializable(options: string): boolean {
+export function saysSerializable(options: string): boolean {
   let isolation = ''
   for (const [, value = ''] of options.matchAll(ISOLATION)) isolation = value
   return isolation.toLowerCase() === 'serializable'

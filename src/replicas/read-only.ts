@@ -1,5 +1,5 @@
 import { warn } from '../diagnostics.ts'
-import { REPEATABLE_READ, saySerializable } from './isolation.ts'
+import { REPEATABLE_READ, saysSerializable } from './isolation.ts'
 import type { PoolClientLike, PoolLike } from './pool.ts'
 
 /**
@@ -40,7 +40,7 @@ export class ReadOnlySessions {
     this.#node = node
     this.#options = (pool.options ?? {}) as ConnectionOptions
     this.#before = asGiven(this.#options)
-    this.#isSerializable = saySerializable(optionsOf(this.#before))
+    this.#isSerializable = saysSerializable(optionsOf(this.#before))
   }
 
   /** Demands something of the sessions from now on: a replica becomes the primary, or the other way round. */
