@@ -16,11 +16,17 @@ const inRoot = (name) => path.join(root, name)
 rmSync(inRoot('dist'), { recursive: true, force: true })
 for (const project of ['tsconfig.build.json', 'tsconfig.cjs.json']) compile(project)
 giveUrls(inRoot('dist/cjs'))
+prepend(inRoot('dist/cjs/kysely/index.js'), "'use strict'\nrequire('./peer.js')\n")
 cpSync(inRoot('commonjs'), inRoot('dist/cjs'), { recursive: true })
 
 function compile(project) {
   const compiler = inRoot('node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [compiler, '-p', inRoot(project)], { stdio: 'inherit' })
+}
+
+/** An entry asks for its peer before all else, so that it can say what to install. (An ES module cannot: its imports come first.) */
+function prepend(file, line) {
+  writeFileSync(file, line + readFileSync(file, 'utf8'))
 }
 
 /** CommonJS has no `import.meta`: writes the same URL as it knows it. */

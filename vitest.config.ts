@@ -29,8 +29,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // They have a configuration of their own, and need programs that npm does not bring.
-    exclude: [...configDefaults.exclude, 'test/faults/**'],
+    // They have configurations of their own, and need programs that npm does not bring, or the network.
+    exclude: [...configDefaults.exclude, 'test/faults/**', 'test/toolchains/**'],
     env: temporaryDirectory(),
     testTimeout: 30_000,
     hookTimeout: 60_000,

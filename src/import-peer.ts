@@ -10,18 +10,28 @@ export async function importPeer<T>(entry: string, name: string, load: () => Pro
   try {
     return await load()
   } catch (cause) {
-    if (!isMissing(cause, name)) throw cause
-    throw new WritePinningError(
-      'ERR_WRITE_PINNING_MISSING_PACKAGE',
-      `${entry} needs the package ${name}, which is not installed: npm install ${name}`,
-      { cause },
-    )
+    throw peerError(entry, name, cause)
   }
+}
+
+/** What to throw where a peer dependency could not be loaded: an error that says what to install, where it is missing. */
+export function peerError(entry: string, name: string, cause: unknown): unknown {
+  if (!isMissing(cause, name)) return cause
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_MISSING_PACKAGE',
+    `${entry} needs the package ${name}, which is not installed: npm install ${name}`,
+    { cause },
+  )
 }
 
 /** Whether it is this package that is missing, and not one that it imports. */
 function isMissing(error: unknown, name: string): boolean {
-  const { code, message = '' } = error as NodeJS.ErrnoException
+  const { code, message = '', data } = error as NodeJS.ErrnoException & YarnError
   const isNotFound = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
-  return isNotFound && message.includes(`'${name}'`)
+  return isNotFound && (message.includes(`'${name}'`) || data?.request === name)
+}
+
+/** What Yarn adds to an error of its Plug'n'Play, which does not quote the package. */
+interface YarnError {
+  readonly data?: { readonly request?: unknown }
 }

@@ -92,6 +92,17 @@ describe('a project without the optional packages', () => {
   })
 })
 
+describe('a CommonJS project without Kysely', () => {
+  it('is told to install it', { timeout: MINUTE_MS }, async () => {
+    const source =
+      "try { require('write-pinning/kysely') } catch (error) { console.log(error.code, error.message) }"
+    const project = await packed.link('without-kysely', [], { 'app.cjs': source })
+    expect((await project.run('app.cjs')).trim()).toBe(
+      'ERR_WRITE_PINNING_MISSING_PACKAGE write-pinning/kysely needs the package kysely, which is not installed: npm install kysely',
+    )
+  })
+})
+
 function appWithoutPeers(): string {
   return `
 import { fastify } from 'fastify'
