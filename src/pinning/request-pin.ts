@@ -11,13 +11,13 @@ import {
 import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
-import { beforeHeaders } from './before-headers.ts'
 import type { BegunBy, BegunPin, JoiningEdge } from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
 import type { RouteName } from './pinning.ts'
 import type { RequestPolicy, RouteMarks } from './policy.ts'
 import { haveHeadersLeft, isOver, isSocket } from './response-state.ts'
+import { whenHeadersLeave } from './when-headers-leave.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */
 export interface WritePin {
@@ -246,7 +246,7 @@ export class RequestPin implements BegunPin, WithRouteName {
     this.#watched = true
     const { response } = this.#start
     if (haveHeadersLeft(response) || isOver(response)) this.#end()
-    else beforeHeaders(response, () => this.#headersLeave())
+    else whenHeadersLeave(response, () => this.#headersLeave())
     if (!response.closed) response.once('close', () => this.#end())
   }
 
