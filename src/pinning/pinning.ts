@@ -6,7 +6,6 @@ import {
   lateWriteChannel,
   type PinReason,
   pinChannel,
-  warn,
 } from '../diagnostics.ts'
 import { type MemorySettings, PLAIN, type WriteKind } from '../routing/memory.ts'
 import { mergePins } from '../routing/merge-pins.ts'
@@ -23,11 +22,11 @@ import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
-import { processLog } from './process-log.ts'
 import { type RequestOwner, RequestPin, type WithRouteName } from './request-pin.ts'
 import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
+import { DOUBT, failure, MADE_TWICE, tell, warnOnce } from './warnings.ts'
 
 /** What a framework's edge does for the request side, which knows no framework. */
 export interface Framework<Request> {
@@ -291,7 +290,7 @@ export class Pinning<Request> {
     const publicHeaders = keepPrivate(response)
     if (publicHeaders.length === 0) return
     const { key, name } = route.routeName
-    this.#warnOnce(
+    warnOnce(
       this.#publicRoutes,
       key,
       this.#framework.logOf(request),
@@ -302,13 +301,7 @@ export class Pinning<Request> {
   }
 
   #say(log: Log, message: string, code?: string): void {
-    this.#warnOnce(this.#saidOnce, message, log, message, code)
-  }
-
-  #warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
-    if (warned.has(key) || warned.size === MAX_WARNED) return
-    warned.add(key)
-    tell(() => (log === processLog && code !== undefined ? warn(code, message) : log.warn(message)))
+    warnOnce(this.#saidOnce, message, log, message, code)
   }
 
   #lateWrites(request: Request, route: WithRouteName): (kind: WriteKind) => void {
@@ -317,7 +310,7 @@ export class Pinning<Request> {
     return (reason) => {
       this.counts.late++
       if (lateWriteChannel.hasSubscribers) lateWriteChannel.publish({ route: name, reason })
-      this.#warnOnce(
+      warnOnce(
         this.#lateRoutes,
         key,
         log,
@@ -334,34 +327,6 @@ function kindOf(pin: Pin): Pin['kind'] {
   return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'
 }
 
-/** A log that fails must not fail a request, which may have written. */
-function tell(say: () => void): void {
-  try {
-    say()
-  } catch {}
-}
-
-function failure(error: unknown): string {
-  return (
-    `A response that had to carry a pin carries none, because that failed: ${error instanceof Error ? error.message : String(error)}. ` +
-    'Its user may miss what was written.'
-  )
-}
-
 function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
   return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
-
-const MADE_TWICE =
-  'One request comes through two of writePinning(), and they have different options: those of the first count. ' +
-  'Give both the same, or make one, and use that one again where it must stand twice.'
-
-const DOUBT =
-  'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
-  'deployment adds or changes `secret`: keep the old secret in it, as in `secret: [new, old]`, until `pinningSeconds` after ' +
-  'the last process has ended that signs with the old one; README has the steps. Where it goes on, another application on ' +
-  'that host has a secret of its own, something else sets that cookie or header, or it is forged; ' +
-  "with `badSignature: 'ignore'` such pins have no effect."
-
-/** More routes only an application has that makes them without end. */
-const MAX_WARNED = 1_000

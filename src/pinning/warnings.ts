@@ -1,0 +1,41 @@
+import { warn } from '../diagnostics.ts'
+import type { Log } from './pinning.ts'
+import { processLog } from './process-log.ts'
+
+/** Warns once for each `key`, which `warned` remembers; `code` is that of a process warning, where there is no other log. */
+export function warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
+  if (warned.has(key) || warned.size === MAX_WARNED) return
+  warned.add(key)
+  tell(() => (log === processLog && code !== undefined ? warn(code, message) : log.warn(message)))
+}
+
+/** A log that fails must not fail a request, which may have written. */
+export function tell(say: () => void): void {
+  try {
+    say()
+  } catch {}
+}
+
+/** More routes only an application has that makes them without end. */
+const MAX_WARNED = 1_000
+
+/** Where options differ. */
+export const MADE_TWICE =
+  'One request comes through two of writePinning(), and they have different options: those of the first count. ' +
+  'Give both the same, or make one, and use that one again where it must stand twice.'
+
+/** Where a pin may be an honest one, which nobody can tell. */
+export const DOUBT =
+  'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
+  'deployment adds or changes `secret`: keep the old secret in it, as in `secret: [new, old]`, until `pinningSeconds` after ' +
+  'the last process has ended that signs with the old one; README has the steps. Where it goes on, another application on ' +
+  'that host has a secret of its own, something else sets that cookie or header, or it is forged; ' +
+  "with `badSignature: 'ignore'` such pins have no effect."
+
+/** Where a response could not be given its pin. */
+export function failure(error: unknown): string {
+  return (
+    `A response that had to carry a pin carries none, because that failed: ${error instanceof Error ? error.message : String(error)}. ` +
+    'Its user may miss what was written.'
+  )
+}
