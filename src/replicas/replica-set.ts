@@ -19,6 +19,8 @@ export type Member = Node & { init(): Promise<void>; destroy(): Promise<void> }
 
 /** How long it is waited at the start, in ms, until it is known how late the replicas are. */
 const SETTLING_MS = 100
+/** How long at most for the first word of the primary, or that there is none. */
+const PRIMARY_MS = 5_000
 
 /** The nodes of one cluster, watched, and the choice among those that are fit. */
 export class ReplicaSet<N extends Member> {
@@ -95,6 +97,7 @@ export class ReplicaSet<N extends Member> {
     await Promise.all(this.nodes.map((node) => node.init()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
+    await withPatience(this.#hearOfPrimary(), PRIMARY_MS).catch(ignore)
     // Where all is well, a replica lacks the first position of the primary's for some ms: its reads need not begin on the primary.
     await withPatience(this.#settle(), SETTLING_MS).catch(ignore)
     this.refresh()
@@ -103,6 +106,12 @@ export class ReplicaSet<N extends Member> {
     this.#isReady = true
     // What was told of at the start has an end of its own, however soon that comes.
     this.refresh()
+  }
+
+  /** Where the primary does not answer, reads would wait for it longer than it takes to know that, and that a replica must do. */
+  async #hearOfPrimary(): Promise<void> {
+    this.refresh()
+    while (this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)) await this.#watch.nextVerdict()
   }
 
   async #settle(): Promise<void> {

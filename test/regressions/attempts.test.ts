@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, useReplica, withoutPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import type { PostgresCluster } from 'write-pinning/testing'
+import { whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { listen, type UserAgent } from '../support/http.ts'
 
@@ -24,9 +25,12 @@ beforeAll(async () => {
      insert into task (id) values (1), (2)`,
   )
   await cluster.waitForCatchup()
+  const opened = openDatabase(cluster, { unpinnedTables: ['session'] })
+  // What it knows of the replica, and of its tables, it knows from before.
+  await whenCatalogIsRead(opened)
+  db = opened as unknown as Kysely<Tables>
   await cluster.replicas[0]?.pauseReplay()
   await cluster.primary.query("update task set version = 2, state = 'taken'")
-  db = openDatabase(cluster, { unpinnedTables: ['session'] }) as unknown as Kysely<Tables>
   app = fastify()
   await app.register(writePinning, { pinOn: 'write' })
   app.get('/state/:attempt', async (request) => {

@@ -248,7 +248,7 @@ describe('a framework without routes', () => {
     for (const path of ['/anna', '/ben']) await user.get(path)
     await new Promise(setImmediate)
     process.off('warning', onWarning)
-    expect(messages).toEqual([expect.stringMatching(/^A request by GET wrote, so its response/)])
+    expect(messages).toEqual([expect.stringMatching(/^A request by GET answers with a pin/)])
   })
 
   it('may put what it likes where Express has a route', async () => {

@@ -354,7 +354,7 @@ describe('a warning of a request through both edges', () => {
     app.use(inner as never)
     await (await listen(app))().post('/shared/1')
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
-      expect.stringMatching(/^POST \/shared\/:id wrote/),
+      expect.stringMatching(/^POST \/shared\/:id answers with a pin/),
     ])
   })
 })

@@ -30,14 +30,16 @@ const took = async (fn: () => Promise<unknown>) => {
 }
 
 describe.each(['primary', 'replica'] as const)('with its %s frozen', (which) => {
-  test('a database answers from the other node at once, and is destroyed in about a second', async () => {
+  test('a database answers from the other node, and is destroyed in about a second', async () => {
     const frozen = which === 'primary' ? cluster.primary : replica
     const other = which === 'primary' ? replica : cluster.primary
     const db = openDatabase(cluster)
     await frozen.freeze()
     try {
       const read = () => db.selectFrom('item').selectAll().execute()
-      expect(await took(() => (which === 'primary' ? useReplica(read) : read()))).toBeLessThan(1_000)
+      // How late a replica is nobody knows before it is known that the primary does not answer, after two probes.
+      const atMostMs = which === 'primary' ? 1_500 : 1_000
+      expect(await took(() => (which === 'primary' ? useReplica(read) : read()))).toBeLessThan(atMostMs)
       expect(await took(() => db.destroy())).toBeLessThan(2_000)
     } finally {
       await frozen.thaw()

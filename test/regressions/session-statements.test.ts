@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { openRequest, type Request } from '../kysely/support.ts'
+import { openRequest, type Request, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
 
 // Statements about the session that write, or that run what writes.
@@ -169,6 +169,7 @@ describe('it pins nobody', () => {
   }
   for (const [name, texts] of Object.entries(harmless)) {
     test(name, async () => {
+      await whenCatalogIsRead(db)
       expect(await counts(...texts)).toBe(false)
     })
   }

@@ -171,7 +171,6 @@ test('what does not count sets no pin by itself, and asks for no position', asyn
     async () => {
       await touch()
       await withoutPin(() => db.transaction().execute((trx) => touch(trx)))
-      await db.updateTable('item').set({ name: 'x' }).where('id', '=', -1).execute()
       return await capturePin()
     },
     { secret: SECRET, pin: 'exact' },
