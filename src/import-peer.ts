@@ -24,14 +24,9 @@ export function peerError(entry: string, name: string, cause: unknown): unknown 
   )
 }
 
-/** Whether it is this package that is missing, and not one that it imports. */
+/** Whether it is this package that is missing, and not one that it imports; Yarn's Plug'n'Play does not quote its name. */
 function isMissing(error: unknown, name: string): boolean {
-  const { code, message = '', data } = error as NodeJS.ErrnoException & YarnError
+  const { code, message = '' } = error as NodeJS.ErrnoException
   const isNotFound = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
-  return isNotFound && (message.includes(`'${name}'`) || data?.request === name)
-}
-
-/** What Yarn adds to an error of its Plug'n'Play, which does not quote the package. */
-interface YarnError {
-  readonly data?: { readonly request?: unknown }
+  return isNotFound && (message.includes(`'${name}'`) || message.includes(` tried to access ${name} `))
 }

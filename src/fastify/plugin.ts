@@ -128,7 +128,8 @@ const fastifyFramework = {
 /** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
 async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
   if (app.hasDecorator('serializeCookie')) return app.serializeCookie
-  const { fastifyCookie } = await importPeer(
+  // Its `default`: a bundler may give no other name of a CommonJS package.
+  const { default: fastifyCookie } = await importPeer(
     'write-pinning/fastify',
     '@fastify/cookie',
     () => import('@fastify/cookie'),
