@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -107,6 +107,10 @@ export class Project {
 
   write(file: string, content: string): Promise<void> {
     return writeFile(path.join(this.#directory, file), content)
+  }
+
+  read(file: string): Promise<string> {
+    return readFile(path.join(this.#directory, file), 'utf8')
   }
 
   /** Compiles it; rejects with what the compiler said. */
