@@ -18,7 +18,8 @@ export class BuiltShop {
 
   static async build(): Promise<BuiltShop> {
     const directory = await mkdtemp(path.join(tmpdir(), 'write-pinning-example-'))
-    const sources = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src']
+    const settings = ['tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json']
+    const sources = ['package.json', 'build.js', 'commonjs', 'src', ...settings]
     const example = ['tsconfig.json', 'src', 'public'].map((name) => path.join('example-app', name))
     for (const source of [...sources, ...example]) {
       await cp(path.join(root, source), path.join(directory, source), { recursive: true })
