@@ -94,7 +94,7 @@ describe('an option that does not exist is refused, with the one that was most l
     expect(code).toBe('ERR_WRITE_PINNING_UNKNOWN_OPTION')
     expect(message).toBe(
       `writePinning has no option \`${name}\`; it has \`pinningSeconds\`, \`pin\`, \`pinOn\`, \`readMethods\`, \`cookie\`, ` +
-        '`secret`, `badSignature`, `skip`, `header`, `monotonicReads`, `affinity`, `pinStore`, `account`.',
+        '`secret`, `badSignature`, `skip`, `header`, `cacheControl`, `monotonicReads`, `affinity`, `pinStore`, `account`.',
     )
   })
 
