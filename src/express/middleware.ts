@@ -58,7 +58,7 @@ export function writePinning(
 
   function middleware(incoming: IncomingMessage, response: ServerResponse, next: () => void): void {
     const request = incoming as Request
-    const passage = findPassage(request, response)
+    const passage = findPassage(request, response, pinning.accountAsk(request))
     if (passage === undefined) begin(request, response, next)
     else {
       pinning.meet(passage.pin, request)

@@ -105,7 +105,11 @@ export function startPassage(request: Request, pin: BegunPin): Passage {
 }
 
 /** The passage of a request; where another edge has begun its pin, it begins here. Undefined where no edge has. */
-export function findPassage(request: Request, response: ServerResponse): Passage | undefined {
+export function findPassage(
+  request: Request,
+  response: ServerResponse,
+  account?: () => string | undefined,
+): Passage | undefined {
   const passage = passageOf(request)
   if (passage !== undefined) return passage
   const begun = begunPinOf(request, response)
@@ -114,6 +118,7 @@ export function findPassage(request: Request, response: ServerResponse): Passage
   begun.join({
     reachedNoRoute: () => reachedNoRoute(request, response),
     routeName: () => joining.routeName,
+    account,
   })
   return joining
 }

@@ -48,7 +48,8 @@ declare module 'fastify' {
  */
 export const writePinning = fastifyPlugin(
   onlyRegistered(async (app: FastifyInstance, options: WritePinningOptions) => {
-    if (app.hasRequestDecorator(PIN)) throw alreadyRegistered()
+    // Another copy of this package has a symbol of its own.
+    if (app.hasRequestDecorator(PIN) || app.hasRequestDecorator('writePin')) throw alreadyRegistered()
     const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
     const pinning = new Pinning(settings, {
       ...fastifyFramework,
@@ -75,7 +76,11 @@ export const writePinning = fastifyPlugin(
       if (begun !== undefined) {
         ;(request as WithPin)[PIN] = begun
         pinning.meet(begun, request)
-        begun.join({ reachedNoRoute, routeName: () => fastifyFramework.routeOf(request) })
+        begun.join({
+          reachedNoRoute,
+          routeName: () => fastifyFramework.routeOf(request),
+          account: pinning.accountAsk(request),
+        })
         if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
         return reenterContext(begun.context, done)
       }

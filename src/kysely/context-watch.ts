@@ -61,7 +61,9 @@ export class ContextWatch {
     const memory = context?.memory
     if (memory === undefined) return
     this.#readsLeft = 0
-    if (memory.answeredAtMs < Number.POSITIVE_INFINITY) this.#sawAfterAnswer(memory.answeredAtMs)
+    if (memory.answeredAtMs < Number.POSITIVE_INFINITY && !isMeant(context)) {
+      this.#sawAfterAnswer(memory.answeredAtMs)
+    }
   }
 
   /** Notices a statement in the context of a request that was answered long ago, and says now and then how many there were. */
@@ -116,3 +118,10 @@ export class ContextWatch {
 const REGISTER =
   'register the plugin where every request passes, before the routes: in Fastify `await app.register(writePinning)` at the root, ' +
   'not in a child, in Express `app.use(writePinning())`, not under a path'
+
+/** Whether the application has said what is to become of its reads and writes there, so that the context is no accident. */
+function isMeant(context: RoutingContext | undefined): boolean {
+  if (context === undefined) return false
+  const { isBound, countsWrites, override } = context
+  return isBound === true || !countsWrites || (override !== undefined && override.kind !== 'primary')
+}

@@ -58,8 +58,9 @@ export class MarkingQueryCompiler extends PostgresQueryCompiler {
 
 function withPendingMark(compiled: CompiledQuery): CompiledQuery {
   const { pending } = shared
-  shared.pending = undefined
+  // A plugin may compile another query in between.
   if (pending?.queryId !== compiled.queryId) return compiled
+  shared.pending = undefined
   return Object.freeze({ ...compiled, query: { ...compiled.query, [MARK]: pending.mark } })
 }
 

@@ -7,7 +7,7 @@ import type { RequestMemory } from '../routing/memory.ts'
 import { haveSameHistory, type Position } from '../routing/position.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { NodeDriver } from './node-driver.ts'
-import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Route } from './route.ts'
+import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Look, type Route } from './route.ts'
 
 /** Spreads the reads that any replica may serve. */
 export class ReadRouter {
@@ -149,12 +149,16 @@ export class ReadRouter {
     return { node: primary, reason: 'mode', claim: IS_PRIMARY }
   }
 
-  #withoutReplica(requirement: Requirement, { tried, isPrimaryLost }: Attempt): Route {
+  #withoutReplica(requirement: Requirement, { tried, isPrimaryLost, looked }: Attempt): Route {
     const { primary, spill, settings, name } = this.#set
-    if (settings.whenNoReplica === 'error') throw noReplica(name, "and `whenNoReplica` is 'error'")
+    if (settings.whenNoReplica === 'error') {
+      if (!this.#set.isSettling || looked?.has('lag')) throw noReplica(name, "and `whenNoReplica` is 'error'")
+      const look: Look = { at: 'lag', run: () => this.#set.settled() }
+      return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, look }
+    }
     // Where the primary is down, late is better than never. And their reads must not make worse what made the replicas late; but where it
     // may be known any moment that they are not, it is better to wait for that.
-    const isPrimaryGone = primary.health === 'down' || isPrimaryLost === true
+    const isPrimaryGone = primary.health === 'down' || primary.isFull || isPrimaryLost === true
     const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
     if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }

@@ -52,10 +52,10 @@ export interface Route {
 
 /**
  * Something that has to be known before a statement can be routed: how far the replicas have got, which node is the primary of a newer
- * timeline, or what the catalog says of a function.
+ * timeline, what the catalog says of a function, or how late the replicas are.
  */
 export interface Look {
-  readonly at: 'positions' | 'timeline' | 'catalog'
+  readonly at: 'positions' | 'timeline' | 'catalog' | 'lag'
   /** Ends by itself, and never rejects. */
   run(): Promise<void>
 }

@@ -54,10 +54,14 @@ export class WriteRecord {
   }
 
   /** Takes note of a statement that the primary has run: a read-only transaction may have been made one that writes. */
-  ran({ kind, defines }: Statement): void {
+  ran({ kind, defines, transaction }: Statement): void {
     if (defines !== 'nothing') {
-      if (this.inTransaction && this.#defined !== 'effects') this.#defined = defines
+      // Also where it may be in a transaction that was begun by a text.
+      if (this.#defined !== 'effects') this.#defined = defines
       this.#onDefinition(defines)
+    } else if (transaction === 'ends' && !this.inTransaction && this.#defined !== 'nothing') {
+      this.#onDefinition(this.#defined)
+      this.#defined = 'nothing'
     }
     if (kind === 'session' || kind === 'function' || kind === 'write') this.#isHarmless = false
   }
@@ -97,7 +101,10 @@ export class WriteRecord {
 
   begin(isReadOnly: boolean): void {
     // PostgreSQL only warns of a second `begin`: it is still the same transaction.
-    if (this.#uncommitted === undefined) this.#isHarmless = isReadOnly
+    if (this.#uncommitted === undefined) {
+      this.#isHarmless = isReadOnly
+      this.#defined = 'nothing'
+    }
     this.#uncommitted ??= new Set()
   }
 

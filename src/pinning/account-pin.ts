@@ -17,6 +17,12 @@ export class AccountPin {
     this.#ask = ask
   }
 
+  /** Asks another edge of the request, too, where those before do not know. */
+  alsoAsk(ask: () => string | undefined): void {
+    const before = this.#ask
+    this.#ask = () => before() ?? ask()
+  }
+
   /** Makes the request's reads as fresh as its account demands; gives the account's pin. Once it has, it asks no more. */
   async bring(memory: RequestMemory): Promise<Pin | undefined> {
     if (!this.#isBrought) this.#account ??= this.#ask()

@@ -6,6 +6,7 @@ import type { Log } from './pinning.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'
 import { processLog } from './process-log.ts'
 import { type Loss, PATIENCE, type Patience, UnraisedPins } from './unraised-pins.ts'
+import { tell } from './warnings.ts'
 
 /** How long a request waits for the store, in ms; what is not known by then means the primary. */
 const STORE_WAIT_MS = 250
@@ -117,7 +118,7 @@ export class AccountStore {
     this.#isOut = true
     this.#hasToldTooMany = false
     this.#lostInOutage = 0
-    this.#log.warn(
+    this.#warn(
       'The pin store fails or does not answer: reads of accounts go to the primary, and what their accounts have written is told ' +
         'to it again until it takes it, or the pin is over.',
     )
@@ -147,7 +148,7 @@ export class AccountStore {
   #isOver(): void {
     this.#isOut = false
     clearTimeout(this.#timer)
-    this.#log.warn(
+    this.#warn(
       this.#lostInOutage === 0
         ? 'The pin store answers again, and has taken every pin that it had not.'
         : `The pin store answers again. Pins of accounts that were over or given up before it took them: ${this.#lostInOutage}. Other ` +
@@ -155,16 +156,20 @@ export class AccountStore {
     )
   }
 
+  #warn(message: string): void {
+    tell(() => this.#log.warn(message))
+  }
+
   #lost(pins: number, why: Loss): void {
     this.#counts.storeLosses += pins
     this.#lostInOutage += pins
     if (why === 'closed') {
-      this.#log.warn(
+      this.#warn(
         `Pins of accounts were given up as the application closed, because the pin store did not take them: ${pins}.`,
       )
     } else if (why === 'too-many' && !this.#hasToldTooMany) {
       this.#hasToldTooMany = true
-      this.#log.warn(
+      this.#warn(
         `More than ${PATIENCE.maxAccounts} accounts wait for the pin store to answer: for each more, the pin that waits longest is given up.`,
       )
     }

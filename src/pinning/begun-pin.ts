@@ -34,6 +34,8 @@ export interface JoiningEdge {
   /** Whether its router found nothing; where no edge found anything, nothing pins. */
   reachedNoRoute(): boolean
   routeName(): RouteName
+  /** Whose the request is, where the first edge does not know; undefined where accounts are not pinned. */
+  readonly account: (() => string | undefined) | undefined
 }
 
 /** The pin that was begun for a request already; undefined where this edge is the first. */

@@ -35,18 +35,17 @@ export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
 
 /**
  * The pin that a response carries: what the request has brought and is not over yet, has seen, and has written. None of it is cut
- * short, be it that of a process, or of an account, whose pins last longer; `beyond` is what was brought and is not believed for as
- * long here.
+ * short, be it that of a process, or of an account, whose pins last longer.
  */
-export function pinOfResponse(
-  memory: RequestMemory,
-  isWrite: boolean,
-  beyond: Pin | undefined,
-): Pin | undefined {
+export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | undefined {
   const nowMs = Date.now()
-  const brought = mergePins(livePin(memory.carried, nowMs), livePin(beyond, nowMs))
-  const read = mergePins(brought, pinOfReads(memory))
+  const read = mergePins(broughtPin(memory, nowMs), pinOfReads(memory))
   return mergePins(read, pinOfWrites(memory, nowMs + memory.pinningMs, isWrite))
+}
+
+/** All that a request has brought and is not over yet, for as long as that says. */
+export function broughtPin({ carried, beyond }: RequestMemory, nowMs: number = Date.now()): Pin | undefined {
+  return mergePins(livePin(carried, nowMs), livePin(beyond, nowMs))
 }
 
 /**
@@ -78,6 +77,6 @@ export function pinOfContext(memory: RequestMemory, seconds: number | undefined)
   const nowMs = Date.now()
   const writtenUntilMs = nowMs + memory.pinningMs
   const written = isStillFresh(memory) ? pinOfWrites(memory, writtenUntilMs, memory.writeRequest) : undefined
-  const pin = mergePins(mergePins(livePin(memory.carried, nowMs), pinOfReads(memory)), written)
+  const pin = mergePins(mergePins(broughtPin(memory, nowMs), pinOfReads(memory)), written)
   return pin === undefined || seconds === undefined ? pin : pinUntil(pin, nowMs + seconds * 1000)
 }

@@ -101,7 +101,8 @@ export class Pinning<Request> {
   readonly #owner: RequestOwner = {
     setPin: ({ request, response }, reason, pin, route) =>
       this.#setPin(request as Request, response, reason, pin, route),
-    joinPins: ({ request, response }, route) => this.#joinPins(request as Request, response, route),
+    joinPins: ({ request, response }, brought, route) =>
+      this.#joinPins(request as Request, response, brought, route),
     lateWrites: ({ request }, route) => this.#lateWrites(request as Request, route),
     failed: ({ request }, error) => this.#say(this.#framework.logOf(request as Request), failure(error)),
     routeOf: ({ request }) => this.#framework.routeOf(request as Request),
@@ -218,6 +219,12 @@ export class Pinning<Request> {
     }
   }
 
+  /** Asks whose a request is that another edge has begun, which may not know; undefined where accounts are not pinned. */
+  accountAsk(request: Request): (() => string | undefined) | undefined {
+    const { accounts } = this.#settings
+    return accounts && (() => this.#ask('account', accounts.accountOf, request))
+  }
+
   #accountOf(request: Request): AccountPin | undefined {
     const { accounts } = this.#settings
     if (accounts === undefined || this.#store === undefined) return undefined
@@ -248,10 +255,16 @@ export class Pinning<Request> {
     return pin
   }
 
-  /** Of several pins that a response passes on, its user agent would keep the last. */
-  #joinPins(request: Request, response: ServerResponse, route: WithRouteName): void {
+  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
+  #joinPins(
+    request: Request,
+    response: ServerResponse,
+    brought: Pin | undefined,
+    route: WithRouteName,
+  ): void {
     const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
-    const pin = there.copies > 1 ? this.#pinOf(there) : undefined
+    const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
+    const pin = isMore ? mergePins(this.#pinOf(there), brought) : undefined
     if (pin !== undefined) this.#carry(request, response, pin, there, route)
   }
 

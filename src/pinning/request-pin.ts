@@ -13,7 +13,7 @@ import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
 import type { BegunBy, BegunPin, JoiningEdge } from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
-import { hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
+import { broughtPin, hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
 import type { RouteName } from './pinning.ts'
 import type { RequestPolicy, RouteMarks } from './policy.ts'
 import { haveHeadersLeft, isOver, isSocket } from './response-state.ts'
@@ -62,8 +62,8 @@ export interface RequestStart {
 export interface RequestOwner extends BegunBy {
   /** Called once, as the headers of a response that pins are about to leave; gives what it carries then. */
   setPin(start: RequestStart, reason: PinReason, pin: Pin, route: WithRouteName): Pin
-  /** The same for one that does not pin by itself, and may carry several pins of others. */
-  joinPins(start: RequestStart, route: WithRouteName): void
+  /** The same for one that does not pin by itself, and may carry pins of others, which must not take the place of what was brought. */
+  joinPins(start: RequestStart, brought: Pin | undefined, route: WithRouteName): void
   /** Tells that something of ours has failed, as a response that is about to leave must not. */
   failed(start: RequestStart, error: unknown): void
   /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
@@ -105,11 +105,13 @@ export class RequestPin implements BegunPin, WithRouteName {
     this.#memory = createMemory(start.pinningMs, start.carried, start.policy.isWrite, start.memory)
     this.#memory.readFrom = start.readFrom
     this.#memory.doubtUntilMs = start.doubtUntilMs
+    this.#memory.beyond = start.beyond
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.context = openRequestContext(this.#memory)
     // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.
     if (isSocket(start.response)) closeMemory(this.#memory)
-    if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen) this.#watchEnd()
+    const hasBrought = start.carried !== undefined && start.mayPin
+    if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen || hasBrought) this.#watchEnd()
   }
 
   /** Has the request keep to one replica, as others with the key that `ask` gives; it is asked until it gives one. */
@@ -164,6 +166,7 @@ export class RequestPin implements BegunPin, WithRouteName {
   join(edge: JoiningEdge): void {
     this.#joined ??= []
     this.#joined.push(edge)
+    if (edge.account !== undefined) this.#start.account?.alsoAsk(edge.account)
   }
 
   /** Decides anew what the request is, where its route is found only after it has begun. What it wrote stays written. */
@@ -269,10 +272,10 @@ export class RequestPin implements BegunPin, WithRouteName {
     const written = this.#reason
     this.#tellAccount()
     const reason = written ?? (mayPin && hasSeenMore(this.#memory) ? 'read' : undefined)
-    const pin = reason && pinOfResponse(this.#memory, written !== undefined, this.#start.beyond)
+    const pin = reason && pinOfResponse(this.#memory, written !== undefined)
     if (reason !== undefined && pin !== undefined) {
       this.#set = { reason, pin: this.#owner.setPin(this.#start, reason, pin, this) }
-    } else if (mayPin) this.#owner.joinPins(this.#start, this)
+    } else if (mayPin) this.#owner.joinPins(this.#start, broughtPin(this.#memory), this)
   }
 
   /**

@@ -32,15 +32,20 @@ export const PATIENCE: Patience = {
   maxAccounts: 10_000,
 }
 
-/** How many are raised at a time, once the store answers again. */
+/** How many are raised at a time. */
 const AT_A_TIME = 8
+/** How many may fail until the store is left alone for a pause, at first and at most: each round in which none is taken doubles it. */
+const MAY_FAIL = 8
+const MOST_MAY_FAIL = 512
+/** How long a round may take until then, in ms. */
+const ROUND_MS = 2_000
 /** How long closing waits for a last try, in ms. */
 const CLOSE_MS = 250
 
 /**
  * The pins that the store of accounts has not taken: tries again until it does, or the pin is over. The pins of one account are one.
- * While the store is down, one account is tried at a time, each time another one, as the fault may be that account's. Its timer does
- * not keep the process alive.
+ * While the store is down, some accounts are tried at a time, each time others, as the fault may be theirs. Its timer does not keep the
+ * process alive.
  */
 export class UnraisedPins {
   readonly #owner: UnraisedPinsOwner
@@ -50,7 +55,9 @@ export class UnraisedPins {
   #pauseMs: number
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
+  /** Where the next round begins behind. */
   #failedLast: string | undefined
+  #mayFail = MAY_FAIL
   #isClosed = false
 
   constructor(owner: UnraisedPinsOwner, patience = PATIENCE) {
@@ -123,29 +130,33 @@ export class UnraisedPins {
     })
   }
 
-  /** Tries each account, until one fails. Never rejects. */
+  /** Tries each account, until too many have failed. Never rejects. */
   async #tryAll(): Promise<void> {
     this.#dropOver()
     const accounts = this.#inTurn().values()
-    let tookAny = false
-    let failed: string | undefined
-    const tryNext = async () => {
-      const { value: account } = accounts.next()
-      if (account === undefined || failed !== undefined) return false
-      if (await this.#try(account)) tookAny = true
-      else failed = account
-      return true
-    }
+    const endsAtMs = performance.now() + ROUND_MS
+    let taken = 0
+    let failures = 0
+    let open = 0
     const tryOn = async () => {
-      while (await tryNext());
+      while (failures + open < this.#mayFail && performance.now() < endsAtMs) {
+        const { value: account } = accounts.next()
+        if (account === undefined) return
+        open++
+        const wasTaken = await this.#try(account)
+        open--
+        if (wasTaken) taken++
+        else {
+          failures++
+          this.#failedLast = account
+        }
+      }
     }
-    // Where the first one fails, that was all.
-    await tryNext()
-    if (tookAny) await Promise.all(Array.from({ length: AT_A_TIME }, tryOn))
-    this.#failedLast = failed
+    await Promise.all(Array.from({ length: AT_A_TIME }, tryOn))
+    const isBetter = failures === 0 || taken > 0
     const { firstPauseMs, longestPauseMs } = this.#patience
-    this.#pauseMs =
-      failed === undefined || tookAny ? firstPauseMs : Math.min(this.#pauseMs * 2, longestPauseMs)
+    this.#pauseMs = isBetter ? firstPauseMs : Math.min(this.#pauseMs * 2, longestPauseMs)
+    this.#mayFail = isBetter ? MAY_FAIL : Math.min(this.#mayFail * 2, MOST_MAY_FAIL)
   }
 
   async #try(account: string): Promise<boolean> {

@@ -6,6 +6,8 @@ export interface Standard {
   readonly maxLagBytes: number | undefined
   /** By `Date.now()`. */
   readonly nowMs: number
+  /** Whether no replica is fit by what is known, so that one of which nobody knows how late it is may have to do. */
+  readonly isNoneFit: boolean
 }
 
 /** Why a replica serves no reads; undefined where it may. */
@@ -45,22 +47,22 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
 
 function ineligibilityByLag(
   { sighting, lagMs, lagBytes, maxLagMs, knownUntilMs }: Node,
-  { primary, maxLagBytes, nowMs }: Standard,
+  { primary, maxLagBytes, nowMs, isNoneFit }: Standard,
 ): Ineligibility | undefined {
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
   if (lagMs === undefined) {
     // Where there is no primary, nothing is lost by it, and nobody else could serve.
-    return sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
+    return isNoneFit && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
   }
   if (lagMs > maxLagMs) return 'lagging'
   if (maxLagBytes !== undefined && (lagBytes ?? 0) > maxLagBytes) return 'lagging'
   return undefined
 }
 
-/** Whether nobody can say how far a primary has got: it is down, is none, or is not watched. */
-function isNoHelp({ health, sighting }: Node): boolean {
-  return health === 'down' || health === 'unwatched' || sighting?.isInRecovery === true
+/** Whether nobody can say how far a primary has got, nor that it can serve: it is down, full, none, or is not watched. */
+function isNoHelp({ health, sighting, isFull }: Node): boolean {
+  return health === 'down' || isFull || health === 'unwatched' || sighting?.isInRecovery === true
 }
 
 /** Whether two nodes are one server: a "replica" whose address is the primary's, as in local development. */

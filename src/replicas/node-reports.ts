@@ -152,7 +152,7 @@ export class NodeReports {
       }
       return
     }
-    const why = ineligibilityOf(node, { primary, maxLagBytes: undefined, nowMs: Date.now() })
+    const why = ineligibilityOf(node, { primary, maxLagBytes: undefined, nowMs: Date.now(), isNoneFit: true })
     // Behind a balanced address it is now one server and now another, but of one database.
     if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)

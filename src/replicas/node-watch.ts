@@ -49,7 +49,8 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   /** Whether it has not been heard of the primary yet, and soon will be. */
   get isAwaitingPrimary(): boolean {
-    if (this.#set.primary.health !== 'unknown' || this.#startedAtMs === undefined) return false
+    const { health, isFull } = this.#set.primary
+    if (health !== 'unknown' || isFull || this.#startedAtMs === undefined) return false
     return performance.now() - this.#startedAtMs < this.#pace.verdictMs
   }
 
@@ -122,6 +123,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
+    node.isFull = false
     this.#see(node, sighting)
     this.#rise(node)
     if (node === this.#set.primary || (node.lagMs ?? Number.POSITIVE_INFINITY) <= node.maxLagMs) {
@@ -134,6 +136,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   onFailed(node: N, failure: Failure, error: unknown): void {
     this.#unanswered.delete(node)
     this.#set.reports.failed(node, failure, error)
+    node.isFull = failure === 'overload'
     // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
     if (failure === 'overload') this.#doubtLag(node, error)
     else if ((failure === 'other' || failure === 'misrouted') && isServerError(error)) this.#cannotSee(node)
@@ -216,7 +219,8 @@ export class NodeWatch<N extends Node> implements WatchListener {
   }
 
   #heardThatDown(node: Node): void {
-    if (node === this.#set.primary && node.health === 'down') this.#positions.isDown(momentNow())
+    const isSilent = node.health === 'down' || node.isFull
+    if (node === this.#set.primary && isSilent) this.#positions.isDown(momentNow())
   }
 
   /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */

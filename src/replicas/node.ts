@@ -82,6 +82,8 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
+  /** Whether it had no connection left for the last probe. */
+  isFull = false
   /** Until when that is good for a verdict, by `Date.now()`: this process may be stopped, and its host suspended. */
   knownUntilMs = Number.POSITIVE_INFINITY
   /** How far it has replayed, as far as that is sure to be of the primary's history. */

@@ -1,6 +1,6 @@
 import { type Candidate, type Choice, choiceOf } from './choice.ts'
 import { electPrimary } from './election.ts'
-import { ineligibilityOf, mayServeLate } from './eligibility.ts'
+import { ineligibilityOf, mayServeLate, type Standard } from './eligibility.ts'
 import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { refusesSerializable } from './isolation.ts'
@@ -19,6 +19,8 @@ export type Member = Node & { init(): Promise<void>; destroy(): Promise<void> }
 
 /** How long it is waited at the start, in ms, until it is known how late the replicas are. */
 const SETTLING_MS = 100
+/** And at most, where nobody else would serve until then, in ms. */
+const SETTLED_MS = 1_000
 /** How long at most for the first word of the primary, or that there is none. */
 const PRIMARY_MS = 5_000
 
@@ -112,6 +114,11 @@ export class ReplicaSet<N extends Member> {
   async #hearOfPrimary(): Promise<void> {
     this.refresh()
     while (this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)) await this.#watch.nextVerdict()
+  }
+
+  /** Waits while it may be known any moment how late the replicas are; for a second at most. */
+  async settled(): Promise<void> {
+    await withPatience(this.#settle(), SETTLED_MS).catch(ignore)
   }
 
   async #settle(): Promise<void> {
@@ -208,9 +215,13 @@ export class ReplicaSet<N extends Member> {
     const nowMs = Date.now()
     if (nowMs > this.#knownUntilMs) this.#watch.hurry()
     this.#knownUntilMs = Number.POSITIVE_INFINITY
+    for (const node of this.nodes) node.isDrained = this.operator.drained.has(node.name)
+    const { maxLagBytes } = this.settings
+    const known = { primary: this.#primary, maxLagBytes, nowMs, isNoneFit: false }
+    const isFit = (node: N) => node.weight > 0 && ineligibilityOf(node, known) === undefined
+    const standard = { ...known, isNoneFit: !this.#replicas.some(isFit) }
     for (const node of this.nodes) {
-      node.isDrained = this.operator.drained.has(node.name)
-      this.#judge(node, nowMs)
+      this.#judge(node, standard)
       if (node.isEligible && node !== this.#primary && node.knownUntilMs < this.#knownUntilMs) {
         this.#knownUntilMs = node.knownUntilMs
       }
@@ -238,10 +249,9 @@ export class ReplicaSet<N extends Member> {
     return this.#watch.isHurrying && this.#replicas.some(isLate)
   }
 
-  #judge(node: N, nowMs: number): void {
-    const { maxLagBytes } = this.settings
+  #judge(node: N, standard: Standard): void {
     const before = node.ineligibility
-    node.ineligibility = ineligibilityOf(node, { primary: this.#primary, maxLagBytes, nowMs })
+    node.ineligibility = ineligibilityOf(node, standard)
     node.isEligible = node.ineligibility === undefined
     if (node === this.#primary || before === node.ineligibility) return
     // One that was heard of before the primary was is no news.

@@ -17,7 +17,8 @@ export function bindContext<F extends AnyFunction>(fn: F): F {
   if (typeof fn !== 'function') {
     throw new WritePinningError('ERR_WRITE_PINNING_OPTION', 'bindContext() takes the function to bind.')
   }
-  const context = currentContext()
+  const here = currentContext()
+  const context = here && { ...here, isBound: true }
   const bound = function (this: unknown, ...args: never[]): unknown {
     return keepInScope(
       'bindContext',

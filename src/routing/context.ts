@@ -13,6 +13,8 @@ export interface RoutingContext {
   readonly override: Requirement | undefined
   /** False inside `withoutPin()`, where writes do not count. */
   readonly countsWrites: boolean
+  /** Whether `bindContext()` has brought it here, so that it is no accident that it outlives its request. */
+  readonly isBound?: boolean
 }
 
 interface Shared {

@@ -58,6 +58,8 @@ export interface RequestMemory extends MemorySettings {
   markedWrite: boolean
   /** When what this request wrote or is, and what is doubtful of it, stops to bind its reads; Infinity as long as it is under way. */
   freshUntilMs: number
+  /** What the request brought and is not believed for as long as it says, to be handed on; undefined for nothing. */
+  beyond: Pin | undefined
   /** When its response had been sent whole; Infinity as long as it has not, and where there is none. */
   answeredAtMs: number
   /** The positions of its writes; undefined before the first, or where they are not wanted. */
@@ -91,6 +93,7 @@ export function createMemory(
     triedToWriteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
+    beyond: undefined,
     answeredAtMs: Number.POSITIVE_INFINITY,
     written: undefined,
     seen: undefined,

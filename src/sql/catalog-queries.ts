@@ -83,7 +83,9 @@ left join pg_catalog.pg_aggregate a on a.aggfnoid = p.oid
 left join pg_catalog.pg_proc step on step.oid = a.aggtransfn
 left join pg_catalog.pg_proc final on final.oid = a.aggfinalfn
 where p.prokind <> 'p' and ${NOT_TEMPORARY}
-group by 1, 2, 3`
+group by 1, 2, 3
+union all
+select '', false, false, '{}', '{}', (select max(oid::bigint)::text from page)`
 
 /** The bodies, behind $1, of own functions that are not declared volatile, $2 of them; other languages are taken at their word. */
 export const BODIES_QUERY = `
