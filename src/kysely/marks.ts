@@ -58,9 +58,8 @@ export class MarkingQueryCompiler extends PostgresQueryCompiler {
 
 function withPendingMark(compiled: CompiledQuery): CompiledQuery {
   const { pending } = shared
-  // A plugin may compile another query in between.
-  if (pending?.queryId !== compiled.queryId) return compiled
   shared.pending = undefined
+  if (pending?.queryId !== compiled.queryId) return compiled
   return Object.freeze({ ...compiled, query: { ...compiled.query, [MARK]: pending.mark } })
 }
 

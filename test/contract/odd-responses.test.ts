@@ -61,6 +61,24 @@ const heads: [string, (response: ServerResponse) => unknown, string[]][] = [
       ] as never),
     ['a=1', 'b=2', 'c=3'],
   ],
+  [
+    'no reason and an object',
+    (response) => response.writeHead(200, undefined, { 'set-cookie': ['a=1', 'b=2'] }),
+    ['a=1', 'b=2'],
+  ],
+  [
+    'a list of pairs and nothing',
+    (response) =>
+      (response.writeHead as (...args: unknown[]) => unknown)(
+        200,
+        [
+          ['set-cookie', 'a=1'],
+          ['set-cookie', 'b=2'],
+        ],
+        undefined,
+      ),
+    ['a=1', 'b=2'],
+  ],
   ['an empty list', (response) => response.writeHead(200, []), []],
   ['none', (response) => response.writeHead(200), []],
 ]

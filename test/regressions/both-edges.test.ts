@@ -340,6 +340,36 @@ describe('Express under @fastify/express', () => {
   })
 })
 
+describe('whose a request through both edges is', () => {
+  it('the second may know where the first does not', async () => {
+    const raised: string[] = []
+    const options = {
+      pinStore: {
+        get: async () => undefined,
+        raise: async (account: string) => void raised.push(account),
+      },
+      account: (request: object) => (request as { user?: { id: string } }).user?.id,
+    }
+    const app = fastify()
+    apps.push(app)
+    await app.register(ofFastify, options)
+    await app.register(fastifyExpress)
+    const inner = express5().use(ofExpress(options))
+    inner.use((request, _response, next) => {
+      Object.assign(request, { user: { id: 'anna' } })
+      next()
+    })
+    inner.post('/items', async (_request, response) => {
+      await insert('of an account')
+      response.end('done')
+    })
+    app.use(inner as never)
+    const user = (await listen(app))()
+    expect((await user.post('/items')).status).toBe(200)
+    await vi.waitFor(() => expect(raised).toEqual(['anna']))
+  })
+})
+
 describe('a warning of a request through both edges', () => {
   it('names the route that the second has found', async () => {
     const lines: string[] = []

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -129,8 +130,9 @@ test.each([
     expect(second).toEqual([])
     await grant(`grant select on ${table} to`)
     const third = await messagesOf(async () => {
+      const told = once(process, 'warning')
       again()
-      await whenCatalogIsRead(db)
+      await Promise.all([whenCatalogIsRead(db), told])
     })
     expect(third).toEqual([expect.stringContaining('was read')])
     expect(await routesOn(db, 'select declared()')).toEqual(['replica: read'])

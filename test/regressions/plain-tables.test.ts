@@ -170,4 +170,22 @@ describe('what reports no row pins all the same on', () => {
     await cluster.primary.query('drop trigger hides on truncated')
     await own.destroy()
   })
+
+  test('a table that this process gives a trigger in a transaction that is begun by a text', async () => {
+    const own = openDatabase(cluster)
+    const remove = 'delete from truncated where id = -1'
+    await pinsUntil(own, remove, false)
+    await own.connection().execute(async (on) => {
+      await sql`begin`.execute(on)
+      await sql`create trigger hides before delete on truncated for each row execute function note()`.execute(
+        on,
+      )
+      // The catalog is read again before the commit.
+      await pinsUntil(own, 'delete from plain where id = -1', false)
+      await sql`commit`.execute(on)
+    })
+    expect(await pins(own, remove)).toBe(true)
+    await cluster.primary.query('drop trigger hides on truncated')
+    await own.destroy()
+  })
 })

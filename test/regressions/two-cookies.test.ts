@@ -119,6 +119,11 @@ contract((serve) => {
           return post(exchange)
         },
         'POST /search': { marks: { dbWrite: false }, handler: post },
+        'GET /pass': post,
+        'POST /shop': async () => {
+          await insert(shopDb)
+          return { body: 'done' }
+        },
         'GET /': counts,
       },
     })
@@ -133,6 +138,18 @@ contract((serve) => {
       const answer = await user.post('/')
       expect(pins(answer)).toHaveLength(1)
       if (way !== 'one header of text') expect(answer.setCookies).toContain('own=1')
+      expect((await user.get('/')).json()).toEqual([1, 1])
+    })
+
+    it.each([
+      ['POST', '/search'],
+      ['GET', '/pass'],
+    ] as const)('by %s %s, which does not pin, keeps what its request has brought', async (method, path) => {
+      const served = await gateway(await upstream(), passOn)
+      const user = served.userAgent()
+      await user.post('/shop')
+      const answer = await (method === 'GET' ? user.get(path) : user.post(path))
+      expect(pins(answer)).toHaveLength(1)
       expect((await user.get('/')).json()).toEqual([1, 1])
     })
 

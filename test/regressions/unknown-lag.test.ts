@@ -1,8 +1,10 @@
-import { sql } from 'kysely'
+import { Kysely, sql } from 'kysely'
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest } from '../kysely/support.ts'
-import { startShop } from '../support/cluster.ts'
+import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import { codeOf, inRequest, whereAndWhyInRequest } from '../kysely/support.ts'
+import { type Database, startShop } from '../support/cluster.ts'
 import { startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
 import { ReadingProcess } from '../support/reading-process.ts'
@@ -86,6 +88,49 @@ describe('a process that starts while all replicas are late', () => {
       await watched.close()
     }
   })
+})
+
+test('a replica of which nobody knows how late it is serves beside no other, also where the primary is down', async () => {
+  const [fresh, late] = cluster.replicas as [PostgresNode, PostgresNode]
+  await late.pauseReplay()
+  await addItem()
+  await vi.waitFor(async () => expect(await fresh.query('select 1 from item')).toHaveLength(1), WAIT)
+  watched = await Watched.open(cluster)
+  await watched.untilEligible('replica-1')
+  await watched.untilUnfit('lag-unknown', 'replica-2')
+  await cluster.primary.kill()
+  await vi.waitFor(() => expect(watched.node('primary').health).toBe('down'), WAIT)
+  for (let count = 0; count < 20; count++) expect(await read()).toEqual({ count: 1, port: fresh.port })
+  await watched.close()
+})
+
+test('a process that starts while the primary has no connection left reads from the replicas, with `whenNoReplica: "error"` too', async () => {
+  const full = await startPostgresCluster({ replicas: 1, settings: { max_connections: 12 } })
+  await full.primary.query('create role app login; create table item (id int); grant select on item to app')
+  await full.waitForCatchup()
+  const as = ({ connectionString }: PostgresNode) => connectionString.replace('postgres@', 'app@')
+  const held: pg.Client[] = []
+  for (let isFull = false; !isFull; ) {
+    const client = new pg.Client(as(full.primary))
+    await client.connect().then(
+      () => held.push(client),
+      () => {
+        isFull = true
+      },
+    )
+  }
+  for (const whenNoReplica of ['primary', 'error'] as const) {
+    const replicas = full.replicas.map(as)
+    const dialect = new PrimaryReplicaDialect({ primary: as(full.primary), replicas, whenNoReplica })
+    const db = new Kysely<Database>({ dialect })
+    const routes = await whereAndWhyInRequest(async () => {
+      for (let count = 0; count < 10; count++) await sql`select from item`.execute(db)
+    })
+    expect(new Set(routes)).toEqual(new Set(['replica: read']))
+    await db.destroy()
+  }
+  for (const client of held) await client.end()
+  await full.stop()
 })
 
 test('a process that starts while the primary writes and the replicas are well reads from them within moments, and warns of nothing', async () => {
