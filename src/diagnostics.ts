@@ -45,6 +45,7 @@ export type PinReason =
   | 'cookie' // the user agent brought it
   | 'header' // the client brought it in the header
   | 'account' // its account has it in the pin store
+  | 'bad-signature' // it brought one whose signature is missing or wrong: it binds this request's reads, and no response carries it
   | 'method' // a method other than the read methods
   | 'db-write' // a route marked `dbWrite: true`
   | 'write' // the router saw a write

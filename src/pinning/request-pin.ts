@@ -21,7 +21,7 @@ import { whenHeadersLeave } from './when-headers-leave.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */
 export interface WritePin {
-  /** Whether the user agent carries a pin, or will with this response. */
+  /** Whether the user agent carries a pin, one in doubt too, or will with this response. */
   readonly pinned: boolean
   /** Why; undefined where not pinned. */
   readonly reason: PinReason | undefined
@@ -135,15 +135,18 @@ export class RequestPin implements BegunPin, WithRouteName {
 
   /** The pin as it stands. */
   get writePin(): WritePin {
-    const { carried, pinningMs } = this.#memory
+    const { carried, pinningMs, doubtUntilMs, freshUntilMs } = this.#memory
     const reason = this.#set?.reason ?? (haveHeadersLeft(this.#start.response) ? undefined : this.#reason)
     if (reason !== undefined) {
       const untilMs = this.#set?.pin.untilMs ?? Math.max(Date.now() + pinningMs, carried?.untilMs ?? 0)
       return { pinned: true, reason, until: new Date(untilMs) }
     }
-    if (carried !== undefined && carried.untilMs > Date.now()) {
+    const nowMs = Date.now()
+    if (carried !== undefined && carried.untilMs > nowMs) {
       return { pinned: true, reason: this.#carriedBy, until: new Date(carried.untilMs) }
     }
+    const boundUntilMs = Math.min(doubtUntilMs, freshUntilMs)
+    if (boundUntilMs > nowMs) return { pinned: true, reason: 'bad-signature', until: new Date(boundUntilMs) }
     return UNPINNED
   }
 

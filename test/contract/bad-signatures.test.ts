@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
-import { capturePin, IGNORED_PIN_CHANNEL, memoryPinStore, useReplica } from 'write-pinning'
+import { capturePin, IGNORED_PIN_CHANNEL, memoryPinStore, PIN_CHANNEL, useReplica } from 'write-pinning'
 import type { UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
@@ -149,7 +149,6 @@ contract((serve) => {
         },
       )
       const user = await forge(served)
-      expect((await user.get('/items')).json().writePin).toEqual({ pinned: false })
       expect((await user.get('/token')).json()).toEqual({})
       expect(await pinStore.get('anna')).toBeUndefined()
       expect(served.counts.honoured).toBe(0)
@@ -157,6 +156,36 @@ contract((serve) => {
       await user.get('/write')
       expect(await user.pin()).toMatch(/^2[\w-]{3}\.e[^.]*\.[\w-]{43}$/)
       expect(await pinStore.get('anna')).toMatchObject({ kind: 'exact', primaryUntilMs: 0 })
+    })
+
+    it.each([
+      ['pinned for as long as it says, where it sends reads to the primary', 'primary'],
+      ['not pinned, where it is ignored', 'ignore'],
+    ])('is told of in `request.writePin`: the request is %s', async (_what, badSignature) => {
+      const served = await start({ secret: NEW, badSignature })
+      const published: unknown[] = []
+      const onPin = (message: unknown) => published.push(message)
+      subscribe(PIN_CHANNEL, onPin)
+      const untilMs = Date.now() + 10_000
+      const headers = { cookie: `write_pin=1t${untilMs.toString(36)}` }
+      const { writePin } = (await served.userAgent().get('/items', { headers })).json()
+      unsubscribe(PIN_CHANNEL, onPin)
+      expect(writePin).toEqual(
+        badSignature === 'ignore'
+          ? { pinned: false }
+          : { pinned: true, reason: 'bad-signature', until: new Date(untilMs).toISOString() },
+      )
+      expect(published).toEqual([])
+    })
+
+    it('leaves the reason to what the request writes', async () => {
+      const served = await start(
+        { secret: NEW },
+        { 'POST /pin': async ({ writePin }) => ({ body: writePin }) },
+      )
+      const user = await forge(served)
+      const answer = await user.post('/pin')
+      expect(answer.json()).toMatchObject({ pinned: true, reason: 'method' })
     })
 
     it('is weaker than what the code says, and weaker than nothing else', async () => {
