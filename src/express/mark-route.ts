@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Request } from 'express'
+import type { ServerResponse } from 'node:http'
 import { WritePinningError } from '../errors.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import type { RouteMarks } from '../pinning/policy.ts'
@@ -8,6 +7,7 @@ import { reenterContext } from '../routing/context.ts'
 import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
 import { findPassage } from './passage.ts'
+import type { MiddlewareRequest, NodeRequest, NodeResponse } from './request.ts'
 
 /**
  * Says what a route is, where its method does not: `dbWrite: true` makes it what a POST is, `dbWrite: false` takes that
@@ -26,8 +26,8 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
   refuseUnknownOptions('markRoute()', marks, ['dbWrite', 'readFrom'])
   checkMarks('markRoute()', marks)
 
-  function marking(request: IncomingMessage, response: ServerResponse, next: () => void): void {
-    const passage = findPassage(request as Request, response)
+  function marking(request: NodeRequest, response: NodeResponse, next: () => void): void {
+    const passage = findPassage(request as MiddlewareRequest, response as ServerResponse)
     if (passage === undefined) next()
     else {
       passage.meet(marking)
@@ -38,7 +38,7 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
   return marking
 }
 
-type Marking = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+type Marking = (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void
 
 refuseUncalled(markRoute, notCalled)
 

@@ -1,7 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { serialize } from 'cookie'
-import type { Request } from 'express'
 import { WritePinningError } from '../errors.ts'
 import type { BegunPin } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
@@ -13,14 +12,17 @@ import { reenterContext, runInContext } from '../routing/context.ts'
 import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
 import { findPassage, type Passage, passageOf, reachedNoRoute, startPassage } from './passage.ts'
+import type { MiddlewareRequest, NodeRequest, NodeResponse } from './request.ts'
 
-/** The options of the Express middleware. */
-export type WritePinningOptions = PinningOptions<Request>
+/**
+ * The options of the Express middleware. The functions among them are given Express's request; beside Express, Node's, with
+ * `writePin`: write `IncomingMessage` as the type of their parameter there.
+ */
+export type WritePinningOptions = PinningOptions<MiddlewareRequest>
 
 /** What `writePinning()` gives: a middleware that also tells what it has done so far. */
 export interface WritePinningMiddleware {
-  // What Node.js gives is enough, so that it stands in front of other frameworks, and of none, as well.
-  (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void
+  (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void): void
   readonly counts: PinCounts
 }
 
@@ -53,11 +55,12 @@ export function writePinning(
   ...rest: readonly unknown[]
 ): WritePinningMiddleware {
   if (isMiddlewareCall(rest)) throw notCalled()
-  const settings = pinningSettings<Request>('writePinning', options)
+  const settings = pinningSettings<MiddlewareRequest>('writePinning', options)
   const pinning = new Pinning(settings, expressFramework)
 
-  function middleware(incoming: IncomingMessage, response: ServerResponse, next: () => void): void {
-    const request = incoming as Request
+  function middleware(incoming: NodeRequest, outgoing: NodeResponse, next: () => void): void {
+    const request = incoming as MiddlewareRequest
+    const response = outgoing as ServerResponse
     const passage = findPassage(request, response, pinning.accountAsk(request))
     if (passage === undefined) begin(request, response, next)
     else {
@@ -66,7 +69,7 @@ export function writePinning(
     }
   }
 
-  function begin(request: Request, response: ServerResponse, next: () => void): void {
+  function begin(request: MiddlewareRequest, response: ServerResponse, next: () => void): void {
     const pin = pinning.begin(request, {
       method: request.method,
       headers: request.headers,
@@ -108,7 +111,7 @@ function isHttps({ protocol, socket }: { readonly protocol?: unknown; readonly s
   return (socket as Partial<TLSSocket> | null | undefined)?.encrypted === true
 }
 
-const expressFramework: Framework<Request> = {
+const expressFramework: Framework<MiddlewareRequest> = {
   serializeCookie: serialize,
   isHttps,
   routeOf: (request) => (passageOf(request) as Passage).routeName,

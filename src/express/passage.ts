@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import type { Request } from 'express'
 import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
 import type { RouteName } from '../pinning/pinning.ts'
 import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
+import type { MiddlewareRequest as Request } from './request.ts'
 import { warnOnce } from './warn-once.ts'
 
 /**

@@ -61,6 +61,27 @@ describe('a project with Kysely 0.28, whose types are there twice,', () => {
   it('compiles under strict, as ESM and through require()', { timeout: MINUTE_MS }, () => project.compile())
 })
 
+describe.each([
+  ['nothing of Express', []],
+  ['Express, without its types', ['express']],
+])('a project in TypeScript with %s', (name, express) => {
+  it('can put the middleware in front of node:http, HTTP/2 and Connect', { timeout: MINUTE_MS }, async () => {
+    const packages = ['@types/node', 'connect', '@types/connect', ...express]
+    const project = await packed.link(name.replace(/\W/g, '-'), packages, {
+      // The declarations themselves are checked, too.
+      'tsconfig.json': JSON.stringify({
+        compilerOptions: {
+          ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true },
+          types: ['node'],
+        },
+      }),
+      'app.mts': besideExpress(),
+      'app.cts': besideExpress(),
+    })
+    await project.compile()
+  })
+})
+
 describe('a project without the optional packages', () => {
   let project: Project
 
@@ -124,6 +145,28 @@ console.log(JSON.stringify({
   testing: await errorOf(() => startPostgresCluster()),
 }))
 await db.destroy()
+`
+}
+
+function besideExpress(): string {
+  return `
+import connect = require('connect')
+import { createServer, type IncomingMessage } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
+import { markRoute, writePinning, type WritePinningOptions } from 'write-pinning/express'
+
+const options: WritePinningOptions = { skip: (request) => request.headers['x-bot'] === '1' || request.writePin.pinned }
+const pinning = writePinning({ ...options, affinity: (request: IncomingMessage) => request.headers['x-user']?.toString() })
+// @ts-expect-error Node.js's request has no such method: what is there is no any.
+writePinning({ skip: (request) => request.get('x-bot') === '1' })
+
+createServer((request, response) => pinning(request, response, () => response.end()))
+createHttp2Server((request, response) => pinning(request, response, () => response.end()))
+connect().use(pinning).use('/search', markRoute({ dbWrite: false }))
+createServer((request, response) => {
+  const { until } = (request as IncomingMessage & Express.Request).writePin
+  response.end(String(until))
+})
 `
 }
 

@@ -220,7 +220,7 @@ describe('HTTP/2', () => {
     const pinning = writePinning()
     const server = () =>
       createHttp2Server((request, response) =>
-        pinning(request as never, response as never, () => {
+        pinning(request, response, () => {
           response.writeHead(200, [['set-cookie', 'own=1']] as never)
           response.end('done')
         }),
