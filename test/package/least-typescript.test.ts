@@ -55,12 +55,13 @@ import { createServer } from 'node:http'
 import express, { type Request, type RequestHandler, type Response } from 'express'
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Kysely } from 'kysely'
+import { Pool } from 'pg'
 import * as pinning from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import { orPrimary, PrimaryReplicaDialect, toPrimary, toReplica } from 'write-pinning/kysely'
 
-const { capturePin, dbWrite, markWrite, runWithPin, useNode, usePrimary, useReplica, withoutPin } = pinning
+const { bindContext, capturePin, dbWrite, markWrite, runWithPin, useNode, usePrimary, useReplica, withoutPin } = pinning
 
 const app = fastify()
 await app.register(writePinning, { skip: (request) => request.url === '/x', pin: 'exact' })
@@ -84,7 +85,9 @@ const text: Promise<string> = dbWrite(async (id: number) => String(id))(1)
 const handler: RequestHandler = dbWrite<RequestHandler>((_request, response) => void response.end())
 await useNode('reporting', () => useReplica(() => withoutPin(async () => markWrite())))
 await runWithPin(await capturePin({ seconds: 60 }), async () => 1)
-export { handler, row, text }
+new Pool().query('select 1', bindContext((error, result) => console.log(error, result.rowCount)))
+const bound: (id: number) => Promise<string> = bindContext(async (id: number) => String(id))
+export { bound, handler, row, text }
 `
 
 const INLINE = `

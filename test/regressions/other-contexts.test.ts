@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { type FastifyInstance, fastify } from 'fastify'
+import { Pool } from 'pg'
 import { afterAll, afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { bindContext, markWrite, runWithPin, usePrimary } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
@@ -128,6 +129,34 @@ describe('bindContext()', () => {
     expectTypeOf(bindContext(async (id: string) => [id])).toEqualTypeOf<(id: string) => Promise<string[]>>()
     // @ts-expect-error: it takes a function
     expect(() => bindContext(7)).toThrowError(expect.objectContaining({ code: 'ERR_WRITE_PINNING_OPTION' }))
+  })
+
+  it('gives the parameters of a callback their types from where it is handed to', () => {
+    type Callback = (error: Error, result: { readonly rows: string[] }) => void
+    const query = (text: string, callback: Callback) => callback(new Error(text), { rows: [text] })
+    const next = (error?: unknown) => error
+    query(
+      'select 1',
+      bindContext((error, { rows }) => {
+        expectTypeOf(error).toEqualTypeOf<Error>()
+        expectTypeOf(rows).toEqualTypeOf<string[]>()
+        expect([next(error), rows]).toEqual([new Error('select 1'), ['select 1']])
+      }),
+    )
+    const pool = new Pool()
+    pool.on(
+      'error',
+      bindContext((error) => next(error)),
+    )
+    // Never called: its types are what counts.
+    const ofPool = () =>
+      pool.query(
+        'select 1',
+        [],
+        // One of several signatures: the compiler knows no types for these, and lets them be used.
+        bindContext((error, result) => next(error ?? result.rowCount)),
+      )
+    expect(ofPool).toBeTypeOf('function')
   })
 
   it('refuses what is a query that nobody has executed', async () => {
