@@ -82,6 +82,16 @@ describe.each([
   })
 })
 
+describe('the packed package', () => {
+  it('holds the pages that its README links to', async () => {
+    const project = await packed.link('pages', [], {})
+    const readme = await project.read('node_modules/write-pinning/README.md')
+    const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link as string)
+    expect(links).toContain('docs/context.md')
+    for (const link of links) expect(await project.read(`node_modules/write-pinning/${link}`)).not.toBe('')
+  })
+})
+
 describe('a project without the optional packages', () => {
   let project: Project
 

@@ -18,6 +18,7 @@ const BUILT_FROM = [
   'README.md',
   'LICENSE',
   'CHANGELOG.md',
+  'docs',
 ]
 /** The package's own. */
 const DEPENDENCIES = ['cookie', 'fastify-plugin', 'on-headers']
