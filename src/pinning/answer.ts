@@ -10,8 +10,8 @@ export function answerOf<Request>(
   let answer: unknown
   try {
     answer = ask(request)
-  } catch {
-    report('threw an error')
+  } catch (error) {
+    report(`threw ${shownError(error)}`)
     return undefined
   }
   if (answer === undefined || answer === null || answer === '') return undefined
@@ -39,3 +39,24 @@ function nonsense(answer: unknown): string {
   answer.catch(() => {})
   return 'a promise'
 }
+
+/**
+ * What a log may hold of an error: its name, and its message where that is JavaScript's own about the code. Any other message may quote what
+ * a user has sent.
+ */
+function shownError(error: unknown): string {
+  if (!(error instanceof Error)) return 'something that is no error'
+  const { name, message } = error
+  if (!ERROR_NAME.test(name)) return 'an error'
+  const isOfCode = OF_LANGUAGE.has(name) && OF_CODE.some((each) => each.test(message))
+  return isOfCode ? `${name}: ${message}` : name
+}
+
+const OF_LANGUAGE = new Set(['TypeError', 'ReferenceError'])
+const ERROR_NAME = /^[A-Za-z]\w{0,39}$/
+// As V8 has them, of names that code is made of.
+const OF_CODE = [
+  /^Cannot read properties of (?:undefined|null)(?: \(reading '[A-Za-z_$][\w$]{0,39}'\))?$/,
+  /^Cannot destructure property '[A-Za-z_$][\w$]{0,39}' of '[\w$.]{1,80}' as it is (?:undefined|null)\.$/,
+  /^[A-Za-z_$][\w$.]{0,80}(?:\(\.\.\.\))? is not (?:a function|defined|iterable|a constructor)$/,
+]

@@ -26,7 +26,7 @@ import { type RequestOwner, RequestPin, type WithRouteName } from './request-pin
 import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
-import { DOUBT, failure, MADE_TWICE, tell, warnOnce } from './warnings.ts'
+import { DOUBT, failure, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
 
 /** What a framework's edge does for the request side, which knows no framework. */
 export interface Framework<Request> {
@@ -231,12 +231,17 @@ export class Pinning<Request> {
     return new AccountPin(this.#store, () => this.#ask('account', accounts.accountOf, request))
   }
 
-  #ask(option: string, ask: (request: Request) => string | undefined, request: Request): string | undefined {
-    return answerOf(ask, request, this.#reportOf(option, request))
+  #ask(
+    option: 'account' | 'affinity',
+    ask: (request: Request) => string | undefined,
+    request: Request,
+  ): string | undefined {
+    return answerOf(ask, request, this.#reportOf(option, request, WITHOUT[option]))
   }
 
-  #reportOf(option: string, request: Request): (what: string) => void {
-    return (what) => this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}.`)
+  #reportOf(option: string, request: Request, consequence = ''): (what: string) => void {
+    return (what) =>
+      this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}${consequence}.`)
   }
 
   #setPin(

@@ -32,6 +32,14 @@ export const DOUBT =
   'that host has a secret of its own, something else sets that cookie or header, or it is forged; ' +
   "with `badSignature: 'ignore'` such pins have no effect."
 
+/** What follows where an option's function gives no answer, and what to do. */
+export const WITHOUT = {
+  account:
+    ", so this request has no account, and only its cookie is pinned. Give undefined where it is nobody's; on Express, use the middleware " +
+    'once more behind authentication: `app.use(pinning, authentication, pinning)`',
+  affinity: ', so this request reads from any replica. Give undefined where it has no key',
+}
+
 /** Where a response could not be given its pin. */
 export function failure(error: unknown): string {
   return (
