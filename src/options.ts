@@ -2,15 +2,31 @@ import { WritePinningError } from './errors.ts'
 import { nearestName } from './nearest-name.ts'
 
 /** Refuses an option that does not exist, because a typing error must not be silent. */
-export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
+export function refuseUnknownOptions(
+  where: string,
+  options: object,
+  known: readonly string[],
+  elsewhere?: OptionsElsewhere,
+): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     const all = known.map((each) => `\`${each}\``).join(', ')
+    if (elsewhere?.names.includes(name) === true) {
+      throw unknownOption(
+        `${where} has no option \`${name}\`: that is an option of ${elsewhere.owner}. ${where} has ${all}.`,
+      )
+    }
     const meant = nearestName(name, known)
     throw unknownOption(
       `${where} has no option ${shownName(name)}; ${meant === undefined ? 'it' : `did you mean \`${meant}\`? It`} has ${all}.`,
     )
   }
+}
+
+/** The options that may have been given to the wrong one of two. */
+interface OptionsElsewhere {
+  readonly owner: string
+  readonly names: readonly string[]
 }
 
 /** The error for an option, or a mark, that does not exist. */
@@ -50,6 +66,14 @@ export function choiceError(
 }
 
 const WORD = /^[\w.-]{1,20}$/
+
+/** The same for a name, which it shows, as far as it is no longer than a name is. */
+export function nameError(where: string, name: string, value: unknown, expected: string): WritePinningError {
+  const isShort = typeof value === 'string' && value !== '' && value.length <= MAX_SHOWN_NAME
+  return wrongOption(where, name, isShort ? JSON.stringify(value) : kindOf(value), expected)
+}
+
+const MAX_SHOWN_NAME = 40
 
 function wrongOption(where: string, name: string, given: string, expected: string): WritePinningError {
   return new WritePinningError(
@@ -113,11 +137,14 @@ export function oneOfOption<const T extends string>(
   throw choiceError(where, name, value, expected)
 }
 
-export function namesOption(where: string, name: string, value: unknown): readonly string[] {
+/** Names, in the form that `form` says. */
+export function namesOption(where: string, name: string, value: unknown, form: string): readonly string[] {
   if (value === undefined) return []
-  if (Array.isArray(value) && value.every((each) => typeof each === 'string' && each.trim() !== ''))
-    return [...value]
-  throw optionError(where, name, value, 'an array of names')
+  if (!Array.isArray(value)) throw optionError(where, name, value, `an array of names, each as ${form}`)
+  return Array.from(value, (each, index) => {
+    if (typeof each === 'string' && each.trim() !== '') return each
+    throw optionError(where, `${name}[${index}]`, each, `a name, as ${form}`)
+  })
 }
 
 function kindOf(value: unknown): string {

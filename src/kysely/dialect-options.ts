@@ -1,4 +1,5 @@
 import type { PostgresDialectConfig } from 'kysely'
+import { DIALECT_OPTIONS, PINNING_OPTIONS } from '../option-names.ts'
 import {
   booleanOption,
   functionOption,
@@ -10,7 +11,7 @@ import {
 } from '../options.ts'
 import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node-options.ts'
 import type { ReplicaSetOptions, ReplicaSetSettings } from '../replicas/set-options.ts'
-import { REPLICA_SET_OPTIONS, replicaSetSettings } from '../replicas/set-settings.ts'
+import { replicaSetSettings } from '../replicas/set-settings.ts'
 import type { ClassifierOptions } from '../sql/classifier.ts'
 import type { NodeDriverConfig } from './node-driver.ts'
 
@@ -58,26 +59,18 @@ export interface DialectSettings {
 
 const WHERE = 'PrimaryReplicaDialect'
 const FUNCTIONS = ['cursor', 'controlClient', 'onCreateConnection', 'onReserveConnection'] as const
-const KNOWN = [
-  'primary',
-  'replicas',
-  'name',
-  'withoutContext',
-  'primaryTables',
-  'unpinnedTables',
-  'primaryFunctions',
-  'replicaFunctions',
-  'enforceReadOnly',
-  ...REPLICA_SET_OPTIONS,
-  ...FUNCTIONS,
-]
+// `controlClient` is an option of Kysely's from 0.29 on.
+const KNOWN: readonly (keyof PrimaryReplicaDialectOptions | 'controlClient')[] = DIALECT_OPTIONS
+const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
+const TABLES = '`table` or `schema.table`'
+const FUNCTION_NAMES = '`name` or `schema.name`'
 // Kysely's own: a migration that a lagging replica does not know of yet would be run twice.
 const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
 
 /** @throws {WritePinningError} for every option that is wrong or unknown. */
 export function dialectSettings(given: unknown): DialectSettings {
   const options = optionsObject(WHERE, given) as PrimaryReplicaDialectOptions
-  refuseUnknownOptions(WHERE, options, KNOWN)
+  refuseUnknownOptions(WHERE, options, KNOWN, OF_PLUGIN)
   return {
     name: clusterName(options.name),
     nodes: clusterNodes(WHERE, options.primary, options.replicas),
@@ -89,10 +82,13 @@ export function dialectSettings(given: unknown): DialectSettings {
       'primary',
     ),
     classifier: {
-      primaryTables: [...MIGRATION_TABLES, ...namesOption(WHERE, 'primaryTables', options.primaryTables)],
-      unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables),
-      primaryFunctions: namesOption(WHERE, 'primaryFunctions', options.primaryFunctions),
-      replicaFunctions: namesOption(WHERE, 'replicaFunctions', options.replicaFunctions),
+      primaryTables: [
+        ...MIGRATION_TABLES,
+        ...namesOption(WHERE, 'primaryTables', options.primaryTables, TABLES),
+      ],
+      unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables, TABLES),
+      primaryFunctions: namesOption(WHERE, 'primaryFunctions', options.primaryFunctions, FUNCTION_NAMES),
+      replicaFunctions: namesOption(WHERE, 'replicaFunctions', options.replicaFunctions, FUNCTION_NAMES),
     },
     enforceReadOnly: booleanOption(WHERE, 'enforceReadOnly', options.enforceReadOnly, true),
     replicaSet: replicaSetSettings(WHERE, options),

@@ -1,4 +1,11 @@
-import { booleanOption, oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import {
+  booleanOption,
+  nameError,
+  oneOfOption,
+  optionError,
+  optionsObject,
+  refuseUnknownOptions,
+} from '../options.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 
 /** The cookie that carries the pin. */
@@ -44,7 +51,7 @@ export function cookieSettings(where: string, given: unknown = {}): CookieSettin
   refuseUnknownOptions(`${where}: \`cookie\``, options, KNOWN)
   const { name = DEFAULT_COOKIE_NAME, path = '/' } = options
   const settings: CookieSettings = {
-    name: matching(where, 'cookie.name', name, COOKIE_NAME, 'a cookie name'),
+    name: cookieName(where, name),
     path: matching(where, 'cookie.path', path, COOKIE_PATH, 'a path that begins with a slash'),
     ...(options.domain !== undefined && {
       domain: matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
@@ -65,7 +72,7 @@ function withSecureWhereDemanded(where: string, settings: CookieSettings): Cooki
   const name = settings.name.toLowerCase()
   const isHost = name.startsWith('__host-')
   if (isHost && (settings.path !== '/' || settings.domain !== undefined)) {
-    throw optionError(where, 'cookie.name', settings.name, "without `__Host-`, or the path '/' and no domain")
+    throw nameError(where, 'cookie.name', settings.name, "without `__Host-`, or the path '/' and no domain")
   }
   const demandsSecure =
     isHost || name.startsWith('__secure-') || settings.sameSite === 'none' || settings.partitioned
@@ -110,6 +117,11 @@ function secureOption(where: string, value: unknown): boolean | 'auto' {
   if (value === undefined || value === 'auto') return 'auto'
   if (typeof value === 'boolean') return value
   throw optionError(where, 'cookie.secure', value, "true, false or 'auto'")
+}
+
+function cookieName(where: string, value: unknown): string {
+  if (typeof value === 'string' && COOKIE_NAME.test(value)) return value
+  throw nameError(where, 'cookie.name', value, "a name of letters, digits, '-' and '_', such as 'write_pin'")
 }
 
 function matching(where: string, name: string, value: unknown, pattern: RegExp, expected: string): string {

@@ -1,4 +1,4 @@
-import { optionError } from '../options.ts'
+import { nameError } from '../options.ts'
 
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/ // a token of RFC 9110, 5.6.2
 
@@ -7,7 +7,7 @@ export function headerOption(where: string, given: unknown): string | undefined 
   if (given === undefined) return undefined
   const name = typeof given === 'string' && HEADER_NAME.test(given) ? given.toLowerCase() : undefined
   if (name !== undefined && !isTaken(name)) return name
-  throw optionError(
+  throw nameError(
     where,
     'header',
     given,

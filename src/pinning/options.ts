@@ -1,3 +1,4 @@
+import { DIALECT_OPTIONS, PINNING_OPTIONS } from '../option-names.ts'
 import {
   booleanOption,
   functionOption,
@@ -8,7 +9,7 @@ import {
 } from '../options.ts'
 import { type CookieOptions, type CookieSettings, cookieSettings } from './cookie-options.ts'
 import { headerOption } from './header-option.ts'
-import { isPinStore, type PinStore } from './pin-store.ts'
+import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
 import { secretsOption } from './secret-option.ts'
 
@@ -101,10 +102,8 @@ export interface AccountSettings<Request> {
   readonly accountOf: (request: Request) => string | undefined
 }
 
-const KNOWN = [
-  ...['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'badSignature', 'skip'],
-  ...['header', 'cacheControl', 'monotonicReads', 'affinity', 'pinStore', 'account'],
-]
+const KNOWN: readonly (keyof PinningOptions<unknown>)[] = PINNING_OPTIONS
+const OF_DIALECT = { owner: '`PrimaryReplicaDialect`', names: DIALECT_OPTIONS }
 const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
 const METHOD = /^[A-Z][A-Z-]*$/
 
@@ -115,7 +114,7 @@ const METHOD = /^[A-Z][A-Z-]*$/
  */
 export function pinningSettings<Request>(where: string, given: unknown): PinningSettings<Request> {
   const options = optionsObject(where, given) as PinningOptions<Request>
-  refuseUnknownOptions(where, options, KNOWN)
+  refuseUnknownOptions(where, options, KNOWN, OF_DIALECT)
   const pin = oneOfOption(where, 'pin', options.pin, ['time', 'exact'], 'time')
   return {
     pinningSeconds: pinningSeconds(where, options.pinningSeconds),
@@ -156,7 +155,7 @@ function accountSettings<Request>(
 ): AccountSettings<Request> | undefined {
   if (pinStore === undefined && account === undefined) return undefined
   if (!isPinStore(pinStore))
-    throw optionError(where, 'pinStore', pinStore, 'a store of pins, beside `account`')
+    throw optionError(where, 'pinStore', pinStore, `${A_PIN_STORE}, beside \`account\``)
   if (account === undefined) throw optionError(where, 'account', account, 'a function, beside `pinStore`')
   return { store: pinStore, accountOf: promptOption(where, 'account', account) }
 }

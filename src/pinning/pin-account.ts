@@ -5,7 +5,7 @@ import type { Pin } from '../routing/pin.ts'
 import { accountStoreOf } from './account-store.ts'
 import { settlePositions, withinMs } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
-import { isPinStore, type PinStore } from './pin-store.ts'
+import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
 
 /** The options of {@link pinAccount}. */
@@ -66,7 +66,7 @@ function checked(account: unknown, options: PinAccountOptions): PinAccountOption
     throw optionError(WHERE, 'account', account, "an account's id")
   const { pinStore } = options
   if (pinStore !== undefined && !isPinStore(pinStore)) {
-    throw optionError(WHERE, 'pinStore', pinStore, 'a store of pins')
+    throw optionError(WHERE, 'pinStore', pinStore, A_PIN_STORE)
   }
   return options
 }

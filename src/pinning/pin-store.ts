@@ -12,6 +12,10 @@ export interface PinStore {
   raise(account: string, pin: Pin): Promise<void>
 }
 
+/** How an error says what it must be. */
+export const A_PIN_STORE =
+  'a store of pins (`memoryPinStore()`; a client of Redis is wrapped: `redisPinStore(client)`)'
+
 export function isPinStore(value: unknown): value is PinStore {
   if (typeof value !== 'object' || value === null) return false
   const { get, raise } = value as Partial<PinStore>

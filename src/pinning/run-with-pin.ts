@@ -8,7 +8,7 @@ import { keepInScope } from '../routing/scope-result.ts'
 import { accountStoreOf } from './account-store.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 import { pinHost } from './pin-host.ts'
-import { isPinStore, type PinStore } from './pin-store.ts'
+import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
 import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
 import { secretsOption } from './secret-option.ts'
 import { signingKeys } from './signer.ts'
@@ -71,7 +71,7 @@ function settingsOf(options: RunWithPinOptions) {
   const { cookieName = DEFAULT_COOKIE_NAME, pin, pinStore } = options
   if (typeof cookieName !== 'string') throw optionError(WHERE, 'cookieName', cookieName, 'a name')
   if (pinStore !== undefined && !isPinStore(pinStore)) {
-    throw optionError(WHERE, 'pinStore', pinStore, 'a store of pins')
+    throw optionError(WHERE, 'pinStore', pinStore, A_PIN_STORE)
   }
   return {
     host: hostOf(cookieName, options),
@@ -95,17 +95,22 @@ function carriedBy(token: string | undefined, host: PinHost, pinningMs: number):
   const read = typeof token === 'string' ? host.read(token) : 'malformed'
   if (typeof read !== 'string') return read
   if (read === 'expired') return undefined
-  if (!warned.has(read)) {
-    warned.add(read)
-    warn(
-      'WRITE_PINNING_BAD_TOKEN',
-      `${WHERE} was given a token that is worth nothing (${read}): its reads go to the primary. Is the secret the same?`,
-    )
-  }
+  warnOfToken((token as unknown) instanceof Promise ? 'promise' : read)
   return { kind: 'time', untilMs: Date.now() + pinningMs }
 }
 
-const warned = new Set<IgnoredPinReason>()
+function warnOfToken(reason: IgnoredPinReason | 'promise'): void {
+  if (warned.has(reason)) return
+  warned.add(reason)
+  warn(
+    'WRITE_PINNING_BAD_TOKEN',
+    reason === 'promise'
+      ? `${WHERE} was given a promise of a token: its reads go to the primary. Write \`await capturePin()\`.`
+      : `${WHERE} was given a token that is worth nothing (${reason}): its reads go to the primary. Is the secret the same?`,
+  )
+}
+
+const warned = new Set<IgnoredPinReason | 'promise'>()
 
 /** From its end on, what goes on in the context is bound by its own writes as long as a pin lasts. */
 function closedAfter<T>(memory: RequestMemory, result: T): T {

@@ -62,7 +62,7 @@ export interface ClusterNodes {
  */
 export function clusterNodes(where: string, primary: unknown, replicas: unknown): ClusterNodes {
   if (!Array.isArray(replicas)) {
-    throw optionError(where, 'replicas', replicas, 'an array of nodes; `[]` where there is none')
+    throw optionError(where, 'replicas', replicas, 'an array of nodes: write `[url]` for one, `[]` for none')
   }
   const seen: Seen = { names: new Set(), pools: new Map() }
   return {
@@ -150,7 +150,11 @@ function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
   // A pg Client, which also has `connect` and `end`, is one connection and no pool.
   if ('connectionParameters' in pool) throw nodeError(`${where} is a pg Client; it must be ${A_POOL}.`)
   const owner = seen.pools.get(pool) ?? where
-  if (owner !== where) throw nodeError(`${where} is the same Pool object as ${owner}.`)
+  if (owner !== where) {
+    throw nodeError(
+      `${where} is the same Pool object as ${owner}: give each node a Pool of its own, or, where there is one server, write \`replicas: []\`.`,
+    )
+  }
   seen.pools.set(pool, where)
   checkConfigOfPool(where, pool)
   return pool

@@ -1,13 +1,6 @@
 import { booleanOption, functionOption, numberOption, oneOfOption } from '../options.ts'
 import type { ReplicaSetOptions, ReplicaSetSettings } from './set-options.ts'
 
-/** The names of the options. */
-export const REPLICA_SET_OPTIONS: readonly (keyof ReplicaSetOptions)[] = [
-  ...(['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'] as const),
-  ...(['probeIntervalMs', 'probeTimeoutMs', 'connectTimeoutMs', 'readTimeoutMs'] as const),
-  ...(['catchUpMs', 'failover', 'lookup'] as const),
-]
-
 /** Timers of Node.js take no more than this. */
 const MAX_TIMER_MS = 2_147_483_647
 const TIME = { min: 1, max: MAX_TIMER_MS, expected: 'a number of milliseconds from 1 on' }
