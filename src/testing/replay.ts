@@ -1,5 +1,5 @@
 import type { Server } from './server.ts'
-import { Session } from './session.ts'
+import { NOT_SERIALIZABLE, Session } from './session.ts'
 import { until } from './until.ts'
 
 const CATCHUP_MS = 30_000
@@ -27,7 +27,12 @@ export async function isReplayPaused(server: Server): Promise<boolean> {
 
 /** Whether a server's processes know of a delay; asked over a new connection, which is made after all were told. */
 export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Promise<boolean> {
-  const session = new Session({ host: setup.host, port: setup.port, database: 'postgres' })
+  const session = new Session({
+    host: setup.host,
+    port: setup.port,
+    database: 'postgres',
+    options: NOT_SERIALIZABLE,
+  })
   try {
     const [row] = await session.query<{ setting: string }>(
       "select setting from pg_settings where name = 'recovery_min_apply_delay'",

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { clusterError } from './cluster-error.ts'
 import { logTail } from './data-directory.ts'
 import { configurationFile, type Settings } from './server-settings.ts'
-import { Session } from './session.ts'
+import { NOT_SERIALIZABLE, Session } from './session.ts'
 import type { Supervisor } from './supervisor.ts'
 import { until } from './until.ts'
 
@@ -47,8 +47,8 @@ export class Server {
     this.#settings = setup.settings
     const { host, port, database } = setup
     this.#session = new Session({ host, port, database })
-    // What a node does by itself must not wait for a replica that is paused or gone.
-    const options = '-c synchronous_commit=local -c default_transaction_read_only=off'
+    // What a node does by itself must not wait for a replica that is paused or gone, nor be refused by one that is a hot standby.
+    const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE}`
     this.#control = new Session({ host, port, database: 'postgres', options })
   }
 

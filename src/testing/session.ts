@@ -10,6 +10,9 @@ export interface SessionTarget {
   options?: string
 }
 
+/** A hot standby refuses what is serializable, which may be the default of its cluster. */
+export const NOT_SERIALIZABLE = '-c default_transaction_isolation=repeatable\\ read'
+
 /** One connection, made when it is first needed, which neither keeps the process alive nor crashes it. */
 export class Session {
   readonly #target: SessionTarget

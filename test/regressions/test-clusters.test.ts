@@ -69,3 +69,13 @@ test('a replica that is a node of another test cluster serves no reads, because 
   const { rows } = await useReplica(() => question.execute(watched.db))
   expect(rows).toEqual([{ port: cluster.primary.port }])
 })
+
+test('a cluster whose sessions are serializable by default starts, pauses replay and catches up', async () => {
+  const settings = { default_transaction_isolation: 'serializable' }
+  await using own = await startPostgresCluster({ replicas: 1, settings })
+  const [replica] = own.replicas as [PostgresNode]
+  await replica.pauseReplay()
+  await own.primary.query('create table note ()')
+  await replica.resumeReplay()
+  await own.waitForCatchup()
+})
