@@ -39,7 +39,12 @@ describe.each(jests)('Jest %s with %s, in its default', (version, name, packages
     await project.write('package.json', JSON.stringify({ private: true }))
     await project.write('tsconfig.json', JSON.stringify({ compilerOptions }))
     // It tells of its progress on its standard error, so what it found is read from a file.
-    const ran = project.run('node_modules/jest/bin/jest.js', '--json', '--outputFile=found.json')
+    const ran = project.run(
+      'node_modules/jest/bin/jest.js',
+      '--json',
+      '--forceExit',
+      '--outputFile=found.json',
+    )
     await ran.catch(() => undefined)
     expect(JSON.parse(await project.read('found.json'))).toMatchObject({
       numPassedTests: 3,
@@ -105,7 +110,7 @@ test('Fastify pins', async () => {
   nodes = []
   expect((await fetch(origin)).headers.getSetCookie()).toEqual([])
   expect(nodes).toEqual(['replica-1'])
-  expect((await fetch(origin, { method: 'POST' })).headers.getSetCookie()).toEqual([expect.stringMatching(/^write_pin=2/)])
+  expect((await fetch(origin, { method: 'POST' })).headers.getSetCookie()).toEqual([expect.stringMatching(/^write_pin_...=2/)])
   await app.close()
 })
 
