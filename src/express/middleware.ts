@@ -2,12 +2,11 @@ import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { serialize } from 'cookie'
 import { WritePinningError } from '../errors.ts'
-import type { BegunPin } from '../pinning/begun-pin.ts'
+import type { BegunPin, WritePin } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { processLog } from '../pinning/process-log.ts'
-import type { WritePin } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
@@ -61,7 +60,7 @@ export function writePinning(
   function middleware(incoming: NodeRequest, outgoing: NodeResponse, next: () => void): void {
     const request = incoming as MiddlewareRequest
     const response = outgoing as ServerResponse
-    const passage = findPassage(request, response, pinning.accountAsk(request))
+    const passage = findPassage(request, response, pinning.askAccount)
     if (passage === undefined) begin(request, response, next)
     else {
       pinning.meet(passage.pin, request)

@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
-import type { RouteName } from '../pinning/pinning.ts'
+import { type BegunPin, begunPinOf, type RouteName } from '../pinning/begun-pin.ts'
 import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
 import { currentContext, type RoutingContext } from '../routing/context.ts'
 import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
@@ -108,7 +107,7 @@ export function startPassage(request: Request, pin: BegunPin): Passage {
 export function findPassage(
   request: Request,
   response: ServerResponse,
-  account?: () => string | undefined,
+  askAccount?: (request: Request) => string | undefined,
 ): Passage | undefined {
   const passage = passageOf(request)
   if (passage !== undefined) return passage
@@ -118,7 +117,7 @@ export function findPassage(
   begun.join({
     reachedNoRoute: () => reachedNoRoute(request, response),
     routeName: () => joining.routeName,
-    account,
+    account: askAccount && (() => askAccount(request)),
   })
   return joining
 }

@@ -2,12 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
 import { importPeer } from '../import-peer.ts'
-import { type BegunPin, begunPinOf } from '../pinning/begun-pin.ts'
+import { type BegunPin, begunPinOf, type WritePin } from '../pinning/begun-pin.ts'
 import { keepContext } from '../pinning/keep-context.ts'
 import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
 import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
 import { mergeMarks } from '../pinning/policy.ts'
-import { UNPINNED, type WritePin } from '../pinning/request-pin.ts'
+import { UNPINNED } from '../pinning/request-pin.ts'
 import { reenterContext, runInContext } from '../routing/context.ts'
 import { addLastHooks } from './last-hooks.ts'
 import { logOf } from './log-of.ts'
@@ -76,10 +76,11 @@ export const writePinning = fastifyPlugin(
       if (begun !== undefined) {
         ;(request as WithPin)[PIN] = begun
         pinning.meet(begun, request)
+        const { askAccount } = pinning
         begun.join({
           reachedNoRoute,
           routeName: () => fastifyFramework.routeOf(request),
-          account: pinning.accountAsk(request),
+          account: askAccount && (() => askAccount(request)),
         })
         if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
         return reenterContext(begun.context, done)

@@ -1,8 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { PinReason } from '../diagnostics.ts'
 import type { RoutingContext } from '../routing/context.ts'
-import type { RouteName } from './pinning.ts'
 import type { RouteMarks } from './policy.ts'
-import type { WritePin } from './request-pin.ts'
+
+/** What a request knows of its pin at this moment; a write later in the request changes it. */
+export interface WritePin {
+  /** Whether the user agent carries a pin, one in doubt too, or will with this response. */
+  readonly pinned: boolean
+  /** Why; undefined where not pinned. */
+  readonly reason: PinReason | undefined
+  /** Until when, as it stands; undefined where not pinned. */
+  readonly until: Date | undefined
+}
+
+/** A route of the application's, as a warning speaks of it. */
+export interface RouteName {
+  /** Tells it from others, where its name does not. */
+  readonly key: unknown
+  /** Its method and its pattern. */
+  readonly name: string
+}
 
 /**
  * The pin of a request, as a second edge meets it: a Fastify application under Express, Express under `@fastify/express`, or

@@ -14,7 +14,7 @@ import { type Requirement, readFromRequirement } from '../routing/requirement.ts
 import { AccountPin } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
-import type { BegunBy, BegunPin } from './begun-pin.ts'
+import type { BegunBy, BegunPin, RouteName } from './begun-pin.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf } from './cookie-names.ts'
 import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
@@ -22,6 +22,7 @@ import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
+import type { Log } from './process-log.ts'
 import { type RequestOwner, RequestPin, type WithRouteName } from './request-pin.ts'
 import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
@@ -37,20 +38,6 @@ export interface Framework<Request> {
   logOf(request: Request): Log
   /** The application's, for what is no request's. */
   readonly log: Log
-}
-
-/** A route of the application's, as a warning speaks of it. */
-export interface RouteName {
-  /** Tells it from others, where its name does not. */
-  readonly key: unknown
-  /** Its method and its pattern. */
-  readonly name: string
-}
-
-/** Where a framework's warnings go. */
-export interface Log {
-  warn(message: string): void
-  debug(message: string): void
 }
 
 /** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
@@ -90,6 +77,8 @@ export class Pinning<Request> {
     storeFailures: 0,
     storeLosses: 0,
   }
+  /** Asks whose a request is; undefined where accounts are not pinned. */
+  readonly askAccount: ((request: Request) => string | undefined) | undefined
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
@@ -127,6 +116,7 @@ export class Pinning<Request> {
     const keys = signingKeys(settings.secrets)
     this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
     this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
+    this.askAccount = accounts && ((request) => this.#ask('account', accounts.accountOf, request))
     this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
     const host = pinHost(this.#tokens, this.#store)
     this.#memoryOfSkipped = { ...PLAIN, host }
@@ -219,16 +209,10 @@ export class Pinning<Request> {
     }
   }
 
-  /** Asks whose a request is that another edge has begun, which may not know; undefined where accounts are not pinned. */
-  accountAsk(request: Request): (() => string | undefined) | undefined {
-    const { accounts } = this.#settings
-    return accounts && (() => this.#ask('account', accounts.accountOf, request))
-  }
-
   #accountOf(request: Request): AccountPin | undefined {
-    const { accounts } = this.#settings
-    if (accounts === undefined || this.#store === undefined) return undefined
-    return new AccountPin(this.#store, () => this.#ask('account', accounts.accountOf, request))
+    const { askAccount } = this
+    if (askAccount === undefined || this.#store === undefined) return undefined
+    return new AccountPin(this.#store, () => askAccount(request))
   }
 
   #ask(

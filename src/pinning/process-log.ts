@@ -1,6 +1,11 @@
 import { debuglog } from 'node:util'
 import { warn } from '../diagnostics.ts'
-import type { Log } from './pinning.ts'
+
+/** Where a framework's warnings go. */
+export interface Log {
+  warn(message: string): void
+  debug(message: string): void
+}
 
 const debug = debuglog('write-pinning')
 

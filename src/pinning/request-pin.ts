@@ -11,23 +11,12 @@ import {
 import type { Pin } from '../routing/pin.ts'
 import type { Requirement } from '../routing/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
-import type { BegunBy, BegunPin, JoiningEdge } from './begun-pin.ts'
+import type { BegunBy, BegunPin, JoiningEdge, RouteName, WritePin } from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { broughtPin, hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
-import type { RouteName } from './pinning.ts'
 import type { RequestPolicy, RouteMarks } from './policy.ts'
 import { haveHeadersLeft, isOver, isSocket } from './response-state.ts'
 import { whenHeadersLeave } from './when-headers-leave.ts'
-
-/** What a request knows of its pin at this moment; a write later in the request changes it. */
-export interface WritePin {
-  /** Whether the user agent carries a pin, one in doubt too, or will with this response. */
-  readonly pinned: boolean
-  /** Why; undefined where not pinned. */
-  readonly reason: PinReason | undefined
-  /** Until when, as it stands; undefined where not pinned. */
-  readonly until: Date | undefined
-}
 
 /** What {@link RequestPin} needs to know about one request. */
 export interface RequestStart {

@@ -1,6 +1,5 @@
 import { warn } from '../diagnostics.ts'
-import type { Log } from './pinning.ts'
-import { processLog } from './process-log.ts'
+import { type Log, processLog } from './process-log.ts'
 
 /** Warns once for each `key`, which `warned` remembers; `code` is that of a process warning, where there is no other log. */
 export function warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {

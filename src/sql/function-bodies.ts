@@ -1,5 +1,4 @@
 import type { BodyRow } from './catalog-queries.ts'
-import type { Item } from './dependents.ts'
 import { type FunctionBody, readFunctionBody } from './function-body.ts'
 
 /** Of one text so many characters are read: one that is longer is too odd for a function that only reads. */
@@ -7,6 +6,13 @@ const MAX_LENGTH = 200_000
 
 /** A function of the application's that is declared stable or immutable, without its text. */
 export type BodyOwner = Omit<BodyRow, 'body'>
+
+/** What their texts may name. */
+interface Named {
+  readonly kind: 'function' | 'relation' | 'operator' | 'type' | 'column'
+  readonly schema: string
+  readonly name: string
+}
 
 /** The texts of the functions that are declared stable or immutable, as an index of the names that stand in them. */
 export class FunctionBodies {
@@ -23,7 +29,7 @@ export class FunctionBodies {
   }
 
   /** The functions whose texts call or read it. */
-  callersOf({ kind, schema, name }: Item): BodyOwner[] {
+  callersOf({ kind, schema, name }: Named): BodyOwner[] {
     const namings = kind === 'function' ? this.#callers.get(name) : this.#readers.get(name.toLowerCase())
     if (namings === undefined) return []
     const isAnywhere = kind === 'operator' || kind === 'column'

@@ -1,4 +1,3 @@
-import { type Catalog, catalogOf } from './catalog.ts'
 import {
   BODIES_QUERY,
   type BodyRow,
@@ -115,12 +114,6 @@ export async function readRelations(
     callers,
     readers: new Set(onPrimary.items.filter(({ kind }) => kind === 'function').flatMap(keysOf)),
   }
-}
-
-/** Reads both halves, one after the other. */
-export async function readCatalog(ask: Ask, options: CatalogOptions): Promise<Catalog> {
-  const functions = await readFunctions(ask, options)
-  return catalogOf(functions.facts, await readRelations(ask, functions, options))
 }
 
 /** The views that lock rows, or call a function of PostgreSQL's that does more than read. */

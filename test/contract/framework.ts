@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { WritePin } from '../../src/pinning/begun-pin.ts'
 import type { PinCounts } from '../../src/pinning/pinning.ts'
 import type { RouteMarks } from '../../src/pinning/policy.ts'
-import type { WritePin } from '../../src/pinning/request-pin.ts'
 import type { UserAgent } from '../support/http.ts'
 
 /**

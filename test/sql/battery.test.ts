@@ -2,12 +2,12 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
-import { readCatalog } from '../../src/sql/read-catalog.ts'
 import { FUNCTIONS } from './battery/functions.ts'
 import { READS } from './battery/reads.ts'
 import { SCHEMA } from './battery/schema.ts'
 import { SESSION } from './battery/session.ts'
 import { WRITES } from './battery/writes.ts'
+import { readCatalog } from './read-catalog.ts'
 
 const ALL = [...READS, ...WRITES, ...FUNCTIONS, ...SESSION]
 
