@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeEach } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
+import { whereAndWhyInRequest } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 
 /** A shop whose replicas lag: they replay nothing while a test runs, and have caught up before the next. */
@@ -11,6 +12,11 @@ export async function startLaggingShop(): Promise<{
 }> {
   const cluster = await startShop(2)
   const db = openDatabase(cluster, { unpinnedTables: ['session'] })
+  const read = () => db.selectFrom('item').selectAll().execute()
+  // A replica that is late from the start serves nobody: what makes it late comes after it was known to be fit.
+  await vi.waitFor(async () => expect(await whereAndWhyInRequest(read)).toEqual(['replica: read']), {
+    timeout: 20_000,
+  })
 
   beforeEach(async () => {
     for (const replica of cluster.replicas) await replica.pauseReplay()
@@ -31,6 +37,6 @@ export async function startLaggingShop(): Promise<{
     cluster,
     db,
     insert: () => db.insertInto('item').values({ name: 'lamp' }).execute(),
-    read: () => db.selectFrom('item').selectAll().execute(),
+    read,
   }
 }
