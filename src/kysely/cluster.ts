@@ -124,7 +124,7 @@ export class Cluster {
     if (requirement.kind === 'any') return node.isEligible
     const isSeen = requirement.isSeen === true && !this.primary.isUp
     return requirement.kind === 'primary'
-      ? isSeen && node.isEligible
+      ? isSeen && mayServeLate(node)
       : this.#reads.isFreshEnough(node, requirement.position, isSeen)
   }
 

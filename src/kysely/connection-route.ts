@@ -5,7 +5,16 @@ import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { Mark } from './marks.ts'
 import type { NodeDriver } from './node-driver.ts'
-import { type Attempt, type Claim, IS_BOUND, IS_FIT, IS_NAMED, IS_PRIMARY, type Route } from './route.ts'
+import {
+  type Attempt,
+  type Claim,
+  IS_BOUND,
+  IS_FIT,
+  IS_LATE,
+  IS_NAMED,
+  IS_PRIMARY,
+  type Route,
+} from './route.ts'
 
 /** The route of a statement on a connection that is on `node` already, outside a transaction. */
 export function routeFrom(
@@ -65,7 +74,7 @@ export function routeOfTransaction(
 function claimOf(node: NodeDriver, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY
-  if (requirement.kind !== 'atLeast') return IS_FIT
+  if (requirement.kind !== 'atLeast') return node.isEligible ? IS_FIT : IS_LATE
   const { position, isSeen = false } = requirement
   return { kind: 'fresh', position, isSeen }
 }

@@ -1,4 +1,5 @@
 import type { RouteReason } from '../diagnostics.ts'
+import { mayServeLate } from '../replicas/eligibility.ts'
 import type { Node } from '../replicas/node.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { noReplica } from '../replicas/spill-gate.ts'
@@ -52,19 +53,19 @@ export class ReadRouter {
     if (!isDown || operator.mode !== 'split') return onPrimary
     this.#set.doubtOld()
     const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
-    const left = this.#left(tried)
+    const left = this.#left(tried, isDown)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
     if (node === undefined) return onPrimary
     if (memory !== undefined) keepTo(memory, this.#set.name, node)
-    return { node, reason, claim: IS_FIT }
+    return { node, reason, claim: node.isEligible ? IS_FIT : IS_LATE }
   }
 
   /** Whether a node is known to have replayed what an exact pin demands; with `isSeen` whatever became of the primary. */
   isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
     const { positions } = this.#set
-    if (!node.isEligible) return false
-    if (positions.isComparable(position) && positions.hasReplayed(node, position)) return true
-    return isSeen && positions.hasObserved(node, position)
+    // However late it is: who has only read misses nothing there.
+    if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
+    return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
 
   /** Any replica that has replayed that far; what was once seen of it answers for free. */
@@ -79,9 +80,9 @@ export class ReadRouter {
     // Of another history: nobody can tell, so the primary serves until the pin is over.
     const seen = isOnlySeen ? 'position' : undefined
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
-    const left = this.#left(tried)
     // Nothing was written that could be missed: then also what is observed while the primary is down will do.
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
+    const left = this.#left(tried, isSeen)
     if (!positions.isComparable(position)) {
       if (!isSeen) return onPrimary
       const isOfSome = left.some((node) => {
@@ -111,10 +112,12 @@ export class ReadRouter {
     return onPrimary
   }
 
-  /** The replicas that may serve and were not tried. */
-  #left(tried: Attempt['tried']): readonly NodeDriver[] {
-    const { eligible } = this.#set
-    return tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
+  /** The replicas that may serve and were not tried; where late is better than never and none is fit, those that are late. */
+  #left(tried: Attempt['tried'], mayBeLate: boolean): readonly NodeDriver[] {
+    const { eligible, replicas, settings } = this.#set
+    const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
+    if (fit.length > 0 || !mayBeLate || settings.whenNoReplica === 'error') return fit
+    return replicas.filter((node) => node.weight > 0 && mayServeLate(node) && !tried?.has(node))
   }
 
   /** Whether the primary is no help: it is known to be down, or has just failed this read. */

@@ -131,6 +131,47 @@ test('where nobody could say how far a read had seen, its reader is served all t
   for (let time = 0; time < 5; time++) expect((await user.get('/items/more')).status).toBe(200)
 })
 
+test('where all replicas are late as well, its reader is served by one that has what was seen', async () => {
+  await using late = await Watched.open(cluster, { maxLagMs: 300, probeIntervalMs: 100 }, { counts: false })
+  await late.untilEligible('replica-1', 'replica-2')
+  const shop = await serveShop(late.db, { monotonicReads: true }, async (routes) => {
+    const countOn = async (db: typeof late.db) => {
+      const counted = db.selectFrom('item').select(sql<number>`count(*)::int`.as('count'))
+      return (await counted.executeTakeFirstOrThrow()).count
+    }
+    routes.get('/count', () => countOn(late.db))
+    routes.get('/connection', () =>
+      late.db.connection().execute(async (connection) => {
+        await countOn(connection)
+        return countOn(connection)
+      }),
+    )
+    routes.get('/transaction', () => late.db.transaction().setAccessMode('read only').execute(countOn))
+  })
+  closing.push(() => shop.app.close())
+  await addAhead()
+  const user = shop.openAgent()
+  late.dialect.drain('replica-2')
+  const seen = (await user.get('/count')).json()
+  late.dialect.resume('replica-2')
+  const nowMs = performance.now()
+  // Neither has what comes now, of which the primary has told before it dies.
+  await ahead.pauseReplay()
+  await cluster.primary.query("insert into item (name) values ('last')")
+  for (const name of ['replica-1', 'replica-2']) await late.changed(name, 'unfit', nowMs)
+  await cluster.primary.kill()
+  await late.changed('primary', 'down', nowMs)
+  for (let time = 0; time < 10; time++) {
+    for (const path of ['/count', '/connection', '/transaction']) {
+      const answer = await user.get(path)
+      expect(answer.status, answer.body).toBe(200)
+      expect(answer.json()).toBe(seen)
+    }
+  }
+  late.dialect.drain('replica-1')
+  expect((await user.get('/count')).status).toBe(500)
+})
+
 function urlOf(node: PostgresNode): string {
   return node.connectionString
 }
