@@ -29,7 +29,7 @@ function open() {
 }
 
 const ASYNC = { catchUpEvery: 5, flushes: false }
-const PROMISED: Partial<RoundsReport> = { stale: 0, waitedForNothing: 0 }
+const PROMISED: Partial<RoundsReport> = { stale: 0, withoutPosition: 0, waitedForNothing: 0 }
 
 describe('a read after a write sees it, and whoever has caught up serves it, where commits are synchronous', () => {
   const insert = (db: ReturnType<typeof open>) => (name: string) =>

@@ -60,6 +60,8 @@ for (const [kind, { flushes, begin }] of Object.entries(KINDS)) {
     })
     console.info(`${kind}, ${what}:`, report)
     expect(report).toMatchObject(PROMISED)
+    // Each is a quarter of a second in which the primary did not answer.
+    expect(report.withoutPosition).toBeLessThanOrEqual(report.afterCatchup / 20)
   }
 
   describe(`${ROUNDS} rounds of ${kind}`, () => {
