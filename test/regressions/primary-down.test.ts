@@ -132,7 +132,7 @@ test('where nobody could say how far a read had seen, its reader is served all t
 })
 
 test('where all replicas are late as well, its reader is served by one that has what was seen', async () => {
-  await using late = await Watched.open(cluster, { maxLagMs: 300, probeIntervalMs: 100 }, { counts: false })
+  await using late = await Watched.open(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 }, { counts: false })
   await late.untilEligible('replica-1', 'replica-2')
   const shop = await serveShop(late.db, { monotonicReads: true }, async (routes) => {
     const countOn = async (db: typeof late.db) => {
