@@ -52,16 +52,19 @@ export interface TableRow {
 /** Objects that the first `initdb` made have no dependents in `pg_depend`, and lower identifiers than this. */
 export const FIRST_OWN_OID = 16_384
 
+/** Stands for the locking of rows among the functions of a tree. No number does: 0 is that of a function that a node does not use. */
+export const LOCKS = 'locks'
+
 const IS_OWN = `n.nspname <> 'pg_catalog' and not exists (
     select from pg_catalog.pg_depend e
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`
 /**
- * Whether a tree calls one of some functions, or locks rows where 0 is among them. The calls are cut out of its text (`:funcid 1574
- * :funcresulttype …`, `:opfuncid …`): a regular expression takes ten times as long.
+ * Whether a tree calls one of some functions, or locks rows where {@link LOCKS} is among them. The calls are cut out of its text
+ * (`:funcid 1574 :funcresulttype …`, `:opfuncid …`): a regular expression takes ten times as long.
  */
 const treeCalls = (tree: string, oids: string) => `exists (
   select from pg_catalog.unnest(pg_catalog.string_to_array(
-    pg_catalog.replace(${tree}, ':hasForUpdate true', 'funcid 0 '), 'funcid ')) as cut(piece)
+    pg_catalog.replace(${tree}, ':hasForUpdate true', 'funcid ${LOCKS} '), 'funcid ')) as cut(piece)
   where pg_catalog.split_part(cut.piece, ' ', 1) = any(${oids}::text[]))`
 const NOT_TEMPORARY = `n.nspname !~ '^pg_(temp|toast_temp)_'`
 

@@ -6,6 +6,7 @@ import {
   FOREIGN_TABLES_QUERY,
   FUNCTIONS_QUERY,
   type FunctionRow,
+  LOCKS,
   NAMED_RELATIONS_QUERY,
   POLICY_TREES_QUERY,
   TABLES_QUERY,
@@ -178,9 +179,6 @@ async function* pagesOf<Row extends { readonly last?: string | null }>(
 function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
 }
-
-/** What stands for the locking of rows among the functions that a tree calls. */
-const LOCKS = '0'
 
 function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value): RelationNames<Value> {
   const names = new RelationNames<Value>()
