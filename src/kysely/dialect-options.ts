@@ -64,8 +64,8 @@ const KNOWN: readonly (keyof PrimaryReplicaDialectOptions | 'controlClient')[] =
 const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
 const TABLES = '`table` or `schema.table`'
 const FUNCTION_NAMES = '`name` or `schema.name`'
-// Kysely's own: a migration that a lagging replica does not know of yet would be run twice.
-const MIGRATION_TABLES = ['kysely_migration', 'kysely_migration_lock']
+// Kysely's own: a migration that a lagging replica does not know of yet would be run twice. And a view that is empty on every replica.
+const ALWAYS_PRIMARY = ['kysely_migration', 'kysely_migration_lock', 'pg_prepared_xacts']
 
 /** @throws {WritePinningError} for every option that is wrong or unknown. */
 export function dialectSettings(given: unknown): DialectSettings {
@@ -83,7 +83,7 @@ export function dialectSettings(given: unknown): DialectSettings {
     ),
     classifier: {
       primaryTables: [
-        ...MIGRATION_TABLES,
+        ...ALWAYS_PRIMARY,
         ...namesOption(WHERE, 'primaryTables', options.primaryTables, TABLES),
       ],
       unpinnedTables: namesOption(WHERE, 'unpinnedTables', options.unpinnedTables, TABLES),

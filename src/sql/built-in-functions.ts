@@ -1,6 +1,6 @@
 /**
  * The functions of `pg_catalog` in PostgreSQL 18 that are stable or immutable and that people call, less those
- * that a hot standby refuses all the same. They serve until the catalog of the server itself has been read.
+ * that a hot standby refuses, or answers otherwise, all the same. They serve until the catalog of the server itself has been read.
  */
 export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -48,7 +48,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   pg_available_extension_versions pg_available_extensions pg_backend_pid pg_basetype pg_char_to_encoding
   pg_client_encoding pg_collation_for pg_collation_is_visible pg_column_compression pg_column_is_updatable
   pg_column_size pg_column_toast_chunk_id pg_conf_load_time pg_config pg_conversion_is_visible
-  pg_current_snapshot pg_current_xact_id_if_assigned pg_describe_object pg_encoding_max_length
+  pg_current_xact_id_if_assigned pg_describe_object pg_encoding_max_length
   pg_encoding_to_char pg_extension_update_paths pg_filenode_relation pg_function_is_visible pg_get_acl
   pg_get_catalog_foreign_keys pg_get_constraintdef pg_get_expr pg_get_function_arg_default
   pg_get_function_arguments pg_get_function_identity_arguments pg_get_function_result
@@ -88,7 +88,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   transaction_timestamp translate trim_array trim_scale trunc ts_debug ts_delete ts_filter ts_headline
   ts_lexize ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_parse ts_rank ts_rank_cd ts_token_type
   tsmultirange tsrange tstzmultirange tstzrange tsvector_to_array txid_current_if_assigned
-  txid_current_snapshot txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_visible_in_snapshot
+  txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_visible_in_snapshot
   unicode_assigned unicode_version unistr unnest upper upper_inc upper_inf uuid_extract_timestamp
   uuid_extract_version uuid_hash var_pop var_samp varbit varchar variance version websearch_to_tsquery
   width width_bucket xid xml xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document

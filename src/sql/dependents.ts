@@ -80,8 +80,8 @@ export async function findDependents(
     open = []
     for (const [kind, catalog] of CATALOGS) {
       const sources = sourcesOf(level.filter((item) => item.kind === kind))
-      // PostgreSQL's own are not in `pg_depend`.
-      const own = [...sources.keys()].filter((oid) => Number(oid) >= FIRST_OWN_OID)
+      // PostgreSQL's own are not in `pg_depend`, but for its views: an option may name one.
+      const own = [...sources.keys()].filter((oid) => kind === 'relation' || Number(oid) >= FIRST_OWN_OID)
       for (const oids of pagesOf(own)) {
         const of = [oids, `pg_catalog.${catalog}`]
         if (kind !== 'type') take('function', await ask(CALLERS_QUERY, of), sources)
