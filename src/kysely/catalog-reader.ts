@@ -1,3 +1,4 @@
+import type { Ineligibility } from '../replicas/node.ts'
 import { withPatience } from '../replicas/patience.ts'
 import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
@@ -13,6 +14,8 @@ const REST_MS = 10_000
 const MAX_REST_MS = 300_000
 /** How long it is left alone after a statement of this process that changed the schema. */
 const DEFINITIONS_REST_MS = 1_000
+/** How long the primary is left alone after another node had to answer for it; each time in a row that it is up doubles that. */
+const PRIMARY_REST_MS = 1_000
 /** How many times as long as it took the relations are not read again. */
 const RELATIONS_REST = 20
 /** How long a statement waits at most for a reading from its beginning on, in ms. */
@@ -21,8 +24,9 @@ const PATIENCE_MS = 1_000
 const GRACE_MS = 250
 
 /**
- * Reads from any node that answers what the functions and relations of the database do: in the background, once, and again when a
- * function turns up that was not there, or this process changes the schema. First the functions, which statements may wait for; then the
+ * Reads what the functions and relations of the database do: in the background, once, and again when a function turns up that was not
+ * there, or this process changes the schema. The primary is asked; where it does not answer, a replica, and the primary as soon as it
+ * does: what a replica says may be out of date. First the functions, which statements may wait for; then the
  * relations, in pages. Until the functions are read PostgreSQL's own are known, and any other is taken for one that writes.
  */
 export class CatalogReader {
@@ -42,6 +46,10 @@ export class CatalogReader {
   #isStale = true
   /** How often this process has defined what may make a table do more. */
   #effectDefinitions = 0
+  /** Whether it was read from a replica last, which may be late. */
+  #isLate = false
+  /** How often in a row that was so although the primary was up. */
+  #lateReadings = 0
   #restsUntilMs = Number.NEGATIVE_INFINITY
   #relationsRestUntilMs = Number.NEGATIVE_INFINITY
   #failures = 0
@@ -139,6 +147,15 @@ export class CatalogReader {
     this.#readAt(atMs, () => this.read())
   }
 
+  /** Looks every now and then whether the primary answers, and has it read there then. */
+  #readFromPrimaryLater(): void {
+    const restMs = Math.min(PRIMARY_REST_MS * 2 ** this.#lateReadings, MAX_REST_MS)
+    this.#readAt(performance.now() + restMs, () => {
+      if (answersAsPrimary(this.#nodes()[0])) this.read()
+      else this.#readFromPrimaryLater()
+    })
+  }
+
   #readAt(atMs: number, read = () => this.readAgain()): void {
     if (this.#nextAtMs <= atMs || this.#isStopped) return
     clearTimeout(this.#next)
@@ -160,21 +177,26 @@ export class CatalogReader {
         this.readAgain()
       } else if (this.#isStopped) this.#functionsRead()
       else if (this.#functions !== undefined) this.#start()
+      else if (this.#isLate) this.#readFromPrimaryLater()
       else if (this.#isStale) this.#readRelationsLater()
     })
   }
 
-  // The primary first: it is the first to know of a new function.
+  // The primary first: it is the first to know of a new function, or of a trigger.
   async #readFromAny(): Promise<boolean> {
-    for (const node of this.#nodes()) {
+    const [primary, ...replicas] = this.#nodes()
+    for (const node of [primary, ...replicas.filter(hasItsData)]) {
+      if (node === undefined) continue
+      const isLate = node !== primary || node.sighting?.isInRecovery === true
       let hasAnswered = false
       try {
         await node.ask(async (client) => {
           hasAnswered = true
           await this.#readFrom(async <Row>(text: string, values: readonly unknown[]) => {
             return (await client.query<Row>(text, values)).rows
-          })
+          }, isLate)
         }, this.#stop.signal)
+        this.#lateReadings = isLate && answersAsPrimary(primary) ? this.#lateReadings + 1 : 0
         this.#reports.wasRead()
         return true
       } catch (error) {
@@ -186,9 +208,10 @@ export class CatalogReader {
     return false
   }
 
-  async #readFrom(ask: Ask): Promise<void> {
+  async #readFrom(ask: Ask, isLate: boolean): Promise<void> {
     const definitions = this.#effectDefinitions
-    this.#isStale = false
+    this.#isStale = isLate
+    this.#isLate = isLate
     const functions = await readFunctions(ask, this.#options)
     this.#functionsRead(functions.facts)
     const startedAtMs = performance.now()
@@ -203,8 +226,8 @@ export class CatalogReader {
     }
     const relations = await readRelations(askBetween, functions, this.#options)
     const tookMs = performance.now() - startedAtMs
-    this.#relationsRestUntilMs = performance.now() + RELATIONS_REST * tookMs
-    const isCurrent = definitions === this.#effectDefinitions
+    if (!isLate) this.#relationsRestUntilMs = performance.now() + RELATIONS_REST * tookMs
+    const isCurrent = !isLate && definitions === this.#effectDefinitions
     this.#relations = isCurrent ? relations : withoutPlainTables(relations)
     this.#publish()
   }
@@ -222,6 +245,23 @@ export class CatalogReader {
   #publish(): void {
     if (this.#facts !== undefined) this.#classifier().catalog = catalogOf(this.#facts, this.#relations)
   }
+}
+
+/** Whether a replica has the primary's data, however late, as far as is known. */
+function hasItsData({ ineligibility }: NodeDriver): boolean {
+  return ineligibility === undefined || !HAS_OTHER_DATA.has(ineligibility)
+}
+
+const HAS_OTHER_DATA: ReadonlySet<Ineligibility> = new Set<Ineligibility>([
+  'not-in-recovery',
+  'other-cluster',
+  'other-database',
+  'diverged',
+  'newer-timeline',
+])
+
+function answersAsPrimary(primary: NodeDriver | undefined): boolean {
+  return primary?.isUp === true && primary.sighting?.isInRecovery !== true
 }
 
 /** A reading of the functions that statements wait for. */
