@@ -3,9 +3,17 @@ import { withPatience } from '../replicas/patience.ts'
 import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
 import type { FunctionFacts } from '../sql/function-facts.ts'
-import { type Ask, type CatalogOptions, readFunctions, readRelations } from '../sql/read-catalog.ts'
+import {
+  type Ask,
+  type CatalogOptions,
+  type FunctionsReading,
+  readFunctions,
+  readRelations,
+} from '../sql/read-catalog.ts'
 import { NO_RELATIONS, type RelationFacts, withoutPlainTables } from '../sql/relation-facts.ts'
+import type { FunctionCall } from '../sql/statement-text.ts'
 import type { CatalogReports } from './catalog-reports.ts'
+import { MissingFunctions } from './missing-functions.ts'
 import type { NodeDriver } from './node-driver.ts'
 
 /** How long the catalog is not read again after an unknown function had it read, however many turn up. */
@@ -41,6 +49,7 @@ export class CatalogReader {
   /** The functions that are being read, or will be before the next page of relations. */
   #functions: Waited | undefined
   #facts: FunctionFacts | undefined
+  readonly #missing = new MissingFunctions()
   #relations: RelationFacts = NO_RELATIONS
   /** Whether the relations may be others than those that were read last. */
   #isStale = true
@@ -76,8 +85,13 @@ export class CatalogReader {
     this.#start()
   }
 
-  /** Reads it again, because of a function that it does not know; at once, or when it has rested. */
-  readAgain(): void {
+  /** A statement calls a function that it does not know: reads it again, unless the server has just said that there is none. */
+  heardOf(call: FunctionCall): void {
+    if (this.#missing.ask(call)) this.#readAgain()
+  }
+
+  /** At once, or when it has rested. */
+  #readAgain(): void {
     if (this.#functions !== undefined || this.#isStopped) return
     if (this.#isResting) {
       this.#readAt(this.#restsUntilMs)
@@ -96,6 +110,7 @@ export class CatalogReader {
   sawDefinition(definition: Definition): void {
     if (this.#facts === undefined && this.#reading === undefined) return
     this.#isStale = true
+    this.#missing.forget()
     if (definition === 'effects') {
       this.#effectDefinitions++
       if (this.#relations.plain.size > 0) {
@@ -107,17 +122,17 @@ export class CatalogReader {
   }
 
   /**
-   * How to wait for what the server says of a function, until `isKnown`; undefined where it was just asked, or does not answer: then
-   * nobody waits for it again.
+   * How to wait for what the server says of a function, until `isKnown`; undefined where it was just asked, does not have it, or does
+   * not answer: then nobody waits for it again.
    */
-  answer(isKnown: () => boolean): (() => Promise<void>) | undefined {
-    if (this.#isStopped) return undefined
+  answer(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (this.#isStopped || !this.#missing.ask(call)) return undefined
     if (this.#functions === undefined ? this.#isResting : this.#functions.leftMs <= 0) return undefined
     return async () => {
       // One that is under way may have begun before the function was there.
       await this.#functions?.wait()
       if (isKnown()) return
-      this.readAgain()
+      this.#readAgain()
       await this.#functions?.wait()
     }
   }
@@ -156,7 +171,7 @@ export class CatalogReader {
     })
   }
 
-  #readAt(atMs: number, read = () => this.readAgain()): void {
+  #readAt(atMs: number, read = () => this.#readAgain()): void {
     if (this.#nextAtMs <= atMs || this.#isStopped) return
     clearTimeout(this.#next)
     this.#nextAtMs = atMs
@@ -174,7 +189,7 @@ export class CatalogReader {
         this.#functionsRead()
         // Texts are classified once: who asked, while no node answered, will not ask again.
         this.#rest()
-        this.readAgain()
+        this.#readAgain()
       } else if (this.#isStopped) this.#functionsRead()
       else if (this.#functions !== undefined) this.#start()
       else if (this.#isLate) this.#readFromPrimaryLater()
@@ -212,8 +227,7 @@ export class CatalogReader {
     const definitions = this.#effectDefinitions
     this.#isStale = isLate
     this.#isLate = isLate
-    const functions = await readFunctions(ask, this.#options)
-    this.#functionsRead(functions.facts)
+    const functions = await this.#readFunctions(ask)
     const startedAtMs = performance.now()
     if (startedAtMs < this.#relationsRestUntilMs) {
       this.#isStale = true
@@ -221,7 +235,7 @@ export class CatalogReader {
     }
     const askBetween: Ask = async <Row>(text: string, values: readonly unknown[]) => {
       // A statement waits for a function: it must not wait for the relations as well.
-      if (this.#functions !== undefined) this.#functionsRead((await readFunctions(ask, this.#options)).facts)
+      if (this.#functions !== undefined) await this.#readFunctions(ask)
       return await ask<Row>(text, values)
     }
     const relations = await readRelations(askBetween, functions, this.#options)
@@ -230,6 +244,15 @@ export class CatalogReader {
     const isCurrent = !isLate && definitions === this.#effectDefinitions
     this.#relations = isCurrent ? relations : withoutPlainTables(relations)
     this.#publish()
+  }
+
+  async #readFunctions(ask: Ask): Promise<FunctionsReading> {
+    const asked = this.#missing.begin()
+    const functions = await readFunctions(ask, this.#options)
+    // What a late replica does not have the primary may have.
+    if (!this.#isLate) this.#missing.wereRead(asked, functions.facts)
+    this.#functionsRead(functions.facts)
+    return functions
   }
 
   /** The functions are known, or nobody answers: whoever waits for them goes on. */

@@ -176,7 +176,9 @@ export class Cluster {
       refuseUnavailable(node, this.name)
       return { node, reason: 'use-node', claim: IS_NAMED }
     }
-    if (reason === 'function' && context !== undefined) this.#functions.keptFromReplica(statement.blocker)
+    // Of a function that nobody knows there is nothing to be said: it may be none.
+    const isTold = reason === 'function' && context !== undefined && !statement.isUnknown
+    if (isTold) this.#functions.keptFromReplica(statement.blocker)
     return { node: this.primary, reason, claim: IS_PRIMARY }
   }
 

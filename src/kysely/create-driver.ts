@@ -32,7 +32,7 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const discovery = new Discovery(set, discovered, make, lookup)
   const addresses = new AddressWatch(set, lookup)
 
-  const classifier = new StatementClassifier(settings.classifier, () => catalog.readAgain())
+  const classifier = new StatementClassifier(settings.classifier, (call) => catalog.heardOf(call))
   const catalog = new CatalogReader({
     nodes: () => set.nodes,
     classifier: () => classifier,

@@ -65,10 +65,10 @@ function whatKeeps(blocker: Blocker): Kept | undefined {
   return {
     key: `${relation} ${policy} ${name}`,
     subject: `The reading of ${relation}`,
-    because: `it calls the function ${name}()${by}, and that is ${VOLATILE} or calls what is`,
+    because: `it calls the function ${name}()${by}, and that is ${VOLATILE}, or calls what is`,
     cure: DECLARE,
   }
 }
 
-const VOLATILE = 'declared volatile, which is the default,'
+const VOLATILE = 'declared volatile, which is the default'
 const DECLARE = 'declare it `stable`, or '

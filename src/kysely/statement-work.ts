@@ -106,13 +106,14 @@ export abstract class StatementWork<T> implements Work<T> {
   /** What is waited for before it is known where it belongs; a transaction is where it is already. */
   #lookFirst(before: Attempt | undefined): Look | undefined {
     const { cluster, writes } = this.place
-    const { isUnknown, kind } = this.statement
+    const { unknownCall, kind } = this.statement
     const atTimeline = writes.inTransaction
       ? undefined
       : cluster.lookFirst(this.context, kind !== 'read', before)
-    if (atTimeline !== undefined || !isUnknown || before?.looked?.has('catalog')) return atTimeline
+    if (atTimeline !== undefined || unknownCall === undefined || before?.looked?.has('catalog'))
+      return atTimeline
     const { classifier, catalog } = cluster
-    const run = catalog.answer(() => !classifier.classify(this.query.sql).isUnknown)
+    const run = catalog.answer(unknownCall, () => !classifier.classify(this.query.sql).isUnknown)
     return run && { at: 'catalog', run }
   }
 

@@ -97,3 +97,13 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/),
 )
+
+/** The types of `pg_catalog` that no function is called like: `uuid($1)` is a cast. */
+export const BUILT_IN_TYPES: ReadonlySet<string> = new Set(
+  `
+  cid inet json jsonb jsonpath pg_snapshot refcursor regcollation regconfig regdictionary regnamespace regoper
+  regoperator regproc regprocedure regrole regtype tid tsquery tsvector txid_snapshot uuid xid8
+`
+    .trim()
+    .split(/\s+/),
+)

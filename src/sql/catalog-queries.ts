@@ -17,6 +17,14 @@ export interface FunctionRow {
   readonly last?: string
 }
 
+/** Types of a page, by their schemas. */
+export interface TypeRow {
+  readonly schema: string
+  readonly names: readonly string[]
+  /** The last object of the page. */
+  readonly last?: string
+}
+
 /** The text of a function of the application's that is declared stable or immutable. */
 export interface BodyRow {
   readonly oid: string
@@ -89,6 +97,21 @@ where p.prokind <> 'p' and ${NOT_TEMPORARY}
 group by 1, 2, 3
 union all
 select '', false, false, '{}', '{}', (select max(oid::bigint)::text from page)`
+
+/** The types behind $1, $2 of them, to which a cast may be written like a call; nobody does so with rows, or with arrays of a type of one's own. */
+export const TYPES_QUERY = `
+with page as materialized (
+  select t.oid, t.typname, t.typnamespace from pg_catalog.pg_type t
+  where t.oid > $1::oid and t.typrelid = 0 and t.typtype <> 'p' and (t.typcategory <> 'A' or t.oid < ${FIRST_OWN_OID})
+  order by t.oid limit $2::int
+)
+select n.nspname::text as schema, array_agg(t.typname::text) as names,
+  (select max(oid::bigint)::text from page) as last
+from page t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+where ${NOT_TEMPORARY}
+group by 1
+union all
+select '', '{}', (select max(oid::bigint)::text from page)`
 
 /** The bodies, behind $1, of own functions that are not declared volatile, $2 of them; other languages are taken at their word. */
 export const BODIES_QUERY = `

@@ -1,4 +1,4 @@
-import { BUILT_IN_FUNCTIONS } from './built-in-functions.ts'
+import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES } from './built-in-functions.ts'
 import type { Cause } from './dependents.ts'
 import { type CallEffect, type FunctionFacts, isSyntax, keyOf, knownEffect } from './function-facts.ts'
 import { HARMLESS_FUNCTIONS } from './harmless-functions.ts'
@@ -61,11 +61,15 @@ function builtInEffect(call: FunctionCall): CallEffect {
   if (call.schema !== undefined && call.schema !== 'pg_catalog') return 'unknown'
   const known = knownEffect(call.name)
   if (known !== undefined) return known
-  return BUILT_IN_FUNCTIONS.has(call.name) || isSyntax(call) ? 'none' : 'unknown'
+  return isBuiltIn(call) || isSyntax(call) ? 'none' : 'unknown'
 }
 
 function isKnownToLeaveNothing(call: FunctionCall): boolean {
   if (isSyntax(call)) return true
   if (call.schema !== undefined && call.schema !== 'pg_catalog') return false
-  return BUILT_IN_FUNCTIONS.has(call.name) || HARMLESS_FUNCTIONS.has(call.name)
+  return isBuiltIn(call) || HARMLESS_FUNCTIONS.has(call.name)
+}
+
+function isBuiltIn({ name }: FunctionCall): boolean {
+  return BUILT_IN_FUNCTIONS.has(name) || BUILT_IN_TYPES.has(name)
 }

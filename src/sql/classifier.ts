@@ -28,6 +28,8 @@ export interface Statement {
   readonly blocker: Blocker | undefined
   /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
   readonly isUnknown: boolean
+  /** The function that nobody knows; undefined where all are known. */
+  readonly unknownCall: FunctionCall | undefined
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
   readonly mayWrite: boolean
   /** What it leaves of its session's transaction, as a text of the application's own. */
@@ -112,7 +114,8 @@ export class StatementClassifier {
       else if (effect === 'primary-table') isOnPrimary = true
       else if (effect !== 'none') {
         const because = this.#catalog.becauseOf(call)
-        return { ...FUNCTION, blocker: { kind: 'function', call, because }, isUnknown: effect === 'unknown' }
+        const blocker: Blocker = { kind: 'function', call, because }
+        return { ...FUNCTION, blocker, ...(effect === 'unknown' && callsUnknown(call)) }
       }
     }
     for (const relation of text.watched) {
@@ -133,14 +136,14 @@ export class StatementClassifier {
     const effects = text.calls.map((call) => this.#effectOf(call))
     if (effects.some((effect) => WRITING.has(effect))) {
       // Whatever it executes, its arguments may write.
-      return { ...SESSION_WRITE, isUnknown: effects.includes('unknown') }
+      return { ...SESSION_WRITE, ...callsUnknown(text.calls[effects.indexOf('unknown')]) }
     }
     if (isByName) return { ...SESSION_WRITE, named }
     if (inner === undefined || named?.does === 'prepare') {
       return { ...SESSION, transaction, named, mayWrite: !isVoid }
     }
-    const { countsAsWrite, mayWrite, isUnknown, named: innerNamed } = this.#decideInner(inner)
-    return { ...SESSION, countsAsWrite, mayWrite, isUnknown, named: named ?? innerNamed }
+    const { countsAsWrite, mayWrite, unknownCall, named: innerNamed } = this.#decideInner(inner)
+    return { ...SESSION, countsAsWrite, mayWrite, ...callsUnknown(unknownCall), named: named ?? innerNamed }
   }
 
   /** What is within a statement is no other that has one within: no text makes this go on and on. */
@@ -203,6 +206,10 @@ function lowerCase({ schema, table }: TableName): TableName {
   return { schema: schema?.toLowerCase(), table: table.toLowerCase() }
 }
 
+function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'isUnknown' | 'unknownCall'> {
+  return { isUnknown: unknownCall !== undefined, unknownCall }
+}
+
 const READ: Statement = {
   kind: 'read',
   countsAsWrite: false,
@@ -212,6 +219,7 @@ const READ: Statement = {
   hasCalls: false,
   blocker: undefined,
   isUnknown: false,
+  unknownCall: undefined,
   mayWrite: false,
   transaction: undefined,
   named: undefined,

@@ -1,4 +1,4 @@
-import type { FunctionRow } from './catalog-queries.ts'
+import type { FunctionRow, TypeRow } from './catalog-queries.ts'
 import type { FunctionName, FunctionRules } from './function-rules.ts'
 import { HARMLESS_FUNCTIONS, REFUSED_FUNCTIONS, SESSION_FUNCTIONS } from './harmless-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
@@ -23,6 +23,8 @@ export class FunctionFacts {
   readonly #ownVolatile = new Set<string>()
   /** The functions that may do more than read, by their object identifiers. */
   readonly effectful = new Map<string, EffectfulFunction>()
+  /** Names of types: a cast may be written like a call. */
+  readonly #types = new Set<string>()
   readonly #because = new Map<string, string>()
   readonly #rules: FunctionRules
 
@@ -38,6 +40,10 @@ export class FunctionFacts {
         this.effectful.set(oid, { oid, schema, name, isOwn: is_own })
       }
     }
+  }
+
+  addTypes({ schema, names }: TypeRow): void {
+    for (const name of names) for (const key of keysOf({ schema, name })) this.#types.add(key)
   }
 
   /** A function that is declared stable or immutable does more than read: it calls, or reads, one that does. */
@@ -58,7 +64,8 @@ export class FunctionFacts {
     // An application's function may be named like one that is known, and do anything.
     if (this.#ownVolatile.has(key)) return 'volatile'
     if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
-    return isSyntax(call) ? 'none' : 'unknown'
+    // What the cast to a type does, a domain's say, is told with the relations.
+    return isSyntax(call) || this.#types.has(key) ? 'none' : 'unknown'
   }
 
   /** Whether one of the application's functions, neither PostgreSQL's nor an extension's, is called so. */

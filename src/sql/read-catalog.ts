@@ -12,6 +12,8 @@ import {
   TABLES_QUERY,
   type TableRow,
   TREE_CALLERS_QUERY,
+  TYPES_QUERY,
+  type TypeRow,
   UNLOGGED_QUERY,
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
@@ -44,6 +46,7 @@ export interface CatalogOptions {
 
 /** How many objects a question is about: each takes the server a fraction of a second. */
 const FUNCTIONS_PAGE = 5_000
+const TYPES_PAGE = 10_000
 const BODIES_PAGE = 200
 const VIEWS_PAGE = 1_000
 const TABLES_PAGE = 2_000
@@ -58,6 +61,9 @@ export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<
   const isTrusted = (name: { schema: string; name: string }) => rules.effectOf(name) === 'none'
   for await (const rows of pagesOf<FunctionRow>(ask, FUNCTIONS_QUERY, FUNCTIONS_PAGE)) {
     for (const row of rows) facts.add(row)
+  }
+  for await (const rows of pagesOf<TypeRow>(ask, TYPES_QUERY, TYPES_PAGE)) {
+    for (const row of rows) facts.addTypes(row)
   }
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
   for await (const rows of pagesOf<BodyRow>(ask, BODIES_QUERY, BODIES_PAGE)) {
