@@ -3,7 +3,7 @@ import { demanded, makeClientsOf } from './client-class.ts'
 import type { Lookup } from './host.ts'
 import { refusesSerializable } from './isolation.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
-import { PoolClients } from './pool-clients.ts'
+import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReadOnlySessions, type SessionDemands } from './read-only.ts'
 
 /** How often it is looked whether anybody still waits for a connection of a pool that is to end, in ms. */
@@ -31,6 +31,8 @@ export class NodePool {
   #readOnly: ReadOnlySessions | undefined
   #isReplica: boolean
   #OwnClient: ClientClass | undefined
+  /** The clients that are not the pool's, until each has ended. */
+  readonly #own = new Set<OwnClient>()
   /** How many clients may have to be let go before one comes that will do. */
   #olderClients = 0
   #refusal: Error | undefined
@@ -128,9 +130,16 @@ export class NodePool {
     this.#readOnly?.heard(client, isReadOnly)
   }
 
-  /** Has connections replaced that are to another address than the host's name has now. */
-  follow(addresses: ReadonlySet<string>): void {
-    if (this.#clients?.isElsewhere(addresses)) this.recycle()
+  /**
+   * Has the pool's connections replaced where any is to another address than the host's name has now; gives whether any was, of the
+   * pool or not: each tells that once.
+   */
+  follow(addresses: ReadonlySet<string>): boolean {
+    const isPoolElsewhere = this.#clients?.isElsewhere(addresses) === true
+    if (isPoolElsewhere) this.recycle()
+    const moved = [...this.#own].filter((client) => isElsewhere(client, addresses))
+    for (const client of moved) this.#own.delete(client)
+    return isPoolElsewhere || moved.length > 0
   }
 
   /**
@@ -152,6 +161,8 @@ export class NodePool {
       application_name: 'write-pinning',
     }) as unknown as OwnClient
     client.on('error', ignore)
+    client.on('end', () => this.#own.delete(client))
+    this.#own.add(client)
     return client
   }
 
@@ -212,14 +223,14 @@ const LIFETIME_JITTER = 0.2
 /** The part of `pg`'s `Client` that is used here. */
 export interface OwnClient {
   readonly connectionParameters?: { readonly options?: string }
-  readonly connection?: { readonly stream?: { destroy(): void } }
+  readonly connection?: { readonly stream?: { readonly remoteAddress?: string; destroy(): void } }
   readonly processID?: number | null
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void
   query<Row>(sql: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
   end(): Promise<void>
   unref?(): void
-  on(event: 'error', listener: () => void): unknown
+  on(event: 'error' | 'end', listener: () => void): unknown
 }
 
 /** Connects it; by the callback, which every class of client has. */

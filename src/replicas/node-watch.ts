@@ -108,6 +108,25 @@ export class NodeWatch<N extends Node> implements WatchListener {
     for (const watcher of this.#watchers.values()) watcher.hurry()
   }
 
+  /** A node's name leads to another server: what was seen of the one before says nothing of it, and nobody asks that any more. */
+  moved(node: N): void {
+    if (node === this.#set.primary) {
+      // It was the primary, of that history, and goes on being that for an election until its server is seen.
+      this.#positions.clear()
+      for (const each of this.#set.nodes) each.forgetPosition()
+    } else {
+      node.sighting = undefined
+      node.lagMs = undefined
+      node.lagBytes = undefined
+      node.forgetPosition()
+    }
+    // What the old one is being asked is not heard.
+    void this.remove(node)
+    void this.add(node)
+    this.#watchers.get(node)?.hurry()
+    this.#set.refresh()
+  }
+
   /** Another node is the primary: the positions of the one before say nothing of it. */
   forgetPositions(): void {
     this.#positions.clear()

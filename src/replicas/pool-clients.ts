@@ -58,11 +58,10 @@ export class PoolClients {
     return true
   }
 
-  /** Whether any of them is connected to another address than these. */
+  /** Whether any that will be lent again is connected to another address than these: the others are on their way out. */
   isElsewhere(addresses: ReadonlySet<string>): boolean {
-    for (const client of this.#clients.keys()) {
-      const address = client.connection?.stream?.remoteAddress
-      if (address !== undefined && !addresses.has(plainAddress(address))) return true
+    for (const [client, generation] of this.#clients) {
+      if (generation === this.#generation && isElsewhere(client, addresses)) return true
     }
     return false
   }
@@ -91,6 +90,16 @@ export class PoolClients {
       if (this.#clients.size === 0) this.#onAllClosed()
     })
   }
+}
+
+/** Whether a client is connected to another address than these. */
+export function isElsewhere({ connection }: ConnectedClient, addresses: ReadonlySet<string>): boolean {
+  const address = connection?.stream?.remoteAddress
+  return address !== undefined && !addresses.has(plainAddress(address))
+}
+
+interface ConnectedClient {
+  readonly connection?: { readonly stream?: { readonly remoteAddress?: string | undefined } }
 }
 
 // An IPv4 address of a socket that listens to both families.

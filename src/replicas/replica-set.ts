@@ -194,6 +194,13 @@ export class ReplicaSet<N extends Member> {
     return this.#watch.verdict(node)
   }
 
+  /** Another server has a node's name by now: whatever is known of the one before is forgotten, and nobody asks that any more. */
+  moved(node: N): void {
+    this.#watch.moved(node)
+    if (node === this.#primary) this.positions.forgetTold()
+    void this.positions.forget(node)
+  }
+
   /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
   async wasDemoted(node: N): Promise<boolean> {
     await this.look(node)
