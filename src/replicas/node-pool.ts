@@ -67,6 +67,12 @@ export class NodePool {
     return this.#OwnClient !== undefined
   }
 
+  /** How long connecting may take, in ms: as the pool says, or else the dialect. */
+  get connectTimeoutMs(): number {
+    const { connectionTimeoutMillis } = (this.#pool?.options ?? {}) as { connectionTimeoutMillis?: number }
+    return connectionTimeoutMillis || this.#options.connectTimeoutMs
+  }
+
   /** A client of the pool whose session is as it must be; those that were connected before that was known are let go. */
   connect(): Promise<PoolClientLike> {
     if (this.#olderClients === 0) return (this.#pool as PoolLike).connect()

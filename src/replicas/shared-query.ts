@@ -11,12 +11,17 @@ export interface SharedAnswer<Row> {
 /**
  * One question to the server of one node, over a connection of its own that is made when it is first needed. However many
  * wait for an answer, one is under way at a time, and the next one serves all who came meanwhile.
+ *
+ * `timeoutMs` bounds how long anybody waits. Connecting may take longer, and goes on then: a server that is far away answers a question
+ * in that time, but is not connected to as well. Only a question that was not answered in as long has its connection dropped.
  */
 export class SharedQuery<Row> {
   readonly #node: Node
   readonly #sql: string
   readonly #timeoutMs: number
+  /** The connection, or the one that is being made. */
   #client: OwnClient | undefined
+  #connecting: Promise<OwnClient> | undefined
   #running: Promise<SharedAnswer<Row> | undefined> | undefined
   #next: Promise<SharedAnswer<Row> | undefined> | undefined
   #isStopped = false
@@ -43,7 +48,7 @@ export class SharedQuery<Row> {
 
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#drop()
+    if (this.#client !== undefined) this.#drop(this.#client)
     await this.#running
   }
 
@@ -56,37 +61,60 @@ export class SharedQuery<Row> {
 
   async #ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#isStopped || !this.#node.pool.canBeWatched) return undefined
+    const patience = { isOver: false }
     try {
-      return await withPatience(this.#askServer(), this.#timeoutMs)
+      return await withPatience(this.#askServer(patience), this.#timeoutMs)
     } catch {
-      this.#drop()
+      patience.isOver = true
       return undefined
     }
   }
 
-  async #askServer(): Promise<SharedAnswer<Row> | undefined> {
-    const client = this.#client ?? (await this.#connect())
+  async #askServer(patience: { readonly isOver: boolean }): Promise<SharedAnswer<Row> | undefined> {
+    const client =
+      this.#connecting !== undefined ? await this.#connecting : (this.#client ?? (await this.#connect()))
+    // Whoever asks next has a question of their own.
+    if (patience.isOver) return undefined
     const askedAtMs = performance.now()
-    const [row] = (await client.query<Row>(this.#sql)).rows
-    return row && { row, askedAtMs }
+    try {
+      // Of its own: whoever has waited for the connection, too, may be gone when it is answered.
+      const { rows } = await withPatience(client.query<Row>(this.#sql), this.#timeoutMs)
+      return rows[0] && { row: rows[0], askedAtMs }
+    } catch (error) {
+      // The next question would wait behind this one.
+      this.#drop(client)
+      throw error
+    }
   }
 
-  async #connect(): Promise<OwnClient> {
-    const client = await this.#node.pool.ownClient()
+  #connect(): Promise<OwnClient> {
+    this.#connecting = this.#makeClient().finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  async #makeClient(): Promise<OwnClient> {
+    const { pool } = this.#node
+    const client = await pool.ownClient()
     if (this.#isStopped) throw new Error('It was stopped.')
     this.#client = client
     client.on('error', () => {
       if (this.#client === client) this.#client = undefined
     })
-    await connected(client)
+    try {
+      await withPatience(connected(client), pool.connectTimeoutMs)
+    } catch (error) {
+      this.#drop(client)
+      throw error
+    }
     // Whoever forgets to destroy the database can end all the same.
     client.unref?.()
     return client
   }
 
-  #drop(): void {
-    const client = this.#client
-    this.#client = undefined
-    client?.connection?.stream?.destroy()
+  #drop(client: OwnClient): void {
+    if (this.#client === client) this.#client = undefined
+    client.connection?.stream?.destroy()
   }
 }
