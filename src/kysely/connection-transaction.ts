@@ -3,7 +3,7 @@ import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
 import { routeOfTransaction } from './connection-route.ts'
 import { isOfNode, type NodeDriver } from './node-driver.ts'
-import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable } from './route.ts'
+import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import { type Failed, type Place, runWork } from './run-work.ts'
 import { proveFresh } from './session-freshness.ts'
 import { unknownOutcome } from './unknown-outcome.ts'
@@ -31,17 +31,18 @@ export class ConnectionTransaction {
     const { cluster, session, writes } = this.#place
     const context = currentContext()
     this.#lost = undefined
+    const routeAfter = (before: Attempt | undefined): Route => {
+      if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
+      if (session.isOfOldPrimary) {
+        return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
+      }
+      const look = cluster.lookFirst(context, settings.accessMode !== 'read only', before)
+      if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
+      return routeOfTransaction(session.node, cluster, settings, context, before)
+    }
     return runWork<void>(this.#place, {
       options: undefined,
-      routeAfter: (before) => {
-        if (writes.inTransaction) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
-        if (session.isOfOldPrimary) {
-          return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
-        }
-        const look = cluster.lookFirst(context, settings.accessMode !== 'read only', before)
-        if (look !== undefined) return { node: cluster.primary, reason: 'pin', claim: IS_PRIMARY, look }
-        return routeOfTransaction(session.node, cluster, settings, context, before)
-      },
+      routeAfter,
       send: async (on, { node, claim }) => {
         if (claim.kind === 'fresh') await proveFresh(cluster, on, claim.position)
         // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
@@ -49,7 +50,7 @@ export class ConnectionTransaction {
         await this.#send((connection) => node.driver.beginTransaction(connection, settings))
       },
       received: () => undefined,
-      failed: (failure) => this.#beginElsewhere(failure),
+      failed: (failure) => this.#beginElsewhere(failure, routeAfter),
     })
   }
 
@@ -99,9 +100,13 @@ export class ConnectionTransaction {
 
   /**
    * Where else it begins, as nothing was done yet: another replica will do as well where it is this one's fault; and on the primary a
-   * new connection, where the one that it got was dead, or the node that is the primary by now.
+   * new connection, where the one that it got was dead, or the node that is the primary by now. Where it is on the primary only because
+   * no replica is fit, a late one will do.
    */
-  async #beginElsewhere({ error, route, session, wasBound, before }: Failed): Promise<Attempt | undefined> {
+  async #beginElsewhere(
+    { error, route, session, wasBound, before }: Failed,
+    routeAfter: (before: Attempt) => Route,
+  ): Promise<Attempt | undefined> {
     const { cluster, session: own, writes } = this.#place
     const { node, claim, seen } = route
     writes.rollback()
@@ -109,19 +114,21 @@ export class ConnectionTransaction {
     if (!wasSent) own.leaveTurn()
     const failure = cluster.set.heard(node, error)
     const tried = before?.tried
-    if (tried?.has(node)) return undefined
     if (wasSent ? failure === 'misrouted' || failure === 'other' : !isOfNode(error)) return undefined
     const mayLeavePrimary = claim.kind === 'primary' && !wasBound && failure !== 'overload'
     const isLost = !wasSent && failure === 'lost'
     const wouldHelp = wasSent || (isLost && seen !== undefined) || cluster.primary !== node
-    if (!isMovable(claim) && !(mayLeavePrimary && wouldHelp)) return undefined
-    await own.letGo(false)
-    return {
-      ...before,
-      route: undefined,
-      tried: new Set(tried).add(node),
-      isPrimaryLost: isLost && node === cluster.primary,
+    const next = { ...before, route: undefined, tried: new Set(tried).add(node) }
+    if (!tried?.has(node) && (isMovable(claim) || (mayLeavePrimary && wouldHelp))) {
+      await own.letGo(false)
+      return { ...next, isPrimaryLost: isLost && node === cluster.primary }
     }
+    const isNoHelp = failure === 'lost' || failure === 'never-sent' || failure === 'overload'
+    if (route.spills !== true || wasBound || !isNoHelp) return undefined
+    await own.letGo(false)
+    const spilled = { ...next, isPrimaryLost: true }
+    const other = routeAfter(spilled)
+    return other.look === undefined && next.tried.has(other.node) ? undefined : { ...spilled, route: other }
   }
 
   async #send(send: (connection: DatabaseConnection) => Promise<unknown>): Promise<void> {

@@ -94,7 +94,11 @@ export class ReadRouter {
     const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
     // No value in a cookie makes a request wait more than once.
     if (kept === primary && !isSeen) return onPrimary
-    if (left.length === 0) return this.#withoutReplica(requirement, before)
+    if (left.length === 0) {
+      // Who has written reads it, as under a time pin: only who needs no node in particular is refused.
+      const isRefused = settings.whenNoReplica === 'error' && !isOnlySeen
+      return isRefused ? onPrimary : this.#withoutReplica(requirement, before)
+    }
     const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
     const fresh = left.filter((node) => has(node) && !unproven?.has(node))
     const claim: Claim = { kind: 'fresh', position, isSeen }
