@@ -1,5 +1,6 @@
 import { type SpillGate, WAIT_MS } from '../replicas/spill-gate.ts'
 import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driver.ts'
+import type { Route } from './route.ts'
 
 /**
  * The session that a connection is on, if any: bound at its first statement, moved to another node where one is needed,
@@ -39,9 +40,14 @@ export class ConnectionSession {
     )
   }
 
-  /** The session, if it is on this node. */
-  on(node: NodeDriver): Session | undefined {
-    return this.#session?.node === node ? this.#session : undefined
+  /**
+   * The session, if it is on the node of this route and will do there: what was taken of a replica is read-only, also where that has been
+   * promoted since. A statement that needs the primary leaves such a session as it would leave a replica's.
+   */
+  on({ node, claim }: Route): Session | undefined {
+    if (this.#session?.node !== node) return undefined
+    const isOfReplica = claim.kind === 'primary' && node.role === 'primary' && !this.#isOnPrimary
+    return isOfReplica ? undefined : this.#session
   }
 
   /**

@@ -59,7 +59,7 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
         attempt = { ...attempt, tried, route: undefined, looked: new Set(attempt?.looked).add(route.look.at) }
         continue
       }
-      let session = own.on(node)
+      let session = own.on(route)
       const wasBound = session !== undefined
       // Whether anything was waited for since the route was found.
       const hasWaited = !wasBound || attempt?.route !== undefined

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest, openRequest } from '../kysely/support.ts'
+import { inRequest, openRequest } from '../kysely/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
@@ -168,7 +168,7 @@ describe('with `failover`', () => {
     expect(watched.dialect.status().spilled.running).toBe(0)
   })
 
-  test('a session of a replica does not write once that is promoted, and the next session does', async () => {
+  test('a connection that is on a replica as that is promoted writes there, over a new session', async () => {
     await using watched = await Watched.open(cluster, { failover: true })
     await watched.untilEligible(first.name)
     watched.dialect.drain(second.name)
@@ -177,10 +177,10 @@ describe('with `failover`', () => {
         await sql`select 1`.execute(one)
         await first.promote()
         await untilPrimary(watched, first)
-        expect(await codeOf(() => one.insertInto('item').values({ name: 'x' }).execute())).toBe('25006')
+        await one.insertInto('item').values({ name: 'x' }).execute()
       }),
     )
-    expect([await itemsOn(primary), await itemsOn(first)]).toEqual([0, 0])
+    expect([await itemsOn(primary), await itemsOn(first)]).toEqual([0, 1])
     expect(await writesTo(watched.db)()).toBe(first.name)
   })
 

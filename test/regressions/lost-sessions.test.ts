@@ -75,6 +75,54 @@ describe('a connection whose primary is not the primary any more', () => {
   )
 })
 
+describe('a connection that has read on a replica which is then promoted', () => {
+  const add = (on: Kysely<Database>) => on.insertInto('item').values({ name: 'new' }).execute()
+  const count = async (on: Kysely<Database>) => (await on.selectFrom('item').selectAll().execute()).length
+
+  /** Calls `fn` with such a connection. */
+  async function afterPromotion(fn: (on: Kysely<Database>, promote: () => Promise<void>) => Promise<void>) {
+    const watched = await open({ failover: true, probeIntervalMs: 50 })
+    await inRequest(() =>
+      watched.db.connection().execute((on) =>
+        fn(on, async () => {
+          const nowMs = performance.now()
+          await cluster.replicas[0]?.promote()
+          await watched.changed('replica-1', 'primary', nowMs)
+        }),
+      ),
+    )
+  }
+
+  test('writes, locks, sets and begins transactions there', () =>
+    afterPromotion(async (on, promote) => {
+      expect(await count(on)).toBe(0)
+      await promote()
+      expect(await count(on)).toBe(0)
+      await add(on)
+      await on.selectFrom('item').selectAll().forUpdate().execute()
+      await sql`set app.tenant = 'seven'`.execute(on)
+      await on.transaction().execute((trx) => add(trx))
+      expect((await sql`select current_setting('app.tenant', true) as tenant`.execute(on)).rows).toEqual([
+        { tenant: 'seven' },
+      ])
+      expect(await count(on)).toBe(2)
+    }))
+
+  test('stays in its read-only transaction until that is over', () =>
+    afterPromotion(async (on, promote) => {
+      await on
+        .transaction()
+        .setAccessMode('read only')
+        .execute(async (trx) => {
+          expect(await count(trx)).toBe(0)
+          await promote()
+          expect(await count(trx)).toBe(0)
+        })
+      await add(on)
+      expect(await count(on)).toBe(1)
+    }))
+})
+
 test('a statement that fails after its connection was released leaves the session to whoever has it by then', async () => {
   const [replica] = cluster.replicas
   if (replica === undefined) throw new Error('there is no replica')
