@@ -219,7 +219,7 @@ type RoleText = (node: Node, primary: Node) => string
 
 const ROLE_TEXTS: Partial<Record<Ineligibility | 'fit', RoleText>> = {
   fit: (node, primary) =>
-    `'${node.name}' is a replica by its configuration and the same server as '${primary.name}': its reads load the primary.`,
+    `'${node.name}' stands among the replicas and is the same server as '${primary.name}': its reads load the primary, so it serves them only while no other replica is fit.`,
   'not-in-recovery': (node, primary) =>
     node.configured === 'primary'
       ? `'${node.name}' is not the primary any more and still takes writes, which are lost to '${primary.name}'. It serves no reads until it follows that.`

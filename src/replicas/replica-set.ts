@@ -1,6 +1,6 @@
 import { type Candidate, type Choice, choiceOf } from './choice.ts'
 import { electPrimary } from './election.ts'
-import { ineligibilityOf, mayServeLate, type Standard } from './eligibility.ts'
+import { ineligibilityOf, isSameServer, mayServeLate, type Standard } from './eligibility.ts'
 import { ExactPositions } from './exact-positions.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { refusesSerializable } from './isolation.ts'
@@ -233,7 +233,10 @@ export class ReplicaSet<N extends Member> {
         this.#knownUntilMs = node.knownUntilMs
       }
     }
-    this.#eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
+    const eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
+    // The primary under another name (an endpoint that follows it, after a failover) spares it nothing.
+    const others = eligible.filter((node) => !isSameServer(node, this.#primary))
+    this.#eligible = others.length > 0 ? others : eligible
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
     if (!this.#isReady || !this.#isShared) return
     const [fit] = this.#eligible

@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { startShop } from '../support/cluster.ts'
+import { readsOf } from '../support/load.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { follow } from '../support/walreceiver.ts'
+import { Watched } from '../support/watched.ts'
+
+// The primary stands behind an endpoint that leads to whoever is the primary, and `failover` is on: afterwards two nodes are one server.
+let cluster: PostgresCluster
+let endpoint: TcpProxy
+let watched: Watched
+
+beforeEach(async () => {
+  cluster = await startShop(2)
+  endpoint = await TcpProxy.start(cluster.primary)
+})
+
+afterEach(async () => {
+  await watched.close()
+  await endpoint.stop()
+  await cluster.stop()
+})
+
+test('what is the primary under another name serves no reads while a replica is fit, and does where none is', async () => {
+  const [first, second] = cluster.replicas as [PostgresNode, PostgresNode]
+  const replicas = [first, second].map(({ name, connectionString }) => ({ name, pool: connectionString }))
+  const primary = { name: 'endpoint', pool: endpoint.connectionString }
+  const options = { failover: true, probeIntervalMs: 100, primary, replicas }
+  watched = await Watched.open(cluster, options, { counts: false })
+  await watched.untilEligible('replica-1', 'replica-2')
+  await cluster.primary.kill()
+  await first.promote()
+  await follow(second, first)
+  await vi.waitFor(() => expect(watched.node('replica-1').role).toBe('primary'), WAIT)
+  endpoint.targets = [first]
+  await watched.untilEligible('endpoint', 'replica-2')
+  const where = readsOf(cluster, watched.db)
+  const served = await Promise.all(Array.from({ length: 40 }, where))
+  expect(new Set(served)).toEqual(new Set(['replica-2']))
+  await second.stop()
+  await watched.untilUnfit('down', 'replica-2')
+  expect(await where()).toBe('replica-1')
+})
+
+const WAIT = { timeout: 20_000, interval: 20 }
