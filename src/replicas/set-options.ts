@@ -11,11 +11,11 @@ export interface ReplicaSetOptions {
   choose?: Choose
   /** How late a replica may be, in ms, and still serve reads. Default: 10,000. */
   maxLagMs?: number
-  /** How many bytes of WAL a replica may be behind, and still serve reads. Default: any number. */
+  /** How many bytes of WAL a replica may be behind, and still serve reads; with `lagSource: 'wal'` only. Default: any number. */
   maxLagBytes?: number
   /** Where lag is read: `'wal'` (default), `'aurora'`, or a function that gives it in ms. */
   lagSource?: LagSource
-  /** What serves when no replica is fit: `'primary'` (default; with at most half of its pool), or `'error'`. */
+  /** What serves when no replica is fit: `'primary'` (default; with at most half of its pool), or `'error'`; who has written still reads from the primary. */
   whenNoReplica?: 'primary' | 'error'
   /** How often a node is asked for its state, in ms. Default: 1,000. */
   probeIntervalMs?: number
@@ -30,7 +30,7 @@ export interface ReplicaSetOptions {
   readTimeoutMs?: number
   /** How long a read under an exact pin may wait for a replica to catch up before the primary serves, in ms. Default: 0. */
   catchUpMs?: number
-  /** Whether a replica that was promoted becomes the primary, without a restart. Default: false. */
+  /** Whether a replica that was promoted becomes the primary, without a restart; with `lagSource: 'wal'` only. Default: false. */
   failover?: boolean
   /** Finds the address of a host name, as `dns.lookup()` does, which is the default. */
   lookup?: Lookup

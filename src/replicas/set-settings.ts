@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import { booleanOption, functionOption, numberOption, oneOfOption } from '../options.ts'
 import type { ReplicaSetOptions, ReplicaSetSettings } from './set-options.ts'
 
@@ -12,7 +13,7 @@ const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of byt
 /** @throws {WritePinningError} for every option that is wrong. */
 export function replicaSetSettings(where: string, options: ReplicaSetOptions): ReplicaSetSettings {
   const number = numberOption
-  return {
+  const settings: ReplicaSetSettings = {
     choose: wordOrFunction(
       where,
       'choose',
@@ -37,6 +38,31 @@ export function replicaSetSettings(where: string, options: ReplicaSetOptions): R
     catchUpMs: number(where, 'catchUpMs', options.catchUpMs, 0, WAIT),
     failover: booleanOption(where, 'failover', options.failover, false),
     lookup: functionOption(where, 'lookup', options.lookup),
+  }
+  refuseWithoutPositions(where, settings)
+  return settings
+}
+
+/** Only `lagSource: 'wal'` reads positions and timelines: what goes by them would have no effect, without a word. */
+function refuseWithoutPositions(
+  where: string,
+  { lagSource, maxLagBytes, failover }: ReplicaSetSettings,
+): void {
+  if (lagSource === 'wal') return
+  const source = lagSource === 'aurora' ? "`lagSource: 'aurora'`" : 'a function as `lagSource`'
+  const refuse = (option: string, why: string) => {
+    const message = `${where}: \`${option}\` has no effect with ${source}, ${why}`
+    return new WritePinningError('ERR_WRITE_PINNING_OPTION', message)
+  }
+  if (maxLagBytes !== undefined) {
+    throw refuse('maxLagBytes', 'which tells milliseconds only. Leave it out, and set `maxLagMs`.')
+  }
+  if (failover) {
+    throw refuse(
+      'failover: true',
+      'because a server that was promoted is known by the timeline of its WAL. Leave it out, and give `primary` a name that ' +
+        "follows the primary (on Aurora the cluster's endpoint): a changed DNS answer is followed.",
+    )
   }
 }
 

@@ -90,6 +90,22 @@ describe('a wrong option about nodes is refused', () => {
     })
   }
 
+  test.each([
+    ['maxLagBytes', { maxLagBytes: 1_000_000 }],
+    ['failover: true', { failover: true }],
+  ])('%s, which goes by positions, beside a `lagSource` that reads none', (name, option) => {
+    for (const lagSource of ['aurora', () => 0]) {
+      const [code, message] = refusal(given({ lagSource, ...option }))
+      expect(code).toBe('ERR_WRITE_PINNING_OPTION')
+      expect(message).toContain(`\`${name}\` has no effect with`)
+      expect(message).toContain('`lagSource')
+    }
+    expect(() => new PrimaryReplicaDialect(given({ lagSource: 'wal', ...option }) as never)).not.toThrow()
+    expect(
+      () => new PrimaryReplicaDialect(given({ lagSource: 'aurora', failover: false }) as never),
+    ).not.toThrow()
+  })
+
   const wrongOfNode: Record<string, unknown[]> = {
     weight: [-1, 'heavy'],
     maxLagMs: [-1, '1s'],
