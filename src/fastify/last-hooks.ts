@@ -19,15 +19,17 @@ export function addLastHooks(
   waiting: { readonly beforeHandler: Waiting | undefined; readonly beforeHeaders: Waiting },
 ): void {
   const { beforeHandler, beforeHeaders } = waiting
+  // What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent: `done(error)` hands it to the
+  // error handler. Fastify 5.0 drops it where a hook gives back its promise instead, and the process ends.
   const onSend: onSendHookHandler<unknown> = (request, _reply, payload, done) => {
     const wait = beforeHeaders(request)
     if (wait === undefined) done(null, payload)
-    else void wait.then(() => done(null, payload))
+    else wait.then(() => done(null, payload)).catch(done)
   }
   const preHandler: preHandlerHookHandler = (request, _reply, done) => {
     const wait = beforeHandler?.(request)
     if (wait === undefined) done()
-    else void wait.then(() => done())
+    else wait.then(() => done()).catch(done)
   }
   app.addHook('onRoute', (route: RouteOptions) => {
     route.onSend = withLast(route.onSend, onSend)
