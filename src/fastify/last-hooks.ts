@@ -13,38 +13,52 @@ export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
  * Has requests wait right before their handler, when the application's hooks know whose they are, and responses right
  * before their headers leave, when a session store has written. So they are the last hooks of each route's own, which run
  * after those of the plugins; a route that was defined before, and what reached none, has only the plugin's.
+ * `reenter` is the last of all before a handler.
  */
 export function addLastHooks(
   app: FastifyInstance,
-  waiting: { readonly beforeHandler: Waiting | undefined; readonly beforeHeaders: Waiting },
+  reenter: preHandlerHookHandler,
+  waiting: { readonly beforeHandler: Waiting | undefined; readonly beforeHeaders: Waiting } | undefined,
 ): void {
-  const { beforeHandler, beforeHeaders } = waiting
-  // What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent: `done(error)` hands it to the
-  // error handler. Fastify 5.0 drops it where a hook gives back its promise instead, and the process ends.
-  const onSend: onSendHookHandler<unknown> = (request, _reply, payload, done) => {
+  const preHandler = waiting?.beforeHandler && waitBeforeHandler(waiting.beforeHandler)
+  const onSend = waiting && waitBeforeHeaders(waiting.beforeHeaders)
+  app.addHook('onRoute', (route: RouteOptions) => {
+    keepLast(route, 'preHandler', preHandler === undefined ? [reenter] : [preHandler, reenter])
+    if (onSend === undefined) return
+    keepLast(route, 'onSend', [onSend])
+    route.config = Object.assign({ [HAS_OWN]: true }, route.config)
+  })
+  if (onSend !== undefined) {
+    app.addHook('onSend', function (request, reply, payload, done) {
+      if (hasOwn(request)) done(null, payload)
+      else onSend.call(this, request, reply, payload, done)
+    })
+  }
+  if (preHandler !== undefined) {
+    app.addHook('preHandler', function (request, reply, done) {
+      if (hasOwn(request)) done()
+      else preHandler.call(this, request, reply, done)
+    })
+  }
+}
+
+// What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent: `done(error)` hands it to the error
+// handler. Fastify 5.0 drops it where a hook gives back its promise instead, and the process ends.
+
+function waitBeforeHandler(beforeHandler: Waiting): preHandlerHookHandler {
+  return (request, _reply, done) => {
+    const wait = beforeHandler(request)
+    if (wait === undefined) done()
+    else wait.then(() => done()).catch(done)
+  }
+}
+
+function waitBeforeHeaders(beforeHeaders: Waiting): onSendHookHandler<unknown> {
+  return (request, _reply, payload, done) => {
     const wait = beforeHeaders(request)
     if (wait === undefined) done(null, payload)
     else wait.then(() => done(null, payload)).catch(done)
   }
-  const preHandler: preHandlerHookHandler = (request, _reply, done) => {
-    const wait = beforeHandler?.(request)
-    if (wait === undefined) done()
-    else wait.then(() => done()).catch(done)
-  }
-  app.addHook('onRoute', (route: RouteOptions) => {
-    route.onSend = withLast(route.onSend, onSend)
-    if (beforeHandler !== undefined) route.preHandler = withLast(route.preHandler, preHandler)
-    route.config = Object.assign({ [HAS_OWN]: true }, route.config)
-  })
-  app.addHook('onSend', function (request, reply, payload, done) {
-    if (hasOwn(request)) done(null, payload)
-    else onSend.call(this, request, reply, payload, done)
-  })
-  if (beforeHandler === undefined) return
-  app.addHook('preHandler', function (request, reply, done) {
-    if (hasOwn(request)) done()
-    else preHandler.call(this, request, reply, done)
-  })
 }
 
 const HAS_OWN = Symbol('write-pinning.last-hooks')
@@ -53,8 +67,30 @@ function hasOwn(request: FastifyRequest): boolean {
   return HAS_OWN in (request.routeOptions.config ?? {})
 }
 
-// The route of a HEAD is made of that of its GET, and of its hooks.
-function withLast<T>(hooks: T | T[] | undefined, last: T): T[] {
-  const others = hooks === undefined ? [] : Array.isArray(hooks) ? hooks : [hooks]
-  return [...others.filter((each) => each !== last), last]
+/**
+ * Keeps hooks the last of a route's own, whatever `onRoute` hooks of other plugins add to it later, in a list of their own or with
+ * `push()`: Fastify reads the list once more when the application is ready.
+ */
+function keepLast<Name extends 'preHandler' | 'onSend'>(
+  route: RouteOptions,
+  name: Name,
+  last: Exclude<RouteOptions[Name], undefined | readonly unknown[]>[],
+): void {
+  let given: unknown = route[name]
+  // A list of ours: an application may use one of its own for several routes.
+  let hooks: unknown[] | undefined
+  Object.defineProperty(route, name, {
+    get() {
+      hooks ??= given === undefined || given === null ? [] : [given].flat()
+      const others = hooks.filter((each) => !(last as unknown[]).includes(each))
+      hooks.splice(0, hooks.length, ...others, ...last)
+      return hooks
+    },
+    set(value: unknown) {
+      given = value
+      hooks = undefined
+    },
+    configurable: true,
+    enumerable: true,
+  })
 }

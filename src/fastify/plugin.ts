@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
 import { importPeer } from '../import-peer.ts'
@@ -97,21 +97,19 @@ export const writePinning = fastifyPlugin(
       runInContext(pin.context, done)
     })
 
-    if (settings.pin === 'exact' || settings.accounts !== undefined) {
-      addLastHooks(app, {
-        beforeHandler: settings.accounts && ((request) => (request as WithPin)[PIN]?.bringAccountPin()),
-        beforeHeaders: (request) => (request as WithPin)[PIN]?.beforeHeaders(),
-      })
+    const hasToWait = settings.pin === 'exact' || settings.accounts !== undefined
+    const waiting = {
+      beforeHandler:
+        settings.accounts && ((request: FastifyRequest) => (request as WithPin)[PIN]?.bringAccountPin()),
+      beforeHeaders: (request: FastifyRequest) => (request as WithPin)[PIN]?.beforeHeaders(),
     }
+    addLastHooks(app, reenterHook, hasToWait ? waiting : undefined)
 
     // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
     // that other requests use as well, and so run in theirs; or a hook may be called inside a scope, and go on in it.
     // So it is entered anew at the stages that run the application's code, and last of all before the handler.
-    app.addHook('preValidation', (request, _reply, done) => reenter(request, done))
-    app.addHook('preHandler', (request, _reply, done) => reenter(request, done))
-    app.addHook('onRoute', (route) => {
-      route.preHandler = [...asArray(route.preHandler), (request, _reply, done) => reenter(request, done)]
-    })
+    app.addHook('preValidation', reenterHook)
+    app.addHook('preHandler', reenterHook)
     app.addHook('onError', (request, _reply, _error, done) => reenter(request, done))
     app.addHook('onSend', (request, _reply, payload, done) => reenter(request, () => done(null, payload)))
   }),
@@ -148,11 +146,6 @@ async function cookieSerializer(app: FastifyInstance): Promise<Framework<Fastify
   return serialize as FastifyInstance['serializeCookie']
 }
 
-function asArray<T>(value: T | T[] | undefined): T[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
-}
-
 /**
  * Whether the router found nothing. That is asked at once, because a handler may say `reply.callNotFound()` later. What no route
  * answers may be answered by a hook, as Express under `@fastify/express` does: only a 404 reached nothing.
@@ -162,6 +155,8 @@ function noRouteOf(request: FastifyRequest, reply: FastifyReply): () => boolean 
 }
 
 const never = () => false
+
+const reenterHook: preHandlerHookHandler = (request, _reply, done) => reenter(request, done)
 
 function reenter(request: FastifyRequest, next: () => void): void {
   const context = (request as WithPin)[PIN]?.context
