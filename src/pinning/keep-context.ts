@@ -39,12 +39,21 @@ function keep(emitter: EventEmitter, pin: BegunPin): void {
 // One function for all emitters: with one for each, no two of them would have the same shape, which costs more than all
 // the rest of a request.
 function emitInContext(this: EventEmitter, ...args: Parameters<EventEmitter['emit']>): boolean {
-  const { [BEGUN_PIN]: pin, [EMIT]: own, [CLOSING]: closing } = this as Kept<EventEmitter>
-  const emit: EventEmitter['emit'] = own ?? Object.getPrototypeOf(this).emit
+  const { [BEGUN_PIN]: pin, [EMIT]: own, [CLOSING]: closing } = this as Partial<Kept<EventEmitter>>
+  const emit = own ?? emitBehindOurs(this)
+  // What copies a request by `for … in` takes `emit` along, and not the pin: to define it as not enumerable costs more than to ask.
+  if (pin === undefined) return emit.apply(this, args)
   const { context } = pin
   // An event of the request's own code stays in the scope that it was emitted in.
   const isInside = currentContext()?.memory === context.memory
   const isHeard = isInside ? emit.apply(this, args) : runInContext(context, () => emit.apply(this, args))
   if (args[0] === 'close') closing?.closed()
   return isHeard
+}
+
+/** The `emit()` that was there before ours; what is made of a request by `Object.create(request)` has inherited ours. */
+function emitBehindOurs(emitter: EventEmitter): EventEmitter['emit'] {
+  let behind: EventEmitter = Object.getPrototypeOf(emitter)
+  while (behind.emit === emitInContext) behind = Object.getPrototypeOf(behind)
+  return behind.emit
 }
