@@ -5,13 +5,19 @@ import onHeaders from 'on-headers'
 export function whenHeadersLeave(response: ServerResponse, listener: () => void): void {
   onHeaders(response, listener)
   const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse
-  // Node.js takes headers as a list of pairs too. There `on-headers` keeps only the last of each name, so of several cookies
-  // one; of a flat list it keeps all.
   response.writeHead = function (this: ServerResponse, ...given: unknown[]): ServerResponse {
-    // For Node.js an argument that is undefined is not there; for `on-headers` it is the headers.
-    const args = given.filter((arg) => arg !== undefined)
-    const headers = args.at(-1)
-    if (Array.isArray(headers) && Array.isArray(headers[0])) args[args.length - 1] = headers.flat()
-    return writeHead.apply(this, args)
+    return writeHead.apply(this, headOf(given))
   }
+}
+
+/**
+ * What `on-headers` must be given for what Node.js takes. Node.js takes a reason only where it is a text, and headers behind anything else, such as
+ * null; `on-headers` takes whatever is second, and is no text, for the headers. And Node.js takes a list of pairs, of which `on-headers`
+ * keeps only the last of each name, so of several cookies one; of a flat list it keeps all.
+ */
+function headOf([status, second, third]: readonly unknown[]): unknown[] {
+  const before = typeof second === 'string' ? [status, second] : [status]
+  const headers = typeof second === 'string' ? third : (third ?? second)
+  if (headers === undefined || headers === null) return before
+  return [...before, Array.isArray(headers) && Array.isArray(headers[0]) ? headers.flat() : headers]
 }

@@ -79,6 +79,23 @@ const heads: [string, (response: ServerResponse) => unknown, string[]][] = [
       ),
     ['a=1', 'b=2'],
   ],
+  [
+    'null and an object, as Node.js takes it',
+    (response) => response.writeHead(200, null as never, { 'set-cookie': ['a=1', 'b=2'] }),
+    ['a=1', 'b=2'],
+  ],
+  [
+    'an object and null',
+    (response) =>
+      (response.writeHead as (...args: unknown[]) => unknown)(200, { 'set-cookie': ['a=1', 'b=2'] }, null),
+    ['a=1', 'b=2'],
+  ],
+  [
+    'what is no reason and an object',
+    (response) => response.writeHead(200, false as never, { 'set-cookie': ['a=1', 'b=2'] }),
+    ['a=1', 'b=2'],
+  ],
+  ['null', (response) => response.writeHead(200, null as never), []],
   ['an empty list', (response) => response.writeHead(200, []), []],
   ['none', (response) => response.writeHead(200), []],
 ]
