@@ -96,11 +96,12 @@ export class RequestPin implements BegunPin, WithRouteName {
     this.#memory.doubtUntilMs = start.doubtUntilMs
     this.#memory.beyond = start.beyond
     this.#memory.onWrite = (kind) => this.#wrote(kind)
+    this.#memory.end = this
     this.context = openRequestContext(this.#memory)
     // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.
     if (isSocket(start.response)) closeMemory(this.#memory)
     const hasBrought = start.carried !== undefined && start.mayPin
-    if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen || hasBrought) this.#watchEnd()
+    if (start.policy.isWrite || start.mayHaveBody || start.memory.wantsSeen || hasBrought) this.watch()
   }
 
   /** Has the request keep to one replica, as others with the key that `ask` gives; it is asked until it gives one. */
@@ -168,7 +169,7 @@ export class RequestPin implements BegunPin, WithRouteName {
     this.#policy = policy
     this.#memory.writeRequest = policy.isWrite || this.#ranDbWrite
     this.#memory.readFrom = this.#owner.readFromOf(marks)
-    if (policy.isWrite) this.#watchEnd()
+    if (policy.isWrite) this.watch()
   }
 
   /**
@@ -217,7 +218,7 @@ export class RequestPin implements BegunPin, WithRouteName {
     if (kind === 'db-write') this.#ranDbWrite = true
     if (haveHeadersLeft(response)) this.#lateWrites?.(kind)
     else this.#seen ??= kind
-    this.#watchEnd()
+    this.watch()
     if (!mayPin) return
     this.#hasToldAccount = true
     account?.wrote()
@@ -232,11 +233,13 @@ export class RequestPin implements BegunPin, WithRouteName {
   }
 
   /**
+   * Watches for the end of the request, once something binds its reads, or its response may pin.
+   *
    * The pin is decided as the headers leave, not in a hook of the framework's: whatever hook comes last may
    * still write (a session store), and a response that bypasses the framework's hooks carries it too. From then on the
    * request's own reads are fresh for as long as a pin lasts, however long it goes on (a stream, a timer).
    */
-  #watchEnd(): void {
+  watch(): void {
     if (this.#watched) return
     this.#watched = true
     const { response } = this.#start
@@ -290,6 +293,7 @@ export class RequestPin implements BegunPin, WithRouteName {
       haveHeadersLeft(response) ? this.#lateWrites : undefined,
     )
     this.#memory.affinityKey = undefined
+    this.#memory.end = undefined
   }
 }
 

@@ -68,6 +68,8 @@ export interface RequestMemory extends MemorySettings {
   seen: Map<string, ClusterPin> | undefined
   /** Told of each write, so that the response can be made to carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
+  /** Is told of an attempt to write, which binds the request's reads too, so that it stops to do so after the request's end. */
+  end: { watch(): void } | undefined
   /** Gives the key by which this request keeps to one replica, as other requests of that key do; asked at its first read. */
   affinityKey: (() => string | undefined) | undefined
   /** The node that each cluster's reads keep to, so that they never go back in time. */
@@ -98,6 +100,7 @@ export function createMemory(
     written: undefined,
     seen: undefined,
     onWrite: undefined,
+    end: undefined,
     affinityKey: undefined,
     kept: undefined,
     wantsPositions: settings.wantsPositions,
@@ -173,6 +176,7 @@ export function rememberAttempt(memory: RequestMemory, cluster: string): void {
   memory.triedToWriteTo ??= new Set()
   memory.triedToWriteTo.add(cluster)
   stayFresh(memory)
+  memory.end?.watch()
 }
 
 /** Remembers a write that the router could not see. */

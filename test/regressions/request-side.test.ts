@@ -5,6 +5,7 @@ import Cursor from 'pg-cursor'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { markWrite, usePrimary, useReplica, withoutPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import { whenCatalogIsRead } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listen, pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
@@ -31,6 +32,7 @@ afterAll(async () => {
 })
 
 const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
+const update = () => db.updateTable('item').set({ name: 'lamp' }).where('id', '=', -1).execute()
 const read = () => db.selectFrom('item').selectAll().execute()
 
 async function pinningApp(options: WritePinningOptions = {}): Promise<FastifyInstance> {
@@ -120,18 +122,27 @@ describe('a context whose first write comes after its response', () => {
     await later
   })
 
-  it('and one that streams on reads the primary no longer than a pin lasts', async () => {
-    const app = await pinningApp({ pinningSeconds: 1 })
-    let routes: string[] = []
-    app.get('/', async (_request, reply) => {
-      reply.hijack()
-      await insert()
-      reply.raw.flushHeaders()
-      while (!routes.includes('replica: read')) routes = await whereAndWhy(read)
-      reply.raw.end('done')
-    })
-    expect((await (await listen(app))().get('/')).body).toBe('done')
-  })
+  it.each([
+    ['has written', insert],
+    ['has tried to write, and matched nothing', update],
+  ])(
+    'and one that %s, and streams on, reads the primary no longer than a pin lasts',
+    async (_what, write) => {
+      await whenCatalogIsRead(db)
+      const app = await pinningApp({ pinningSeconds: 1 })
+      let streamed: Promise<unknown> | undefined
+      app.get('/', async (_request, reply) => {
+        reply.hijack()
+        await write()
+        reply.raw.flushHeaders()
+        expect(await whereAndWhy(read)).toEqual(['primary: own-write'])
+        streamed = expect.poll(() => whereAndWhy(read), { timeout: 3_000 }).toEqual(['replica: read'])
+        void streamed.catch(() => {}).then(() => reply.raw.end('done'))
+      })
+      expect((await (await listen(app))().get('/')).body).toBe('done')
+      await streamed
+    },
+  )
 })
 
 describe('a header full of forged pins', () => {
