@@ -15,6 +15,7 @@ export function pinHost(tokens: TokenContext, store: AccountStore | undefined): 
       return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
     },
     isSigned: tokens.keys.length > 0,
+    withCookieName: (cookieName) => pinHost({ ...tokens, cookieName }, store),
     raiseAccount: store && ((account, pin) => store.raise(account, pin).answer),
   }
 }

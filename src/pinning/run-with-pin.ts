@@ -20,7 +20,10 @@ export interface RunWithPinOptions {
    * signature is asked for, and `capturePin()` does not sign.
    */
   secret?: string | readonly string[] | undefined
-  /** The plugin's `cookie.name`, where one was given: the signature covers it. Default: `'write_pin'`. */
+  /**
+   * The plugin's `cookie.name`, where one was given: the signature covers it. Default: `'write_pin'`, and without a `secret` here, that of the
+   * request in which it is called.
+   */
   cookieName?: string
   /** How long reads are fresh after a write, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
   pinningSeconds?: number
@@ -68,25 +71,30 @@ const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore']
 
 function settingsOf(options: RunWithPinOptions) {
   refuseUnknownOptions(WHERE, optionsObject(WHERE, options), KNOWN)
-  const { cookieName = DEFAULT_COOKIE_NAME, pin, pinStore } = options
-  if (typeof cookieName !== 'string') throw optionError(WHERE, 'cookieName', cookieName, 'a name')
+  const { cookieName, pin, pinStore } = options
+  if (cookieName !== undefined && typeof cookieName !== 'string')
+    throw optionError(WHERE, 'cookieName', cookieName, 'a name')
   if (pinStore !== undefined && !isPinStore(pinStore)) {
     throw optionError(WHERE, 'pinStore', pinStore, A_PIN_STORE)
   }
   return {
-    host: hostOf(cookieName, options),
+    host: hostOf(options),
     pinningMs: pinningSeconds(WHERE, options.pinningSeconds) * 1000,
     pin: pin && oneOfOption(WHERE, 'pin', pin, ['time', 'exact'], 'time'),
   }
 }
 
 /** What it is told of tokens and of the store; the rest is that of the request in which it is called. */
-function hostOf(cookieName: string, options: RunWithPinOptions): PinHost {
+function hostOf(options: RunWithPinOptions): PinHost {
+  const { cookieName, pinStore } = options
   const keys = signingKeys(secretsOption(WHERE, options))
   const outer = currentContext()?.memory?.host
-  const store = options.pinStore && accountStoreOf(options.pinStore)
-  const own = pinHost({ cookieName, keys, pinningSeconds: MAX_PINNING_SECONDS }, store)
-  const ofTokens = 'secret' in options || 'cookieName' in options ? own : (outer ?? own)
+  const own = pinHost(
+    { cookieName: cookieName ?? DEFAULT_COOKIE_NAME, keys, pinningSeconds: MAX_PINNING_SECONDS },
+    pinStore && accountStoreOf(pinStore),
+  )
+  const ofOuter = cookieName === undefined ? outer : outer?.withCookieName(cookieName)
+  const ofTokens = 'secret' in options ? own : (ofOuter ?? own)
   return { ...ofTokens, raiseAccount: own.raiseAccount ?? outer?.raiseAccount }
 }
 

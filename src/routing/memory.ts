@@ -18,6 +18,8 @@ export interface PinHost {
   read(token: string): Pin | IgnoredPinReason
   /** Whether a token that it has read is none that its client has made up. */
   readonly isSigned: boolean
+  /** The same for tokens of another cookie: the signature covers its name. */
+  withCookieName(name: string): PinHost
   /** Raises the pin of an account; undefined where there is no store for them. */
   readonly raiseAccount: ((account: string, pin: Pin) => Promise<void>) | undefined
 }
