@@ -215,7 +215,12 @@ export class RequestPin implements BegunPin, WithRouteName {
 
   #wrote(kind: WriteKind): void {
     const { response, account, mayPin } = this.#start
-    if (kind === 'db-write') this.#ranDbWrite = true
+    if (kind === 'db-write') {
+      // A mark of the route wins over `dbWrite()` around its handler.
+      this.#ranDbWrite ||= this.#marks?.dbWrite !== false
+      this.#memory.writeRequest = this.#policy.isWrite || this.#ranDbWrite
+      if (!this.#ranDbWrite) return
+    }
     if (haveHeadersLeft(response)) this.#lateWrites?.(kind)
     else this.#seen ??= kind
     this.watch()

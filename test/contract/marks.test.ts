@@ -68,6 +68,18 @@ contract((serve) => {
       expect(routes).toEqual(['replica: read', 'primary: write', 'primary: own-write'])
     })
 
+    it('false as a mark of the route wins over the one around its handler', async () => {
+      const { userAgent } = await serve({
+        routes: { 'ALL /search': { marks: { dbWrite: false }, isDbWrite: true, handler: reading } },
+      })
+      for (const method of ['GET', 'POST']) {
+        const routes = await whereAndWhy(async () => {
+          expect((await userAgent().request(method, '/search')).setCookies).toEqual([])
+        })
+        expect(routes).toEqual(['replica: read'])
+      }
+    })
+
     it('false does not take away the pin that the user agent brought', async () => {
       const { userAgent } = await serve({
         routes: { 'POST /add': writing, 'POST /search': { marks: { dbWrite: false }, handler: reading } },
