@@ -107,7 +107,7 @@ export function startPassage(request: Request, pin: BegunPin): Passage {
 export function findPassage(
   request: Request,
   response: ServerResponse,
-  askAccount?: (request: Request) => string | undefined,
+  askAccount?: (request: Request, isKnown: boolean) => string | undefined,
 ): Passage | undefined {
   const passage = passageOf(request)
   if (passage !== undefined) return passage
@@ -117,7 +117,7 @@ export function findPassage(
   begun.join({
     reachedNoRoute: () => reachedNoRoute(request, response),
     routeName: () => joining.routeName,
-    account: askAccount && (() => askAccount(request)),
+    account: askAccount && ((isKnown) => askAccount(request, isKnown)),
   })
   return joining
 }

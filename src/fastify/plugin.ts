@@ -80,7 +80,7 @@ export const writePinning = fastifyPlugin(
         begun.join({
           reachedNoRoute,
           routeName: () => fastifyFramework.routeOf(request),
-          account: askAccount && (() => askAccount(request)),
+          account: askAccount && ((isKnown) => askAccount(request, isKnown)),
         })
         if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
         return reenterContext(begun.context, done)

@@ -3,29 +3,34 @@ import type { Pin } from '../routing/pin.ts'
 import type { AccountStore } from './account-store.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 
+/**
+ * Gives the account, or undefined as long as nobody knows. Where one is known already, an error on asking again says nothing: a log-out may
+ * have taken away what the answer is read from.
+ */
+export type AskAccount = (isKnown: boolean) => string | undefined
+
 /** The pin of the account behind one request. */
 export class AccountPin {
   readonly #store: AccountStore
-  #ask: () => string | undefined
+  #ask: AskAccount
   #account: string | undefined
   #isBrought = false
   #isBehind = false
 
-  /** `ask` gives the account, or undefined as long as nobody knows. */
-  constructor(store: AccountStore, ask: () => string | undefined) {
+  constructor(store: AccountStore, ask: AskAccount) {
     this.#store = store
     this.#ask = ask
   }
 
   /** Asks another edge of the request, too, where those before do not know. */
-  alsoAsk(ask: () => string | undefined): void {
+  alsoAsk(ask: AskAccount): void {
     const before = this.#ask
-    this.#ask = () => before() ?? ask()
+    this.#ask = (isKnown) => before(isKnown) ?? ask(isKnown)
   }
 
   /** Makes the request's reads as fresh as its account demands; gives the account's pin. Once it has, it asks no more. */
   async bring(memory: RequestMemory): Promise<Pin | undefined> {
-    if (!this.#isBrought) this.#account ??= this.#ask()
+    if (!this.#isBrought) this.#account ??= this.#ask(false)
     const account = this.#account
     if (account === undefined || this.#isBrought) return undefined
     this.#isBrought = true
@@ -48,9 +53,14 @@ export class AccountPin {
 
   /** The request is over: keeps whose it is, for what it still writes, and lets go of it. */
   letGo(): void {
-    // A log-in may have made it another one.
-    const account = this.#ask() ?? this.#account
+    const account = this.#askAgain()
     this.#ask = () => account
+  }
+
+  /** A log-in may have made it another one. */
+  #askAgain(): string | undefined {
+    this.#account = this.#ask(this.#account !== undefined) ?? this.#account
+    return this.#account
   }
 
   /**
@@ -60,8 +70,7 @@ export class AccountPin {
   async raise(memory: RequestMemory): Promise<void> {
     if (!this.#isBehind) return
     this.#isBehind = false
-    // A log-in may have made it another one.
-    const account = this.#ask() ?? this.#account
+    const account = this.#askAgain()
     const pin = account && pinOfWrites(memory, Date.now() + memory.pinningMs, true)
     if (account && pin) await this.#store.raise(account, pin).isDone
   }

@@ -51,8 +51,11 @@ export interface JoiningEdge {
   /** Whether its router found nothing; where no edge found anything, nothing pins. */
   reachedNoRoute(): boolean
   routeName(): RouteName
-  /** Whose the request is, where the first edge does not know; undefined where accounts are not pinned. */
-  readonly account: (() => string | undefined) | undefined
+  /**
+   * Whose the request is, where the first edge does not know; undefined where accounts are not pinned. Where somebody `isKnown` already, an
+   * error says nothing.
+   */
+  readonly account: ((isKnown: boolean) => string | undefined) | undefined
 }
 
 /** The pin that was begun for a request already; undefined where this edge is the first. */

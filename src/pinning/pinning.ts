@@ -77,8 +77,8 @@ export class Pinning<Request> {
     storeFailures: 0,
     storeLosses: 0,
   }
-  /** Asks whose a request is; undefined where accounts are not pinned. */
-  readonly askAccount: ((request: Request) => string | undefined) | undefined
+  /** Asks whose a request is, and says nothing of errors where that `isKnown`; undefined where accounts are not pinned. */
+  readonly askAccount: ((request: Request, isKnown: boolean) => string | undefined) | undefined
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
@@ -116,7 +116,8 @@ export class Pinning<Request> {
     const keys = signingKeys(settings.secrets)
     this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
     this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
-    this.askAccount = accounts && ((request) => this.#ask('account', accounts.accountOf, request))
+    this.askAccount =
+      accounts && ((request, isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
     this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
     const host = pinHost(this.#tokens, this.#store)
     this.#memoryOfSkipped = { ...PLAIN, host }
@@ -212,15 +213,17 @@ export class Pinning<Request> {
   #accountOf(request: Request): AccountPin | undefined {
     const { askAccount } = this
     if (askAccount === undefined || this.#store === undefined) return undefined
-    return new AccountPin(this.#store, () => askAccount(request))
+    return new AccountPin(this.#store, (isKnown) => askAccount(request, isKnown))
   }
 
   #ask(
     option: 'account' | 'affinity',
     ask: (request: Request) => string | undefined,
     request: Request,
+    isKnown = false,
   ): string | undefined {
-    return answerOf(ask, request, this.#reportOf(option, request, WITHOUT[option]))
+    const report = isKnown ? () => {} : this.#reportOf(option, request, WITHOUT[option])
+    return answerOf(ask, request, report)
   }
 
   #reportOf(option: string, request: Request, consequence = ''): (what: string) => void {

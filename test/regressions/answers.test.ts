@@ -83,4 +83,27 @@ contract((serve) => {
         'replica. Give undefined where it has no key.',
     ])
   })
+
+  it.each([
+    ['throws', () => (undefined as unknown as { id: string }).id],
+    ['gives nothing', () => undefined],
+  ])(
+    'an `account` that %s after the request has logged out pins who was logged in, without a word',
+    async (_what, loggedOut) => {
+      const pinStore = memoryPinStore()
+      let ask: () => string | undefined = () => 'anna'
+      const { userAgent, warnings } = await serve({
+        options: { pinStore, account: () => ask() },
+        routes: {
+          'POST /logout': async () => {
+            ask = loggedOut
+            return { body: 'done' }
+          },
+        },
+      })
+      expect(pinCookie(await userAgent().post('/logout'))).toBeDefined()
+      expect(warnings).toEqual([])
+      expect(await pinStore.get('anna')).toBeDefined()
+    },
+  )
 })
