@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
 import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, runInContext } from './context.ts'
 
@@ -21,6 +22,7 @@ export function keepInScope<T>(scopeName: string, context: RoutingContext | unde
     return started.then(keep) as T
   }
   if (isAsyncGenerator(result)) return boundGenerator(context, result) as T
+  if (result instanceof ReadableStream) return boundWebStream(context, result) as T
   if (result instanceof Readable) bindReadable(context, result)
   return result
 }
@@ -30,6 +32,36 @@ function bindReadable(context: RoutingContext | undefined, stream: Readable): vo
   const read = stream._read
   stream._read = function (size) {
     runInContext(context, () => read.call(this, size))
+  }
+}
+
+/**
+ * The stream of the web that reads another one in a context: of that itself nobody can change how it is read. One that is read already stays
+ * as it is, and so does one of bytes, which may be read into its reader's own memory.
+ */
+function boundWebStream(context: RoutingContext | undefined, inner: ReadableStream): ReadableStream {
+  if (inner.locked || isOfBytes(inner)) return inner
+  const reader = inner.getReader()
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await runInContext(context, () => reader.read())
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: (reason) => runInContext(context, () => reader.cancel(reason)),
+    },
+    // Nothing is read before somebody asks for it.
+    { highWaterMark: 0 },
+  )
+}
+
+function isOfBytes(stream: ReadableStream): boolean {
+  try {
+    stream.getReader({ mode: 'byob' }).releaseLock()
+    return true
+  } catch {
+    return false
   }
 }
 
