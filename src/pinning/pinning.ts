@@ -16,7 +16,7 @@ import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
 import type { BegunBy, BegunPin, RouteName } from './begun-pin.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
-import { cookieNameOf } from './cookie-names.ts'
+import { cookieNameOf, seenCookieNameOf } from './cookie-names.ts'
 import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
 import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
@@ -87,6 +87,8 @@ export class Pinning<Request> {
   readonly #store: AccountStore | undefined
   /** With the name that it has in responses. */
   readonly #cookie: CookieSettings
+  /** The one for what was only seen. */
+  readonly #seenCookie: CookieSettings
   readonly #owner: RequestOwner = {
     setPin: ({ request, response }, reason, pin, route) =>
       this.#setPin(request as Request, response, reason, pin, route),
@@ -115,6 +117,7 @@ export class Pinning<Request> {
     const { cookie, isCookieNamed, pinningSeconds, accounts } = settings
     const keys = signingKeys(settings.secrets)
     this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
+    this.#seenCookie = { ...this.#cookie, name: seenCookieNameOf(this.#cookie.name) }
     this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
     this.askAccount =
       accounts && ((request, isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
@@ -238,26 +241,41 @@ export class Pinning<Request> {
     own: Pin,
     route: WithRouteName,
   ): Pin {
-    const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
+    const isSeen = reason === 'read'
+    const carrier = { cookie: isSeen ? this.#seenCookie : this.#cookie, header: this.#settings.header }
+    // What others have set takes the place of what was brought, which is part of the response's own.
+    if (isSeen) this.#join(request, response, { cookie: this.#cookie }, own, route)
+    const there = pinsOfResponse(response, carrier.cookie, carrier.header)
     const pin = mergePins(this.#pinOf(there), own)
-    this.#carry(request, response, pin, there, route)
+    this.#carry(request, response, carrier, pin, there, route)
     this.counts.set++
     if (pinChannel.hasSubscribers)
       pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
     return pin
   }
 
-  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
   #joinPins(
     request: Request,
     response: ServerResponse,
     brought: Pin | undefined,
     route: WithRouteName,
   ): void {
-    const there = pinsOfResponse(response, this.#cookie, this.#settings.header)
+    this.#join(request, response, { cookie: this.#cookie, header: this.#settings.header }, brought, route)
+    this.#join(request, response, { cookie: this.#seenCookie }, brought, route)
+  }
+
+  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
+  #join(
+    request: Request,
+    response: ServerResponse,
+    carrier: Carrier,
+    brought: Pin | undefined,
+    route: WithRouteName,
+  ): void {
+    const there = pinsOfResponse(response, carrier.cookie, carrier.header)
     const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
     const pin = isMore ? mergePins(this.#pinOf(there), brought) : undefined
-    if (pin !== undefined) this.#carry(request, response, pin, there, route)
+    if (pin !== undefined) this.#carry(request, response, carrier, pin, there, route)
   }
 
   /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
@@ -272,11 +290,11 @@ export class Pinning<Request> {
   #carry(
     request: Request,
     response: ServerResponse,
+    { cookie: { name, secure, ...attributes }, header }: Carrier,
     pin: Pin,
     { others }: PinsOfResponse,
     route: WithRouteName,
   ): void {
-    const { name, secure, ...attributes } = this.#cookie
     const token = encodeToken(pin, this.#tokens)
     const cookie = this.#framework.serializeCookie(name, token, {
       ...attributes,
@@ -285,7 +303,6 @@ export class Pinning<Request> {
     })
     // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
     response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
-    const { header } = this.#settings
     if (header !== undefined) response.setHeader(header, token)
     this.#keepPrivate(request, response, route)
   }
@@ -324,6 +341,12 @@ export class Pinning<Request> {
       )
     }
   }
+}
+
+/** What carries a pin in a response. */
+interface Carrier {
+  readonly cookie: CookieSettings
+  readonly header?: string | undefined
 }
 
 /** What a pin is worth: one that holds no position at all sends reads to the primary, as a time pin does. */

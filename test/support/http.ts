@@ -108,7 +108,7 @@ export function valueOfCookie(cookie: string | undefined): string | undefined {
 }
 
 function isPinName(name: string, wanted?: string): boolean {
-  return wanted === undefined ? /^write_pin(?:_[\w-]{3})?$/.test(name) : name === wanted
+  return wanted === undefined ? /^write_pin(?:_[\w-]{3})?(?:_seen)?$/.test(name) : name === wanted
 }
 
 function send(
