@@ -9,7 +9,6 @@ import type { Route } from './route.ts'
 export class ConnectionSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
-  #isOnPrimary = false
   #wantsInfo = false
   /** The gate to the primary that it has passed, and has to leave again. */
   #turn: SpillGate | undefined
@@ -29,7 +28,7 @@ export class ConnectionSession {
    * lock, a `begin`) is gone with it: nothing may go on elsewhere as if it were there.
    */
   get isOfOldPrimary(): boolean {
-    return this.#isOnPrimary && this.#session !== undefined && this.#session.node.role !== 'primary'
+    return this.#session?.wasPrimary === true && this.#session.node.role !== 'primary'
   }
 
   /** The session, for what needs one that is there already. */
@@ -46,7 +45,7 @@ export class ConnectionSession {
    */
   on({ node, claim }: Route): Session | undefined {
     if (this.#session?.node !== node) return undefined
-    const isOfReplica = claim.kind === 'primary' && node.role === 'primary' && !this.#isOnPrimary
+    const isOfReplica = claim.kind === 'primary' && node.role === 'primary' && !this.#session.wasPrimary
     return isOfReplica ? undefined : this.#session
   }
 
@@ -65,7 +64,6 @@ export class ConnectionSession {
       return undefined
     }
     this.#session = session
-    this.#isOnPrimary = session.node.role === 'primary'
     this.#turnUntilMs = undefined
     // The query may have been given up on while it waited for a connection.
     options?.signal?.throwIfAborted()

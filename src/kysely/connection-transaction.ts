@@ -2,7 +2,7 @@ import { CompiledQuery, type DatabaseConnection, type QueryResult, type Transact
 import { isRefusal } from '../replicas/server-error.ts'
 import { currentContext } from '../routing/context.ts'
 import { routeOfTransaction } from './connection-route.ts'
-import { isOfNode, type NodeDriver } from './node-driver.ts'
+import { isOfNode, isOfPrimary, type NodeDriver } from './node-driver.ts'
 import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import { type Failed, type Place, runWork } from './run-work.ts'
 import { proveFresh } from './session-freshness.ts'
@@ -55,18 +55,20 @@ export class ConnectionTransaction {
   }
 
   async commit(): Promise<void> {
-    const { node, connection } = this.#place.session.bound
+    const session = this.#place.session.bound
+    const { node, connection } = session
+    const mayHaveWritten = isOfPrimary(session)
     try {
       await this.#send((sent) => node.driver.commitTransaction(sent))
       const { exact } = this.#place.cluster
-      const isWanted = node.role === 'primary' && this.#place.writes.wantsPositionOfCommit
+      const isWanted = mayHaveWritten && this.#place.writes.wantsPositionOfCommit
       this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
       if (isWanted) await exact.learn(connection)
     } catch (error) {
       if (isRolledBackCommit(error)) this.#place.writes.rollback()
       // Unless the server refused, the transaction may be committed.
       else if (!isRefusal(error)) {
-        const isHarmless = node.role === 'replica' || this.#place.writes.isHarmless
+        const isHarmless = !mayHaveWritten || this.#place.writes.isHarmless
         this.#lost = { by: isHarmless ? error : unknownOutcome(node.name, error) }
         this.#place.writes.commit()
         this.#place.cluster.set.heard(node, error)

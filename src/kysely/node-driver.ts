@@ -20,6 +20,16 @@ export interface Session {
   readonly node: NodeDriver
   readonly connection: PostgresConnection
   readonly client: Promise<PoolClientLike> | undefined
+  /** Whether its node was the primary when it was taken. */
+  readonly wasPrimary: boolean
+}
+
+/**
+ * Whether what was sent on a session may have been written: its node is the primary, or was when it was taken, whatever that has become by
+ * the time of the answer. A failover changes its role first, and cuts its connections after.
+ */
+export function isOfPrimary({ node, wasPrimary }: Session): boolean {
+  return wasPrimary || node.role === 'primary'
 }
 
 /** Kysely 0.29's options of an operation that can be aborted; 0.28 gives none. */
@@ -89,7 +99,7 @@ export class NodeDriver extends Node {
     for (let isSecond = false; ; isSecond = true) {
       const acquisition = this.beginAcquire(options)
       try {
-        return { node: this, connection: await acquisition.connection, client: acquisition.client }
+        return this.sessionOf(acquisition, await acquisition.connection)
       } catch (error) {
         if (!(await this.giveUp(acquisition, error)) || isSecond) throw error
       }
@@ -107,6 +117,11 @@ export class NodeDriver extends Node {
     const client = this.#lastClient
     this.#lastClient = undefined
     return { connection, client }
+  }
+
+  /** The session of an acquisition, once its connection is there. */
+  sessionOf({ client }: Acquisition, connection: PostgresConnection): Session {
+    return { node: this, connection, client, wasPrimary: this.role === 'primary' }
   }
 
   /**

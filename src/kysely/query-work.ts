@@ -2,7 +2,7 @@ import type { QueryResult } from 'kysely'
 import type { Told } from '../replicas/asked-query.ts'
 import { primaryAnswer } from '../replicas/session-questions.ts'
 import { type Hearer, runAsked } from './asked-run.ts'
-import type { NodeDriver, Session } from './node-driver.ts'
+import { isOfPrimary, type NodeDriver, type Session } from './node-driver.ts'
 import type { Claim, Route } from './route.ts'
 import { StatementWork } from './statement-work.ts'
 
@@ -29,7 +29,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
 
   received(result: QueryResult<R>, session: Session): Promise<void> | undefined {
     const { statement, context, place } = this
-    const mayHaveChanged = session.node.role === 'primary' && statement.kind !== 'read'
+    const mayHaveChanged = statement.kind !== 'read' && isOfPrimary(session)
     const noted = mayHaveChanged
       ? place.outcome.ranOnPrimary(statement, result, session, context, this.#hasWritten)
       : undefined

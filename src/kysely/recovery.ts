@@ -20,6 +20,8 @@ export interface FailedStatement {
   readonly before: Attempt | undefined
   /** Whether it may have reached the server. */
   readonly wasSent: boolean
+  /** Whether it was sent to what was the primary then, and may be none any more. */
+  readonly wasPrimary: boolean
   /** Whether the connection was on the node before: what it left in that session is lost with it. */
   readonly wasBound: boolean
   /** Whether it may run anew: outside a transaction, and before its first row. */
@@ -35,13 +37,13 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (!wasSent && !isOfNode(error)) return undefined
   const failure = cluster.set.heard(route.node, error)
   if (wasSent) route.refused?.(error)
-  if (wasSent && route.node.role === 'replica') learn(cluster, failed)
+  if (wasSent && !failed.wasPrimary) learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
   if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
     // It needs the primary, and that is another node by now.
     return { tried: new Set(before?.tried).add(route.node) }
   }
-  if (route.node.role === 'primary' || route.node === cluster.primary) {
+  if (failed.wasPrimary || route.node.role === 'primary' || route.node === cluster.primary) {
     return await afterPrimary(cluster, failed, failure)
   }
   if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
@@ -87,10 +89,10 @@ async function afterPrimary(
 }
 
 /** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */
-function mayMove({ statement, mark, route }: FailedStatement): boolean {
+function mayMove({ statement, mark, route, wasPrimary }: FailedStatement): boolean {
   if (route.reason === 'use-node' || route.reason === 'same-connection') return false
   if (route.claim.kind === 'named' || route.claim.kind === 'bound') return false
-  return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica')
+  return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica' && !wasPrimary)
 }
 
 function elsewhere(

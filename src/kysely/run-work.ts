@@ -75,10 +75,7 @@ export async function runWork<T>(place: Place, work: Work<T>, first?: Attempt): 
           session =
             acquisition === undefined
               ? await own.moveTo(node, writes.inTransaction, work.options)
-              : own.take(
-                  { node, connection: await acquisition.connection, client: acquisition.client },
-                  work.options,
-                )
+              : own.take(node.sessionOf(acquisition, await acquisition.connection), work.options)
         }
         const holds = !hasWaited || writes.inTransaction || cluster.holds(route)
         if (session === undefined || !holds) {

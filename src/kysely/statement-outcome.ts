@@ -5,7 +5,7 @@ import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConnectionSession } from './connection-session.ts'
-import type { Session } from './node-driver.ts'
+import { isOfPrimary, type Session } from './node-driver.ts'
 import type { Route } from './route.ts'
 import type { WriteRecord } from './write-record.ts'
 
@@ -42,9 +42,10 @@ export class StatementOutcome {
   }
 
   /** Records what a stream did that its reader has left. */
-  streamed(statement: Statement, { node, connection }: Session, context: RoutingContext | undefined): void {
+  streamed(statement: Statement, session: Session, context: RoutingContext | undefined): void {
     const { exact } = this.#cluster
-    if (node.role !== 'primary') return
+    const { connection } = session
+    if (!isOfPrimary(session)) return
     const judged = this.#ran(statement, connection)
     const position = judged.mayWrite ? exact.positionOf(connection) : undefined
     if (judged.countsAsWrite) {
@@ -78,7 +79,7 @@ export class StatementOutcome {
       this.#session.mistrust(undefined)
     }
     const judged = this.#cluster.named.judge(statement, session.connection)
-    if (!judged.mayWrite || session.node.role !== 'primary') return
+    if (!judged.mayWrite || !isOfPrimary(session)) return
     if (judged.countsAsWrite) this.#writes.tried(context)
     if (wasRefused && judged.isAllOrNothing) return
     if (judged.defines !== 'nothing') this.#writes.ran(judged)

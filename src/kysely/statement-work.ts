@@ -136,6 +136,7 @@ export abstract class StatementWork<T> implements Work<T> {
     const next = await nextAttempt(cluster, {
       ...{ error, route, before, wasBound, statement, mark, context, sql: query.sql },
       wasSent: session !== undefined,
+      wasPrimary: session?.wasPrimary === true,
       mayRunAnew: mayRunAnew && !writes.inTransaction,
     })
     // A session that was lost must not serve the next attempt.
