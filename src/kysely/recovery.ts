@@ -37,7 +37,6 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (!wasSent && !isOfNode(error)) return undefined
   const failure = cluster.set.heard(route.node, error)
   if (wasSent) route.refused?.(error)
-  if (wasSent && !failed.wasPrimary) learn(cluster, failed)
   if (!failed.mayRunAnew) return undefined
   if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
     // It needs the primary, and that is another node by now.
@@ -128,10 +127,4 @@ function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatem
     route: routeOfRefused(cluster, route.node, sql, error),
     tried: new Set(before?.tried).add(route.node),
   }
-}
-
-/** What a replica refused because it writes is known from now on. */
-function learn(cluster: Cluster, { error, sql, route }: FailedStatement): void {
-  if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return
-  cluster.classifier.learnRefused(sql)
 }

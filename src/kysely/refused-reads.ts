@@ -1,6 +1,7 @@
 import { OwnErrors } from '../replicas/own-errors.ts'
 import { refusalOf } from '../replicas/refusal.ts'
 import { RefusedTexts } from '../replicas/refused-texts.ts'
+import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { NodeDriver } from './node-driver.ts'
 import { IS_PRIMARY, type Route } from './route.ts'
@@ -24,7 +25,7 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
 
 /**
  * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
- * that both refuse is at fault itself, and is not asked twice again for a while. What was refused because it writes is known as a write, by its text.
+ * that both refuse is at fault itself, and is not asked twice again for a while.
  */
 export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
@@ -40,6 +41,17 @@ export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, 
     node.ownErrors.primaryGave(given, sql, error)
   }
   return { ...route, accepted, refused }
+}
+
+/** What a statement that a replica refused is, if it was refused because it writes; its text is known as that from now on. */
+export function statementOfRefused(
+  cluster: Cluster,
+  route: Route,
+  sql: string,
+  error: unknown,
+): Statement | undefined {
+  if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return undefined
+  return cluster.classifier.learnRefused(sql)
 }
 
 /** Sees to it that a route is told that its node has accepted what was sent. */

@@ -6,7 +6,7 @@ import { type Mark, markOf } from './marks.ts'
 import type { AbortOptions, Session } from './node-driver.ts'
 import { type OtherNodes, ReadBound } from './read-timeout.ts'
 import { nextAttempt } from './recovery.ts'
-import { aroundRefusals, tellAccepted } from './refused-reads.ts'
+import { aroundRefusals, statementOfRefused, tellAccepted } from './refused-reads.ts'
 import { type Attempt, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
 import type { Failed, Place, Work } from './run-work.ts'
 import type { StatementOutcome } from './statement-outcome.ts'
@@ -28,6 +28,8 @@ export abstract class StatementWork<T> implements Work<T> {
   readonly place: StatementPlace
   #bound: ReadBound | undefined
   #tried: Attempt['tried']
+  /** What a replica's refusal has told of it, which holds for its later attempts, whether the text is kept or not. */
+  #refusedAs: Statement | undefined
 
   constructor(place: StatementPlace, query: CompiledQuery, options: AbortOptions | undefined) {
     this.place = place
@@ -71,8 +73,7 @@ export abstract class StatementWork<T> implements Work<T> {
   async failed(failure: Failed): Promise<Attempt | undefined> {
     const next = await this.#next(failure, this.options?.signal?.aborted !== true)
     this.#tried = next?.tried
-    // The refusal may have told what it is.
-    this.statement = this.place.cluster.classifier.classify(this.query.sql)
+    this.statement = this.#refusedAs ?? this.place.cluster.classifier.classify(this.query.sql)
     return next
   }
 
@@ -133,6 +134,9 @@ export abstract class StatementWork<T> implements Work<T> {
     const { query, statement, mark, context } = this
     if (session === undefined) own.leaveTurn()
     else outcome.failed(error, statement, session, context)
+    if (session?.wasPrimary === false) {
+      this.#refusedAs ??= statementOfRefused(cluster, route, query.sql, error)
+    }
     const next = await nextAttempt(cluster, {
       ...{ error, route, before, wasBound, statement, mark, context, sql: query.sql },
       wasSent: session !== undefined,

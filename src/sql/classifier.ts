@@ -97,9 +97,11 @@ export class StatementClassifier {
     return statement
   }
 
-  /** Remembers a text that a replica refused as what it is: a write, or something as good as one. */
-  learnRefused(sql: string): void {
-    this.#cache.pin(sql, { ...WRITE, defines: definitionIn(sql), hasCalls: true })
+  /** Remembers a text that a replica refused as what it is, and gives that: a write, or something as good as one. A long text is not kept. */
+  learnRefused(sql: string): Statement {
+    const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
+    this.#cache.pin(sql, statement)
+    return statement
   }
 
   #decide(text: StatementText, sql: string): Statement {

@@ -28,7 +28,7 @@ export class TextCache<Value> {
     this.#young.set(text, value)
   }
 
-  /** Keeps a value whatever is set or cleared later. */
+  /** Keeps a value whatever is set or cleared later, unless the text is too long. */
   pin(text: string, value: Value): void {
     if (text.length > MAX_LENGTH) return
     if (this.#pinned.size >= GENERATION_SIZE) {
