@@ -65,12 +65,15 @@ export class ConnectionTransaction {
       this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
       if (isWanted) await exact.learn(connection)
     } catch (error) {
-      if (isRolledBackCommit(error)) this.#place.writes.rollback()
-      // Unless the server refused, the transaction may be committed.
-      else if (!isRefusal(error)) {
-        const isHarmless = !mayHaveWritten || this.#place.writes.isHarmless
+      const { writes } = this.#place
+      if (isRolledBackCommit(error)) writes.rollback()
+      // The server has ended it all the same.
+      else if (isRefusal(error)) writes.follow('rolls-back')
+      // It may be committed.
+      else {
+        const isHarmless = !mayHaveWritten || writes.isHarmless
         this.#lost = { by: isHarmless ? error : unknownOutcome(node.name, error) }
-        this.#place.writes.commit()
+        writes.commit()
         this.#place.cluster.set.heard(node, error)
         throw this.#lost.by
       }

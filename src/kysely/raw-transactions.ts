@@ -14,7 +14,8 @@ export class RawTransactions {
 
   /** Takes note of a statement that a session has run. */
   saw({ transaction }: Statement, connection: DatabaseConnection): void {
-    if (transaction === 'begins') this.#open.add(connection)
-    else if (transaction === 'ends') this.#open.delete(connection)
+    if (transaction === undefined) return
+    if (transaction === 'begins' || transaction === 'commits-and-begins') this.#open.add(connection)
+    else this.#open.delete(connection)
   }
 }

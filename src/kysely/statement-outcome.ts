@@ -39,6 +39,7 @@ export class StatementOutcome {
     const position = isWanted ? await exact.positionAfter(statement, connection) : undefined
     if (counts) this.#writes.add(context, position)
     else this.#writes.addUncounted(context, position)
+    this.#writes.follow(statement.transaction)
   }
 
   /** Records what a stream did that its reader has left. */
@@ -52,6 +53,7 @@ export class StatementOutcome {
       this.#writes.tried(context)
       this.#writes.add(context, position)
     } else if (judged.mayWrite) this.#writes.addUncounted(context, position)
+    this.#writes.follow(statement.transaction)
   }
 
   /** Takes note of what the primary has run, and gives what that was. */
@@ -78,8 +80,11 @@ export class StatementOutcome {
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
       this.#session.mistrust(undefined)
     }
+    if (!isOfPrimary(session)) return
+    // A commit that is refused by itself has rolled back; among several statements it may have been done.
+    this.#writes.followFailed(statement.transaction, !wasRefused || statement.kind !== 'session')
     const judged = this.#cluster.named.judge(statement, session.connection)
-    if (!judged.mayWrite || !isOfPrimary(session)) return
+    if (!judged.mayWrite) return
     if (judged.countsAsWrite) this.#writes.tried(context)
     if (wasRefused && judged.isAllOrNothing) return
     if (judged.defines !== 'nothing') this.#writes.ran(judged)

@@ -8,6 +8,7 @@ import {
 } from '../routing/memory.ts'
 import type { Position } from '../routing/position.ts'
 import type { Definition, Statement } from '../sql/classifier.ts'
+import type { TransactionEffect } from '../sql/statement-text.ts'
 import type { ContextWatch } from './context-watch.ts'
 
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
@@ -23,6 +24,8 @@ export class WriteRecord {
   #uncommitted: Set<RequestMemory> | undefined
   /** Whose statements in the transaction may have written, and do not count. */
   #uncounted: Set<RequestMemory> | undefined
+  /** Whether the server has ended the transaction before Kysely did: what is written now is committed at once. */
+  #isOver = false
   #isHarmless = false
   /** What the transaction that is under way has defined. */
   #defined: Definition = 'nothing'
@@ -59,11 +62,29 @@ export class WriteRecord {
       // Also where it may be in a transaction that was begun by a text.
       if (this.#defined !== 'effects') this.#defined = defines
       this.#onDefinition(defines)
-    } else if (transaction === 'ends' && !this.inTransaction && this.#defined !== 'nothing') {
+    } else if (transaction !== undefined && transaction !== 'begins' && this.#defined !== 'nothing') {
       this.#onDefinition(this.#defined)
       this.#defined = 'nothing'
     }
+    this.follow(transaction)
     if (kind === 'session' || kind === 'function' || kind === 'write') this.#isHarmless = false
+  }
+
+  /**
+   * Takes note of what the server has done to Kysely's transaction by a text of the application's: what that has committed counts, whether
+   * Kysely rolls back later or not, and nobody knows its position. A text that also writes is followed before that is recorded, and after.
+   */
+  follow(effect: TransactionEffect): void {
+    if (effect === undefined || !this.inTransaction) return
+    this.#isOver = effect === 'commits' || effect === 'rolls-back'
+    if (effect === 'commits' || effect === 'commits-and-begins') this.#countCommitted()
+  }
+
+  /** The same of a text that failed: in doubt, it has left no transaction. */
+  followFailed(effect: TransactionEffect, mayHaveCommitted: boolean): void {
+    if (effect === undefined || effect === 'begins' || !this.inTransaction) return
+    this.#isOver = true
+    if (mayHaveCommitted && effect !== 'rolls-back') this.#countCommitted()
   }
 
   /** Whether nothing can have been written in the transaction that is under way. */
@@ -84,7 +105,7 @@ export class WriteRecord {
       return
     }
     if (context?.memory === undefined) this.#watch.sawWriteOutside()
-    else if (this.#uncommitted === undefined) this.#remember(context.memory, position)
+    else if (this.#uncommitted === undefined || this.#isOver) this.#remember(context.memory, position)
     else this.#uncommitted.add(context.memory)
   }
 
@@ -92,7 +113,7 @@ export class WriteRecord {
   addUncounted(context: RoutingContext | undefined, position?: PositionOfCommit): void {
     const memory = context?.memory
     if (memory === undefined || !memory.wantsPositions) return
-    if (this.#uncommitted === undefined) coverUncounted(memory, this.#cluster, position)
+    if (this.#uncommitted === undefined || this.#isOver) coverUncounted(memory, this.#cluster, position)
     else {
       this.#uncounted ??= new Set()
       this.#uncounted.add(memory)
@@ -106,6 +127,7 @@ export class WriteRecord {
       this.#defined = 'nothing'
     }
     this.#uncommitted ??= new Set()
+    this.#isOver = false
   }
 
   /** Records what was written in the transaction; without `position` nobody knows whether it was committed. */
@@ -115,16 +137,34 @@ export class WriteRecord {
     const defined = this.#defined
     this.rollback()
     if (defined !== 'nothing') this.#onDefinition(defined)
-    for (const memory of committed ?? []) this.#remember(memory, position)
-    for (const memory of uncounted ?? []) {
-      if (committed?.has(memory) !== true) coverUncounted(memory, this.#cluster, position)
-    }
+    this.#count(committed, uncounted, position)
   }
 
   rollback(): void {
     this.#uncommitted = undefined
     this.#uncounted = undefined
+    this.#isOver = false
     this.#defined = 'nothing'
+  }
+
+  /** Counts what a text has committed; the transaction is Kysely's still. */
+  #countCommitted(): void {
+    const committed = this.#uncommitted
+    const uncounted = this.#uncounted
+    this.#uncommitted = new Set()
+    this.#uncounted = undefined
+    this.#count(committed, uncounted, undefined)
+  }
+
+  #count(
+    committed: ReadonlySet<RequestMemory> | undefined,
+    uncounted: ReadonlySet<RequestMemory> | undefined,
+    position: PositionOfCommit | undefined,
+  ): void {
+    for (const memory of committed ?? []) this.#remember(memory, position)
+    for (const memory of uncounted ?? []) {
+      if (committed?.has(memory) !== true) coverUncounted(memory, this.#cluster, position)
+    }
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {

@@ -32,7 +32,7 @@ export interface Statement {
   readonly unknownCall: FunctionCall | undefined
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
   readonly mayWrite: boolean
-  /** What it leaves of its session's transaction, as a text of the application's own. */
+  /** What it does to its session's transaction, as a text of the application's own. */
   readonly transaction: TransactionEffect
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined

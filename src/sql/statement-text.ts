@@ -15,8 +15,13 @@ export interface NamedWork {
   readonly name: string | undefined
 }
 
-/** What a text leaves of the transaction of its session: one that is open, or none; undefined where it does not touch that. */
-export type TransactionEffect = 'begins' | 'ends' | undefined
+/** What a text does to the transaction of its session; undefined where it does not touch that. */
+export type TransactionEffect =
+  | 'begins' // it leaves one that is open, and has committed nothing
+  | 'commits' // it has committed something, and leaves none
+  | 'commits-and-begins' // `commit and chain`
+  | 'rolls-back' // it leaves none, and has committed nothing that was written before
+  | undefined
 
 /** What the text of one statement tells, whatever functions there are. */
 export interface StatementText {
@@ -36,7 +41,7 @@ export interface StatementText {
   readonly isChange: boolean
   /** Whether it is an update, delete or merge of one table, which of no row has no effect but by what it calls. */
   readonly isRowless: boolean
-  /** What it leaves of the session's transaction. */
+  /** What it does to the session's transaction. */
   readonly transaction: TransactionEffect
   /** What it does with a prepared statement or a cursor; undefined for nothing. */
   readonly named: NamedWork | undefined

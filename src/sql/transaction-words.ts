@@ -8,6 +8,8 @@ import type { TransactionEffect } from './statement-text.ts'
 export class TransactionWords {
   #effect: TransactionEffect
   #statement: TransactionEffect
+  /** Whether a statement before the current one has committed something. */
+  #hasCommitted = false
   #verb = ''
   #last = ''
   /** How many tokens the current statement has so far. */
@@ -19,10 +21,15 @@ export class TransactionWords {
     this.#hasBody = hasBody
   }
 
-  /** What the statements that were read leave. */
+  /** What the statements that were read do together. */
   get effect(): TransactionEffect {
     const effect = this.#statement ?? this.#effect
-    return effect === 'ends' && this.#hasBody ? undefined : effect
+    if (effect === undefined) return undefined
+    const isOpen = effect === 'begins' || effect === 'commits-and-begins'
+    if (!isOpen && this.#hasBody) return undefined
+    const hasCommitted = this.#hasCommitted || COMMITS.has(effect)
+    if (isOpen) return hasCommitted ? 'commits-and-begins' : 'begins'
+    return hasCommitted ? 'commits' : 'rolls-back'
   }
 
   /** Reads the next token; a semicolon ends a statement. */
@@ -41,7 +48,7 @@ export class TransactionWords {
   #readVerb(word: string): void {
     this.#verb = word
     if (BEGINS.has(word)) this.#statement = 'begins'
-    else if (ENDS.has(word)) this.#statement = 'ends'
+    else this.#statement = ENDS.get(word)
   }
 
   #readOther(kind: number, word: string): void {
@@ -49,15 +56,18 @@ export class TransactionWords {
     if (this.#verb === 'prepare') {
       // `prepare transaction as …` prepares a statement of that name.
       if (this.#tokens === 3 && this.#last === 'transaction' && kind === TOKEN.string)
-        this.#statement = 'ends'
+        this.#statement = 'commits'
     } else if (ENDS.has(this.#verb)) {
       if (word === 'to' || (word === 'prepared' && this.#tokens === 2)) this.#statement = undefined
-      if (word === 'chain' && this.#last === 'and') this.#statement = 'begins'
+      if (word === 'chain' && this.#last === 'and') {
+        this.#statement = this.#statement === 'commits' ? 'commits-and-begins' : 'begins'
+      }
     }
   }
 
   #endStatement(): void {
     this.#effect = this.#statement ?? this.#effect
+    this.#hasCommitted ||= COMMITS.has(this.#statement)
     this.#statement = undefined
     this.#verb = ''
     this.#last = ''
@@ -66,4 +76,10 @@ export class TransactionWords {
 }
 
 const BEGINS: ReadonlySet<string> = new Set(['begin', 'start'])
-const ENDS: ReadonlySet<string> = new Set(['commit', 'end', 'abort', 'rollback'])
+const ENDS: ReadonlyMap<string, TransactionEffect> = new Map([
+  ['commit', 'commits'],
+  ['end', 'commits'],
+  ['abort', 'rolls-back'],
+  ['rollback', 'rolls-back'],
+])
+const COMMITS: ReadonlySet<TransactionEffect> = new Set(['commits', 'commits-and-begins'])

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
 import { openRequest } from '../kysely/support.ts'
@@ -69,6 +69,20 @@ test('a write that is under way in a failover counts as one', async () => {
   const request = openRequest()
   const error = await loseInFailover(() => request.run(() => add(watched.db)))
   expect(error).toBeInstanceOf(Error)
+  expect(request.memory.wroteTo).toEqual(new Set(['default']))
+  expect(await areThere()).toBe(1)
+})
+
+test('a commit by a text that is lost in a failover counts as a write', async () => {
+  const request = openRequest()
+  const writing = () =>
+    request.run(() =>
+      watched.db.transaction().execute(async (trx) => {
+        await add(trx)
+        await sql`commit`.execute(trx)
+      }),
+    )
+  expect(await loseInFailover(writing)).toBeInstanceOf(Error)
   expect(request.memory.wroteTo).toEqual(new Set(['default']))
   expect(await areThere()).toBe(1)
 })

@@ -263,33 +263,41 @@ test('a text that was refused stays a write, also for another catalog', () => {
   expect(classifier.classify('select 1')).toMatchObject({ kind: 'write', countsAsWrite: true })
 })
 
-test('a text tells what it leaves of a transaction, whatever stands around its words', () => {
+test('a text tells what it does to a transaction, whatever stands around its words', () => {
   const classifier = classifierWith()
-  const leaves = (sql: string) => classifier.classify(sql).transaction
+  const does = (sql: string) => classifier.classify(sql).transaction
   for (const sql of [
     'begin',
     '/* a */ -- b\n BEGIN isolation level serializable',
     'start transaction',
-    'commit and chain',
     'rollback work and chain;',
     'select 1; begin',
-    'commit; begin read only;',
-    'end; insert into t values (1); start transaction',
+    'abort; begin',
     // It cannot be read, so it may do so.
     "select '; begin",
   ])
-    expect(leaves(sql), sql).toBe('begins')
+    expect(does(sql), sql).toBe('begins')
+  for (const sql of [
+    'commit and chain',
+    'END work AND CHAIN',
+    'commit; begin read only;',
+    'end; insert into t values (1); start transaction',
+    'commit; rollback and chain',
+  ])
+    expect(does(sql), sql).toBe('commits-and-begins')
   for (const sql of [
     'commit',
     'end transaction',
-    '/* x */ abort',
-    'rollback and no chain',
+    'commit and no chain',
     '-- x\n/* /* y */ */ commit work;',
     "prepare transaction 'x'",
     'begin; insert into t values (1); commit',
-    'select 1; rollback;',
+    'commit and chain; rollback',
+    'rollback; insert into t values (1); begin; commit; select 1',
   ])
-    expect(leaves(sql), sql).toBe('ends')
+    expect(does(sql), sql).toBe('commits')
+  for (const sql of ['/* x */ abort', 'rollback and no chain', 'select 1; rollback;', 'begin; rollback'])
+    expect(does(sql), sql).toBe('rolls-back')
   for (const sql of [
     'rollback to savepoint a',
     'rollback to chain',
@@ -304,7 +312,7 @@ test('a text tells what it leaves of a transaction, whatever stands around its w
     'insert into t values (1)',
     'begins',
   ])
-    expect(leaves(sql), sql).toBeUndefined()
+    expect(does(sql), sql).toBeUndefined()
 })
 
 test('what is within a statement is read once, however deep a text pretends to go', () => {
