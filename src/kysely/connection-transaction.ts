@@ -48,6 +48,7 @@ export class ConnectionTransaction {
         // From here on, not from the answer on: a session that is let go meanwhile must not go back to the pool.
         writes.begin(settings.accessMode === 'read only')
         await this.#send((connection) => node.driver.beginTransaction(connection, settings))
+        cluster.exact.sawTransaction(on.connection)
       },
       received: () => undefined,
       failed: (failure) => this.#beginElsewhere(failure, routeAfter),
@@ -58,9 +59,10 @@ export class ConnectionTransaction {
     const session = this.#place.session.bound
     const { node, connection } = session
     const mayHaveWritten = isOfPrimary(session)
+    const { exact } = this.#place.cluster
     try {
       await this.#send((sent) => node.driver.commitTransaction(sent))
-      const { exact } = this.#place.cluster
+      exact.sawTransaction(connection)
       const isWanted = mayHaveWritten && this.#place.writes.wantsPositionOfCommit
       this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
       if (isWanted) await exact.learn(connection)
@@ -86,6 +88,8 @@ export class ConnectionTransaction {
       // Kysely rolls back what failed to commit; what it is told then is what its caller hears.
       if (this.#lost !== undefined) throw this.#lost.by
       await this.#send((connection) => connection.executeQuery(CompiledQuery.raw('rollback')))
+      const { current } = this.#place.session
+      if (current !== undefined) this.#place.cluster.exact.sawTransaction(current.connection)
     } catch (error) {
       // Nobody knows what state the session is in: it must not go back to the pool.
       this.#place.session.mistrust(error)

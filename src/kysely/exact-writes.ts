@@ -24,6 +24,16 @@ export class ExactWrites {
     this.#rawTransactions.saw(statement, connection)
   }
 
+  /** Takes note of a statement that a session of the primary has refused. */
+  refused(statement: Statement, connection: DatabaseConnection): void {
+    this.#rawTransactions.sawRefused(statement, connection)
+  }
+
+  /** Takes note of a transaction of Kysely's that a session has begun or ended: no text's is open beside it. */
+  sawTransaction(connection: DatabaseConnection): void {
+    this.#rawTransactions.forget(connection)
+  }
+
   /** Learns how a session commits, for its next commit; it must be in no transaction. */
   learn(connection: DatabaseConnection): Promise<void> {
     return this.#kinds.learn(connection)

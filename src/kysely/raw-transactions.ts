@@ -18,4 +18,16 @@ export class RawTransactions {
     if (transaction === 'begins' || transaction === 'commits-and-begins') this.#open.add(connection)
     else this.#open.delete(connection)
   }
+
+  /** Takes note of a statement that the server has refused: a commit by itself has rolled back then. Of several statements nobody knows. */
+  sawRefused({ kind, transaction }: Statement, connection: DatabaseConnection): void {
+    if (kind === 'session' && transaction !== 'begins' && transaction !== undefined) {
+      this.#open.delete(connection)
+    }
+  }
+
+  /** Whatever was open has become a transaction of Kysely's, or has ended with one. */
+  forget(connection: DatabaseConnection): void {
+    this.#open.delete(connection)
+  }
 }

@@ -81,6 +81,7 @@ export class StatementOutcome {
       this.#session.mistrust(undefined)
     }
     if (!isOfPrimary(session)) return
+    if (wasRefused) this.#cluster.exact.refused(statement, session.connection)
     // A commit that is refused by itself has rolled back; among several statements it may have been done.
     this.#writes.followFailed(statement.transaction, !wasRefused || statement.kind !== 'session')
     const judged = this.#cluster.named.judge(statement, session.connection)

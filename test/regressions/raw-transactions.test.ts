@@ -1,0 +1,84 @@
+import { type Kysely, sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { PostgresCluster } from 'write-pinning/testing'
+import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { type ExactShop, heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+
+// A text may begin a transaction that this package does not see end. Its session is in doubt until it is known to be over, and no longer.
+let cluster: PostgresCluster
+let db: Kysely<Database>
+let shop: ExactShop
+
+beforeAll(async () => {
+  cluster = await startShop(1)
+  await cluster.primary.query(
+    'create table once (id int unique deferrable initially deferred); insert into once values (1)',
+  )
+  const primary = poolOf(cluster.primary)
+  primary.options.max = 1
+  db = openDatabase(cluster, { primary })
+  shop = await serveShop(db, {}, async (routes) => {
+    routes.post<{ Params: { work: string } }>('/do/:work', async ({ params }) => {
+      await works[params.work]?.()
+      return {}
+    })
+  })
+})
+
+afterAll(async () => {
+  await shop.app.close()
+  await db.destroy()
+  await cluster.stop()
+})
+
+const add = (on: Kysely<Database>) => on.insertInto('item').values({ name: 'x' }).execute()
+const twice = (on: Kysely<Database>) => sql`insert into once values (1)`.execute(on)
+
+const works: Record<string, () => Promise<unknown>> = {
+  'a write': () => add(db),
+  'a transaction': () => db.transaction().execute(add),
+  'a begin that nobody ends': () => sql`begin`.execute(db),
+  'a commit that is refused': () =>
+    db.connection().execute(async (on) => {
+      await sql`begin`.execute(on)
+      await twice(on)
+      await expect(sql`commit`.execute(on)).rejects.toThrow(/unique/)
+    }),
+  'a transaction that is refused': () => expect(db.transaction().execute(twice)).rejects.toThrow(/unique/),
+  'a transaction that is rolled back': () =>
+    expect(
+      db.transaction().execute(async (trx) => {
+        await add(trx)
+        throw new Error('no')
+      }),
+    ).rejects.toThrow('no'),
+  // With another setting of the server its backslash would have another meaning.
+  'a text that cannot be read': () => sql.raw("select 'where we begin \\', '; --'").execute(db),
+}
+
+/** What the pin of a new user agent holds, for whom this was done. */
+async function heldAfter(work: string) {
+  const agent = shop.openAgent()
+  expect((await agent.post(`/do/${encodeURIComponent(work)}`)).status).toBe(200)
+  return heldBy(await pinOfAgent(agent))
+}
+
+const exact = expect.any(BigInt)
+
+test('a commit of its own that the server refuses has ended a transaction that a text began', async () => {
+  await heldAfter('a commit that is refused')
+  expect(await heldAfter('a write')).toEqual(exact)
+})
+
+test.each(['a transaction', 'a transaction that is refused', 'a transaction that is rolled back'])(
+  'of Kysely %s ends one that a text began, or was taken to begin',
+  async (work) => {
+    for (const begins of ['a begin that nobody ends', 'a text that cannot be read']) {
+      await heldAfter(begins)
+      expect(await heldAfter('a write')).toBe('primary')
+      const held = await heldAfter(work)
+      if (work === 'a transaction') expect(held).toEqual(exact)
+      expect(await heldAfter('a write')).toEqual(exact)
+    }
+  },
+)
