@@ -41,15 +41,13 @@ export class Cluster {
     readonly withoutContext: 'primary' | 'replica'
     readonly watch: ContextWatch
     readonly functions: FunctionWatch
-    /** Whether a hook of the application's runs at each use of a session, which may set something in it. */
-    readonly hasReserveHook: boolean
   }) {
     this.name = parts.set.name
     this.set = parts.set
     this.classifier = parts.classifier
     this.catalog = parts.catalog
     this.named = new NamedStatements(parts.classifier)
-    this.exact = new ExactWrites(parts.set, parts.hasReserveHook)
+    this.exact = new ExactWrites(parts.set)
     this.seen = new ExactReads(parts.set)
     this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {

@@ -1,57 +1,35 @@
-import { CompiledQuery, type DatabaseConnection } from 'kysely'
+import type { DatabaseConnection } from 'kysely'
 import type { CommitKind } from '../replicas/exact-positions.ts'
-import { withPatience } from '../replicas/patience.ts'
 import type { Statement } from '../sql/classifier.ts'
 
-/** How long a session may take to say how it commits, in ms: what it has just committed is not held up by more. */
-const TIMEOUT_MS = 250
-
 /**
- * How the sessions of the primary commit: each is asked once, and again after a statement that may have changed its settings, or
- * when the server has read its configuration anew. A hook of the application's, its role or its database may have set it for
- * a session.
+ * How the sessions of the primary commit what they have just run. Each write asks that along, in its own message: a hook of the
+ * application's, a role, a trigger or a function may have set it for a session, and no text says so. It holds until the session runs
+ * anything that may set it anew.
  */
 export class CommitKinds {
   readonly #known = new WeakMap<DatabaseConnection, { kind: CommitKind; configuration: number }>()
   readonly #configuration: () => number
-  readonly #mayChangeUnseen: boolean
 
-  /** `configuration` counts how often the server has read its own; with `mayChangeUnseen` nobody sees all that sessions run. */
-  constructor(configuration: () => number, mayChangeUnseen: boolean) {
+  /** `configuration` counts how often the server has read its own. */
+  constructor(configuration: () => number) {
     this.#configuration = configuration
-    this.#mayChangeUnseen = mayChangeUnseen
   }
 
-  /** How a session has just committed. In doubt it was not flushed: that position is never too low. */
+  /** How a session commits. In doubt it does not flush: that position is never too low. */
   of(connection: DatabaseConnection): CommitKind {
     const known = this.#known.get(connection)
     return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
   }
 
-  /** Asks a session that is in no transaction, where it is not known; never rejects. */
-  async learn(connection: DatabaseConnection): Promise<void> {
-    const configuration = this.#configuration()
-    if (this.#mayChangeUnseen || this.#known.get(connection)?.configuration === configuration) return
-    try {
-      const asked = connection.executeQuery<{ synchronous_commit: string }>(SHOW)
-      const { rows } = await withPatience(asked, TIMEOUT_MS)
-      const kind = rows[0]?.synchronous_commit === 'off' ? 'unflushed' : 'flushed'
-      this.#known.set(connection, { kind, configuration })
-    } catch {
-      // It stays in doubt.
-    }
+  /** Takes note of a statement that a session has run, and of what the session told after it. */
+  saw(statement: Statement, connection: DatabaseConnection, kind: CommitKind | undefined): void {
+    if (kind !== undefined) this.#known.set(connection, { kind, configuration: this.#configuration() })
+    else if (statement.mayWrite || statement.kind === 'session') this.#known.delete(connection)
   }
 
-  /** Takes note of a statement that a session has run. */
-  saw(statement: Statement, connection: DatabaseConnection): void {
-    if (mayChangeSettings(statement)) this.#known.delete(connection)
+  /** What was set may have been taken back, with a transaction or to a savepoint. */
+  forget(connection: DatabaseConnection): void {
+    this.#known.delete(connection)
   }
 }
-
-/** `set`, `set_config()`, and whatever may do so in a function, or among several statements. */
-export function mayChangeSettings({ kind, isAllOrNothing }: Statement): boolean {
-  if (kind === 'session' || kind === 'function') return true
-  return kind === 'write' && !isAllOrNothing
-}
-
-const SHOW = CompiledQuery.raw('show synchronous_commit')

@@ -62,10 +62,9 @@ export class ConnectionTransaction {
     const { exact } = this.#place.cluster
     try {
       await this.#send((sent) => node.driver.commitTransaction(sent))
-      exact.sawTransaction(connection)
+      const position = exact.positionOfCommit(connection)
       const isWanted = mayHaveWritten && this.#place.writes.wantsPositionOfCommit
-      this.#place.writes.commit(isWanted ? exact.positionOf(connection) : undefined)
-      if (isWanted) await exact.learn(connection)
+      this.#place.writes.commit(isWanted ? position : undefined)
     } catch (error) {
       const { writes } = this.#place
       if (isRolledBackCommit(error)) writes.rollback()
@@ -102,9 +101,11 @@ export class ConnectionTransaction {
 
   async savepoint(
     send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
+    takesBack: boolean,
   ): Promise<void> {
-    const { node } = this.#place.session.bound
-    await this.#send((connection) => send(node.driver, connection))
+    const { node, connection } = this.#place.session.bound
+    await this.#send((sent) => send(node.driver, sent))
+    if (takesBack) this.#place.cluster.exact.sawRollbackTo(connection)
   }
 
   /**

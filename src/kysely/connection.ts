@@ -110,11 +110,12 @@ export class RoutedConnection implements Required<DatabaseConnection> {
     return this.#during(this.#transaction.rollback())
   }
 
-  /** Sends a savepoint command, by Kysely's own driver, to the node of the transaction. */
+  /** Sends a savepoint command, by Kysely's own driver, to the node of the transaction; `takesBack` where it rolls back to one. */
   savepoint(
     send: (driver: NodeDriver['driver'], connection: DatabaseConnection) => Promise<void>,
+    takesBack = false,
   ): Promise<void> {
-    return this.#during(this.#transaction.savepoint(send))
+    return this.#during(this.#transaction.savepoint(send, takesBack))
   }
 
   release(): Promise<void> {

@@ -42,8 +42,7 @@ export function createDriver(settings: DialectSettings, operator: ClusterOperato
   const latestMs = Math.max(0, ...nodes.replicas.map((each) => each.maxLagMs ?? maxLagMs))
   const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
   const functions = new FunctionWatch(name)
-  const hasReserveHook = driver.onReserveConnection !== undefined
-  const cluster = new Cluster({ set, classifier, catalog, withoutContext, watch, functions, hasReserveHook })
+  const cluster = new Cluster({ set, classifier, catalog, withoutContext, watch, functions })
   const created = new PrimaryReplicaDriver({
     cluster,
     catalog,

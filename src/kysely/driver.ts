@@ -74,7 +74,10 @@ export class PrimaryReplicaDriver implements Required<Driver> {
   }
 
   rollbackToSavepoint(connection: RoutedConnection, name: string, compileQuery: CompileQuery): Promise<void> {
-    return connection.savepoint((driver, inner) => driver.rollbackToSavepoint(inner, name, compileQuery))
+    return connection.savepoint(
+      (driver, inner) => driver.rollbackToSavepoint(inner, name, compileQuery),
+      true,
+    )
   }
 
   releaseSavepoint(connection: RoutedConnection, name: string, compileQuery: CompileQuery): Promise<void> {

@@ -1,6 +1,6 @@
 import type { QueryResult } from 'kysely'
 import type { Told } from '../replicas/asked-query.ts'
-import { primaryAnswer } from '../replicas/session-questions.ts'
+import { COMMIT_QUESTION } from '../replicas/session-questions.ts'
 import { type Hearer, runAsked } from './asked-run.ts'
 import { isOfPrimary, type NodeDriver, type Session } from './node-driver.ts'
 import type { Claim, Route } from './route.ts'
@@ -13,7 +13,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
 
   protected run(session: Session, { claim }: Route): Promise<QueryResult<R>> {
     const { context, query, statement, timeoutMs } = this
-    const asks = claim.kind === 'fresh' || statement.isUnknown || context?.memory?.wantsSeen === true
+    const asks = claim.kind === 'fresh' || statement.mayWrite || context?.memory?.wantsSeen === true
     const running = asks ? this.#runAsked(session, claim) : session.connection.executeQuery<R>(query)
     return timeoutMs === undefined ? running : this.withinBound(running, session, timeoutMs)
   }
@@ -22,6 +22,7 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
     const position = claim.kind === 'fresh' ? claim.position : undefined
     const after = this.#questionAfter(session.node)
     this.#told = undefined
+    if (position === undefined && after === undefined) return session.connection.executeQuery<R>(this.query)
     return runAsked(this.place.cluster, session, { position, after }, this, () =>
       session.connection.executeQuery<R>(this.query),
     )
@@ -30,34 +31,25 @@ export class QueryWork<R> extends StatementWork<QueryResult<R>> implements Heare
   received(result: QueryResult<R>, session: Session): Promise<void> | undefined {
     const { statement, context, place } = this
     const mayHaveChanged = statement.kind !== 'read' && isOfPrimary(session)
-    const noted = mayHaveChanged
-      ? place.outcome.ranOnPrimary(statement, result, session, context, this.#hasWritten)
-      : undefined
+    if (mayHaveChanged) place.outcome.ranOnPrimary(statement, result, session, context, this.#told)
     const memory = context?.memory
-    if (!memory?.wantsSeen) return noted
-    const seen = place.cluster.seen.saw(memory, session, this.#told)
-    return noted === undefined || seen === undefined
-      ? (noted ?? seen)
-      : Promise.all([noted, seen]).then(ignore)
-  }
-
-  /** What the primary said of it; undefined where it was not asked, or is none. */
-  get #hasWritten(): boolean | undefined {
-    return this.#told && primaryAnswer(this.#told.answer)?.hasWritten
+    return memory?.wantsSeen ? place.cluster.seen.saw(memory, session, this.#told) : undefined
   }
 
   /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
   #questionAfter(node: NodeDriver): string | undefined {
     const { context, statement } = this
-    const { kind, isAllOrNothing, isUnknown } = statement
-    const isWanted = context?.memory?.wantsSeen === true || (isUnknown && node.role === 'primary')
-    if (!isWanted || kind === 'session' || !isAllOrNothing) return undefined
-    return this.place.cluster.seen.questionFor(node)
+    const { kind, isAllOrNothing, isUnknown, mayWrite } = statement
+    if (kind === 'session' || !isAllOrNothing) return undefined
+    const memory = context?.memory
+    const isOnPrimary = node.role === 'primary'
+    if (memory?.wantsSeen === true || (isUnknown && isOnPrimary)) {
+      return this.place.cluster.seen.questionFor(node)
+    }
+    return mayWrite && isOnPrimary && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
   }
 
   hear(told: Told): void {
     this.#told = told
   }
 }
-
-function ignore(): void {}

@@ -1,6 +1,9 @@
 import type { DatabaseConnection, QueryResult } from 'kysely'
+import type { Told } from '../replicas/asked-query.ts'
+import type { CommitKind } from '../replicas/exact-positions.ts'
 import { mayHaveRun } from '../replicas/refusal.ts'
 import { isRefusal } from '../replicas/server-error.ts'
+import { primaryAnswer, toldCommitKind } from '../replicas/session-questions.ts'
 import type { RoutingContext } from '../routing/context.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
@@ -21,22 +24,22 @@ export class StatementOutcome {
     this.#writes = writes
   }
 
-  /** Records what a statement did that the primary accepted; `hasWritten` is what that said of it, where it was asked. */
-  async ranOnPrimary(
+  /** Records what a statement did that the primary accepted; `told` is what that said right after it, where it was asked. */
+  ranOnPrimary(
     statement: Statement,
     result: QueryResult<unknown>,
     { connection }: Session,
     context: RoutingContext | undefined,
-    hasWritten: boolean | undefined,
-  ): Promise<void> {
+    told: Told | undefined,
+  ): void {
     const { exact } = this.#cluster
-    const judged = this.#ran(statement, connection)
-    if (judged.isUnknown && hasWritten === false) return
+    const judged = this.#ran(statement, connection, toldCommitKind(told))
+    if (judged.isUnknown && told !== undefined && primaryAnswer(told.answer)?.hasWritten === false) return
     if (judged.countsAsWrite) this.#writes.tried(context)
     if (!judged.mayWrite) return
     const counts = tookEffect(judged, result)
     const isWanted = !this.#writes.inTransaction && this.#writes.wantsPosition(context, counts)
-    const position = isWanted ? await exact.positionAfter(statement, connection) : undefined
+    const position = isWanted ? exact.positionOf(connection) : undefined
     if (counts) this.#writes.add(context, position)
     else this.#writes.addUncounted(context, position)
     this.#writes.follow(statement.transaction)
@@ -47,7 +50,7 @@ export class StatementOutcome {
     const { exact } = this.#cluster
     const { connection } = session
     if (!isOfPrimary(session)) return
-    const judged = this.#ran(statement, connection)
+    const judged = this.#ran(statement, connection, undefined)
     const position = judged.mayWrite ? exact.positionOf(connection) : undefined
     if (judged.countsAsWrite) {
       this.#writes.tried(context)
@@ -57,11 +60,11 @@ export class StatementOutcome {
   }
 
   /** Takes note of what the primary has run, and gives what that was. */
-  #ran(statement: Statement, connection: DatabaseConnection): Statement {
+  #ran(statement: Statement, connection: DatabaseConnection, kind: CommitKind | undefined): Statement {
     const { exact, named } = this.#cluster
     const judged = named.judge(statement, connection)
     named.ran(statement, connection)
-    exact.ran(statement, connection)
+    exact.ran(statement, connection, kind)
     this.#writes.ran(statement)
     return judged
   }

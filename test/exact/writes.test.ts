@@ -217,7 +217,8 @@ describe('where no position can be read', () => {
       await expect(failed).rejects.toThrow()
       await insert(`${name}-again`, cut)
     }, cut)
-    const done = proxy.cutWhen((bytes) => bytes.includes('commit'), 'delivered')
+    // And not the message in which a write asks for `synchronous_commit`.
+    const done = proxy.cutWhen((bytes) => bytes.includes('commit\0'), 'delivered')
     expect(await heldAfter(agent, 'unknown')).toBe('primary')
     await done
   })
