@@ -14,9 +14,8 @@ export class RawTransactions {
 
   /** Takes note of a statement that a session has run. */
   saw({ transaction }: Statement, connection: DatabaseConnection): void {
-    if (transaction === undefined) return
-    if (transaction === 'begins' || transaction === 'commits-and-begins') this.#open.add(connection)
-    else this.#open.delete(connection)
+    if (transaction === 'commits' || transaction === 'rolls-back') this.#open.delete(connection)
+    else if (transaction !== undefined) this.#open.add(connection)
   }
 
   /** Takes note of a statement that the server has refused: a commit by itself has rolled back then. Of several statements nobody knows. */

@@ -76,8 +76,8 @@ export class WriteRecord {
    */
   follow(effect: TransactionEffect): void {
     if (effect === undefined || !this.inTransaction) return
-    this.#isOver = effect === 'commits' || effect === 'rolls-back'
-    if (effect === 'commits' || effect === 'commits-and-begins') this.#countCommitted()
+    this.#isOver = effect !== 'begins' && effect !== 'commits-and-begins'
+    if (effect !== 'begins' && effect !== 'rolls-back') this.#countCommitted()
   }
 
   /** The same of a text that failed: in doubt, it has left no transaction. */

@@ -22,12 +22,13 @@ export function readStatementText(sql: string, watch: Watch, wantsTargets = true
   return new Reader(sql, watch).read(wantsTargets)
 }
 
-/** In doubt it begins a transaction, where it could. */
+/** In doubt it begins or ends a transaction, where it could. */
 function unreadable(sql: string): StatementText {
-  return MAY_BEGIN.test(sql) ? { ...SOME_WRITE, transaction: 'begins' } : SOME_WRITE
+  return MAY_BEGIN_OR_END.test(sql) ? { ...SOME_WRITE, transaction: 'unknown' } : SOME_WRITE
 }
 
-const MAY_BEGIN = /\b(?:begin|start)\b/i
+// Nearly every `end` is that of a `case`.
+const MAY_BEGIN_OR_END = /\b(?:begin|start|commit|rollback|abort)\b/i
 
 /** One pass over the tokens of a text. */
 class Reader {

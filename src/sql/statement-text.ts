@@ -21,6 +21,7 @@ export type TransactionEffect =
   | 'commits' // it has committed something, and leaves none
   | 'commits-and-begins' // `commit and chain`
   | 'rolls-back' // it leaves none, and has committed nothing that was written before
+  | 'unknown' // it cannot be read, and may do any of that
   | undefined
 
 /** What the text of one statement tells, whatever functions there are. */
