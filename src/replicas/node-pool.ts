@@ -229,7 +229,9 @@ const LIFETIME_JITTER = 0.2
 /** The part of `pg`'s `Client` that is used here. */
 export interface OwnClient {
   readonly connectionParameters?: { readonly options?: string }
-  readonly connection?: { readonly stream?: { readonly remoteAddress?: string; destroy(): void } }
+  readonly connection?: {
+    readonly stream?: { destroy(): void; readonly connecting?: boolean; readonly remoteAddress?: string }
+  }
   readonly processID?: number | null
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void

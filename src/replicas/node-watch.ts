@@ -69,9 +69,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
     if (this.#watchers.has(node)) return
     this.#startedAtMs ??= performance.now()
-    const { probeIntervalMs, probeTimeoutMs, lagSource } = this.#settings
+    const { probeTimeoutMs, lagSource } = this.#settings
     const probe = probeOf(lagSource, probeTimeoutMs)
-    const watcher = new Watcher(node, { probeIntervalMs, probeTimeoutMs, probe }, this)
+    const watcher = new Watcher(node, { ...this.#settings, probe }, this)
     this.#watchers.set(node, watcher)
     await watcher.start()
   }

@@ -1,14 +1,18 @@
+import { Connecting, NotConnected } from './connecting.ts'
 import type { Failure } from './failure.ts'
 import { failureOf } from './failure.ts'
 import type { Node, Sighting } from './node.ts'
-import { connected, type OwnClient } from './node-pool.ts'
+import type { OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'
 import type { Probe } from './probe.ts'
 
 /** How often, how patiently and with which question nodes are watched. */
 export interface WatchSettings {
   readonly probeIntervalMs: number
+  /** How long an answer may take. */
   readonly probeTimeoutMs: number
+  /** How long connecting may take, where the node's pool does not say. */
+  readonly connectTimeoutMs: number
   readonly probe: Probe
 }
 
@@ -17,7 +21,7 @@ export interface WatchListener {
   onSeen(node: Node, sighting: Sighting): void
   /** The node cannot be watched, and why. */
   onFailed(node: Node, failure: Failure, error: unknown): void
-  /** A probe went unanswered for the `times`th time in a row; gives whether that is enough. */
+  /** Nothing was heard within a probe's time, for the `times`th time in a row; gives whether that is enough. */
   onUnanswered(node: Node, times: number): boolean
   /** A connection to the node was lost. */
   onLost(node: Node): void
@@ -36,12 +40,19 @@ const HURRY_MS = 10
 /** Which pause is so long that what was lacked is not to be expected any moment. */
 const LONG_MS = 500
 
-/** Watches one node, over one connection of its own: it asks at a steady pace, and at once when something seems wrong. */
+/**
+ * Watches one node, over one connection of its own: it asks at a steady pace, and at once when something seems wrong. A question has
+ * `probeTimeoutMs`; connecting, which takes a far node several times as long, goes on from probe to probe.
+ */
 export class Watcher {
   readonly #node: Node
   readonly #settings: WatchSettings
   readonly #listener: WatchListener
+  /** The connection that stands. */
   #client: OwnClient | undefined
+  readonly #connecting: Connecting
+  /** The one that was just made, and has not answered yet. */
+  #newest: OwnClient | undefined
   #running: Promise<void> | undefined
   #isStopped = false
   #isAsking = false
@@ -56,6 +67,7 @@ export class Watcher {
     this.#node = node
     this.#settings = settings
     this.#listener = listener
+    this.#connecting = new Connecting(node.pool, settings)
   }
 
   /** Begins; resolves when there is a first verdict. */
@@ -65,7 +77,10 @@ export class Watcher {
     return first
   }
 
-  /** Looks at once, over a new connection, because one was lost or refused: the node's or the watcher's own. */
+  /**
+   * Looks at once, also over a new connection, because one was lost or refused: the node's or the watcher's own. The one that stands is
+   * kept until the new one answers.
+   */
   look(): void {
     this.#wantsLook = true
     if (!this.#isResting) this.#wake?.()
@@ -106,8 +121,13 @@ export class Watcher {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
-    const cut = setTimeout(() => this.#client?.connection?.stream?.destroy(), GRACE_MS)
+    const cut = setTimeout(() => {
+      this.#connecting.cut()
+      destroy(this.#newest)
+      destroy(this.#client)
+    }, GRACE_MS)
     await this.#running
+    this.#connecting.cut()
     await this.#client?.end().catch(ignore)
     clearTimeout(cut)
   }
@@ -115,7 +135,9 @@ export class Watcher {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       this.#isAsking = true
-      await this.#probe()
+      const isLook = this.#wantsLook
+      this.#wantsLook = false
+      await this.#probe(isLook)
       this.#isAsking = false
       const heard = this.#heard
       this.#heard = []
@@ -125,13 +147,18 @@ export class Watcher {
       await this.#sleep(restMs)
       this.#isResting = false
       if (!this.#wantsLook) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
-      if (this.#wantsLook) this.#drop()
-      this.#wantsLook = false
     }
     for (const each of this.#heard) each()
   }
 
   #pauseMs(): number {
+    const pauseMs = this.#paceMs()
+    // What is being made is waited for; and who has only waited for that, in vain, has paused enough by it.
+    if (this.#connecting.isUnderWay) return 0
+    return this.#client === undefined ? pauseMs - this.#connecting.wastedMs : pauseMs
+  }
+
+  #paceMs(): number {
     const intervalMs = this.#settings.probeIntervalMs * (1 - Math.random() * JITTER)
     const pauseMs = this.#hurryMs
     if (pauseMs === undefined) return intervalMs
@@ -142,22 +169,40 @@ export class Watcher {
   }
 
   /** Asks until there is an answer, or reason enough to say that there is none. Never throws. */
-  async #probe(): Promise<void> {
+  async #probe(isLook: boolean): Promise<void> {
+    const { probeTimeoutMs, connectTimeoutMs } = this.#settings
     let triedWithout = false
     let triedAnother = false
+    // A new connection is to tell as well, and may be late: meanwhile the one that stands is asked.
+    const isAnew = isLook || this.#connecting.isUnderWay
+    if (isAnew) this.#connecting.begin()
+    let hasHeard = false
+    /** How long connecting takes, in probes that were not reported. */
+    let waits = 0
     for (let unanswered = 0; !this.#isStopped; ) {
-      const wasConnected = this.#client !== undefined
+      const standing = hasHeard ? undefined : this.#client
       try {
-        const sighting = await withPatience(this.#ask(), this.#settings.probeTimeoutMs)
-        if (!this.#isStopped) this.#listener.onSeen(this.#node, sighting)
-        return
-      } catch (error) {
-        this.#drop()
+        const sighting = standing === undefined ? await this.#askAnew() : await this.#askStanding(standing)
         if (this.#isStopped) return
-        if (error instanceof Unanswered) {
+        this.#listener.onSeen(this.#node, sighting)
+        if (standing === undefined || !isAnew) return
+        hasHeard = true
+      } catch (error) {
+        if (this.#isStopped) return
+        if (error instanceof NotConnected) {
+          if (hasHeard) return
+          waits++
+          // It lost its connection, which is not death: it is given the time that connecting may take.
+          const isOver = !this.#connecting.isUnderWay || waits * probeTimeoutMs >= connectTimeoutMs
+          if (!isOver && unanswered === 0 && this.#isSteady) continue
+          unanswered += waits
+          waits = 0
+          if (this.#listener.onUnanswered(this.#node, unanswered)) return
+        } else if (error instanceof Unanswered) {
+          hasHeard = false
           unanswered++
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
-        } else if (wasConnected) {
+        } else if (standing !== undefined) {
           // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
           this.#listener.onLost(this.#node)
         } else if (this.#node.loadBalanced && !triedAnother) {
@@ -165,44 +210,74 @@ export class Watcher {
           triedAnother = true
         } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
         else if (!this.#node.pool.doWithoutSerializable(error)) {
-          this.#listener.onFailed(this.#node, failureOf(error), error)
+          const failure = failureOf(error)
+          // It lets nobody in any more, and was heard of over the connection that it had let in.
+          if (hasHeard && failure !== 'lost') return
+          this.#drop()
+          this.#listener.onFailed(this.#node, failure, error)
           return
         }
       }
     }
   }
 
-  async #ask(): Promise<Sighting> {
-    let client = this.#client
-    if (client === undefined) {
-      client = await this.#node.pool.ownClient()
-      if (this.#isStopped) throw new Error('The watcher was stopped.')
-      this.#client = client
-      await connected(client)
-      client.on('error', () => {
-        if (this.#client !== client) return
-        this.#listener.onLost(this.#node)
-        this.look()
-      })
-      // Whoever forgets to destroy the database can end all the same.
-      client.unref?.()
+  /** Whether nothing but a connection is missing. Of a balanced address, each probe needs a new one. */
+  get #isSteady(): boolean {
+    return this.#node.health === 'up' && !this.#node.loadBalanced
+  }
+
+  async #askStanding(client: OwnClient): Promise<Sighting> {
+    try {
+      return await this.#askOver(client)
+    } catch (error) {
+      if (this.#client === client) this.#drop()
+      throw error
     }
-    const sighting = await this.#settings.probe(client, this.#node.name)
+  }
+
+  async #askAnew(): Promise<Sighting> {
+    const client = await this.#connecting.client()
+    this.#newest = client
+    try {
+      const sighting = await this.#askOver(client)
+      if (this.#client !== undefined) this.#release(this.#client)
+      // Behind a balanced address each connection is another server's.
+      if (this.#node.loadBalanced) this.#release(client)
+      else this.#keep(client)
+      return sighting
+    } catch (error) {
+      destroy(client)
+      throw error
+    } finally {
+      this.#newest = undefined
+    }
+  }
+
+  async #askOver(client: OwnClient): Promise<Sighting> {
+    const asking = this.#settings.probe(client, this.#node.name)
+    const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
-    // Behind a balanced address each connection is another server's.
-    if (this.#node.loadBalanced && this.#client === client) this.#release(client)
     return sighting
   }
 
+  #keep(client: OwnClient): void {
+    this.#client = client
+    client.on('error', () => {
+      if (this.#client !== client) return
+      this.#drop()
+      this.#listener.onLost(this.#node)
+      this.look()
+    })
+  }
+
   #release(client: OwnClient): void {
-    this.#client = undefined
+    if (this.#client === client) this.#client = undefined
     client.end().catch(ignore)
   }
 
   #drop(): void {
-    const client = this.#client
+    destroy(this.#client)
     this.#client = undefined
-    client?.connection?.stream?.destroy()
   }
 
   #sleep(forMs: number): Promise<void> {
@@ -216,6 +291,10 @@ export class Watcher {
       }
     })
   }
+}
+
+function destroy(client: OwnClient | undefined): void {
+  client?.connection?.stream?.destroy()
 }
 
 function ignore(): void {}
