@@ -3,14 +3,14 @@ import type { Node } from '../replicas/node.ts'
 import { afterPatience } from '../replicas/patience.ts'
 import type { Session } from './node-driver.ts'
 
-/** Which part of what is left passes until a node that was not heard of is looked at, and until another gets the read. */
-const LOOK_AFTER = 1 / 4
+/** Which part of what is left passes until a node that was not heard of is asked, and until another gets the read. */
+const ASK_AFTER = 1 / 4
 const MOVE_AFTER = 1 / 2
 
 /** What a read can do where its node gives no sign of life; one that is bound to its node can do nothing. */
 export interface OtherNodes {
-  /** Has the node looked at. */
-  look(): void
+  /** Has the node asked for a sign of life. */
+  ask(): void
   /** Whether another node would serve it. */
   areThere(): boolean
 }
@@ -52,9 +52,9 @@ export class ReadBound {
       let stop: () => void
       if (others === undefined) wait(1, () => giveUp(this.#timedOut(node)))
       else {
-        wait(LOOK_AFTER, () => {
-          if (isSilent()) others.look()
-          wait(MOVE_AFTER - LOOK_AFTER, () => {
+        wait(ASK_AFTER, () => {
+          if (isSilent()) others.ask()
+          wait(MOVE_AFTER - ASK_AFTER, () => {
             if (isSilent() && others.areThere()) giveUp(silent(node, leftMs * MOVE_AFTER))
             else wait(1 - MOVE_AFTER, () => giveUp(this.#timedOut(node)))
           })

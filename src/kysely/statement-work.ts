@@ -121,7 +121,7 @@ export abstract class StatementWork<T> implements Work<T> {
   #others({ node }: Session): OtherNodes {
     const { set } = this.place.cluster
     return {
-      look: () => void set.look(node),
+      ask: () => set.ask(node),
       areThere: () => set.hasOther(node, this.#tried),
     }
   }

@@ -98,7 +98,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#watchers.get(node)?.look()
   }
 
-  /** The same, and resolves when there is a verdict. */
+  /** Has a node asked, at once, over the connection that there is. */
+  ask(node: N): void {
+    this.#watchers.get(node)?.ask()
+  }
+
+  /** Has a node looked at, at once; resolves when there is a verdict. */
   async verdict(node: N): Promise<void> {
     await this.#watchers.get(node)?.lookAnew()
   }

@@ -201,6 +201,11 @@ export class ReplicaSet<N extends Member> {
     void this.positions.forget(node)
   }
 
+  /** Has a node asked at once, over the connection that its watcher has. */
+  ask(node: N): void {
+    this.#watch.ask(node)
+  }
+
   /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
   async wasDemoted(node: N): Promise<boolean> {
     await this.look(node)

@@ -58,6 +58,7 @@ export class Watcher {
   #isAsking = false
   #wake: (() => void) | undefined
   #wantsLook = false
+  #wantsAnswer = false
   #isResting = false
   /** The next pause, where it is asked at a short pace that grows to the usual one; undefined where it is not. */
   #hurryMs: number | undefined
@@ -83,6 +84,12 @@ export class Watcher {
    */
   look(): void {
     this.#wantsLook = true
+    if (!this.#isResting) this.#wake?.()
+  }
+
+  /** Asks at once, over the connection that there is. */
+  ask(): void {
+    this.#wantsAnswer = true
     if (!this.#isResting) this.#wake?.()
   }
 
@@ -137,6 +144,7 @@ export class Watcher {
       this.#isAsking = true
       const isLook = this.#wantsLook
       this.#wantsLook = false
+      this.#wantsAnswer = false
       await this.#probe(isLook)
       this.#isAsking = false
       const heard = this.#heard
@@ -146,7 +154,7 @@ export class Watcher {
       const restMs = Math.min(REST_MS, this.#hurryMs ?? REST_MS)
       await this.#sleep(restMs)
       this.#isResting = false
-      if (!this.#wantsLook) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
+      if (!this.#wantsLook && !this.#wantsAnswer) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
     }
     for (const each of this.#heard) each()
   }

@@ -73,3 +73,13 @@ test('a replica that is alive, and slow, keeps its read for all of the time', as
   const routes = await routesOf(() => inRequest(() => sql`select pg_sleep(1.5)`.execute(watched.db)))
   expect(routes.map(({ node }) => node)).toEqual(['replica-1'])
 })
+
+test('a replica that is alive, and slow, is asked over the connection that its watcher has', async () => {
+  const watchers = () =>
+    frozen.query(
+      "select pid from pg_stat_activity where application_name = 'write-pinning' and pid <> pg_backend_pid()",
+    )
+  const before = await watchers()
+  for (let count = 0; count < 3; count++) await inRequest(() => sql`select pg_sleep(0.6)`.execute(watched.db))
+  expect(await watchers()).toEqual(before)
+})
