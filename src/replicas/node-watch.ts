@@ -54,10 +54,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
     return performance.now() - this.#startedAtMs < this.#pace.verdictMs
   }
 
-  /** Whether nodes are being asked at a short pace: what is not known of them may be known soon. */
-  get isHurrying(): boolean {
-    for (const watcher of this.#watchers.values()) if (watcher.isHurrying) return true
-    return false
+  /** Whether a node is being asked at a short pace: what is not known of it may be known soon. */
+  isHurrying(node: N): boolean {
+    return this.#watchers.get(node)?.isHurrying === true
   }
 
   /** Watches a node from now on; resolves when there is a first verdict. */

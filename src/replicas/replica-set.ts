@@ -259,9 +259,9 @@ export class ReplicaSet<N extends Member> {
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
-  /** Whether it may be known any moment how late the replicas are. */
+  /** Whether it may be known any moment how late a replica is. */
   get isSettling(): boolean {
-    return this.#watch.isHurrying && this.#replicas.some(isLate)
+    return this.#replicas.some((node) => isLate(node) && this.#watch.isHurrying(node))
   }
 
   #judge(node: N, standard: Standard): void {

@@ -133,6 +133,23 @@ test('a process that starts while the primary has no connection left reads from 
   await full.stop()
 })
 
+test('one replica in a black hole does not keep the late one from the reads that are too many for the primary', async () => {
+  const [lost, late] = cluster.replicas as [PostgresNode, PostgresNode]
+  await using proxy = await TcpProxy.start(lost)
+  await proxy.blackHole()
+  await late.pauseReplay()
+  await addItem()
+  const primary = new pg.Pool({ connectionString: cluster.primary.connectionString, max: 4 })
+  const replicas = [proxy.connectionString, late.connectionString]
+  watched = await Watched.open(cluster, { primary, replicas }, { counts: false })
+  // As soon as it is not to be known any moment how late that one is.
+  const where = sql<{ port: number }>`select current_setting('port')::int as port, pg_sleep(1.5)`
+  const reads = Array.from({ length: 6 }, () => inRequest(() => where.execute(watched.db)))
+  const ports = (await Promise.all(reads)).map(({ rows }) => rows[0]?.port)
+  expect(new Set(ports)).toEqual(new Set([cluster.primary.port, late.port]))
+  await watched.close()
+})
+
 test('a process that starts while the primary writes and the replicas are well reads from them within moments, and warns of nothing', async () => {
   watched = await Watched.open(cluster)
   const writes = startLoad(writesOf(watched.db), { perSecond: 200 })
