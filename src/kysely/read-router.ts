@@ -165,7 +165,7 @@ export class ReadRouter {
     }
     // Where the primary is down, late is better than never. And their reads must not make worse what made the replicas late; but where it
     // may be known any moment that they are not, it is better to wait for that.
-    const isPrimaryGone = primary.health === 'down' || primary.isFull || isPrimaryLost === true
+    const isPrimaryGone = primary.isGone || isPrimaryLost === true
     const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
     if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }

@@ -67,7 +67,8 @@ async function afterPrimary(
     node.pool.recycle()
     return { tried: new Set(tried).add(node) }
   }
-  if (failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
+  // It was sent, and what came back is the answer to it.
+  if (wasSent && failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
   // Who has not written must not suffer from a primary that is down.
   if (route.seen !== undefined && failure === 'lost' && mayMove(failed)) {
     const isLost = !wasSent && before?.isPrimaryLost !== true

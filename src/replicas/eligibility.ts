@@ -60,9 +60,9 @@ function ineligibilityByLag(
   return undefined
 }
 
-/** Whether nobody can say how far a primary has got, nor that it can serve: it is down, full, none, or is not watched. */
-function isNoHelp({ health, sighting, isFull }: Node): boolean {
-  return health === 'down' || isFull || health === 'unwatched' || sighting?.isInRecovery === true
+/** Whether nobody can say how far a primary has got, nor that it can serve: it is gone, none, or is not watched. */
+function isNoHelp({ health, sighting, isGone }: Node): boolean {
+  return isGone || health === 'unwatched' || sighting?.isInRecovery === true
 }
 
 /** Whether two nodes are one server: a "replica" whose address is the primary's, as in local development. */

@@ -49,8 +49,8 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   /** Whether it has not been heard of the primary yet, and soon will be. */
   get isAwaitingPrimary(): boolean {
-    const { health, isFull } = this.#set.primary
-    if (health !== 'unknown' || isFull || this.#startedAtMs === undefined) return false
+    const { health, isClosed } = this.#set.primary
+    if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
     return performance.now() - this.#startedAtMs < this.#pace.verdictMs
   }
 
@@ -146,7 +146,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
-    node.isFull = false
+    node.isClosed = false
     this.#see(node, sighting)
     this.#rise(node)
     if (node === this.#set.primary || (node.lagMs ?? Number.POSITIVE_INFINITY) <= node.maxLagMs) {
@@ -159,10 +159,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
   onFailed(node: N, failure: Failure, error: unknown): void {
     this.#unanswered.delete(node)
     this.#set.reports.failed(node, failure, error)
-    node.isFull = failure === 'overload'
+    const isUnreadable = (failure === 'other' || failure === 'misrouted') && isServerError(error)
+    node.isClosed =
+      failure === 'overload' || failure === 'misconfigured' || (failure === 'other' && !isUnreadable)
     // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
     if (failure === 'overload') this.#doubtLag(node, error)
-    else if ((failure === 'other' || failure === 'misrouted') && isServerError(error)) this.#cannotSee(node)
+    else if (isUnreadable) this.#cannotSee(node)
     else this.#fall(node, error)
     this.#heardThatDown(node)
     this.#set.refresh()
@@ -178,6 +180,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
     if (times < (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)) return false
     this.#fall(node, new Error('it does not answer'))
+    node.isClosed = false
     this.#heardThatDown(node)
     this.#set.refresh()
     return true
@@ -241,8 +244,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
   }
 
+  /** One that lets nobody in may go on writing, and nobody sees how far it gets: replicas get later meanwhile. */
   #heardThatDown(node: Node): void {
-    const isSilent = node.health === 'down' || node.isFull
+    const isSilent = node.health === 'down' && !node.isClosed
     if (node === this.#set.primary && isSilent) this.#positions.isDown(momentNow())
   }
 

@@ -82,8 +82,8 @@ export class Node {
   /** How far behind it was when it was last seen; undefined where nobody knows. */
   lagMs: number | undefined
   lagBytes: number | undefined
-  /** Whether it had no connection left for the last probe. */
-  isFull = false
+  /** Whether it let the last probe not in: no connection was left, or not for this role. Whoever is in already may go on. */
+  isClosed = false
   /** Until when that is good for a verdict, by `Date.now()`: this process may be stopped, and its host suspended. */
   knownUntilMs = Number.POSITIVE_INFINITY
   /** How far it has replayed, as far as that is sure to be of the primary's history. */
@@ -150,5 +150,13 @@ export class Node {
   /** Whether its server answers, as far as is known. */
   get isUp(): boolean {
     return this.health === 'up' || this.health === 'unwatched'
+  }
+
+  /**
+   * Whether it serves nobody, as far as is known. One that is closed may serve the pool's sessions, which it has let in before; one that
+   * was never seen has let nobody in.
+   */
+  get isGone(): boolean {
+    return this.isClosed ? this.sighting === undefined : this.health === 'down'
   }
 }
