@@ -56,6 +56,11 @@ export class NodePool {
     return this.#pool
   }
 
+  /** The clients that the pool has now, also those that are being connected. */
+  get clients(): Iterable<PoolClientLike> {
+    return this.#clients?.all ?? []
+  }
+
   /** How many connections the pool may hold; `pg` makes at most 10 where nobody said. */
   get max(): number {
     const { max } = (this.#pool?.options ?? {}) as { max?: number }

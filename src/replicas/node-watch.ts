@@ -3,6 +3,7 @@ import type { Failure } from './failure.ts'
 import type { Node, Sighting } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
+import { PrimarySilence } from './primary-silence.ts'
 import { probeOf } from './probe.ts'
 import { isServerError } from './server-error.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
@@ -12,8 +13,6 @@ import { Watcher, type WatchListener } from './watcher.ts'
 const UNANSWERED = 2
 /** And when most nodes seem to fail at once, so that the fault is likely here. */
 const UNANSWERED_BY_MOST = 3
-/** How long a primary that does not answer may take until what is under way on it is given up, in ms. */
-const PRIMARY_PATIENCE_MS = 10_000
 
 /** The nodes that are watched, and who draws the conclusions. */
 interface Watched<N extends Node> {
@@ -30,8 +29,9 @@ export class NodeWatch<N extends Node> implements WatchListener {
   readonly #watchers = new Map<Node, Watcher>()
   readonly #pace: Pace
   readonly #positions: PrimaryPositions
-  /** Nodes whose last probe went unanswered, and since when. */
-  readonly #unanswered = new Map<Node, number>()
+  /** Nodes whose last probe went unanswered. */
+  readonly #unanswered = new Set<Node>()
+  #silence: PrimarySilence
   /** When any node was last seen. */
   #seen: Moment | undefined
   #startedAtMs: number | undefined
@@ -45,6 +45,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
       verdictMs: 2 * probeIntervalMs + UNANSWERED_BY_MOST * probeTimeoutMs,
     }
     this.#positions = new PrimaryPositions(this.#pace)
+    this.#silence = new PrimarySilence(set.primary)
   }
 
   /** Whether it has not been heard of the primary yet, and soon will be. */
@@ -116,6 +117,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   moved(node: N): void {
     if (node === this.#set.primary) {
       // It was the primary, of that history, and goes on being that for an election until its server is seen.
+      this.#silence.end()
       this.#positions.clear()
       for (const each of this.#set.nodes) each.forgetPosition()
     } else {
@@ -124,6 +126,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
       node.lagBytes = undefined
       node.forgetPosition()
     }
+    node.isClosed = false
     // What the old one is being asked is not heard.
     void this.remove(node)
     void this.add(node)
@@ -136,6 +139,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#positions.clear()
     for (const node of this.#set.nodes) node.forgetPosition()
     const { primary } = this.#set
+    this.#silence = new PrimarySilence(primary)
     const { sighting } = primary
     if (sighting?.position !== undefined) this.#positions.add(sighting, sighting.position)
     this.#measureAnew()
@@ -147,6 +151,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
     node.isClosed = false
+    if (node === this.#set.primary) this.#silence.end()
     this.#see(node, sighting)
     this.#rise(node)
     if (node === this.#set.primary || (node.lagMs ?? Number.POSITIVE_INFINITY) <= node.maxLagMs) {
@@ -166,24 +171,26 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (failure === 'overload') this.#doubtLag(node, error)
     else if (isUnreadable) this.#cannotSee(node)
     else this.#fall(node, error)
-    this.#heardThatDown(node)
+    if (node === this.#set.primary) {
+      if (failure === 'lost') this.#primaryIsSilent('refused')
+      else {
+        this.#silence.end()
+        // Its server answers, and can tell everybody by itself why he may not come in.
+        if (isServerError(error)) node.pool.readmit()
+      }
+    }
     this.#set.refresh()
   }
 
   onUnanswered(node: N, times: number): boolean {
-    const since = this.#unanswered.get(node) ?? performance.now()
-    this.#unanswered.set(node, since)
-    if (node.health === 'down') {
-      this.#heardThatDown(node)
-      if (node === this.#set.primary && performance.now() - since > PRIMARY_PATIENCE_MS) giveUp(node)
-      return true
-    }
-    if (times < (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)) return false
-    this.#fall(node, new Error('it does not answer'))
-    node.isClosed = false
-    this.#heardThatDown(node)
-    this.#set.refresh()
-    return true
+    this.#unanswered.add(node)
+    const isEnough = times >= (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)
+    const wasDown = node.health === 'down'
+    if (!wasDown && isEnough) this.#fall(node, new Error('it does not answer'))
+    if (wasDown || isEnough) node.isClosed = false
+    if (node === this.#set.primary) this.#primaryIsSilent('unanswered')
+    if (!wasDown && isEnough) this.#set.refresh()
+    return wasDown || isEnough
   }
 
   onHurried(): void {
@@ -244,10 +251,10 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
   }
 
-  /** One that lets nobody in may go on writing, and nobody sees how far it gets: replicas get later meanwhile. */
-  #heardThatDown(node: Node): void {
-    const isSilent = node.health === 'down' && !node.isClosed
-    if (node === this.#set.primary && isSilent) this.#positions.isDown(momentNow())
+  /** Where the sessions of its pool do hear of it, it may go on writing, and nobody sees how far it gets: replicas get later meanwhile. */
+  #primaryIsSilent(how: 'refused' | 'unanswered'): void {
+    const isSilent = this.#silence.goesOn(how)
+    if (isSilent && this.#set.primary.health === 'down') this.#positions.isDown(momentNow())
   }
 
   /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */
@@ -306,11 +313,6 @@ export class NodeWatch<N extends Node> implements WatchListener {
 function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
   if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
   return Math.max(before.timeline, now.timeline ?? 0)
-}
-
-/** A primary that has not answered for so long is waited for no more: a new attempt would only add to those who wait. */
-function giveUp(primary: Node): void {
-  cutOff(primary, `'${primary.name}' is the primary, and has not answered for ${PRIMARY_PATIENCE_MS} ms.`)
 }
 
 function cutOff(node: Node, why: string, cause?: unknown): void {

@@ -42,6 +42,11 @@ export class PoolClients {
     return this.#watch
   }
 
+  /** The clients that there are. */
+  get all(): Iterable<PoolClientLike> {
+    return this.#clients.keys()
+  }
+
   /** From now on every client there is has to be let go as soon as nobody uses it. */
   recycle(): void {
     this.#generation++

@@ -18,8 +18,14 @@ export interface PoolClientLike {
   release(destroy?: boolean): void
   readonly connectionParameters?: { readonly options?: string }
   readonly connection?: {
-    readonly stream?: { destroy(error?: Error): void; readonly remoteAddress?: string }
+    readonly stream?: {
+      destroy(error?: Error): void
+      readonly remoteAddress?: string
+      readonly bytesRead?: number
+    }
   }
+  /** Told by the server as the session begins. */
+  readonly processID?: number | null
   on?(event: 'error', listener: (error: Error) => void): unknown
   on?(event: 'end', listener: () => void): unknown
   off?(event: 'end', listener: () => void): unknown

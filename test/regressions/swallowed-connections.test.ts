@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { usePrimary } from 'write-pinning'
+import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { codeOf, inRequest } from '../kysely/support.ts'
+import { startShop } from '../support/cluster.ts'
+import { startLoad } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { Watched } from '../support/watched.ts'
+
+// What goes over open connections is swallowed, and nobody is told; what becomes of new ones is another matter.
+let cluster: PostgresCluster
+let replica: PostgresNode
+let toPrimary: TcpProxy
+let toReplica: TcpProxy
+let watched: Watched
+
+beforeAll(async () => {
+  cluster = await startShop(1)
+  replica = cluster.replicas[0] as PostgresNode
+})
+
+beforeEach(async () => {
+  toPrimary = await TcpProxy.start(cluster.primary)
+  toReplica = await TcpProxy.start(replica)
+  watched = await Watched.open(
+    cluster,
+    {
+      primary: toPrimary.connectionString,
+      replicas: [toReplica.connectionString],
+      ...{ probeIntervalMs: 100, probeTimeoutMs: 300 },
+    },
+    { counts: false },
+  )
+  await watched.untilEligible('replica-1')
+})
+
+afterEach(async () => {
+  toPrimary.cut()
+  toReplica.cut()
+  await watched.close()
+  await toPrimary.stop()
+  await toReplica.stop()
+})
+
+afterAll(() => cluster.stop())
+
+const WAIT = { timeout: 20_000, interval: 10 }
+const readOnPrimary = () => inRequest(() => usePrimary(() => sql`select 1`.execute(watched.db)))
+
+describe('where the primary refuses new connections', () => {
+  test('what is under way there ends within 15 s', async () => {
+    const begun = performance.now()
+    const waiting = codeOf(() =>
+      inRequest(() => usePrimary(() => sql`select pg_sleep(1)`.execute(watched.db))),
+    )
+    await vi.waitFor(async () => {
+      const rows = await cluster.primary.query(
+        "select from pg_stat_activity where query like 'select pg_sleep%'",
+      )
+      expect(rows).toHaveLength(1)
+    }, WAIT)
+    await toPrimary.blackHole()
+    await toPrimary.refuse()
+    expect(await waiting).toBe('ECONNREFUSED')
+    expect(performance.now() - begun).toBeLessThan(15_000)
+  }, 40_000)
+})
+
+describe.each([
+  { what: 'refused', close: () => toPrimary.refuse() },
+  { what: 'never answered', close: () => leadNowhere(toPrimary) },
+])('where new connections to the primary are $what, and open ones go on', ({ close }) => {
+  test('what is under way is left alone, however long that lasts', async () => {
+    const long = inRequest(() => usePrimary(() => sql`select pg_sleep(14)`.execute(watched.db)))
+    const reads = startLoad(readOnPrimary, { perSecond: 10 })
+    await more(reads, 10)
+    const sinceMs = performance.now()
+    await close()
+    await cluster.primary.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'write-pinning'",
+    )
+    await watched.changed('primary', 'down', sinceMs)
+    await long
+    expect((await reads.stop()).failures()).toEqual([])
+    expect(watched.changesOf('primary', sinceMs)).toEqual(['down'])
+  }, 40_000)
+})
+
+/** New connections of a proxy's are made, and never hear anything. */
+async function leadNowhere(proxy: TcpProxy): Promise<void> {
+  const silent = createServer(() => {})
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  silent.unref()
+  proxy.targets = [{ host: '127.0.0.1', port: (silent.address() as AddressInfo).port }]
+}
