@@ -31,7 +31,7 @@ export class PrimarySilence {
     const nowMs = performance.now()
     const isBroken = this.#sinceMs === undefined || this.#signs.isAny
     if (isBroken) this.#sinceMs = nowMs
-    this.#signs.note()
+    this.#signs.listen()
     const lastsMs = nowMs - (this.#sinceMs ?? nowMs)
     if (lastsMs > PATIENCE_MS && this.#primary.health === 'down') this.#giveUp(how)
     return !isBroken

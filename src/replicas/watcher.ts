@@ -5,6 +5,7 @@ import type { Node, Sighting } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'
 import type { Probe } from './probe.ts'
+import { SignsOfLife } from './signs-of-life.ts'
 
 /** How often, how patiently and with which question nodes are watched. */
 export interface WatchSettings {
@@ -48,11 +49,14 @@ export class Watcher {
   readonly #node: Node
   readonly #settings: WatchSettings
   readonly #listener: WatchListener
+  readonly #signs: SignsOfLife
   /** The connection that stands. */
   #client: OwnClient | undefined
   readonly #connecting: Connecting
   /** The one that was just made, and has not answered yet. */
   #newest: OwnClient | undefined
+  /** Whether a question went unanswered on a connection that stood: what leads there may be dead, and the pool's connections with it. */
+  #isFlowDead = false
   #running: Promise<void> | undefined
   #isStopped = false
   #isAsking = false
@@ -68,6 +72,7 @@ export class Watcher {
     this.#node = node
     this.#settings = settings
     this.#listener = listener
+    this.#signs = new SignsOfLife(node.pool)
     this.#connecting = new Connecting(node.pool, settings)
   }
 
@@ -235,10 +240,12 @@ export class Watcher {
   }
 
   async #askStanding(client: OwnClient): Promise<Sighting> {
+    this.#signs.listen()
     try {
       return await this.#askOver(client)
     } catch (error) {
       if (this.#client === client) this.#drop()
+      if (error instanceof Unanswered) this.#isFlowDead = true
       throw error
     }
   }
@@ -265,6 +272,10 @@ export class Watcher {
     const asking = this.#settings.probe(client, this.#node.name)
     const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
+    // What is on the way forgot the connections that stood, and lets new ones through: the pool's idle ones lead nowhere.
+    if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
+    this.#isFlowDead = false
+    this.#signs.isWell()
     return sighting
   }
 

@@ -49,7 +49,38 @@ afterEach(async () => {
 afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
+const read = () => inRequest(() => sql`select 1`.execute(watched.db))
 const readOnPrimary = () => inRequest(() => usePrimary(() => sql`select 1`.execute(watched.db)))
+const write = () => inRequest(() => watched.db.insertInto('item').values({ name: 'x' }).execute())
+
+/** The session that watches a node, which begins after those that are there, and when it was asked last. */
+async function newestWatcher(node: PostgresNode): Promise<{ pid: number; asked: string } | undefined> {
+  const [row] = await node.query<{ pid: number; asked: string }>(
+    "select pid, query_start::text as asked from pg_stat_activity where application_name = 'write-pinning' and query like '%pg_last_wal_replay_lsn%' and pid <> pg_backend_pid() order by backend_start desc limit 1",
+  )
+  return row
+}
+
+/** Resolves once a node is watched over another connection than before, which has answered. */
+async function watchedAnew(node: PostgresNode, before: { pid: number } | undefined): Promise<void> {
+  let first: { pid: number; asked: string } | undefined
+  await vi.waitFor(async () => {
+    const now = await newestWatcher(node)
+    expect(now?.pid).not.toBe(before?.pid)
+    first ??= now
+    // Asked again, it must have answered.
+    expect(now?.asked).not.toBe(first?.asked)
+  }, WAIT)
+}
+
+test('where new connections get through, the pools do not lend those any more that lead nowhere', async () => {
+  await Promise.all([read(), read(), read(), write(), write()])
+  const [onPrimary, onReplica] = [await newestWatcher(cluster.primary), await newestWatcher(replica)]
+  toPrimary.forget()
+  toReplica.forget()
+  await Promise.all([watchedAnew(cluster.primary, onPrimary), watchedAnew(replica, onReplica)])
+  await Promise.all([read(), read(), read(), read(), write(), write(), write(), readOnPrimary()])
+})
 
 describe('where the primary refuses new connections', () => {
   test('what is under way there ends within 15 s', async () => {

@@ -31,6 +31,7 @@ export class ProxyLink {
   readonly #state: ProxyState
   #server: Socket | undefined
   #isDestroyed = false
+  #isSwallowed = false
   #onAnswer: (() => void) | undefined
   readonly #markEnded: () => void
 
@@ -47,6 +48,11 @@ export class ProxyLink {
   /** Whether it has got through to a server; until then it may still get to another one. */
   get hasServer(): boolean {
     return this.#server !== undefined
+  }
+
+  /** Nothing goes through it any more, whatever becomes of the others, and nobody is told. */
+  swallow(): void {
+    this.#isSwallowed = true
   }
 
   destroy(): void {
@@ -113,6 +119,7 @@ export class ProxyLink {
   async #wayIsFree(): Promise<void> {
     if (this.#state.delayMs > 0) await wait(this.#state.delayMs)
     while (this.#state.gate !== undefined) await this.#state.gate
+    if (this.#isSwallowed) await this.ended
   }
 }
 

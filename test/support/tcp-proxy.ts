@@ -78,6 +78,11 @@ export class TcpProxy implements AsyncDisposable {
     this.#unanswered = undefined
   }
 
+  /** Swallows what goes over the connections that are open, as a firewall that has forgotten them; new ones get through. */
+  forget(): void {
+    for (const link of this.#links) link.swallow()
+  }
+
   /**
    * Ends all open connections, both sides, without a word; gives how many. With `waiting: false` it leaves those that have not got
    * through to a server yet.
