@@ -1,4 +1,4 @@
-import type { Ineligibility } from '../replicas/node.ts'
+import { hasItsData } from '../replicas/eligibility.ts'
 import { withPatience } from '../replicas/patience.ts'
 import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
@@ -269,19 +269,6 @@ export class CatalogReader {
     if (this.#facts !== undefined) this.#classifier().catalog = catalogOf(this.#facts, this.#relations)
   }
 }
-
-/** Whether a replica has the primary's data, however late, as far as is known. */
-function hasItsData({ ineligibility }: NodeDriver): boolean {
-  return ineligibility === undefined || !HAS_OTHER_DATA.has(ineligibility)
-}
-
-const HAS_OTHER_DATA: ReadonlySet<Ineligibility> = new Set<Ineligibility>([
-  'not-in-recovery',
-  'other-cluster',
-  'other-database',
-  'diverged',
-  'newer-timeline',
-])
 
 function answersAsPrimary(primary: NodeDriver | undefined): boolean {
   return primary?.isUp === true && primary.sighting?.isInRecovery !== true

@@ -1,6 +1,6 @@
 import { routeChannel } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
-import { mayServeLate } from '../replicas/eligibility.ts'
+import { hasItsData, mayServeLate } from '../replicas/eligibility.ts'
 import type { ReplicaSet } from '../replicas/replica-set.ts'
 import { type RoutingContext, requirementHere } from '../routing/context.ts'
 import { positionOfPin } from '../routing/pin.ts'
@@ -219,19 +219,10 @@ function refuseUnavailable(node: NodeDriver, cluster: string): void {
   )
 }
 
-function isAvailable({ role, ineligibility }: NodeDriver): boolean {
-  return role === 'primary' || ineligibility === undefined || !UNAVAILABLE.has(ineligibility)
+function isAvailable(node: NodeDriver): boolean {
+  if (node.role === 'primary') return true
+  return node.ineligibility !== 'down' && node.ineligibility !== 'drained' && hasItsData(node)
 }
-
-const UNAVAILABLE: ReadonlySet<string> = new Set([
-  'down',
-  'drained',
-  'not-in-recovery',
-  'other-cluster',
-  'other-database',
-  'diverged',
-  'newer-timeline',
-])
 
 const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }
 // What a mark may send to a replica: not what writes or locks by its syntax, nor what is the session's.

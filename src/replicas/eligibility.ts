@@ -26,7 +26,20 @@ export function mayServeLate({ isEligible, ineligibility, sighting }: Node): boo
   return ineligibility === 'lag-unknown' && sighting?.position !== undefined
 }
 
-/** Whether its data is the primary's at all. */
+/** Whether a replica has the primary's data, however late, as far as is known. */
+export function hasItsData({ ineligibility }: Node): boolean {
+  return ineligibility === undefined || !HAS_OTHER_DATA.has(ineligibility)
+}
+
+const HAS_OTHER_DATA: ReadonlySet<Ineligibility> = new Set<Ineligibility>([
+  'not-in-recovery',
+  'other-cluster',
+  'other-database',
+  'diverged',
+  'newer-timeline',
+])
+
+/** Why its data is not the primary's at all. */
 function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | undefined {
   const { sighting } = node
   if (sighting === undefined) return 'unknown'

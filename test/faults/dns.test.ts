@@ -1,11 +1,10 @@
-import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { freePort } from '../../src/testing/free-port.ts'
 import { startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { serveAt } from '../support/other-address.ts'
 import { Watched } from '../support/watched.ts'
 
 // Names that mean other servers than before. All addresses are the loopback's (Linux only); `lookup` is the test's.
@@ -45,13 +44,7 @@ afterAll(async () => {
 
 /** Has a node answer at another address as well. */
 async function serve(host: string, node: PostgresNode): Promise<void> {
-  const server = createServer({ noDelay: true }, (client) => {
-    const target = connect({ host: node.host, port: node.port, noDelay: true })
-    for (const socket of [client, target]) socket.on('error', () => {})
-    client.pipe(target).pipe(client)
-  })
-  server.listen({ host, port })
-  await once(server, 'listening')
+  const server = await serveAt(host, port, node)
   closing.push(() => server.close())
 }
 

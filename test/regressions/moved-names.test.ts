@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { connect, createServer, type Server, Socket } from 'node:net'
+import { type Server, Socket } from 'node:net'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -10,6 +9,7 @@ import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
 import { readsOf } from '../support/load.ts'
+import { serveAt } from '../support/other-address.ts'
 import { Watched } from '../support/watched.ts'
 
 // A name leads to another server while the one before lives on: a switch from blue to green, a failover that fences nobody. All addresses
@@ -52,14 +52,7 @@ afterEach(async () => {
 
 /** Has a server answer at another address as well. */
 async function serve(host: string, node: PostgresNode): Promise<void> {
-  const server = createServer({ noDelay: true }, (client) => {
-    const target = connect({ host: node.host, port: node.port, noDelay: true })
-    for (const socket of [client, target]) socket.on('error', () => {})
-    client.pipe(target).pipe(client)
-  })
-  server.listen({ host, port })
-  await once(server, 'listening')
-  listening.push(server)
+  listening.push(await serveAt(host, port, node))
 }
 
 async function open(options: Partial<PrimaryReplicaDialectOptions>): Promise<Watched> {
