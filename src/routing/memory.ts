@@ -70,7 +70,7 @@ export interface RequestMemory extends MemorySettings {
   seen: Map<string, ClusterPin> | undefined
   /** Told of each write, so that the response can be made to carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
-  /** Is told of an attempt to write, which binds the request's reads too, so that it stops to do so after the request's end. */
+  /** Told of each attempt to write: it binds the request's reads too, and must not do so for longer than a pin lasts. */
   end: { watch(): void } | undefined
   /** Gives the key by which this request keeps to one replica, as other requests of that key do; asked at its first read. */
   affinityKey: (() => string | undefined) | undefined
