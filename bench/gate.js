@@ -2,7 +2,7 @@
  * What does one read cost that waits for its turn on the primary, where few wait and where many do? Each column should be about the same
  * in every row: nothing here may grow with how many wait.
  */
-import { SpillGate } from '../dist/replicas/spill-gate.js'
+import { SpillGate } from '../dist/nodes/spill-gate.js'
 import { printTable } from './rounds.js'
 
 const COUNTS = [5_000, 20_000, 80_000]

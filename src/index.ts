@@ -15,22 +15,10 @@ export {
   type RouteReason,
 } from './diagnostics.ts'
 export { WritePinningError, type WritePinningErrorCode } from './errors.ts'
-export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
-export { dbWrite } from './pinning/db-write.ts'
-export { type MemoryPinStoreOptions, memoryPinStore } from './pinning/memory-pin-store.ts'
-export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
-export type { PinStore } from './pinning/pin-store.ts'
-export {
-  type IoredisClientLike,
-  type RedisClientLike,
-  type RedisPinStoreOptions,
-  redisPinStore,
-} from './pinning/redis-pin-store.ts'
-export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
-export { bindContext } from './routing/bind-context.ts'
-export { mergePins } from './routing/merge-pins.ts'
-export type { ClusterPin, ExactPin, Pin, TimePin } from './routing/pin.ts'
-export type { Position } from './routing/position.ts'
+export { bindContext } from './freshness/bind-context.ts'
+export { mergePins } from './freshness/merge-pins.ts'
+export type { ClusterPin, ExactPin, Pin, TimePin } from './freshness/pin.ts'
+export type { Position } from './freshness/position.ts'
 export {
   markWrite,
   type NodeScope,
@@ -39,4 +27,16 @@ export {
   usePrimary,
   useReplica,
   withoutPin,
-} from './routing/scopes.ts'
+} from './freshness/scopes.ts'
+export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
+export { dbWrite } from './pinning/db-write.ts'
+export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
+export type { PinStore } from './pinning/pin-store.ts'
+export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
+export { type MemoryPinStoreOptions, memoryPinStore } from './stores/memory-pin-store.ts'
+export {
+  type IoredisClientLike,
+  type RedisClientLike,
+  type RedisPinStoreOptions,
+  redisPinStore,
+} from './stores/redis-pin-store.ts'

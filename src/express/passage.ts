@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
+import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import { type BegunPin, begunPinOf, type RouteName } from '../pinning/begun-pin.ts'
 import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
-import { currentContext, type RoutingContext } from '../routing/context.ts'
 import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
 import type { MiddlewareRequest as Request } from './request.ts'
 import { warnOnce } from './warn-once.ts'

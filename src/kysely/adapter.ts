@@ -1,5 +1,5 @@
 import { type DialectAdapter, type Kysely, type MigrationLockOptions, PostgresAdapter } from 'kysely'
-import { usePrimary } from '../routing/scopes.ts'
+import { usePrimary } from '../freshness/scopes.ts'
 
 /**
  * Kysely's own adapter; the lock around migrations is taken on the primary, and the connection that took it stays

@@ -1,4 +1,7 @@
 import type { PostgresDialectConfig } from 'kysely'
+import { type ClusterNodes, clusterNodes, type NodeInput } from '../nodes/node-options.ts'
+import type { ReplicaSetOptions, ReplicaSetSettings } from '../nodes/set-options.ts'
+import { replicaSetSettings } from '../nodes/set-settings.ts'
 import { DIALECT_OPTIONS, PINNING_OPTIONS } from '../option-names.ts'
 import {
   booleanOption,
@@ -9,11 +12,8 @@ import {
   optionsObject,
   refuseUnknownOptions,
 } from '../options.ts'
-import { type ClusterNodes, clusterNodes, type NodeInput } from '../replicas/node-options.ts'
-import type { ReplicaSetOptions, ReplicaSetSettings } from '../replicas/set-options.ts'
-import { replicaSetSettings } from '../replicas/set-settings.ts'
+import type { NodeDriverConfig } from '../routing/node-driver.ts'
 import type { ClassifierOptions } from '../sql/classifier.ts'
-import type { NodeDriverConfig } from './node-driver.ts'
 
 /** The options of {@link PrimaryReplicaDialect}. */
 export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig, 'pool'>, ReplicaSetOptions {

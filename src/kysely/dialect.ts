@@ -1,8 +1,8 @@
 import type { DatabaseIntrospector, Dialect, Driver, QueryCompiler } from 'kysely'
-import type { Mode } from '../replicas/operator.ts'
-import type { ClusterStatus } from '../replicas/status.ts'
+import type { Mode } from '../nodes/operator.ts'
+import type { ClusterStatus } from '../nodes/status.ts'
+import { ClusterOperator } from '../routing/cluster-operator.ts'
 import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
-import { ClusterOperator } from './cluster-operator.ts'
 import { createDriver } from './create-driver.ts'
 import {
   type DialectSettings,

@@ -1,11 +1,11 @@
 import type { Driver, QueryCompiler, TransactionSettings } from 'kysely'
 import { warn } from '../diagnostics.ts'
-import type { AddressWatch } from '../replicas/address-watch.ts'
-import type { Discovery } from '../replicas/discovery.ts'
-import type { CatalogReader } from './catalog-reader.ts'
-import type { Cluster } from './cluster.ts'
+import type { AddressWatch } from '../nodes/address-watch.ts'
+import type { Discovery } from '../nodes/discovery.ts'
+import type { CatalogReader } from '../routing/catalog-reader.ts'
+import type { Cluster } from '../routing/cluster.ts'
+import type { NodeDriver } from '../routing/node-driver.ts'
 import { RoutedConnection } from './connection.ts'
-import type { NodeDriver } from './node-driver.ts'
 
 type CompileQuery = QueryCompiler['compileQuery']
 

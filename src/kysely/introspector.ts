@@ -4,7 +4,7 @@ import {
   type SchemaMetadata,
   type TableMetadata,
 } from 'kysely'
-import { usePrimary } from '../routing/scopes.ts'
+import { usePrimary } from '../freshness/scopes.ts'
 
 /**
  * Kysely's own introspector, on the primary: a replica may not know of a table that was just made. 0.28's

@@ -1,5 +1,5 @@
-import { type RequestMemory, raiseCarried } from '../routing/memory.ts'
-import type { Pin } from '../routing/pin.ts'
+import { type RequestMemory, raiseCarried } from '../freshness/memory.ts'
+import type { Pin } from '../freshness/pin.ts'
 import type { AccountStore } from './account-store.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 

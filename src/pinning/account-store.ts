@@ -1,5 +1,5 @@
-import { livePin, mergePins } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
+import { livePin, mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
 import { withinMs } from './open-positions.ts'
 import { isPin, type PinStore } from './pin-store.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'

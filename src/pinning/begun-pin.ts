@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PinReason } from '../diagnostics.ts'
-import type { RoutingContext } from '../routing/context.ts'
+import type { RoutingContext } from '../freshness/context.ts'
 import type { RouteMarks } from './policy.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */

@@ -1,5 +1,5 @@
+import { currentContext } from '../freshness/context.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
-import { currentContext } from '../routing/context.ts'
 import { settlePositions } from './open-positions.ts'
 import { pinHost } from './pin-host.ts'
 import { pinOfContext } from './pin-of-memory.ts'

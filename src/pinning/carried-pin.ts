@@ -1,6 +1,6 @@
 import type { IgnoredPinReason } from '../diagnostics.ts'
-import { mergePins } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
+import { mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
 import { keyIdOfCookie } from './cookie-names.ts'
 import { believedPin, isSignedByOne, keysOf, readToken, type TokenContext } from './token.ts'
 

@@ -1,6 +1,6 @@
 import { WritePinningError } from '../errors.ts'
-import { currentContext } from '../routing/context.ts'
-import { rememberWriteRequest } from '../routing/memory.ts'
+import { currentContext } from '../freshness/context.ts'
+import { rememberWriteRequest } from '../freshness/memory.ts'
 
 type Handler = (...args: never[]) => unknown
 

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { currentContext, runInContext } from '../routing/context.ts'
+import { currentContext, runInContext } from '../freshness/context.ts'
 import { BEGUN_PIN, type BegunPin } from './begun-pin.ts'
 
 /**

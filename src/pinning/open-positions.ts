@@ -1,4 +1,4 @@
-import type { RequestMemory } from '../routing/memory.ts'
+import type { RequestMemory } from '../freshness/memory.ts'
 
 /** How long anybody waits for what is left of a position read, in ms; then it is a time pin. */
 export const POSITION_WAIT_MS = 250

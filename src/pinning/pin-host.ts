@@ -1,4 +1,4 @@
-import type { PinHost } from '../routing/memory.ts'
+import type { PinHost } from '../freshness/memory.ts'
 import type { AccountStore } from './account-store.ts'
 import { MAX_PINNING_SECONDS } from './pinning-seconds.ts'
 import { believedPin, encodeToken, hasRightSignature, readToken, type TokenContext } from './token.ts'

@@ -1,5 +1,5 @@
-import { type ExactPin, isPlace, type Pin } from '../routing/pin.ts'
-import { isPosition } from '../routing/position.ts'
+import { type ExactPin, isPlace, type Pin } from '../freshness/pin.ts'
+import { isPosition } from '../freshness/position.ts'
 
 /**
  * Where the pins of accounts are kept, so that a write on one device is seen on the next. Both may be called at the same

@@ -1,6 +1,6 @@
+import { pinAtMostUntil } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
 import { choiceError } from '../options.ts'
-import { pinAtMostUntil } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
 
 const DEFAULT_PINNING_SECONDS = 15
 /** No pin lasts longer than a day. */

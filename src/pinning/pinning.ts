@@ -7,10 +7,10 @@ import {
   type PinReason,
   pinChannel,
 } from '../diagnostics.ts'
-import { type MemorySettings, PLAIN, type WriteKind } from '../routing/memory.ts'
-import { mergePins } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
-import { type Requirement, readFromRequirement } from '../routing/requirement.ts'
+import { type MemorySettings, PLAIN, type WriteKind } from '../freshness/memory.ts'
+import { mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
+import { type Requirement, readFromRequirement } from '../freshness/requirement.ts'
 import { AccountPin } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'

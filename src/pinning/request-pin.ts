@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { PinReason } from '../diagnostics.ts'
-import { openRequestContext, type RoutingContext } from '../routing/context.ts'
+import { openRequestContext, type RoutingContext } from '../freshness/context.ts'
 import {
   closeMemory,
   createMemory,
   type MemorySettings,
   type RequestMemory,
   type WriteKind,
-} from '../routing/memory.ts'
-import type { Pin } from '../routing/pin.ts'
-import type { Requirement } from '../routing/requirement.ts'
+} from '../freshness/memory.ts'
+import type { Pin } from '../freshness/pin.ts'
+import type { Requirement } from '../freshness/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
 import type { BegunBy, BegunPin, JoiningEdge, RouteName, WritePin } from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'

@@ -1,6 +1,6 @@
-import { addPart, MAX_CLUSTERS } from '../routing/merge-pins.ts'
-import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../routing/pin.ts'
-import { isPosition, type Position } from '../routing/position.ts'
+import { addPart, MAX_CLUSTERS } from '../freshness/merge-pins.ts'
+import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../freshness/pin.ts'
+import { isPosition, type Position } from '../freshness/position.ts'
 
 /** What a token claims, before anybody knows whether it is believed. */
 export interface Claims {

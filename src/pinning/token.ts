@@ -1,5 +1,5 @@
-import { pinAtMostUntil, pinOfParts } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
+import { pinAtMostUntil, pinOfParts } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'
 import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
 import { readClaims, writeClaims } from './token-claims.ts'

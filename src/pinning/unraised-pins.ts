@@ -1,5 +1,5 @@
-import { mergePins } from '../routing/merge-pins.ts'
-import type { Pin } from '../routing/pin.ts'
+import { mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
 import { withinMs } from './open-positions.ts'
 
 /** Why a pin was given up that the store has not taken. */

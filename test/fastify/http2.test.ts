@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { fastify } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import type { RequestMemory } from '../../src/routing/memory.ts'
+import type { RequestMemory } from '../../src/freshness/memory.ts'
 import { memoryHere } from '../support/positions.ts'
 
 describe('a response that pins', () => {

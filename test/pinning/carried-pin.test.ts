@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { mergePins } from '../../src/freshness/merge-pins.ts'
+import type { Pin } from '../../src/freshness/pin.ts'
 import { MAX_VERIFIED, pinOfCookies, pinOfHeader } from '../../src/pinning/carried-pin.ts'
 import { signingKeys } from '../../src/pinning/signer.ts'
 import { encodeToken, type TokenContext } from '../../src/pinning/token.ts'
-import { mergePins } from '../../src/routing/merge-pins.ts'
-import type { Pin } from '../../src/routing/pin.ts'
 import { RandomPins } from './pins.ts'
 
 const contextOf = (...secrets: string[]): TokenContext => ({

@@ -3,7 +3,7 @@ import { createClient, RESP_TYPES } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { memoryPinStore, type Pin, type PinStore, redisPinStore } from 'write-pinning'
-import { requirementOfPin } from '../../src/routing/pin.ts'
+import { requirementOfPin } from '../../src/freshness/pin.ts'
 import { hasRedisServer, startRedisServer } from '../support/redis-server.ts'
 import { isAsStrong, RandomPins } from './pins.ts'
 

@@ -1,7 +1,7 @@
-import { pinOfParts } from '../../src/routing/merge-pins.ts'
-import type { ClusterPin, Pin } from '../../src/routing/pin.ts'
-import { haveSameHistory, type Position } from '../../src/routing/position.ts'
-import type { Requirement } from '../../src/routing/requirement.ts'
+import { pinOfParts } from '../../src/freshness/merge-pins.ts'
+import type { ClusterPin, Pin } from '../../src/freshness/pin.ts'
+import { haveSameHistory, type Position } from '../../src/freshness/position.ts'
+import type { Requirement } from '../../src/freshness/requirement.ts'
 
 /** Numbers that look random and are the same in each run (mulberry32). */
 export function randomNumbers(seed: number): () => number {

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { MAX_CLUSTERS, pinUntil } from '../../src/freshness/merge-pins.ts'
+import { type ExactPin, type Pin, placeOf } from '../../src/freshness/pin.ts'
 import { signingKeys } from '../../src/pinning/signer.ts'
 import {
   believedPin,
@@ -8,8 +10,6 @@ import {
   readToken,
   type TokenContext,
 } from '../../src/pinning/token.ts'
-import { MAX_CLUSTERS, pinUntil } from '../../src/routing/merge-pins.ts'
-import { type ExactPin, type Pin, placeOf } from '../../src/routing/pin.ts'
 import { RandomPins } from './pins.ts'
 
 const OLD = 'the secret of yesterday, of 32 characters'

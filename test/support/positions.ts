@@ -1,9 +1,9 @@
 import type { Position } from 'write-pinning'
 import type { PostgresNode } from 'write-pinning/testing'
+import { currentContext, requirementHere } from '../../src/freshness/context.ts'
+import { type RequestMemory, rememberWrite } from '../../src/freshness/memory.ts'
+import type { Requirement } from '../../src/freshness/requirement.ts'
 import { parseLsn } from '../../src/lsn.ts'
-import { currentContext, requirementHere } from '../../src/routing/context.ts'
-import { type RequestMemory, rememberWrite } from '../../src/routing/memory.ts'
-import type { Requirement } from '../../src/routing/requirement.ts'
 
 /** What the primary has flushed by now, as a dialect reads it after a commit. */
 export async function positionOf(primary: PostgresNode): Promise<Position> {

@@ -1,0 +1,300 @@
+import { hasItsData } from '../nodes/eligibility.ts'
+import { withPatience } from '../nodes/patience.ts'
+import { catalogOf } from '../sql/catalog.ts'
+import type { Definition, StatementClassifier } from '../sql/classifier.ts'
+import type { FunctionFacts } from '../sql/function-facts.ts'
+import {
+  type Ask,
+  type CatalogOptions,
+  type FunctionsReading,
+  readFunctions,
+  readRelations,
+} from '../sql/read-catalog.ts'
+import { NO_RELATIONS, type RelationFacts, withoutPlainTables } from '../sql/relation-facts.ts'
+import type { FunctionCall } from '../sql/statement-text.ts'
+import type { CatalogReports } from './catalog-reports.ts'
+import { MissingFunctions } from './missing-functions.ts'
+import type { NodeDriver } from './node-driver.ts'
+
+/** How long the catalog is not read again after an unknown function had it read, however many turn up. */
+const REST_MS = 10_000
+/** How long at most, where no node lets it be read: each failure in a row doubles the rest. */
+const MAX_REST_MS = 300_000
+/** How long it is left alone after a statement of this process that changed the schema. */
+const DEFINITIONS_REST_MS = 1_000
+/** How long the primary is left alone after another node had to answer for it; each time in a row that it is up doubles that. */
+const PRIMARY_REST_MS = 1_000
+/** How many times as long as it took the relations are not read again. */
+const RELATIONS_REST = 20
+/** How long a statement waits at most for a reading from its beginning on, in ms. */
+const PATIENCE_MS = 1_000
+/** How long a reading that is under way when the database is destroyed may take to end by itself. */
+const GRACE_MS = 250
+
+/**
+ * Reads what the functions and relations of the database do: in the background, once, and again when a function turns up that was not
+ * there, or this process changes the schema. The primary is asked; where it does not answer, a replica, and the primary as soon as it
+ * does: what a replica says may be out of date. First the functions, which statements may wait for; then the
+ * relations, in pages. Until the functions are read PostgreSQL's own are known, and any other is taken for one that writes.
+ */
+export class CatalogReader {
+  readonly #nodes: () => readonly NodeDriver[]
+  readonly #classifier: () => StatementClassifier
+  readonly #options: CatalogOptions
+  readonly #reports: CatalogReports
+  readonly #stop = new AbortController()
+  #isStopped = false
+  /** The reading that is under way; undefined for none. */
+  #reading: Promise<void> | undefined
+  /** The functions that are being read, or will be before the next page of relations. */
+  #functions: Waited | undefined
+  #facts: FunctionFacts | undefined
+  readonly #missing = new MissingFunctions()
+  #relations: RelationFacts = NO_RELATIONS
+  /** Whether the relations may be others than those that were read last. */
+  #isStale = true
+  /** How often this process has defined what may make a table do more. */
+  #effectDefinitions = 0
+  /** Whether it was read from a replica last, which may be late. */
+  #isLate = false
+  /** How often in a row that was so although the primary was up. */
+  #lateReadings = 0
+  #restsUntilMs = Number.NEGATIVE_INFINITY
+  #relationsRestUntilMs = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #next: NodeJS.Timeout | undefined
+  #nextAtMs = Number.POSITIVE_INFINITY
+
+  constructor(parts: {
+    readonly nodes: () => readonly NodeDriver[]
+    readonly classifier: () => StatementClassifier
+    readonly options: CatalogOptions
+    readonly reports: CatalogReports
+  }) {
+    this.#nodes = parts.nodes
+    this.#classifier = parts.classifier
+    this.#options = parts.options
+    this.#reports = parts.reports
+  }
+
+  /** Reads it, unless it is being read; never throws. */
+  read(): void {
+    if (this.#isStopped || this.#functions !== undefined) return
+    this.#functions = new Waited()
+    this.#isStale = true
+    this.#start()
+  }
+
+  /** A statement calls a function that it does not know: reads it again, unless the server has just said that there is none. */
+  heardOf(call: FunctionCall): void {
+    if (this.#missing.ask(call)) this.#readAgain()
+  }
+
+  /** At once, or when it has rested. */
+  #readAgain(): void {
+    if (this.#functions !== undefined || this.#isStopped) return
+    if (this.#isResting) {
+      this.#readAt(this.#restsUntilMs)
+      return
+    }
+    clearTimeout(this.#next)
+    this.#nextAtMs = Number.POSITIVE_INFINITY
+    this.#rest()
+    this.read()
+  }
+
+  /**
+   * This process has changed the schema, or committed what did. Where a trigger or a rule may be new, no table is known to be plain until
+   * the relations are read again.
+   */
+  sawDefinition(definition: Definition): void {
+    if (this.#facts === undefined && this.#reading === undefined) return
+    this.#isStale = true
+    this.#missing.forget()
+    if (definition === 'effects') {
+      this.#effectDefinitions++
+      if (this.#relations.plain.size > 0) {
+        this.#relations = withoutPlainTables(this.#relations)
+        this.#publish()
+      }
+    }
+    this.#readRelationsLater()
+  }
+
+  /**
+   * How to wait for what the server says of a function, until `isKnown`; undefined where it was just asked, does not have it, or does
+   * not answer: then nobody waits for it again.
+   */
+  answer(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (this.#isStopped || !this.#missing.ask(call)) return undefined
+    if (this.#functions === undefined ? this.#isResting : this.#functions.leftMs <= 0) return undefined
+    return async () => {
+      // One that is under way may have begun before the function was there.
+      await this.#functions?.wait()
+      if (isKnown()) return
+      this.#readAgain()
+      await this.#functions?.wait()
+    }
+  }
+
+  get #isResting(): boolean {
+    return performance.now() < this.#restsUntilMs
+  }
+
+  /** Ends it; a reading that is under way is cut short, as where a server is frozen. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    clearTimeout(this.#next)
+    const cut = setTimeout(() => this.#stop.abort(), GRACE_MS)
+    await this.#reading
+    clearTimeout(cut)
+    this.#stop.abort()
+  }
+
+  #rest(): void {
+    const restMs = Math.min(REST_MS * 2 ** this.#failures, MAX_REST_MS)
+    this.#restsUntilMs = performance.now() + restMs
+  }
+
+  /** A migration has many statements: they have it read once, when they are over for a moment. */
+  #readRelationsLater(): void {
+    const atMs = Math.max(performance.now() + DEFINITIONS_REST_MS, this.#relationsRestUntilMs)
+    this.#readAt(atMs, () => this.read())
+  }
+
+  /** Looks every now and then whether the primary answers, and has it read there then. */
+  #readFromPrimaryLater(): void {
+    const restMs = Math.min(PRIMARY_REST_MS * 2 ** this.#lateReadings, MAX_REST_MS)
+    this.#readAt(performance.now() + restMs, () => {
+      if (answersAsPrimary(this.#nodes()[0])) this.read()
+      else this.#readFromPrimaryLater()
+    })
+  }
+
+  #readAt(atMs: number, read = () => this.#readAgain()): void {
+    if (this.#nextAtMs <= atMs || this.#isStopped) return
+    clearTimeout(this.#next)
+    this.#nextAtMs = atMs
+    this.#next = setTimeout(() => {
+      this.#nextAtMs = Number.POSITIVE_INFINITY
+      read()
+    }, atMs - performance.now()).unref()
+  }
+
+  #start(): void {
+    this.#reading ??= this.#readFromAny().then((hasRead) => {
+      this.#reading = undefined
+      this.#failures = hasRead ? 0 : this.#failures + 1
+      if (!hasRead) {
+        this.#functionsRead()
+        // Texts are classified once: who asked, while no node answered, will not ask again.
+        this.#rest()
+        this.#readAgain()
+      } else if (this.#isStopped) this.#functionsRead()
+      else if (this.#functions !== undefined) this.#start()
+      else if (this.#isLate) this.#readFromPrimaryLater()
+      else if (this.#isStale) this.#readRelationsLater()
+    })
+  }
+
+  // The primary first: it is the first to know of a new function, or of a trigger.
+  async #readFromAny(): Promise<boolean> {
+    const [primary, ...replicas] = this.#nodes()
+    for (const node of [primary, ...replicas.filter(hasItsData)]) {
+      if (node === undefined) continue
+      const isLate = node !== primary || node.sighting?.isInRecovery === true
+      let hasAnswered = false
+      try {
+        await node.ask(async (client) => {
+          hasAnswered = true
+          await this.#readFrom(async <Row>(text: string, values: readonly unknown[]) => {
+            return (await client.query<Row>(text, values)).rows
+          }, isLate)
+        }, this.#stop.signal)
+        this.#lateReadings = isLate && answersAsPrimary(primary) ? this.#lateReadings + 1 : 0
+        this.#reports.wasRead()
+        return true
+      } catch (error) {
+        // The next node may answer; if none does, what is known goes on to serve.
+        if (hasAnswered && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
+      }
+    }
+    this.#reports.wasNotRead(this.#facts !== undefined)
+    return false
+  }
+
+  async #readFrom(ask: Ask, isLate: boolean): Promise<void> {
+    const definitions = this.#effectDefinitions
+    this.#isStale = isLate
+    this.#isLate = isLate
+    const functions = await this.#readFunctions(ask)
+    const startedAtMs = performance.now()
+    if (startedAtMs < this.#relationsRestUntilMs) {
+      this.#isStale = true
+      return
+    }
+    const askBetween: Ask = async <Row>(text: string, values: readonly unknown[]) => {
+      // A statement waits for a function: it must not wait for the relations as well.
+      if (this.#functions !== undefined) await this.#readFunctions(ask)
+      return await ask<Row>(text, values)
+    }
+    const relations = await readRelations(askBetween, functions, this.#options)
+    const tookMs = performance.now() - startedAtMs
+    if (!isLate) this.#relationsRestUntilMs = performance.now() + RELATIONS_REST * tookMs
+    const isCurrent = !isLate && definitions === this.#effectDefinitions
+    this.#relations = isCurrent ? relations : withoutPlainTables(relations)
+    this.#publish()
+  }
+
+  async #readFunctions(ask: Ask): Promise<FunctionsReading> {
+    const asked = this.#missing.begin()
+    const functions = await readFunctions(ask, this.#options)
+    // What a late replica does not have the primary may have.
+    if (!this.#isLate) this.#missing.wereRead(asked, functions.facts)
+    this.#functionsRead(functions.facts)
+    return functions
+  }
+
+  /** The functions are known, or nobody answers: whoever waits for them goes on. */
+  #functionsRead(facts?: FunctionFacts): void {
+    if (facts !== undefined) {
+      this.#facts = facts
+      this.#publish()
+    }
+    this.#functions?.end()
+    this.#functions = undefined
+  }
+
+  #publish(): void {
+    if (this.#facts !== undefined) this.#classifier().catalog = catalogOf(this.#facts, this.#relations)
+  }
+}
+
+function answersAsPrimary(primary: NodeDriver | undefined): boolean {
+  return primary?.isUp === true && primary.sighting?.isInRecovery !== true
+}
+
+/** A reading of the functions that statements wait for. */
+class Waited {
+  readonly #sinceMs = performance.now()
+  #end: () => void = ignore
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#end = resolve
+  })
+
+  /** How long it is still waited for, in ms. */
+  get leftMs(): number {
+    return this.#sinceMs + PATIENCE_MS - performance.now()
+  }
+
+  async wait(): Promise<void> {
+    const { leftMs } = this
+    if (leftMs > 0) await withPatience(this.#ended, leftMs).catch(ignore)
+  }
+
+  end(): void {
+    this.#end()
+  }
+}
+
+function ignore(): void {}

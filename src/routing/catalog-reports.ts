@@ -1,0 +1,50 @@
+import { warn } from '../diagnostics.ts'
+import type { Node } from '../nodes/node.ts'
+
+/** Tells the operator, once, that the catalog cannot be read, what that means for routing, and when it can be read again. */
+export class CatalogReports {
+  readonly #cluster: string
+  /** What the nodes said that could be asked, since it was read last. */
+  #failures: string[] = []
+  #isTold = false
+
+  constructor(cluster: string) {
+    this.#cluster = cluster
+  }
+
+  /** A node that is up did not let it be read. */
+  failed(node: Node, error: unknown): void {
+    const { code, message = String(error) } = error as { code?: unknown; message?: string }
+    this.#failures.push(`'${node.name}' says: ${code === undefined ? '' : `${code}, `}${message}`)
+  }
+
+  /** No node let it be read. Where none could be asked at all, that is the fault, and was told. */
+  wasNotRead(areFunctionsKnown: boolean): void {
+    const failures = this.#failures
+    this.#failures = []
+    if (this.#isTold || failures.length === 0) return
+    this.#isTold = true
+    warn(
+      'WRITE_PINNING_CATALOG_UNREAD',
+      `Cluster '${this.#cluster}': what the ${areFunctionsKnown ? 'views, tables and policies' : 'functions and views'} of the database do cannot be read from its catalog (${failures.join('; ')}). ` +
+        `${areFunctionsKnown ? WITHOUT_RELATIONS : WITHOUT_FUNCTIONS} It is tried again, from 20 s to 5 min later; a warning says when it was read.`,
+    )
+  }
+
+  wasRead(): void {
+    this.#failures = []
+    if (!this.#isTold) return
+    this.#isTold = false
+    warn(
+      'WRITE_PINNING_CATALOG_READ_AGAIN',
+      `Cluster '${this.#cluster}': the catalog of the database was read: statements are routed by what it says.`,
+    )
+  }
+}
+
+const WITHOUT_FUNCTIONS =
+  "Meanwhile a statement that calls any function but PostgreSQL's own runs on the primary, and pins who sends it unless the server says that it wrote nothing; " +
+  'every update, delete and merge counts as a write, also of no row.'
+const WITHOUT_RELATIONS =
+  'Meanwhile what was known of them before holds. Where nothing was, a view is read on a replica, and runs once more on the primary where that refuses it; ' +
+  'every update, delete and merge counts as a write, also of no row.'

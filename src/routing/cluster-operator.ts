@@ -1,0 +1,110 @@
+import { WritePinningError } from '../errors.ts'
+import type { ClusterNodes } from '../nodes/node-options.ts'
+import { type Mode, Operator } from '../nodes/operator.ts'
+import type { ReplicaSet } from '../nodes/replica-set.ts'
+import { type ClusterStatus, statusBeforeOpen, statusOf } from '../nodes/status.ts'
+import { choiceError } from '../options.ts'
+import type { NodeDriver } from './node-driver.ts'
+
+const MODES: readonly Mode[] = ['split', 'primary', 'observe']
+
+/** A database that was made with the dialect: Kysely's driver of it. */
+interface Openable {
+  /** Opens it, once; after a failure the next call tries again. */
+  init(): Promise<void>
+}
+
+/** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
+export class ClusterOperator {
+  readonly state = new Operator()
+  readonly #name: string
+  readonly #nodes: ClusterNodes
+  /** Those that were not destroyed, whether they were used already or not. */
+  readonly #databases = new Set<Openable>()
+  readonly #open = new Set<ReplicaSet<NodeDriver>>()
+
+  constructor(name: string, nodes: ClusterNodes) {
+    this.#name = name
+    this.#nodes = nodes
+  }
+
+  created(database: Openable): void {
+    this.#databases.add(database)
+  }
+
+  opened(set: ReplicaSet<NodeDriver>): void {
+    this.#open.add(set)
+  }
+
+  closed(database: Openable, set: ReplicaSet<NodeDriver>): void {
+    this.#databases.delete(database)
+    this.#open.delete(set)
+  }
+
+  async ready(): Promise<ClusterStatus> {
+    if (this.#databases.size === 0) {
+      throw new WritePinningError(
+        'ERR_WRITE_PINNING_NOT_OPEN',
+        `There is no database of cluster '${this.#name}' that could get ready: no Kysely instance was made with this dialect, or ` +
+          'all of them were destroyed. Write `new Kysely({ dialect })` first, and `await dialect.ready()` behind it.',
+      )
+    }
+    await Promise.all([...this.#databases].map((database) => database.init()))
+    return this.status()
+  }
+
+  /** Of the database that was opened last; before there is one, what the options say. */
+  status(): ClusterStatus {
+    const set = [...this.#open].at(-1)
+    set?.doubtOld()
+    if (set !== undefined) return statusOf(set)
+    return statusBeforeOpen(this.#name, this.#nodes, this.state)
+  }
+
+  drain(name: string): void {
+    this.#mustBeReplica(name)
+    this.state.drained.add(name)
+    this.#refresh()
+  }
+
+  resume(name: string): void {
+    this.#mustBeReplica(name)
+    this.state.drained.delete(name)
+    this.#refresh()
+  }
+
+  setMode(mode: Mode): void {
+    const known = MODES.find((each) => each === mode)
+    if (known === undefined) throw choiceError('setMode()', 'mode', mode, `one of '${MODES.join("', '")}'`)
+    this.state.mode = known
+    this.#refresh()
+  }
+
+  setReplicaShare(share: number): void {
+    if (typeof share !== 'number' || !(share >= 0 && share <= 1)) {
+      throw choiceError('setReplicaShare()', 'share', share, 'a number from 0 to 1')
+    }
+    this.state.replicaShare = share
+  }
+
+  #refresh(): void {
+    for (const set of this.#open) set.refresh()
+  }
+
+  #mustBeReplica(name: string): void {
+    const [set] = this.#open
+    const primary = set?.primary ?? this.#nodes.primary
+    const replicas: readonly { readonly name: string }[] = set?.replicas ?? this.#nodes.replicas
+    if (replicas.some((node) => node.name === name)) return
+    if (name === primary.name) {
+      throw new WritePinningError(
+        'ERR_WRITE_PINNING_NODE',
+        `'${name}' is the primary of cluster '${this.#name}': there is nobody to take its place.`,
+      )
+    }
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_UNKNOWN_NODE',
+      `Cluster '${this.#name}' has no replica called '${name}'; it has ${replicas.map((each) => `'${each.name}'`).join(', ')}.`,
+    )
+  }
+}

@@ -1,0 +1,235 @@
+import { routeChannel } from '../diagnostics.ts'
+import { WritePinningError } from '../errors.ts'
+import { type RoutingContext, requirementHere } from '../freshness/context.ts'
+import { positionOfPin } from '../freshness/pin.ts'
+import type { Requirement } from '../freshness/requirement.ts'
+import { hasItsData, mayServeLate } from '../nodes/eligibility.ts'
+import type { ReplicaSet } from '../nodes/replica-set.ts'
+import type { Statement, StatementClassifier } from '../sql/classifier.ts'
+import type { CatalogReader } from './catalog-reader.ts'
+import type { ContextWatch } from './context-watch.ts'
+import { ExactReads } from './exact-reads.ts'
+import { ExactWrites } from './exact-writes.ts'
+import type { FunctionWatch } from './function-watch.ts'
+import type { Mark } from './mark.ts'
+import { NamedStatements } from './named-statements.ts'
+import type { NodeDriver } from './node-driver.ts'
+import { ReadRouter } from './read-router.ts'
+import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
+
+/** The nodes of one dialect, and which statement goes to which. */
+export class Cluster {
+  readonly name: string
+  readonly set: ReplicaSet<NodeDriver>
+  readonly classifier: StatementClassifier
+  readonly catalog: CatalogReader
+  /** What sessions know by a name. */
+  readonly named: NamedStatements
+  /** What exact pins are made of. */
+  readonly exact: ExactWrites
+  readonly seen: ExactReads
+  /** Notices what is wrong with where the plugin is registered. */
+  readonly watch: ContextWatch
+  readonly #reads: ReadRouter
+  readonly #withoutContext: Requirement
+  readonly #functions: FunctionWatch
+
+  constructor(parts: {
+    readonly set: ReplicaSet<NodeDriver>
+    readonly classifier: StatementClassifier
+    readonly catalog: CatalogReader
+    readonly withoutContext: 'primary' | 'replica'
+    readonly watch: ContextWatch
+    readonly functions: FunctionWatch
+  }) {
+    this.name = parts.set.name
+    this.set = parts.set
+    this.classifier = parts.classifier
+    this.catalog = parts.catalog
+    this.named = new NamedStatements(parts.classifier)
+    this.exact = new ExactWrites(parts.set)
+    this.seen = new ExactReads(parts.set)
+    this.#reads = new ReadRouter(parts.set)
+    this.#withoutContext = {
+      kind: parts.withoutContext === 'replica' ? 'any' : 'primary',
+      reason: 'no-context',
+    }
+    this.watch = parts.watch
+    this.#functions = parts.functions
+  }
+
+  get primary(): NodeDriver {
+    return this.set.primary
+  }
+
+  /** What a read demands in this context. */
+  requirementOf(context: RoutingContext | undefined): Requirement {
+    const requirement = requirementHere(context, this.name)
+    if (requirement !== undefined) return requirement
+    if (context === undefined) this.watch.sawReadWithoutContext()
+    return this.#withoutContext
+  }
+
+  /**
+   * What a statement waits for before it is routed: a signed pin may prove that the primary known here is an old one. Writes wait
+   * only where another can become the primary.
+   */
+  lookFirst(
+    context: RoutingContext | undefined,
+    isWrite: boolean,
+    before: Attempt | undefined,
+  ): Look | undefined {
+    const memory = context?.memory
+    if (memory?.carried === undefined || memory.host?.isSigned !== true) return undefined
+    if (before?.looked?.has('timeline') || (isWrite && !this.set.settings.failover)) return undefined
+    const position = positionOfPin(memory.carried, this.name, Date.now())
+    const run = position && this.set.newerTimeline.lookFor(position)
+    return run && { at: 'timeline', run }
+  }
+
+  /** The route of a statement on a connection that is bound to no node, after what was attempted before. */
+  routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark, before?: Attempt): Route {
+    if (mark === 'to-primary') return { node: this.primary, reason: 'mark', claim: IS_PRIMARY }
+    if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
+      return this.routeOfRead(MARKED_TO_REPLICA, context, before)
+    }
+    if (statement.kind !== 'read') return this.#routeToPrimary(statement, context)
+    return this.routeOfRead(this.requirementOf(context), context, before)
+  }
+
+  /** The route of a read: it needs no node in particular, but one that meets the requirement. */
+  routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
+    if (requirement.kind === 'primary') {
+      return requirement.isSeen === true
+        ? this.#reads.routeUnknown(requirement.reason, context?.memory, before)
+        : { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
+    }
+    if (requirement.kind === 'named') {
+      const node = this.#nodeNamed(requirement.node)
+      refuseUnavailable(node, this.name)
+      return { node, reason: requirement.reason, claim: IS_NAMED }
+    }
+    return this.#reads.route(requirement, context?.memory, before)
+  }
+
+  /** Whether `node` will do for a read with this requirement. */
+  meets(node: NodeDriver, requirement: Requirement): boolean {
+    if (requirement.kind === 'named') return node.name === requirement.node
+    if (node === this.primary) return true
+    // An operator's word holds for connections that are taken already, too.
+    if (this.set.operator.mode !== 'split') return false
+    this.set.doubtOld()
+    if (requirement.kind === 'any') return node.isEligible
+    const isSeen = requirement.isSeen === true && !this.primary.isUp
+    return requirement.kind === 'primary'
+      ? isSeen && mayServeLate(node)
+      : this.#reads.isFreshEnough(node, requirement.position, isSeen)
+  }
+
+  /** Whether what a route claims of its node is true now. */
+  holds({ node, claim }: { readonly node: NodeDriver; readonly claim: Claim }): boolean {
+    // It may have become the primary meanwhile, and serves whatever a replica does; but not the other way round.
+    if (node === this.primary) return true
+    switch (claim.kind) {
+      case 'primary':
+        return false
+      case 'fit':
+        this.set.doubtOld()
+        return node.isEligible && this.set.operator.mode === 'split'
+      case 'fresh':
+        return (
+          this.set.operator.mode === 'split' && this.#reads.isFreshEnough(node, claim.position, claim.isSeen)
+        )
+      case 'late':
+        return this.set.operator.mode === 'split' && mayServeLate(node)
+      case 'named':
+        return isAvailable(node)
+      case 'bound':
+        return true
+    }
+  }
+
+  /** Refuses, inside `useNode()` with a replica's name, what only the primary can do. */
+  refuseOnReplica(reason: 'locking' | 'transaction' | 'write', context: RoutingContext | undefined): void {
+    const node = this.#nodeInUse(context)
+    if (node === undefined || node === this.primary) return
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_WRITE_ON_REPLICA',
+      `${WHAT[reason]} was to run on '${node.name}', which is a replica of cluster '${this.name}': it was not sent. ` +
+        'Run it outside `useNode()`, or inside `usePrimary()`.',
+    )
+  }
+
+  /** The route of a statement that only the primary can do, or only the primary should. */
+  #routeToPrimary(statement: Statement, context: RoutingContext | undefined): Route {
+    const reason = statement.kind as Exclude<Statement['kind'], 'read'>
+    if (reason === 'write' || reason === 'locking') {
+      this.refuseOnReplica(reason, context)
+      if (reason === 'write') this.watch.sawWrite(context)
+      return { node: this.primary, reason, claim: IS_PRIMARY }
+    }
+    // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.
+    const node = this.#nodeInUse(context)
+    if (node !== undefined) {
+      refuseUnavailable(node, this.name)
+      return { node, reason: 'use-node', claim: IS_NAMED }
+    }
+    // Of a function that nobody knows there is nothing to be said: it may be none.
+    const isTold = reason === 'function' && context !== undefined && !statement.isUnknown
+    if (isTold) this.#functions.keptFromReplica(statement.blocker)
+    return { node: this.primary, reason, claim: IS_PRIMARY }
+  }
+
+  /** The node that a surrounding `useNode()` names; a route's `readFrom` names one for its reads only. */
+  #nodeInUse(context: RoutingContext | undefined): NodeDriver | undefined {
+    const override = context?.override
+    if (override?.kind !== 'named' || override.reason !== 'use-node') return undefined
+    return this.#nodeNamed(override.node)
+  }
+
+  publish(route: Route, statement: Statement, sql: string): void {
+    if (!routeChannel.hasSubscribers) return
+    routeChannel.publish({
+      cluster: this.name,
+      node: route.node.name,
+      role: route.node.role,
+      reason: route.reason,
+      write: statement.countsAsWrite,
+      sql,
+    })
+  }
+
+  #nodeNamed(name: string): NodeDriver {
+    const node = this.set.nodeNamed(name)
+    if (node !== undefined) return node
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_UNKNOWN_NODE',
+      `Cluster '${this.name}' has no node called '${name}'; it has ${this.set.nodes.map((each) => `'${each.name}'`).join(', ')}.`,
+    )
+  }
+}
+
+/** Who asks for a node by name gets that node or an error; being late is the asker's own affair. */
+function refuseUnavailable(node: NodeDriver, cluster: string): void {
+  if (isAvailable(node)) return
+  throw new WritePinningError(
+    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
+    `The node '${node.name}' of cluster '${cluster}', which was asked for by name, cannot be used now: ${node.ineligibility}${node.downBecause === undefined ? '' : ` (${node.downBecause})`}.`,
+    { statusCode: 503 },
+  )
+}
+
+function isAvailable(node: NodeDriver): boolean {
+  if (node.role === 'primary') return true
+  return node.ineligibility !== 'down' && node.ineligibility !== 'drained' && hasItsData(node)
+}
+
+const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }
+// What a mark may send to a replica: not what writes or locks by its syntax, nor what is the session's.
+const MARKABLE: ReadonlySet<Statement['kind']> = new Set(['read', 'function', 'primary-table'])
+
+const WHAT = {
+  locking: 'A read that locks rows',
+  transaction: "A transaction, which is none with `setAccessMode('read only')`,",
+  write: 'A write',
+}

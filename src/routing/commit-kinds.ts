@@ -1,0 +1,35 @@
+import type { DatabaseConnection } from 'kysely'
+import type { CommitKind } from '../nodes/exact-positions.ts'
+import type { Statement } from '../sql/classifier.ts'
+
+/**
+ * How the sessions of the primary commit what they have just run. Each write asks that along, in its own message: a hook of the
+ * application's, a role, a trigger or a function may have set it for a session, and no text says so. It holds until the session runs
+ * anything that may set it anew.
+ */
+export class CommitKinds {
+  readonly #known = new WeakMap<DatabaseConnection, { kind: CommitKind; configuration: number }>()
+  readonly #configuration: () => number
+
+  /** `configuration` counts how often the server has read its own. */
+  constructor(configuration: () => number) {
+    this.#configuration = configuration
+  }
+
+  /** How a session commits. In doubt it does not flush: that position is never too low. */
+  of(connection: DatabaseConnection): CommitKind {
+    const known = this.#known.get(connection)
+    return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
+  }
+
+  /** Takes note of a statement that a session has run, and of what the session told after it. */
+  saw(statement: Statement, connection: DatabaseConnection, kind: CommitKind | undefined): void {
+    if (kind !== undefined) this.#known.set(connection, { kind, configuration: this.#configuration() })
+    else if (statement.mayWrite || statement.kind === 'session') this.#known.delete(connection)
+  }
+
+  /** What was set may have been taken back, with a transaction or to a savepoint. */
+  forget(connection: DatabaseConnection): void {
+    this.#known.delete(connection)
+  }
+}

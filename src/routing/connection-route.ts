@@ -1,0 +1,80 @@
+import type { TransactionSettings } from 'kysely'
+import type { RoutingContext } from '../freshness/context.ts'
+import { ANY, type Requirement } from '../freshness/requirement.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { Cluster } from './cluster.ts'
+import type { Mark } from './mark.ts'
+import type { NodeDriver } from './node-driver.ts'
+import {
+  type Attempt,
+  type Claim,
+  IS_BOUND,
+  IS_FIT,
+  IS_LATE,
+  IS_NAMED,
+  IS_PRIMARY,
+  type Route,
+} from './route.ts'
+
+/** The route of a statement on a connection that is on `node` already, outside a transaction. */
+export function routeFrom(
+  node: NodeDriver | undefined,
+  cluster: Cluster,
+  statement: Statement,
+  context: RoutingContext | undefined,
+  mark: Mark | undefined,
+  before: Attempt | undefined,
+): Route {
+  if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark, before)
+  if (mark === 'to-replica') {
+    const route = cluster.routeOf(statement, context, mark, before)
+    if (route.reason === 'mark')
+      return node === route.node || cluster.meets(node, ANY)
+        ? { node, reason: 'mark', claim: claimOf(node, ANY) }
+        : route
+  }
+  if (statement.kind !== 'read') {
+    const route = cluster.routeOf(statement, context)
+    // Nor does a `useNode()` that was entered later take it away from what it left there.
+    return node === cluster.primary && route.node !== node
+      ? { node, reason: 'same-connection', claim: IS_BOUND }
+      : route
+  }
+  const requirement = cluster.requirementOf(context)
+  if (node === cluster.primary && requirement.kind !== 'primary' && cluster.set.replicas.length > 0) {
+    // What an earlier statement left in the session (a setting, a temporary table) is on the primary.
+    return { node, reason: 'same-connection', claim: IS_BOUND }
+  }
+  if (!cluster.meets(node, requirement)) return cluster.routeOfRead(requirement, context, before)
+  return { node, reason: requirement.reason, claim: claimOf(node, requirement) }
+}
+
+/** The route of a transaction, on a connection that is on `node` already, after what was attempted before. */
+export function routeOfTransaction(
+  node: NodeDriver | undefined,
+  cluster: Cluster,
+  settings: TransactionSettings,
+  context: RoutingContext | undefined,
+  before: Attempt | undefined,
+): Route {
+  // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
+  const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
+  if (!isRead) {
+    cluster.refuseOnReplica('transaction', context)
+    return { node: cluster.primary, reason: 'transaction', claim: IS_PRIMARY }
+  }
+  const requirement = cluster.requirementOf(context)
+  const stays = node !== undefined && (node === cluster.primary || cluster.meets(node, requirement))
+  return stays
+    ? { node, reason: 'transaction', claim: claimOf(node, requirement) }
+    : cluster.routeOfRead(requirement, context, before)
+}
+
+/** What is claimed of a node that a connection is on already, and that meets the requirement. */
+function claimOf(node: NodeDriver, requirement: Requirement): Claim {
+  if (requirement.kind === 'named') return IS_NAMED
+  if (node.role === 'primary') return IS_PRIMARY
+  if (requirement.kind !== 'atLeast') return node.isEligible ? IS_FIT : IS_LATE
+  const { position, isSeen = false } = requirement
+  return { kind: 'fresh', position, isSeen }
+}

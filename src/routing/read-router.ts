@@ -1,0 +1,190 @@
+import type { RouteReason } from '../diagnostics.ts'
+import { keepTo, keptNode } from '../freshness/kept-node.ts'
+import type { RequestMemory } from '../freshness/memory.ts'
+import { haveSameHistory, type Position } from '../freshness/position.ts'
+import type { Requirement } from '../freshness/requirement.ts'
+import { mayServeLate } from '../nodes/eligibility.ts'
+import type { Node } from '../nodes/node.ts'
+import type { ReplicaSet } from '../nodes/replica-set.ts'
+import { noReplica } from '../nodes/spill-gate.ts'
+import type { NodeDriver } from './node-driver.ts'
+import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Look, type Route } from './route.ts'
+
+/** Spreads the reads that any replica may serve. */
+export class ReadRouter {
+  readonly #set: ReplicaSet<NodeDriver>
+
+  constructor(set: ReplicaSet<NodeDriver>) {
+    this.#set = set
+  }
+
+  /**
+   * The route of a read that needs no node in particular, to none of those that were tried before.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` where no replica is fit and `whenNoReplica` is `'error'`.
+   */
+  route(requirement: Requirement, memory: RequestMemory | undefined, before: Attempt = FIRST): Route {
+    const { operator, primary } = this.#set
+    const { tried } = before
+    if (!this.#set.isShared) return { node: primary, reason: 'no-replica', claim: IS_PRIMARY }
+    if (operator.mode !== 'split') return this.#insteadOfReplica()
+    if (operator.replicaShare < 1 && tried === undefined && !this.#mayReadFromReplica(memory)) {
+      return { node: primary, reason: 'share', claim: IS_PRIMARY }
+    }
+    if (requirement.kind === 'atLeast') return this.#routeAtLeast(requirement, memory, before)
+    const node = this.#replicaFor(memory, tried)
+    if (node === undefined) return this.#withoutReplica(requirement, before)
+    return { node, reason: tried === undefined ? requirement.reason : 'moved', claim: IS_FIT }
+  }
+
+  /**
+   * The route of a read that must not go back before earlier ones, of which nobody knows how far they have seen: the primary. Where
+   * that is no help, the replica of the earlier ones, or the one that is furthest.
+   */
+  routeUnknown(
+    reason: RouteReason,
+    memory: RequestMemory | undefined,
+    { tried, isPrimaryLost }: Attempt = FIRST,
+  ): Route {
+    const { primary, operator } = this.#set
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen: 'unknown' }
+    // One lost connection does not make it down.
+    const isDown = !primary.isUp || isPrimaryLost === true
+    if (!isDown || operator.mode !== 'split') return onPrimary
+    this.#set.doubtOld()
+    const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
+    const left = this.#left(tried, isDown)
+    const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
+    if (node === undefined) return onPrimary
+    if (memory !== undefined) keepTo(memory, this.#set.name, node)
+    return { node, reason, claim: node.isEligible ? IS_FIT : IS_LATE }
+  }
+
+  /** Whether a node is known to have replayed what an exact pin demands; with `isSeen` whatever became of the primary. */
+  isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
+    const { positions } = this.#set
+    // However late it is: who has only read misses nothing there.
+    if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
+    return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
+  }
+
+  /** Any replica that has replayed that far; what was once seen of it answers for free. */
+  #routeAtLeast(
+    requirement: Requirement & { kind: 'atLeast' },
+    memory: RequestMemory | undefined,
+    before: Attempt,
+  ): Route {
+    const { position, reason, isSeen: isOnlySeen = false } = requirement
+    const { tried, looked, unproven } = before
+    const { positions, primary, settings, name } = this.#set
+    // Of another history: nobody can tell, so the primary serves until the pin is over.
+    const seen = isOnlySeen ? 'position' : undefined
+    const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
+    // Nothing was written that could be missed: then also what is observed while the primary is down will do.
+    const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
+    const left = this.#left(tried, isSeen)
+    if (!positions.isComparable(position)) {
+      if (!isSeen) return onPrimary
+      const isOfSome = left.some((node) => {
+        const history = positions.historyOf(node)
+        return history !== undefined && haveSameHistory(history, position)
+      })
+      if (!isOfSome) return this.routeUnknown(reason, memory, before)
+    }
+    const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
+    // No value in a cookie makes a request wait more than once.
+    if (kept === primary && !isSeen) return onPrimary
+    if (left.length === 0) {
+      // Who has written reads it, as under a time pin: only who needs no node in particular is refused.
+      const isRefused = settings.whenNoReplica === 'error' && !isOnlySeen
+      return isRefused ? onPrimary : this.#withoutReplica(requirement, before)
+    }
+    const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
+    const fresh = left.filter((node) => has(node) && !unproven?.has(node))
+    const claim: Claim = { kind: 'fresh', position, isSeen }
+    if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason, claim }
+    const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
+    if (node !== undefined) {
+      if (memory !== undefined) keepTo(memory, name, node)
+      return { node, reason, claim }
+    }
+    if (!looked?.has('positions') && left.some(({ loadBalanced }) => !loadBalanced)) {
+      const run = () => positions.lookFor(position, settings.catchUpMs, has)
+      return { ...onPrimary, look: { at: 'positions', run } }
+    }
+    if (memory !== undefined) keepTo(memory, name, primary)
+    return onPrimary
+  }
+
+  /** The replicas that may serve and were not tried; where late is better than never and none is fit, those that are late. */
+  #left(tried: Attempt['tried'], mayBeLate: boolean): readonly NodeDriver[] {
+    const { eligible, replicas, settings } = this.#set
+    const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
+    if (fit.length > 0 || !mayBeLate || settings.whenNoReplica === 'error') return fit
+    return replicas.filter((node) => node.weight > 0 && mayServeLate(node) && !tried?.has(node))
+  }
+
+  /** Whether the primary is no help: it is known to be down, or has just failed this read. */
+  #isPrimaryGone(tried: Attempt['tried']): boolean {
+    const { primary } = this.#set
+    return !primary.isUp || tried?.has(primary) === true
+  }
+
+  /** One request keeps to one replica, as long as that is fit. */
+  #replicaFor(memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): NodeDriver | undefined {
+    if (memory === undefined) return this.#set.choose(undefined, tried)
+    const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
+    if (kept?.role === 'replica' && kept.isEligible && !tried?.has(kept)) return kept
+    const chosen = this.#set.choose(memory.affinityKey?.(), tried)
+    if (chosen !== undefined) keepTo(memory, this.#set.name, chosen)
+    return chosen
+  }
+
+  /** An operator has a part of the requests, and all of each one's reads, go to replicas. */
+  #mayReadFromReplica(memory: RequestMemory | undefined): boolean {
+    const kept = memory === undefined ? undefined : keptNode(memory, this.#set.name)
+    if (kept !== undefined) return kept !== this.#set.primary
+    const may = Math.random() < this.#set.operator.replicaShare
+    if (!may && memory !== undefined) keepTo(memory, this.#set.name, this.#set.primary)
+    return may
+  }
+
+  /** An operator has the primary serve. */
+  #insteadOfReplica(): Route {
+    const { primary, operator } = this.#set
+    if (operator.mode === 'observe') operator.observe((this.#set.choose(undefined) ?? primary).name)
+    return { node: primary, reason: 'mode', claim: IS_PRIMARY }
+  }
+
+  #withoutReplica(requirement: Requirement, { tried, isPrimaryLost, looked }: Attempt): Route {
+    const { primary, spill, settings, name } = this.#set
+    if (settings.whenNoReplica === 'error') {
+      if (!this.#set.isSettling || looked?.has('lag')) throw noReplica(name, "and `whenNoReplica` is 'error'")
+      const look: Look = { at: 'lag', run: () => this.#set.settled() }
+      return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, look }
+    }
+    // Where the primary is down, late is better than never. And their reads must not make worse what made the replicas late; but where it
+    // may be known any moment that they are not, it is better to wait for that.
+    const isPrimaryGone = primary.isGone || isPrimaryLost === true
+    const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
+    const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
+    if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }
+    return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, spills: true }
+  }
+}
+
+const FIRST: Attempt = { tried: undefined }
+
+/** The one that has replayed most; where they do not say, the least late. */
+function furthest(nodes: readonly NodeDriver[]): NodeDriver | undefined {
+  let best: NodeDriver | undefined
+  for (const node of nodes) if (best === undefined || isFurther(node, best)) best = node
+  return best
+}
+
+function isFurther(a: NodeDriver, b: NodeDriver): boolean {
+  const [ofA, ofB] = [a.observed.lsn, b.observed.lsn]
+  if (ofA !== undefined && ofB !== undefined && ofA !== ofB) return ofA > ofB
+  if (ofA === undefined || ofB === undefined) return ofA !== undefined
+  return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
+}

@@ -1,0 +1,131 @@
+import type { RoutingContext } from '../freshness/context.ts'
+import type { Failure } from '../nodes/failure.ts'
+import { refusalOf } from '../nodes/refusal.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { Cluster } from './cluster.ts'
+import type { Mark } from './mark.ts'
+import { isOfNode } from './node-driver.ts'
+import { routeOfRefused } from './refused-reads.ts'
+import type { Attempt, Route } from './route.ts'
+
+/** A statement that a node failed. */
+export interface FailedStatement {
+  readonly error: unknown
+  readonly sql: string
+  readonly statement: Statement
+  readonly mark: Mark | undefined
+  readonly context: RoutingContext | undefined
+  readonly route: Route
+  /** What was attempted before. */
+  readonly before: Attempt | undefined
+  /** Whether it may have reached the server. */
+  readonly wasSent: boolean
+  /** Whether it was sent to what was the primary then, and may be none any more. */
+  readonly wasPrimary: boolean
+  /** Whether the connection was on the node before: what it left in that session is lost with it. */
+  readonly wasBound: boolean
+  /** Whether it may run anew: outside a transaction, and before its first row. */
+  readonly mayRunAnew: boolean
+}
+
+/**
+ * Where a statement that failed is tried once more; undefined where its error surfaces. Only one that is known to have had no
+ * effect is: it was never sent, or refused, or is a read of which no row was delivered.
+ */
+export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Promise<Attempt | undefined> {
+  const { error, route, wasSent, before } = failed
+  if (!wasSent && !isOfNode(error)) return undefined
+  const failure = cluster.set.heard(route.node, error)
+  if (wasSent) route.refused?.(error)
+  if (!failed.mayRunAnew) return undefined
+  if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
+    // It needs the primary, and that is another node by now.
+    return { tried: new Set(before?.tried).add(route.node) }
+  }
+  if (failed.wasPrimary || route.node.role === 'primary' || route.node === cluster.primary) {
+    return await afterPrimary(cluster, failed, failure)
+  }
+  if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
+  if (!mayMove(failed)) return undefined
+  const isNodesFault = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
+  return isNodesFault || failure === 'overload'
+    ? elsewhere(cluster, failed, { isConflict: failure === 'conflict' })
+    : undefined
+}
+
+async function afterPrimary(
+  cluster: Cluster,
+  failed: FailedStatement,
+  failure: Failure,
+): Promise<Attempt | undefined> {
+  const { error, route, wasSent, before } = failed
+  const { node } = route
+  const tried = before?.tried
+  if (wasSent && refusalOf(error) === 'read-only') {
+    // It was refused by a server that is in recovery: the primary was demoted.
+    if (failed.wasBound || tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
+    node.pool.recycle()
+    return { tried: new Set(tried).add(node) }
+  }
+  // It was sent, and what came back is the answer to it.
+  if (wasSent && failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
+  // Who has not written must not suffer from a primary that is down.
+  if (route.seen !== undefined && failure === 'lost' && mayMove(failed)) {
+    const isLost = !wasSent && before?.isPrimaryLost !== true
+    const next =
+      route.seen === 'position' || isLost ? elsewhere(cluster, failed, { isPrimaryLost: isLost }) : undefined
+    if (next !== undefined) return next
+  }
+  // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under a
+  // read, which runs once more over another one.
+  const isLostRead = wasSent && failure === 'lost' && mayMove(failed)
+  const neverRan = !wasSent || failure === 'never-sent'
+  const wouldHelp = failure === 'never-sent' || isLostRead || (neverRan && cluster.primary !== node)
+  if (wouldHelp && !failed.wasBound && !tried?.has(node)) {
+    return { ...before, route: undefined, tried: new Set(tried).add(node) }
+  }
+  // What binds it to this node binds it still.
+  return mayMove(failed) && route.spills ? elsewhere(cluster, failed, { isPrimaryLost: true }) : undefined
+}
+
+/** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */
+function mayMove({ statement, mark, route, wasPrimary }: FailedStatement): boolean {
+  if (route.reason === 'use-node' || route.reason === 'same-connection') return false
+  if (route.claim.kind === 'named' || route.claim.kind === 'bound') return false
+  return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica' && !wasPrimary)
+}
+
+function elsewhere(
+  cluster: Cluster,
+  failed: FailedStatement,
+  { isConflict = false, isPrimaryLost = failed.before?.isPrimaryLost === true } = {},
+): Attempt | undefined {
+  const { statement, context, mark, before } = failed
+  const { node } = failed.route
+  const tried = new Set(before?.tried).add(node)
+  const attempt: Attempt = { ...before, route: undefined, tried, isPrimaryLost }
+  try {
+    const route = cluster.routeOf(statement, context, mark, attempt)
+    if (route.look === undefined && tried.has(route.node)) return undefined
+    node.counts.movedAway++
+    // The replicas are fit; only this read stood in the way of their replay.
+    return {
+      ...attempt,
+      route: isConflict && route.spills ? { ...route, reason: 'moved', spills: false } : route,
+    }
+  } catch {
+    // Nothing else is fit: what this node said is what there is to say.
+    return undefined
+  }
+}
+
+/** A replica refused what the primary will take. */
+function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatement): Attempt | undefined {
+  if (route.reason === 'use-node') return undefined
+  // The primary has said the same of it.
+  if (route.node.ownErrors?.isOwn(sql, error)) return undefined
+  return {
+    route: routeOfRefused(cluster, route.node, sql, error),
+    tried: new Set(before?.tried).add(route.node),
+  }
+}

@@ -1,0 +1,76 @@
+import type { CompiledQuery, QueryResult } from 'kysely'
+import { whileConnected } from '../nodes/pool.ts'
+import type { Session } from './node-driver.ts'
+import { ReadBound } from './read-timeout.ts'
+
+/**
+ * The stream of Kysely's own connection, with its first rows read. It fails where the connection is lost: by itself it would wait
+ * for ever for its cursor to close. With `timeoutMs`, so long may each of its reads take.
+ */
+export class SessionStream<R> {
+  readonly session: Session
+  readonly #inner: AsyncIterator<QueryResult<R>>
+  readonly #read: () => Promise<IteratorResult<QueryResult<R>>>
+  readonly #first: IteratorResult<QueryResult<R>>
+
+  /** Opens it, and resolves when its first rows are there. */
+  static async open<R>(
+    session: Session,
+    query: CompiledQuery,
+    chunkSize: number,
+    timeoutMs: number | undefined,
+  ): Promise<SessionStream<R>> {
+    const client = await session.client
+    const inner = session.connection.streamQuery<R>(query, chunkSize)[Symbol.asyncIterator]()
+    const read = () => {
+      const reading = client === undefined ? inner.next() : whileConnected(client, inner.next())
+      return timeoutMs === undefined ? reading : new ReadBound(timeoutMs).within(reading, session)
+    }
+    return new SessionStream(session, inner, read, await read())
+  }
+
+  private constructor(
+    session: Session,
+    inner: AsyncIterator<QueryResult<R>>,
+    read: () => Promise<IteratorResult<QueryResult<R>>>,
+    first: IteratorResult<QueryResult<R>>,
+  ) {
+    this.session = session
+    this.#inner = inner
+    this.#read = read
+    this.#first = first
+  }
+
+  get isEmpty(): boolean {
+    return this.#first.done === true
+  }
+
+  /** All rows; can be asked for once. */
+  async *rows(): AsyncGenerator<QueryResult<R>, void, undefined> {
+    let isOver = false
+    try {
+      for (let next = this.#first; next.done !== true; ) {
+        yield next.value
+        isOver = true // where it fails
+        next = await this.#read()
+        isOver = next.done === true
+      }
+      isOver = true
+    } finally {
+      if (!isOver) await this.#leave()
+    }
+  }
+
+  /**
+   * Closes the cursor of a stream that its reader left early; one that has ended, or failed, has nothing left to do. Who has
+   * left hears no error: Kysely awaits nothing where a signal ended the stream, and a rejection would end the process.
+   */
+  async #leave(): Promise<void> {
+    const client = await this.session.client
+    if (this.#inner.return === undefined) return
+    const leaving = this.#inner.return()
+    await (client === undefined ? leaving : whileConnected(client, leaving)).catch(ignore)
+  }
+}
+
+function ignore(): void {}

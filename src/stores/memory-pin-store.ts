@@ -1,0 +1,122 @@
+import { livePin, mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
+import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import type { PinStore } from '../pinning/pin-store.ts'
+
+/** The options of {@link memoryPinStore}. */
+export interface MemoryPinStoreOptions {
+  /** How many accounts have a pin of their own at a time. Beyond, every account is pinned for a while. Default: 100,000. */
+  maxAccounts?: number
+}
+
+/**
+ * Keeps the pins of accounts in this process, for a service that is one process, and for tests.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
+ * @example
+ * await app.register(writePinning, { pinStore: memoryPinStore(), account: (request) => request.user?.id })
+ */
+export function memoryPinStore(options: MemoryPinStoreOptions = {}): PinStore {
+  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['maxAccounts'])
+  const { maxAccounts = 100_000 } = options
+  if (!Number.isInteger(maxAccounts) || maxAccounts < 1) {
+    throw optionError(WHERE, 'maxAccounts', maxAccounts, 'a whole number from 1 on')
+  }
+  return new MemoryPinStore(maxAccounts)
+}
+
+const WHERE = 'memoryPinStore()'
+
+class MemoryPinStore implements PinStore {
+  readonly #maxAccounts: number
+  readonly #pins = new Map<string, Pin>()
+  /** The accounts whose pins are over by the same second since the epoch; of those, the one that was raised last is the last. */
+  readonly #bySecond = new Map<number, Set<string>>()
+  /** The least of those seconds, where it is known: to find it anew, all are looked at. */
+  #soonest: number | undefined
+  /** Until which second what was over has been dropped. */
+  #droppedAt = 0
+  /** Until when an account that is not there may have been left out. */
+  #leftOutUntilMs = 0
+
+  constructor(maxAccounts: number) {
+    this.#maxAccounts = maxAccounts
+  }
+
+  async get(account: string): Promise<Pin | undefined> {
+    return this.#pinOf(account, Date.now())
+  }
+
+  // Nothing is awaited between reading and writing: of two at the same time, none is lost.
+  async raise(account: string, pin: Pin): Promise<void> {
+    const nowMs = Date.now()
+    const raised = mergePins(this.#pinOf(account, nowMs), pin)
+    this.#remove(account)
+    this.#add(account, raised)
+    this.#dropWhatIsOver(nowMs)
+    if (this.#pins.size > this.#maxAccounts) this.#leaveOneOut()
+  }
+
+  #pinOf(account: string, nowMs: number): Pin | undefined {
+    const pin = livePin(this.#pins.get(account), nowMs)
+    if (this.#leftOutUntilMs <= nowMs) return pin
+    return mergePins(pin, { kind: 'time', untilMs: this.#leftOutUntilMs })
+  }
+
+  #add(account: string, pin: Pin): void {
+    const second = secondOf(pin)
+    const accounts = this.#bySecond.get(second)
+    if (accounts === undefined) this.#bySecond.set(second, new Set([account]))
+    else accounts.add(account)
+    this.#pins.set(account, pin)
+    if (this.#soonest !== undefined && second < this.#soonest) this.#soonest = second
+  }
+
+  #remove(account: string): void {
+    const pin = this.#pins.get(account)
+    if (pin === undefined) return
+    this.#pins.delete(account)
+    const second = secondOf(pin)
+    const accounts = this.#bySecond.get(second)
+    accounts?.delete(account)
+    if (accounts?.size === 0) this.#forget(second)
+  }
+
+  #forget(second: number): void {
+    this.#bySecond.delete(second)
+    if (this.#soonest === second) this.#soonest = undefined
+  }
+
+  /** Once a second: there are as many seconds to look at as the longest pin lasts, however many accounts there are. */
+  #dropWhatIsOver(nowMs: number): void {
+    const now = Math.floor(nowMs / 1000)
+    if (now === this.#droppedAt) return
+    this.#droppedAt = now
+    for (const [second, accounts] of this.#bySecond) {
+      if (second > now) continue
+      for (const account of accounts) this.#pins.delete(account)
+      this.#forget(second)
+    }
+  }
+
+  /** The one whose pin is over soonest, because every account is pinned for as long as that. */
+  #leaveOneOut(): void {
+    this.#soonest ??= least(this.#bySecond.keys())
+    for (const account of this.#bySecond.get(this.#soonest) ?? []) {
+      const untilMs = this.#pins.get(account)?.untilMs ?? 0
+      this.#leftOutUntilMs = Math.max(this.#leftOutUntilMs, untilMs)
+      this.#remove(account)
+      return
+    }
+  }
+}
+
+function secondOf({ untilMs }: Pin): number {
+  return Math.ceil(untilMs / 1000)
+}
+
+function least(numbers: Iterable<number>): number {
+  let found = Number.POSITIVE_INFINITY
+  for (const each of numbers) if (each < found) found = each
+  return found
+}
