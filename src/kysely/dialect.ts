@@ -3,12 +3,12 @@ import type { Mode } from '../nodes/operator.ts'
 import type { ClusterStatus } from '../nodes/status.ts'
 import { ClusterOperator } from '../routing/cluster-operator.ts'
 import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
-import { createDriver } from './create-driver.ts'
 import {
   type DialectSettings,
   dialectSettings,
   type PrimaryReplicaDialectOptions,
 } from './dialect-options.ts'
+import { PrimaryReplicaDriver } from './driver.ts'
 import { PrimaryIntrospector } from './introspector.ts'
 import { MarkingQueryCompiler } from './marks.ts'
 
@@ -31,11 +31,11 @@ export class PrimaryReplicaDialect implements Dialect {
 
   constructor(options: PrimaryReplicaDialectOptions) {
     this.#settings = dialectSettings(options)
-    this.#operator = new ClusterOperator(this.#settings.name, this.#settings.nodes)
+    this.#operator = new ClusterOperator(this.#settings.router.name, this.#settings.router.nodes)
   }
 
   createDriver(): Driver {
-    return createDriver(this.#settings, this.#operator)
+    return new PrimaryReplicaDriver(this.#settings, this.#operator)
   }
 
   /**

@@ -1,5 +1,5 @@
 import { type CompiledQuery, type KyselyPlugin, PostgresQueryCompiler } from 'kysely'
-import { MARK, type Mark } from '../routing/mark.ts'
+import type { Mark } from '../routing/query.ts'
 
 /** Every builder that executes has this, raw `sql` included. */
 interface Markable {
@@ -38,6 +38,11 @@ export function orPrimary<Query extends Markable>(query: Query): Query {
   return marked(query, OR_PRIMARY)
 }
 
+/** The mark of a query that is about to be executed. */
+export function markOf(query: CompiledQuery): Mark | undefined {
+  return (query.query as { [MARK]?: Mark })[MARK]
+}
+
 /**
  * Kysely's own compiler, which puts the mark of a query on what it makes of it: a plugin that came after the mark may have made new
  * nodes of all that it had marked.
@@ -56,6 +61,10 @@ function withPendingMark(compiled: CompiledQuery): CompiledQuery {
   return Object.freeze({ ...compiled, query: { ...compiled.query, [MARK]: pending.mark } })
 }
 
+// The mark is on the root node of the query that is executed: it is not the builder's, so it never survives into another
+// query that is built from the same one, and as a part of another query it is not at the root. Versioned, and shared by two copies of
+// this package in one process: the one marks what the other executes.
+const MARK = Symbol.for('write-pinning.mark.v1')
 const MARKS = Symbol.for('write-pinning.marks.v1')
 
 interface Shared {

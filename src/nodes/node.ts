@@ -99,6 +99,8 @@ export class Node {
   /** The errors that it gave, as a replica, and the primary gave as well; undefined where there is none. */
   ownErrors: OwnErrors | undefined
   isDrained = false
+  /** Whether it lends nothing any more. */
+  isClosedForGood = false
   /** Why it serves no reads; undefined where it does. */
   ineligibility: Ineligibility | undefined = 'unknown'
   /** Whether it may be chosen for reads that name no node. */
@@ -116,6 +118,15 @@ export class Node {
     this.loadBalanced = options.loadBalanced
     this.isDiscovered = options.discover !== undefined
     this.pool = pool
+  }
+
+  async init(): Promise<void> {
+    await this.pool.open()
+  }
+
+  async destroy(): Promise<void> {
+    this.isClosedForGood = true
+    await this.pool.end()
   }
 
   /** Takes an answer about how far it has replayed; `isSure` where that can be of no history but the primary's. */

@@ -26,6 +26,12 @@ export interface PoolClientLike {
   }
   /** Told by the server as the session begins. */
   readonly processID?: number | null
+  query(...args: readonly unknown[]): unknown
+  /** Whether the answer to all that was sent is there. */
+  readonly readyForQuery?: boolean
+  /** Whether it sends more before it is answered. */
+  readonly pipeline?: boolean
+  getTransactionStatus?(): string | null
   on?(event: 'error', listener: (error: Error) => void): unknown
   on?(event: 'end', listener: () => void): unknown
   off?(event: 'end', listener: () => void): unknown
@@ -41,7 +47,6 @@ export type ClientClass = new (
   config: object,
 ) => PoolClientLike & {
   connect(callback?: (error?: Error) => void): unknown
-  query(...args: readonly unknown[]): unknown
 }
 
 /** The clients whose connection has ended, and why. */

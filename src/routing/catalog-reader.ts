@@ -1,5 +1,7 @@
 import { hasItsData } from '../nodes/eligibility.ts'
+import type { Node } from '../nodes/node.ts'
 import { withPatience } from '../nodes/patience.ts'
+import { askServer } from '../nodes/session.ts'
 import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
 import type { FunctionFacts } from '../sql/function-facts.ts'
@@ -14,7 +16,6 @@ import { NO_RELATIONS, type RelationFacts, withoutPlainTables } from '../sql/rel
 import type { FunctionCall } from '../sql/statement-text.ts'
 import type { CatalogReports } from './catalog-reports.ts'
 import { MissingFunctions } from './missing-functions.ts'
-import type { NodeDriver } from './node-driver.ts'
 
 /** How long the catalog is not read again after an unknown function had it read, however many turn up. */
 const REST_MS = 10_000
@@ -38,7 +39,7 @@ const GRACE_MS = 250
  * relations, in pages. Until the functions are read PostgreSQL's own are known, and any other is taken for one that writes.
  */
 export class CatalogReader {
-  readonly #nodes: () => readonly NodeDriver[]
+  readonly #nodes: () => readonly Node[]
   readonly #classifier: () => StatementClassifier
   readonly #options: CatalogOptions
   readonly #reports: CatalogReports
@@ -66,7 +67,7 @@ export class CatalogReader {
   #nextAtMs = Number.POSITIVE_INFINITY
 
   constructor(parts: {
-    readonly nodes: () => readonly NodeDriver[]
+    readonly nodes: () => readonly Node[]
     readonly classifier: () => StatementClassifier
     readonly options: CatalogOptions
     readonly reports: CatalogReports
@@ -205,12 +206,16 @@ export class CatalogReader {
       const isLate = node !== primary || node.sighting?.isInRecovery === true
       let hasAnswered = false
       try {
-        await node.ask(async (client) => {
-          hasAnswered = true
-          await this.#readFrom(async <Row>(text: string, values: readonly unknown[]) => {
-            return (await client.query<Row>(text, values)).rows
-          }, isLate)
-        }, this.#stop.signal)
+        await askServer(
+          node,
+          async (client) => {
+            hasAnswered = true
+            await this.#readFrom(async <Row>(text: string, values: readonly unknown[]) => {
+              return (await client.query<Row>(text, values)).rows
+            }, isLate)
+          },
+          this.#stop.signal,
+        )
         this.#lateReadings = isLate && answersAsPrimary(primary) ? this.#lateReadings + 1 : 0
         this.#reports.wasRead()
         return true
@@ -270,7 +275,7 @@ export class CatalogReader {
   }
 }
 
-function answersAsPrimary(primary: NodeDriver | undefined): boolean {
+function answersAsPrimary(primary: Node | undefined): boolean {
   return primary?.isUp === true && primary.sighting?.isInRecovery !== true
 }
 

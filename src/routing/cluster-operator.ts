@@ -1,10 +1,10 @@
 import { WritePinningError } from '../errors.ts'
+import type { Node } from '../nodes/node.ts'
 import type { ClusterNodes } from '../nodes/node-options.ts'
 import { type Mode, Operator } from '../nodes/operator.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { type ClusterStatus, statusBeforeOpen, statusOf } from '../nodes/status.ts'
 import { choiceError } from '../options.ts'
-import type { NodeDriver } from './node-driver.ts'
 
 const MODES: readonly Mode[] = ['split', 'primary', 'observe']
 
@@ -21,7 +21,7 @@ export class ClusterOperator {
   readonly #nodes: ClusterNodes
   /** Those that were not destroyed, whether they were used already or not. */
   readonly #databases = new Set<Openable>()
-  readonly #open = new Set<ReplicaSet<NodeDriver>>()
+  readonly #open = new Set<ReplicaSet<Node>>()
 
   constructor(name: string, nodes: ClusterNodes) {
     this.#name = name
@@ -32,11 +32,11 @@ export class ClusterOperator {
     this.#databases.add(database)
   }
 
-  opened(set: ReplicaSet<NodeDriver>): void {
+  opened(set: ReplicaSet<Node>): void {
     this.#open.add(set)
   }
 
-  closed(database: Openable, set: ReplicaSet<NodeDriver>): void {
+  closed(database: Openable, set: ReplicaSet<Node>): void {
     this.#databases.delete(database)
     this.#open.delete(set)
   }

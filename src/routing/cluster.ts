@@ -4,23 +4,24 @@ import { type RoutingContext, requirementHere } from '../freshness/context.ts'
 import { positionOfPin } from '../freshness/pin.ts'
 import type { Requirement } from '../freshness/requirement.ts'
 import { hasItsData, mayServeLate } from '../nodes/eligibility.ts'
+import type { Node } from '../nodes/node.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
+import type { Session } from '../nodes/session.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
 import { ExactReads } from './exact-reads.ts'
 import { ExactWrites } from './exact-writes.ts'
 import type { FunctionWatch } from './function-watch.ts'
-import type { Mark } from './mark.ts'
 import { NamedStatements } from './named-statements.ts'
-import type { NodeDriver } from './node-driver.ts'
+import type { Mark } from './query.ts'
 import { ReadRouter } from './read-router.ts'
 import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
 
 /** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {
   readonly name: string
-  readonly set: ReplicaSet<NodeDriver>
+  readonly set: ReplicaSet<Node>
   readonly classifier: StatementClassifier
   readonly catalog: CatalogReader
   /** What sessions know by a name. */
@@ -30,17 +31,22 @@ export class Cluster {
   readonly seen: ExactReads
   /** Notices what is wrong with where the plugin is registered. */
   readonly watch: ContextWatch
+  /** What an edge does to each session that was taken, before anything is sent; undefined for nothing. */
+  readonly prepare:
+    | ((session: Session, signal: AbortSignal | undefined) => Promise<void> | undefined)
+    | undefined
   readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
   readonly #functions: FunctionWatch
 
   constructor(parts: {
-    readonly set: ReplicaSet<NodeDriver>
+    readonly set: ReplicaSet<Node>
     readonly classifier: StatementClassifier
     readonly catalog: CatalogReader
     readonly withoutContext: 'primary' | 'replica'
     readonly watch: ContextWatch
     readonly functions: FunctionWatch
+    readonly prepare: Cluster['prepare']
   }) {
     this.name = parts.set.name
     this.set = parts.set
@@ -55,10 +61,11 @@ export class Cluster {
       reason: 'no-context',
     }
     this.watch = parts.watch
+    this.prepare = parts.prepare
     this.#functions = parts.functions
   }
 
-  get primary(): NodeDriver {
+  get primary(): Node {
     return this.set.primary
   }
 
@@ -113,7 +120,7 @@ export class Cluster {
   }
 
   /** Whether `node` will do for a read with this requirement. */
-  meets(node: NodeDriver, requirement: Requirement): boolean {
+  meets(node: Node, requirement: Requirement): boolean {
     if (requirement.kind === 'named') return node.name === requirement.node
     if (node === this.primary) return true
     // An operator's word holds for connections that are taken already, too.
@@ -127,7 +134,7 @@ export class Cluster {
   }
 
   /** Whether what a route claims of its node is true now. */
-  holds({ node, claim }: { readonly node: NodeDriver; readonly claim: Claim }): boolean {
+  holds({ node, claim }: { readonly node: Node; readonly claim: Claim }): boolean {
     // It may have become the primary meanwhile, and serves whatever a replica does; but not the other way round.
     if (node === this.primary) return true
     switch (claim.kind) {
@@ -181,7 +188,7 @@ export class Cluster {
   }
 
   /** The node that a surrounding `useNode()` names; a route's `readFrom` names one for its reads only. */
-  #nodeInUse(context: RoutingContext | undefined): NodeDriver | undefined {
+  #nodeInUse(context: RoutingContext | undefined): Node | undefined {
     const override = context?.override
     if (override?.kind !== 'named' || override.reason !== 'use-node') return undefined
     return this.#nodeNamed(override.node)
@@ -199,7 +206,7 @@ export class Cluster {
     })
   }
 
-  #nodeNamed(name: string): NodeDriver {
+  #nodeNamed(name: string): Node {
     const node = this.set.nodeNamed(name)
     if (node !== undefined) return node
     throw new WritePinningError(
@@ -210,7 +217,7 @@ export class Cluster {
 }
 
 /** Who asks for a node by name gets that node or an error; being late is the asker's own affair. */
-function refuseUnavailable(node: NodeDriver, cluster: string): void {
+function refuseUnavailable(node: Node, cluster: string): void {
   if (isAvailable(node)) return
   throw new WritePinningError(
     'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
@@ -219,7 +226,7 @@ function refuseUnavailable(node: NodeDriver, cluster: string): void {
   )
 }
 
-function isAvailable(node: NodeDriver): boolean {
+function isAvailable(node: Node): boolean {
   if (node.role === 'primary') return true
   return node.ineligibility !== 'down' && node.ineligibility !== 'drained' && hasItsData(node)
 }

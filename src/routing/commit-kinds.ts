@@ -1,5 +1,5 @@
-import type { DatabaseConnection } from 'kysely'
 import type { CommitKind } from '../nodes/exact-positions.ts'
+import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Statement } from '../sql/classifier.ts'
 
 /**
@@ -8,7 +8,7 @@ import type { Statement } from '../sql/classifier.ts'
  * anything that may set it anew.
  */
 export class CommitKinds {
-  readonly #known = new WeakMap<DatabaseConnection, { kind: CommitKind; configuration: number }>()
+  readonly #known = new WeakMap<PoolClientLike, { kind: CommitKind; configuration: number }>()
   readonly #configuration: () => number
 
   /** `configuration` counts how often the server has read its own. */
@@ -17,19 +17,17 @@ export class CommitKinds {
   }
 
   /** How a session commits. In doubt it does not flush: that position is never too low. */
-  of(connection: DatabaseConnection): CommitKind {
-    const known = this.#known.get(connection)
+  of(client: PoolClientLike): CommitKind {
+    const known = this.#known.get(client)
     return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
   }
 
-  /** Takes note of a statement that a session has run, and of what the session told after it. */
-  saw(statement: Statement, connection: DatabaseConnection, kind: CommitKind | undefined): void {
-    if (kind !== undefined) this.#known.set(connection, { kind, configuration: this.#configuration() })
-    else if (statement.mayWrite || statement.kind === 'session') this.#known.delete(connection)
-  }
-
-  /** What was set may have been taken back, with a transaction or to a savepoint. */
-  forget(connection: DatabaseConnection): void {
-    this.#known.delete(connection)
+  /**
+   * Takes note of a statement that a session has run, and of what the session told after it. With the end of a transaction, or to a
+   * savepoint, what was set may have been taken back.
+   */
+  saw(statement: Statement, client: PoolClientLike, kind: CommitKind | undefined): void {
+    if (kind !== undefined) this.#known.set(client, { kind, configuration: this.#configuration() })
+    else if (statement.mayWrite || statement.kind === 'session') this.#known.delete(client)
   }
 }

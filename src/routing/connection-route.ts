@@ -1,10 +1,10 @@
-import type { TransactionSettings } from 'kysely'
 import type { RoutingContext } from '../freshness/context.ts'
 import { ANY, type Requirement } from '../freshness/requirement.ts'
+import type { Node } from '../nodes/node.ts'
 import type { Statement } from '../sql/classifier.ts'
+import type { Opens } from '../sql/transaction-modes.ts'
 import type { Cluster } from './cluster.ts'
-import type { Mark } from './mark.ts'
-import type { NodeDriver } from './node-driver.ts'
+import type { Mark } from './query.ts'
 import {
   type Attempt,
   type Claim,
@@ -18,13 +18,15 @@ import {
 
 /** The route of a statement on a connection that is on `node` already, outside a transaction. */
 export function routeFrom(
-  node: NodeDriver | undefined,
+  node: Node | undefined,
   cluster: Cluster,
   statement: Statement,
   context: RoutingContext | undefined,
   mark: Mark | undefined,
   before: Attempt | undefined,
 ): Route {
+  if (statement.opens !== undefined)
+    return routeOfTransaction(node, cluster, statement.opens, context, before)
   if (node === undefined || mark === 'to-primary') return cluster.routeOf(statement, context, mark, before)
   if (mark === 'to-replica') {
     const route = cluster.routeOf(statement, context, mark, before)
@@ -50,16 +52,15 @@ export function routeFrom(
 }
 
 /** The route of a transaction, on a connection that is on `node` already, after what was attempted before. */
-export function routeOfTransaction(
-  node: NodeDriver | undefined,
+function routeOfTransaction(
+  node: Node | undefined,
   cluster: Cluster,
-  settings: TransactionSettings,
+  opens: Opens,
   context: RoutingContext | undefined,
   before: Attempt | undefined,
 ): Route {
   // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
-  const isRead = settings.accessMode === 'read only' && settings.isolationLevel !== 'serializable'
-  if (!isRead) {
+  if (opens !== 'read-only') {
     cluster.refuseOnReplica('transaction', context)
     return { node: cluster.primary, reason: 'transaction', claim: IS_PRIMARY }
   }
@@ -71,7 +72,7 @@ export function routeOfTransaction(
 }
 
 /** What is claimed of a node that a connection is on already, and that meets the requirement. */
-function claimOf(node: NodeDriver, requirement: Requirement): Claim {
+function claimOf(node: Node, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY
   if (requirement.kind !== 'atLeast') return node.isEligible ? IS_FIT : IS_LATE

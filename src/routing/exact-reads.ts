@@ -1,20 +1,21 @@
 import { type RequestMemory, sawPosition } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import type { Told } from '../nodes/asked-query.ts'
+import type { Node } from '../nodes/node.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
+import type { Session } from '../nodes/session.ts'
 import { PRIMARY_QUESTION, primaryAnswer, REPLICA_QUESTION } from '../nodes/session-questions.ts'
-import type { NodeDriver, Session } from './node-driver.ts'
 
 /** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
 export class ExactReads {
-  readonly #set: ReplicaSet<NodeDriver>
+  readonly #set: ReplicaSet<Node>
 
-  constructor(set: ReplicaSet<NodeDriver>) {
+  constructor(set: ReplicaSet<Node>) {
     this.#set = set
   }
 
   /** What a session of this node can be asked right after a read; undefined where its server gives no positions. */
-  questionFor({ sighting }: NodeDriver): string | undefined {
+  questionFor({ sighting }: Node): string | undefined {
     if (sighting?.position === undefined) return undefined
     return sighting.isInRecovery ? REPLICA_QUESTION : PRIMARY_QUESTION
   }
@@ -33,7 +34,7 @@ export class ExactReads {
     return asked.then((position) => sawPosition(memory, name, position))
   }
 
-  #positionOf(node: NodeDriver, { client, askedAtMs, question, answer }: Told): Position | undefined {
+  #positionOf(node: Node, { client, askedAtMs, question, answer }: Told): Position | undefined {
     if (question === REPLICA_QUESTION) {
       return this.#onReplica(node, this.#set.positions.told(client, node, answer[0], askedAtMs))
     }
@@ -43,7 +44,7 @@ export class ExactReads {
     return { systemId, timeline: its.timeline, lsn: its.lsn }
   }
 
-  #onReplica(node: NodeDriver, lsn: bigint | undefined): Position | undefined {
+  #onReplica(node: Node, lsn: bigint | undefined): Position | undefined {
     const history = this.#set.positions.historyOf(node)
     return lsn === undefined || history === undefined ? undefined : { ...history, lsn }
   }
@@ -53,7 +54,7 @@ export class ExactReads {
     return this.#set.positions.committed('unflushed')
   }
 
-  async #seenOn(node: NodeDriver): Promise<Position | undefined> {
+  async #seenOn(node: Node): Promise<Position | undefined> {
     // The position would be that of whichever server answers, and not of the one that was read from.
     if (node.loadBalanced) return undefined
     return this.#onReplica(node, await this.#set.positions.replayed(node))

@@ -1,4 +1,4 @@
-import type { DatabaseConnection } from 'kysely'
+import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 
 /** How many names of one session are remembered, and how long a text may be that is: what is not counts as a write. */
@@ -19,14 +19,14 @@ interface Names {
  */
 export class NamedStatements {
   readonly #classifier: StatementClassifier
-  readonly #sessions = new WeakMap<DatabaseConnection, Names>()
+  readonly #sessions = new WeakMap<PoolClientLike, Names>()
 
   constructor(classifier: StatementClassifier) {
     this.#classifier = classifier
   }
 
   /** What a session's statement is, with what its name stands for. */
-  judge(statement: Statement, connection: DatabaseConnection): Statement {
+  judge(statement: Statement, connection: PoolClientLike): Statement {
     const { named } = statement
     if (named?.name === undefined) return statement
     const names = this.#sessions.get(connection)
@@ -37,7 +37,7 @@ export class NamedStatements {
   }
 
   /** Takes note of a statement that a session has run. */
-  ran(statement: Statement, connection: DatabaseConnection): void {
+  ran(statement: Statement, connection: PoolClientLike): void {
     const { named } = statement
     if (named === undefined) {
       if (mayChangeUnseen(statement)) this.#sessions.delete(connection)
@@ -55,7 +55,7 @@ export class NamedStatements {
     }
   }
 
-  #namesOf(connection: DatabaseConnection): Names {
+  #namesOf(connection: PoolClientLike): Names {
     let names = this.#sessions.get(connection)
     if (names === undefined) {
       names = { prepared: new Map(), cursors: new Map() }

@@ -7,14 +7,13 @@ import { mayServeLate } from '../nodes/eligibility.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { noReplica } from '../nodes/spill-gate.ts'
-import type { NodeDriver } from './node-driver.ts'
 import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Look, type Route } from './route.ts'
 
 /** Spreads the reads that any replica may serve. */
 export class ReadRouter {
-  readonly #set: ReplicaSet<NodeDriver>
+  readonly #set: ReplicaSet<Node>
 
-  constructor(set: ReplicaSet<NodeDriver>) {
+  constructor(set: ReplicaSet<Node>) {
     this.#set = set
   }
 
@@ -52,7 +51,7 @@ export class ReadRouter {
     const isDown = !primary.isUp || isPrimaryLost === true
     if (!isDown || operator.mode !== 'split') return onPrimary
     this.#set.doubtOld()
-    const kept = memory && (keptNode(memory, this.#set.name) as NodeDriver | undefined)
+    const kept = memory && (keptNode(memory, this.#set.name) as Node | undefined)
     const left = this.#left(tried, isDown)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
     if (node === undefined) return onPrimary
@@ -91,7 +90,7 @@ export class ReadRouter {
       })
       if (!isOfSome) return this.routeUnknown(reason, memory, before)
     }
-    const kept = memory && (keptNode(memory, name) as NodeDriver | undefined)
+    const kept = memory && (keptNode(memory, name) as Node | undefined)
     // No value in a cookie makes a request wait more than once.
     if (kept === primary && !isSeen) return onPrimary
     if (left.length === 0) {
@@ -117,7 +116,7 @@ export class ReadRouter {
   }
 
   /** The replicas that may serve and were not tried; where late is better than never and none is fit, those that are late. */
-  #left(tried: Attempt['tried'], mayBeLate: boolean): readonly NodeDriver[] {
+  #left(tried: Attempt['tried'], mayBeLate: boolean): readonly Node[] {
     const { eligible, replicas, settings } = this.#set
     const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
     if (fit.length > 0 || !mayBeLate || settings.whenNoReplica === 'error') return fit
@@ -131,9 +130,9 @@ export class ReadRouter {
   }
 
   /** One request keeps to one replica, as long as that is fit. */
-  #replicaFor(memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): NodeDriver | undefined {
+  #replicaFor(memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): Node | undefined {
     if (memory === undefined) return this.#set.choose(undefined, tried)
-    const kept = keptNode(memory, this.#set.name) as NodeDriver | undefined
+    const kept = keptNode(memory, this.#set.name) as Node | undefined
     if (kept?.role === 'replica' && kept.isEligible && !tried?.has(kept)) return kept
     const chosen = this.#set.choose(memory.affinityKey?.(), tried)
     if (chosen !== undefined) keepTo(memory, this.#set.name, chosen)
@@ -176,13 +175,13 @@ export class ReadRouter {
 const FIRST: Attempt = { tried: undefined }
 
 /** The one that has replayed most; where they do not say, the least late. */
-function furthest(nodes: readonly NodeDriver[]): NodeDriver | undefined {
-  let best: NodeDriver | undefined
+function furthest(nodes: readonly Node[]): Node | undefined {
+  let best: Node | undefined
   for (const node of nodes) if (best === undefined || isFurther(node, best)) best = node
   return best
 }
 
-function isFurther(a: NodeDriver, b: NodeDriver): boolean {
+function isFurther(a: Node, b: Node): boolean {
   const [ofA, ofB] = [a.observed.lsn, b.observed.lsn]
   if (ofA !== undefined && ofB !== undefined && ofA !== ofB) return ofA > ofB
   if (ofA === undefined || ofB === undefined) return ofA !== undefined

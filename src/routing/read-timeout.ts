@@ -1,7 +1,7 @@
 import { WritePinningError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import { afterPatience } from '../nodes/patience.ts'
-import type { Session } from './node-driver.ts'
+import type { Session } from '../nodes/session.ts'
 
 /** Which part of what is left passes until a node that was not heard of is asked, and until another gets the read. */
 const ASK_AFTER = 1 / 4
@@ -43,7 +43,7 @@ export class ReadBound {
     return new Promise((resolve, reject) => {
       const giveUp = (error: WritePinningError) => {
         reject(error)
-        session.client?.then((client) => client.connection?.stream?.destroy()).catch(ignore)
+        session.client.connection?.stream?.destroy()
       }
       const wait = (part: number, onOver: () => void) => {
         stop = afterPatience(leftMs * part, onOver)
@@ -80,5 +80,3 @@ function silent({ name }: Node, waitedMs: number): WritePinningError {
     { statusCode: 503 },
   )
 }
-
-function ignore(): void {}

@@ -1,10 +1,11 @@
 import type { RoutingContext } from '../freshness/context.ts'
 import type { Failure } from '../nodes/failure.ts'
 import { refusalOf } from '../nodes/refusal.ts'
+import { isOfNode } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
-import type { Mark } from './mark.ts'
-import { isOfNode } from './node-driver.ts'
+import { routeFrom } from './connection-route.ts'
+import type { Mark } from './query.ts'
 import { routeOfRefused } from './refused-reads.ts'
 import type { Attempt, Route } from './route.ts'
 
@@ -45,7 +46,8 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (failed.wasPrimary || route.node.role === 'primary' || route.node === cluster.primary) {
     return await afterPrimary(cluster, failed, failure)
   }
-  if (wasSent && failure === 'misrouted') return onPrimary(cluster, failed)
+  if (wasSent && failure === 'misrouted')
+    return failed.statement.opens === undefined ? onPrimary(cluster, failed) : undefined
   if (!mayMove(failed)) return undefined
   const isNodesFault = !wasSent || failure === 'lost' || failure === 'never-sent' || failure === 'conflict'
   return isNodesFault || failure === 'overload'
@@ -77,8 +79,9 @@ async function afterPrimary(
     if (next !== undefined) return next
   }
   // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under a
-  // read, which runs once more over another one.
-  const isLostRead = wasSent && failure === 'lost' && mayMove(failed)
+  // read, or as a transaction began, which runs once more over another one.
+  const hasNoEffect = mayMove(failed) || failed.statement.opens !== undefined
+  const isLostRead = wasSent && failure === 'lost' && hasNoEffect
   const neverRan = !wasSent || failure === 'never-sent'
   const wouldHelp = failure === 'never-sent' || isLostRead || (neverRan && cluster.primary !== node)
   if (wouldHelp && !failed.wasBound && !tried?.has(node)) {
@@ -92,7 +95,8 @@ async function afterPrimary(
 function mayMove({ statement, mark, route, wasPrimary }: FailedStatement): boolean {
   if (route.reason === 'use-node' || route.reason === 'same-connection') return false
   if (route.claim.kind === 'named' || route.claim.kind === 'bound') return false
-  return statement.kind === 'read' || (mark === 'to-replica' && route.node.role === 'replica' && !wasPrimary)
+  if (statement.kind === 'read' || statement.opens === 'read-only') return true
+  return mark === 'to-replica' && route.node.role === 'replica' && !wasPrimary
 }
 
 function elsewhere(
@@ -105,7 +109,7 @@ function elsewhere(
   const tried = new Set(before?.tried).add(node)
   const attempt: Attempt = { ...before, route: undefined, tried, isPrimaryLost }
   try {
-    const route = cluster.routeOf(statement, context, mark, attempt)
+    const route = routeFrom(undefined, cluster, statement, context, mark, attempt)
     if (route.look === undefined && tried.has(route.node)) return undefined
     node.counts.movedAway++
     // The replicas are fit; only this read stood in the way of their replay.

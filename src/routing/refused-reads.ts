@@ -1,9 +1,9 @@
+import type { Node } from '../nodes/node.ts'
 import { OwnErrors } from '../nodes/own-errors.ts'
 import { refusalOf } from '../nodes/refusal.ts'
 import { RefusedTexts } from '../nodes/refused-texts.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
-import type { NodeDriver } from './node-driver.ts'
 import { IS_PRIMARY, type Route } from './route.ts'
 
 /** The route of a read, whose node has refused some texts: to the primary while this one rests there. */
@@ -27,7 +27,7 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
  * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
  * that both refuse is at fault itself, and is not asked twice again for a while.
  */
-export function routeOfRefused(cluster: Cluster, node: NodeDriver, sql: string, error: unknown): Route {
+export function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
   if (refusalOf(error) === 'read-only') return route
   const accepted = () => {
@@ -52,11 +52,4 @@ export function statementOfRefused(
 ): Statement | undefined {
   if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return undefined
   return cluster.classifier.learnRefused(sql)
-}
-
-/** Sees to it that a route is told that its node has accepted what was sent. */
-export async function tellAccepted<T>(sent: Promise<T>, accepted: () => void): Promise<T> {
-  const result = await sent
-  accepted()
-  return result
 }

@@ -1,7 +1,6 @@
 import type { RouteReason } from '../diagnostics.ts'
 import type { Position } from '../freshness/position.ts'
 import type { Node } from '../nodes/node.ts'
-import type { NodeDriver } from './node-driver.ts'
 
 /** What a route claims of its node. It has to hold when the statement is sent, whatever was waited for since. */
 export type Claim =
@@ -32,7 +31,7 @@ export function isMovable({ kind }: Claim): boolean {
 
 /** Where one statement goes, and why. */
 export interface Route {
-  readonly node: NodeDriver
+  readonly node: Node
   readonly reason: RouteReason
   readonly claim: Claim
   /**

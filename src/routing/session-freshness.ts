@@ -1,10 +1,8 @@
-import { CompiledQuery } from 'kysely'
 import type { Position } from '../freshness/position.ts'
-import type { AnswerRow } from '../nodes/asked-query.ts'
-import type { PoolClientLike } from '../nodes/pool.ts'
+import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
+import type { Session } from '../nodes/session.ts'
 import { REPLICA_QUESTION } from '../nodes/session-questions.ts'
 import type { Cluster } from './cluster.ts'
-import type { Session } from './node-driver.ts'
 
 /** A replica is behind what its route claims, or cannot prove that it is not: what it answers is not used. */
 export class StaleNode extends Error {}
@@ -16,22 +14,78 @@ export class StaleNode extends Error {}
  * @throws {StaleNode} where it has not.
  */
 export async function proveFresh(cluster: Cluster, session: Session, position: Position): Promise<void> {
-  const client = await session.client
-  if (client === undefined || session.node.sighting?.isDirect !== true) throw new StaleNode()
-  if (cluster.set.positions.hasTold(client, session.node, position)) return
+  const { client, node } = session
+  if (node.sighting?.isDirect !== true) throw new StaleNode()
+  if (cluster.set.positions.hasTold(client, node, position)) return
   const askedAtMs = performance.now()
-  const { rows } = await session.connection.executeQuery<{ position: string | null; isolation: string }>(ASK)
+  const { rows } = (await client.query(REPLICA_QUESTION)) as { rows: ReplicaAnswer[] }
   const answer: AnswerRow = [rows[0]?.position ?? null, rows[0]?.isolation ?? null]
-  if (!isFresh(cluster, session, client, position, answer, askedAtMs)) throw new StaleNode()
+  if (!isFresh(cluster, session, position, answer, askedAtMs)) throw new StaleNode()
 }
 
-const ASK = CompiledQuery.raw(REPLICA_QUESTION)
+interface ReplicaAnswer {
+  readonly position: string | null
+  readonly isolation: string
+}
+
+/** What a statement's session is asked together with it, at no round trip. */
+export interface Asked {
+  /** What a replica must have replayed before; undefined for nothing. */
+  readonly position: Position | undefined
+  /** A question to be asked right after it; undefined for none. */
+  readonly after: string | undefined
+}
+
+/** Who is told what came back after a statement; not where its client cannot ask. */
+export interface Hearer {
+  hear(told: Told): void
+}
+
+/**
+ * Runs a single statement on a session, asks what is to be known around it, and gives what it gives. A session that has told that it is
+ * far enough is not asked again.
+ *
+ * @throws {StaleNode} where the replica had not replayed the position before, whatever the statement itself gave.
+ */
+export async function runAsked<T>(
+  cluster: Cluster,
+  session: Session,
+  { position, after }: Asked,
+  hearer: Hearer,
+  run: () => Promise<T>,
+): Promise<T> {
+  const { node, client } = session
+  const hasTold = position === undefined || cluster.set.positions.hasTold(client, node, position)
+  if (!canAsk(client) || (!hasTold && node.hasSnapshots)) {
+    if (!hasTold) await proveFresh(cluster, session, position)
+    return await run()
+  }
+  if (hasTold && after === undefined) return await run()
+  const askedAtMs = performance.now()
+  const answers = client.askAroundNext({ before: hasTold ? undefined : REPLICA_QUESTION, after })
+  const outcome = await run().then(
+    (result) => () => result,
+    (error: unknown) => () => {
+      throw error
+    },
+  )
+  if (!hasTold) {
+    // The connection was lost before anything was answered.
+    if (answers.before === undefined) outcome()
+    if (!isFresh(cluster, session, position, answers.before, askedAtMs) || node.hasSnapshots) {
+      throw new StaleNode()
+    }
+  }
+  if (after !== undefined && answers.after !== undefined) {
+    hearer.hear({ client, askedAtMs, question: after, answer: answers.after })
+  }
+  return outcome()
+}
 
 /** Whether a replica that was asked `REPLICA_QUESTION` on a session has replayed `position`. */
-export function isFresh(
+function isFresh(
   cluster: Cluster,
-  { node }: Session,
-  client: PoolClientLike,
+  { node, client }: Session,
   { lsn }: Position,
   answer: AnswerRow | undefined,
   askedAtMs: number,

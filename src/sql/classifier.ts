@@ -5,6 +5,7 @@ import { readStatementText } from './statement-reader.ts'
 import type { FunctionCall, NamedWork, StatementText, TransactionEffect } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
 import { TextCache } from './text-cache.ts'
+import { type Opens, opensOf } from './transaction-modes.ts'
 import { Watch } from './watch.ts'
 
 /** What a statement demands and does, as far as routing cares. */
@@ -32,8 +33,12 @@ export interface Statement {
   readonly unknownCall: FunctionCall | undefined
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
   readonly mayWrite: boolean
-  /** What it does to its session's transaction, as a text of the application's own. */
+  /** What it does to its session's transaction. */
   readonly transaction: TransactionEffect
+  /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
+  readonly opens: Opens | undefined
+  /** Whether it is about its session's transaction alone: it is wherever that is. */
+  readonly isControl: boolean
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
@@ -106,7 +111,10 @@ export class StatementClassifier {
 
   #decide(text: StatementText, sql: string): Statement {
     const hasCalls = text.calls.length > 0
-    if (text.kind === 'session') return this.#decideSession(text)
+    if (text.kind === 'session') {
+      const opens = text.transaction === 'begins' ? opensOf(sql) : undefined
+      return { ...this.#decideSession(text), opens, isControl: CONTROLS.test(sql) }
+    }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     let isSession = false
     let isOnPrimary = false
@@ -224,6 +232,8 @@ const READ: Statement = {
   unknownCall: undefined,
   mayWrite: false,
   transaction: undefined,
+  opens: undefined,
+  isControl: false,
   named: undefined,
 }
 const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
@@ -242,6 +252,8 @@ const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
 const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
 const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
 const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true, mayWrite: true }
+
+const CONTROLS = /^\s*(?:begin|start|commit|end|abort|rollback|savepoint|release)\b/i
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])
 

@@ -1,26 +1,28 @@
+import { discard, release, type Session } from '../nodes/session.ts'
 import { type SpillGate, WAIT_MS } from '../nodes/spill-gate.ts'
-import type { AbortOptions, Acquisition, NodeDriver, Session } from './node-driver.ts'
 import type { Route } from './route.ts'
 
 /**
  * The session that a connection is on, if any: bound at its first statement, moved to another node where one is needed,
  * and given back to its pool, or ended where nobody knows what state it is in.
  */
-export class ConnectionSession {
+export class BoundSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
-  #wantsInfo = false
   /** The gate to the primary that it has passed, and has to leave again. */
   #turn: SpillGate | undefined
   /** Until when it waits for that. */
   #turnUntilMs: number | undefined
 
-  get current(): Session | undefined {
-    return this.#session
+  readonly #moved: ((session: Session | undefined) => void) | undefined
+
+  /** `moved` is told of each session that it comes to, and of undefined as it leaves one. */
+  constructor(moved?: (session: Session | undefined) => void) {
+    this.#moved = moved
   }
 
-  get node(): NodeDriver | undefined {
-    return this.#session?.node
+  get current(): Session | undefined {
+    return this.#session
   }
 
   /**
@@ -34,9 +36,7 @@ export class ConnectionSession {
   /** The session, for what needs one that is there already. */
   get bound(): Session {
     if (this.#session !== undefined) return this.#session
-    throw new Error(
-      'This connection is on no node: no transaction was begun on it, or it was released meanwhile.',
-    )
+    throw new Error('This connection is on no node: it was released meanwhile.')
   }
 
   /**
@@ -49,36 +49,10 @@ export class ConnectionSession {
     return isOfReplica ? undefined : this.#session
   }
 
-  /**
-   * Begins to acquire the first session; undefined where there is one already, or more has to be known of it. Nearly every
-   * query is the first on its connection, and each promise on its way costs: so its caller awaits Kysely's own.
-   */
-  beginFirst(node: NodeDriver, options?: AbortOptions): Acquisition | undefined {
-    return this.#session === undefined && !this.#wantsInfo ? node.beginAcquire(options) : undefined
-  }
-
-  /** Takes what {@link beginFirst} has acquired; undefined, and gives it back, where another statement was faster. */
-  take(session: Session, options?: AbortOptions): Session | undefined {
-    if (this.#session !== undefined) {
-      void session.node.release(session)
-      return undefined
-    }
+  take(session: Session): Session {
     this.#session = session
     this.#turnUntilMs = undefined
-    // The query may have been given up on while it waited for a connection.
-    options?.signal?.throwIfAborted()
-    return session
-  }
-
-  /** A session on this node, in place of the one before; undefined where another statement was faster. */
-  async moveTo(
-    node: NodeDriver,
-    isInTransaction: boolean,
-    options?: AbortOptions,
-  ): Promise<Session | undefined> {
-    await this.#giveBack(isInTransaction)
-    const session = this.take(await node.acquire(options), options)
-    if (session !== undefined && this.#wantsInfo) await session.connection.collectSessionInfo?.()
+    this.#moved?.(session)
     return session
   }
 
@@ -98,8 +72,6 @@ export class ConnectionSession {
     this.#turnUntilMs ??= performance.now() + WAIT_MS
     const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
     if (hasEntered) {
-      // Another statement of this connection may have entered meanwhile: one turn is enough.
-      if (this.#turn !== undefined) gate.leave()
       this.#turn = gate
       this.#turnUntilMs = undefined
     }
@@ -111,34 +83,27 @@ export class ConnectionSession {
     this.#turn = undefined
   }
 
-  /** Gives the session back, and its turn on the primary, whatever became of that meanwhile. */
-  letGo(isInTransaction: boolean): Promise<void> {
-    if (this.#session === undefined) return NOTHING_TO_DO
+  /** Gives the session back, and its turn on the primary; where it is in a transaction that nobody will end, it ends with it. */
+  letGo(isInTransaction: boolean): void {
+    const session = this.#session
+    if (session === undefined) return
     this.leaveTurn()
-    return this.#giveBack(isInTransaction)
+    this.moveAway(isInTransaction, session)
   }
 
-  #giveBack(isInTransaction: boolean): Promise<void> {
-    const session = this.#session
-    if (session === undefined) return NOTHING_TO_DO
+  /** Gives the session back, and keeps the turn. */
+  moveAway(isInTransaction: boolean, session = this.#session): void {
+    if (session === undefined) return
     const doubt = this.#doubt
     this.#session = undefined
     this.#doubt = undefined
-    if (doubt === undefined && !isInTransaction) return session.node.release(session)
-    return session.node.discard(session, doubt?.because)
-  }
-
-  /** From now on its process id is known, so that it can be cancelled or killed. */
-  async collectInfo(): Promise<void> {
-    this.#wantsInfo = true
-    await this.#session?.connection.collectSessionInfo?.()
+    this.#moved?.(undefined)
+    if (doubt === undefined && !isInTransaction) release(session)
+    else discard(session, doubt?.because)
   }
 
   /** Forgets what was wanted by whom it was lent to before. */
   reset(): void {
-    this.#wantsInfo = false
     this.#turnUntilMs = undefined
   }
 }
-
-const NOTHING_TO_DO = Promise.resolve()

@@ -1,14 +1,15 @@
-import type { CompiledQuery, QueryResult } from 'kysely'
+import type { QueryResult } from 'kysely'
 import { whileConnected } from '../nodes/pool.ts'
-import type { Session } from './node-driver.ts'
-import { ReadBound } from './read-timeout.ts'
+import type { Session } from '../nodes/session.ts'
+import type { OpenStream } from '../routing/connection.ts'
+import { ReadBound } from '../routing/read-timeout.ts'
 
 /**
  * The stream of Kysely's own connection, with its first rows read. It fails where the connection is lost: by itself it would wait
  * for ever for its cursor to close. With `timeoutMs`, so long may each of its reads take.
  */
-export class SessionStream<R> {
-  readonly session: Session
+export class SessionStream<R> implements OpenStream<QueryResult<R>> {
+  readonly #session: Session
   readonly #inner: AsyncIterator<QueryResult<R>>
   readonly #read: () => Promise<IteratorResult<QueryResult<R>>>
   readonly #first: IteratorResult<QueryResult<R>>
@@ -16,14 +17,12 @@ export class SessionStream<R> {
   /** Opens it, and resolves when its first rows are there. */
   static async open<R>(
     session: Session,
-    query: CompiledQuery,
-    chunkSize: number,
+    rows: AsyncIterable<QueryResult<R>>,
     timeoutMs: number | undefined,
   ): Promise<SessionStream<R>> {
-    const client = await session.client
-    const inner = session.connection.streamQuery<R>(query, chunkSize)[Symbol.asyncIterator]()
+    const inner = rows[Symbol.asyncIterator]()
     const read = () => {
-      const reading = client === undefined ? inner.next() : whileConnected(client, inner.next())
+      const reading = whileConnected(session.client, inner.next())
       return timeoutMs === undefined ? reading : new ReadBound(timeoutMs).within(reading, session)
     }
     return new SessionStream(session, inner, read, await read())
@@ -35,7 +34,7 @@ export class SessionStream<R> {
     read: () => Promise<IteratorResult<QueryResult<R>>>,
     first: IteratorResult<QueryResult<R>>,
   ) {
-    this.session = session
+    this.#session = session
     this.#inner = inner
     this.#read = read
     this.#first = first
@@ -66,10 +65,8 @@ export class SessionStream<R> {
    * left hears no error: Kysely awaits nothing where a signal ended the stream, and a rejection would end the process.
    */
   async #leave(): Promise<void> {
-    const client = await this.session.client
     if (this.#inner.return === undefined) return
-    const leaving = this.#inner.return()
-    await (client === undefined ? leaving : whileConnected(client, leaving)).catch(ignore)
+    await whileConnected(this.#session.client, this.#inner.return()).catch(ignore)
   }
 }
 

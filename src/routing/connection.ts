@@ -1,0 +1,156 @@
+import type { Session } from '../nodes/session.ts'
+import { BoundSession } from './bound-session.ts'
+import type { Cluster } from './cluster.ts'
+import { Outcome } from './outcome.ts'
+import type { Query } from './query.ts'
+import { type Place, StatementRun } from './run-statement.ts'
+import { Transaction } from './transaction.ts'
+
+/** What is there of a query whose rows come by and by, once the first of them are. */
+export interface OpenStream<R> {
+  readonly isEmpty: boolean
+  /** All rows, to their end, or until their reader leaves. */
+  rows(): AsyncGenerator<R, void, undefined>
+}
+
+/**
+ * A connection that finds its node by itself: it binds to one at its first statement, moves to the primary at the first one that needs it,
+ * and stays while a transaction or what was left in the session demands it. Its statements run one after the other.
+ */
+export class RoutedConnection {
+  readonly #session: BoundSession
+  readonly #transaction: Transaction
+  /** What its statements run in. */
+  readonly #place: Place
+  readonly #waiting: (() => void)[] = []
+  #isReleased = false
+  /** How much is under way. */
+  #running = 0
+
+  constructor(cluster: Cluster) {
+    const session = new BoundSession(this.moved && ((to) => this.moved?.(to)))
+    this.#session = session
+    const transaction = new Transaction(cluster.name, cluster.watch, (definition) =>
+      cluster.catalog.sawDefinition(definition),
+    )
+    this.#transaction = transaction
+    const outcome = new Outcome(cluster, session, transaction)
+    this.#place = { cluster, session, transaction, outcome, leave: this.#leave }
+  }
+
+  /** Lends it out, anew or again. */
+  open(): void {
+    this.#isReleased = false
+    this.#session.reset()
+  }
+
+  /** Runs a query once those before it are over. */
+  run<T>(query: Query<T>): Promise<T> {
+    const run = new StatementRun(this.#place, query)
+    if (this.#running > 0) return this.#runAfterOthers(run, query)
+    this.#running++
+    return query.mark === 'or-primary' ? this.#runOrOnPrimary(run, query) : run.run()
+  }
+
+  /** The same for one whose rows come by and by: the next query waits until its reader is done. */
+  async *stream<R>(query: Query<OpenStream<R>>): AsyncGenerator<R, void, undefined> {
+    const run = new StatementRun(this.#place, query)
+    await this.#enter()
+    try {
+      const stream = await this.#runWithin(run)
+      yield* this.#rowsOf(stream, run)
+      const again = stream.isEmpty ? run.wouldAskPrimary : false
+      if (again) yield* this.#rowsOf(await this.#runWithin(run, true), run)
+    } finally {
+      this.#leave()
+    }
+  }
+
+  /** The node and the client that it is on now; undefined for none. */
+  get session() {
+    return this.#session.current
+  }
+
+  /** Gives its session back as soon as nothing is under way, or has it closed. */
+  release(isToBeClosed = false): void {
+    this.#isReleased = true
+    if (isToBeClosed) this.#session.mistrust(undefined)
+    if (this.#running === 0) this.#letGo()
+  }
+
+  /** Has the session closed that it is on; the next statement gets another one. */
+  closeSession(): void {
+    this.#session.mistrust(undefined)
+    if (this.#running === 0) this.#letGo()
+  }
+
+  /** Told of each session that it comes to, and of undefined as it leaves one. */
+  protected moved?(session: Session | undefined): void
+
+  /** Whether it is as good as new: released, and with nothing left that may still take a session. */
+  get isReusable(): boolean {
+    return this.#isReleased && this.#running === 0 && this.#session.current === undefined
+  }
+
+  async #runAfterOthers<T>(run: StatementRun<T>, query: Query<T>): Promise<T> {
+    await this.#enter()
+    return await (query.mark === 'or-primary' ? this.#runOrOnPrimary(run, query) : run.run())
+  }
+
+  async #runOrOnPrimary<T>(run: StatementRun<T>, query: Query<T>): Promise<T> {
+    try {
+      const result = await this.#runWithin(run)
+      return query.isEmpty(result) && run.wouldAskPrimary ? await this.#runWithin(run, true) : result
+    } finally {
+      this.#leave()
+    }
+  }
+
+  /** Runs a statement as a part of what is under way. */
+  #runWithin<T>(run: StatementRun<T>, isOnPrimary = false): Promise<T> {
+    this.#running++
+    return isOnPrimary ? run.runOnPrimary() : run.run()
+  }
+
+  async *#rowsOf<R>(
+    stream: OpenStream<R>,
+    run: StatementRun<OpenStream<R>>,
+  ): AsyncGenerator<R, void, undefined> {
+    let hasFailed = false
+    try {
+      yield* stream.rows()
+    } catch (error) {
+      hasFailed = true
+      throw await run.failedLate(error)
+    } finally {
+      // One that its reader left early may have written all the same.
+      if (!hasFailed) run.streamed()
+    }
+  }
+
+  #enter(): Promise<void> | undefined {
+    if (this.#running > 0) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#running++
+    return undefined
+  }
+
+  /**
+   * A statement that nobody awaited may run on after its connection was released, and take a session then; it is given back as soon as
+   * all are over.
+   */
+  readonly #leave = (): void => {
+    this.#running--
+    if (this.#running > 0) return
+    const next = this.#waiting.shift()
+    if (next !== undefined) {
+      this.#running++
+      next()
+    } else if (this.#isReleased) this.#letGo()
+  }
+
+  /** A transaction that nobody can end any more ends with its session. */
+  #letGo(): void {
+    this.#session.letGo(this.#transaction.isOpen)
+    this.#transaction.abandon()
+  }
+}

@@ -1,0 +1,155 @@
+import { warn } from '../diagnostics.ts'
+import { AddressWatch } from '../nodes/address-watch.ts'
+import { Discovery } from '../nodes/discovery.ts'
+import { Node } from '../nodes/node.ts'
+import type { NodeOptions } from '../nodes/node-options.ts'
+import { NodePool } from '../nodes/node-pool.ts'
+import type { PoolLike } from '../nodes/pool.ts'
+import { ReplicaSet } from '../nodes/replica-set.ts'
+import { StatementClassifier } from '../sql/classifier.ts'
+import { CatalogReader } from './catalog-reader.ts'
+import { CatalogReports } from './catalog-reports.ts'
+import { Cluster } from './cluster.ts'
+import type { ClusterOperator } from './cluster-operator.ts'
+import type { RoutedConnection } from './connection.ts'
+import { ContextWatch } from './context-watch.ts'
+import { FunctionWatch } from './function-watch.ts'
+import type { RouterSettings } from './options.ts'
+
+/** How many connection objects are kept for reuse; they are small and hold no client. */
+const MAX_IDLE = 100
+
+/** What an edge brings. */
+export interface Edge<C extends RoutedConnection> {
+  /** Makes a connection as the edge's clients want to see it. */
+  makeConnection(cluster: Cluster): C
+  /** Does something to each session that is taken, before anything is sent. */
+  readonly prepare?: Cluster['prepare']
+  /** Told of each pool of a node's that is opened. */
+  opened?(pool: PoolLike): void
+}
+
+/** One cluster as one client of it sees it: it is opened at its first use, lends connections that find their node, and ends. */
+export class Router<C extends RoutedConnection> {
+  readonly #cluster: Cluster
+  readonly #operator: ClusterOperator
+  readonly #discovery: Discovery<Node>
+  readonly #addresses: AddressWatch
+  readonly #makeConnection: Edge<C>['makeConnection']
+  // Whoever meets a connection object may remember it, as Kysely does: that is dearer than all of routing.
+  readonly #idle: C[] = []
+  #opening: Promise<void> | undefined
+
+  /** Puts it together, with nodes of its own; nothing is opened before {@link init}. */
+  constructor(
+    settings: RouterSettings,
+    operator: ClusterOperator,
+    { makeConnection, prepare, opened }: Edge<C>,
+  ) {
+    const { name, nodes, withoutContext, replicaSet } = settings
+    const { maxLagMs, lookup } = replicaSet
+    const make = (options: NodeOptions, at = lookup) =>
+      new Node(options, poolOf(options, settings, at, opened), { maxLagMs })
+    const replicas = nodes.replicas.filter(({ discover }) => discover === undefined)
+    const set = new ReplicaSet<Node>({
+      name,
+      primary: make(nodes.primary),
+      replicas: replicas.map((each) => make(each)),
+      settings: replicaSet,
+      operator: operator.state,
+    })
+    const discovered = nodes.replicas.filter(({ discover }) => discover !== undefined)
+    const classifier = new StatementClassifier(settings.classifier, (call) => catalog.heardOf(call))
+    const catalog = new CatalogReader({
+      nodes: () => set.nodes,
+      classifier: () => classifier,
+      options: settings.classifier,
+      reports: new CatalogReports(name),
+    })
+    const latestMs = Math.max(0, ...nodes.replicas.map((each) => each.maxLagMs ?? maxLagMs))
+    const watch = new ContextWatch(name, latestMs, nodes.replicas.length > 0, withoutContext)
+    const functions = new FunctionWatch(name)
+    this.#cluster = new Cluster({ set, classifier, catalog, withoutContext, watch, functions, prepare })
+    this.#discovery = new Discovery(set, discovered, make, lookup)
+    this.#addresses = new AddressWatch(set, lookup)
+    this.#operator = operator
+    this.#makeConnection = makeConnection
+    operator.created(this)
+  }
+
+  /** The nodes, the primary first. */
+  get nodes(): readonly Node[] {
+    return this.#cluster.set.nodes
+  }
+
+  /** Opens it once, whoever asks first: the first query, or `ready()`. After a failure the next call tries again. */
+  init(): Promise<void> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  /** Lends a connection, which takes no session before its first statement. */
+  connect(): C {
+    let connection = this.#idle.pop()
+    // A statement that nobody awaited may have begun on it since.
+    while (connection?.isReusable === false) connection = this.#idle.pop()
+    connection ??= this.#makeConnection(this.#cluster)
+    connection.open()
+    return connection
+  }
+
+  /** Takes a connection back, or has its session closed. */
+  release(connection: C, isToBeClosed = false): void {
+    // Released twice, it must not be lent out twice.
+    const wasReleased = connection.isReusable
+    connection.release(isToBeClosed)
+    if (!wasReleased && connection.isReusable && this.#idle.length < MAX_IDLE) this.#idle.push(connection)
+  }
+
+  async destroy(): Promise<void> {
+    const { set, catalog } = this.#cluster
+    this.#operator.closed(this, set)
+    this.#addresses.stop()
+    const ended = await Promise.allSettled([
+      ...set.nodes.map((node) => node.destroy()),
+      catalog.stop(),
+      this.#discovery.stop(),
+    ])
+    // They are watched until then: what is under way on a node that does not answer would never end.
+    await set.stop()
+    for (const each of ended) if (each.status === 'rejected') throw each.reason
+  }
+
+  async #open(): Promise<void> {
+    const { set, name, catalog } = this.#cluster
+    await set.start()
+    this.#operator.opened(set)
+    await this.#discovery.start()
+    this.#addresses.start()
+    // What is discovered later needs it as well.
+    if (set.replicas.length > 0 || this.#discovery.isAny) catalog.read()
+    else {
+      warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)
+    }
+  }
+}
+
+function poolOf(
+  { name, role, openPool, maxLifetimeSeconds }: NodeOptions,
+  { enforceReadOnly, replicaSet: { connectTimeoutMs } }: RouterSettings,
+  lookup: RouterSettings['replicaSet']['lookup'],
+  opened: ((pool: PoolLike) => void) | undefined,
+): NodePool {
+  const open = async () => {
+    const pool = await openPool()
+    opened?.(pool)
+    return pool
+  }
+  const isReplica = role === 'replica'
+  return new NodePool({
+    ...{ name, open, isReplica, enforceReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup },
+  })
+}

@@ -1,0 +1,332 @@
+import { WritePinningError } from '../errors.ts'
+import { currentContext, type RoutingContext } from '../freshness/context.ts'
+import type { Told } from '../nodes/asked-query.ts'
+import { beginLending, isNotOfNode, lentNothing, type Session, sessionOf } from '../nodes/session.ts'
+import { COMMIT_QUESTION } from '../nodes/session-questions.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { BoundSession } from './bound-session.ts'
+import type { Cluster } from './cluster.ts'
+import { routeFrom } from './connection-route.ts'
+import type { Outcome } from './outcome.ts'
+import type { Query } from './query.ts'
+import { ReadBound } from './read-timeout.ts'
+import { nextAttempt } from './recovery.ts'
+import { aroundRefusals, statementOfRefused } from './refused-reads.ts'
+import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
+import { type Hearer, proveFresh, runAsked, StaleNode } from './session-freshness.ts'
+import type { Transaction } from './transaction.ts'
+
+/** What the statements of one connection run in. */
+export interface Place {
+  readonly cluster: Cluster
+  readonly session: BoundSession
+  readonly transaction: Transaction
+  readonly outcome: Outcome
+  /** Told as a statement is over. */
+  leave(): void
+}
+
+/**
+ * One statement on its way, from its text to what comes back: what it is, which node may serve it, a session there, and, where that fails
+ * it, where next. Each turn of the loop is one attempt.
+ */
+export class StatementRun<T> implements Hearer {
+  readonly #place: Place
+  readonly #query: Query<T>
+  readonly context: RoutingContext | undefined
+  #statement: Statement
+  /** Where it was sent. */
+  #route: Route | undefined
+  /** What was told right after it. */
+  #told: Told | undefined
+  #bound: ReadBound | undefined
+  #tried: Attempt['tried']
+  /** What a replica's refusal has told of it, which holds for its later attempts, whether the text is kept or not. */
+  #refusedAs: Statement | undefined
+
+  /** Made where it is called: that is the context that it runs in. */
+  constructor(place: Place, query: Query<T>) {
+    this.#place = place
+    this.#query = query
+    this.context = currentContext()
+    place.cluster.watch.saw(this.context)
+    this.#statement = place.cluster.classifier.classify(query.text)
+  }
+
+  /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
+  async run(first?: Attempt): Promise<T> {
+    try {
+      this.#rethrowLost()
+      return await this.#run(first)
+    } finally {
+      this.#place.leave()
+    }
+  }
+
+  async #run(first: Attempt | undefined): Promise<T> {
+    const { cluster, session: own, transaction } = this.#place
+    let attempt = first
+    for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
+      const route: Route = attempt?.route ?? this.#routeAfter(attempt)
+      if (route.look !== undefined) {
+        await route.look.run()
+        attempt = { ...again(attempt), looked: new Set(attempt?.looked).add(route.look.at) }
+        continue
+      }
+      let session = own.on(route)
+      const wasBound = session !== undefined
+      // Whether anything was waited for since the route was found.
+      const hasWaited = !wasBound || attempt?.route !== undefined
+      try {
+        if (session === undefined) {
+          if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
+            attempt = again(attempt)
+            continue
+          }
+          own.moveAway(transaction.isOpen)
+          // The pool's own promise is awaited, and none of ours: nearly every query is the first on its connection.
+          const lending = beginLending(route.node)
+          let lent: Session
+          try {
+            lent = own.take(sessionOf(route.node, await lending))
+          } catch (error) {
+            if (!lentNothing(route.node, error) || attempt?.didWithout === true) throw error
+            attempt = { route, tried: attempt?.tried, didWithout: true }
+            continue
+          }
+          const preparing = cluster.prepare?.(lent, this.#query.signal)
+          if (preparing !== undefined) await this.#prepared(preparing)
+          // The query may have been given up on while it waited for a connection.
+          this.#query.signal?.throwIfAborted()
+          session = lent
+        }
+        if (hasWaited && !transaction.isOpen && !cluster.holds(route)) {
+          own.letGo(false)
+          attempt = again(attempt)
+          continue
+        }
+        const result = await this.#send(session, route)
+        route.accepted?.()
+        const conclusions = this.#received(result, session)
+        if (conclusions !== undefined) await conclusions
+        return result
+      } catch (error) {
+        if (error instanceof StaleNode) {
+          // What the connection is on already would be taken to do.
+          own.letGo(false)
+          attempt = {
+            ...again(attempt),
+            unproven: new Set(attempt?.unproven).add(route.node),
+            looked: new Set(attempt?.looked).add('positions'),
+          }
+          continue
+        }
+        attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
+      }
+    }
+    throw noneKeepsItsPromise(cluster.name)
+  }
+
+  /** Whether a replica that gave no row leaves it to the primary: nothing binds it to that replica. */
+  get wouldAskPrimary(): boolean {
+    if (this.#query.mark !== 'or-primary' || this.#route === undefined) return false
+    const { node, reason } = this.#route
+    return node.role === 'replica' && reason !== 'use-node' && !this.#place.transaction.isOpen
+  }
+
+  /** Runs it once more, on the primary. */
+  runOnPrimary(): Promise<T> {
+    const route: Route = { node: this.#place.cluster.primary, reason: 'or-primary', claim: IS_PRIMARY }
+    return this.run({ route, tried: undefined })
+  }
+
+  /** Where it goes, after what was attempted before. */
+  #routeAfter(before: Attempt | undefined): Route {
+    const { session, cluster, transaction } = this.#place
+    const { text, mark } = this.#query
+    // It was waited for, or somebody else's statement had the catalog read.
+    if (this.#statement.isUnknown) this.#statement = cluster.classifier.classify(text)
+    // Nearly every statement has nothing to wait for.
+    const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
+    const look = mayWait ? this.#lookFirst(before) : undefined
+    if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
+    if (transaction.isOpen) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
+    if (session.isOfOldPrimary) {
+      return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
+    }
+    const route = routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
+    return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
+  }
+
+  /** What is waited for before it is known where it belongs; a transaction is where it is already. */
+  #lookFirst(before: Attempt | undefined): Look | undefined {
+    const { cluster, transaction } = this.#place
+    const { unknownCall, kind, opens } = this.#statement
+    const mayWrite = kind !== 'read' && opens !== 'read-only'
+    const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
+    if (atTimeline !== undefined || unknownCall === undefined || before?.looked?.has('catalog')) {
+      return atTimeline
+    }
+    const { classifier, catalog } = cluster
+    const run = catalog.answer(unknownCall, () => !classifier.classify(this.#query.text).isUnknown)
+    return run && { at: 'catalog', run }
+  }
+
+  #send(session: Session, route: Route): Promise<T> {
+    const { cluster, outcome, transaction } = this.#place
+    const { kind, mayWrite, opens, isControl } = this.#statement
+    this.#route = route
+    if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
+    if (kind === 'session' && opens === undefined && route.reason === 'use-node') {
+      outcome.willLeaveSomethingOn(session)
+    }
+    const isBounded = kind === 'read' && !transaction.isOpen
+    const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
+    const asks = route.claim.kind === 'fresh' || mayWrite || this.context?.memory?.wantsSeen === true
+    const sent = asks
+      ? this.#sendAndAsk(session, route.claim, timeoutMs)
+      : this.#query.send(session, timeoutMs)
+    return timeoutMs === undefined ? sent : this.#withinBound(sent, session, timeoutMs)
+  }
+
+  async #sendAndAsk(session: Session, claim: Claim, timeoutMs: number | undefined): Promise<T> {
+    const { cluster } = this.#place
+    const send = () => this.#query.send(session, timeoutMs)
+    const position = claim.kind === 'fresh' ? claim.position : undefined
+    this.#told = undefined
+    if (!this.#query.canBeAskedAround || this.#statement.opens !== undefined) {
+      if (position !== undefined) await proveFresh(cluster, session, position)
+      return await send()
+    }
+    const after = this.#questionAfter(session)
+    if (position === undefined && after === undefined) return await send()
+    return await runAsked(cluster, session, { position, after }, this, send)
+  }
+
+  /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
+  #questionAfter({ node }: Session): string | undefined {
+    const { kind, isAllOrNothing, isUnknown, mayWrite } = this.#statement
+    if (kind === 'session' || !isAllOrNothing) return undefined
+    const memory = this.context?.memory
+    const isOnPrimary = node.role === 'primary'
+    if (memory?.wantsSeen === true || (isUnknown && isOnPrimary)) {
+      return this.#place.cluster.seen.questionFor(node)
+    }
+    return mayWrite && isOnPrimary && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
+  }
+
+  hear(told: Told): void {
+    this.#told = told
+  }
+
+  /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
+  #received(result: T, session: Session): Promise<void> | undefined {
+    const { outcome, cluster } = this.#place
+    if (this.#statement.kind !== 'read') {
+      outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
+    }
+    const memory = this.context?.memory
+    return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
+  }
+
+  /** What the error of an attempt means, and where next; throws where it surfaces. */
+  async #failed(
+    given: unknown,
+    session: Session | undefined,
+    {
+      route,
+      wasBound,
+      before,
+    }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
+    isOver = this.#query.signal?.aborted === true,
+  ): Promise<Attempt> {
+    const { cluster, session: own, outcome, transaction } = this.#place
+    const { text, mark } = this.#query
+    const statement = this.#statement
+    const wasOpen = transaction.isOpen
+    let error = given
+    if (session === undefined) own.leaveTurn()
+    else error = outcome.failed(given, statement, session, this.context)
+    if (session?.wasPrimary === false) {
+      this.#refusedAs ??= statementOfRefused(cluster, route, text, given)
+    }
+    const next = await nextAttempt(cluster, {
+      ...{ error: given, route, before, wasBound, statement, mark, context: this.context, sql: text },
+      wasSent: session !== undefined,
+      wasPrimary: session?.wasPrimary === true,
+      mayRunAnew: !isOver && !wasOpen,
+    })
+    if (next === undefined) throw error
+    // A session that was lost must not serve the next attempt.
+    if (own.isMistrusted) own.letGo(false)
+    this.#tried = next.tried
+    this.#statement = this.#refusedAs ?? cluster.classifier.classify(text)
+    return next
+  }
+
+  /** It has delivered rows already, and fails: it is never tried once more. Gives the error that is to be heard. */
+  async failedLate(given: unknown): Promise<unknown> {
+    const session = this.#place.session.current
+    if (this.#route === undefined || session === undefined) return given
+    const failure = { route: this.#route, wasBound: false, before: undefined }
+    return await this.#failed(given, session, failure, true).catch((error: unknown) => error)
+  }
+
+  /** What its reader has left, or read to the end, may have written. */
+  streamed(): void {
+    const session = this.#place.session.current
+    if (session === undefined || this.#statement.kind === 'read') return
+    this.#place.outcome.ran(this.#statement, session, this.context, undefined, undefined)
+  }
+
+  /** Waits for what comes back no longer than all attempts together may take. */
+  #withinBound(running: Promise<T>, session: Session, timeoutMs: number): Promise<T> {
+    const { set } = this.#place.cluster
+    this.#bound ??= new ReadBound(timeoutMs)
+    if (this.#route === undefined || !isMovable(this.#route.claim)) {
+      return this.#bound.within(running, session, undefined)
+    }
+    return this.#bound.within(running, session, {
+      ask: () => set.ask(session.node),
+      areThere: () => set.hasOther(session.node, this.#tried),
+    })
+  }
+
+  /** Waits until a session is as the application's hooks want it; one that they fail is not used. */
+  async #prepared(preparing: Promise<void>): Promise<void> {
+    try {
+      await preparing
+    } catch (error) {
+      isNotOfNode(error)
+      this.#place.session.mistrust(undefined)
+      this.#place.session.moveAway(false)
+      throw error
+    }
+  }
+
+  /** Whoever rolls back what was lost at its commit is told that once more. */
+  #rethrowLost(): void {
+    const { transaction, session } = this.#place
+    const { lost } = transaction
+    if (lost === undefined || this.#statement.transaction !== 'rolls-back') return
+    transaction.abandon()
+    session.letGo(true)
+    throw lost.by
+  }
+}
+
+/** The same attempt, with its route to be found anew. */
+function again(attempt: Attempt | undefined): Attempt {
+  return { ...attempt, tried: attempt?.tried, route: undefined }
+}
+
+/** Every attempt has a reason that the ones before have not; more than that there are only where something is wrong here. */
+const MAX_ATTEMPTS = 50
+
+function noneKeepsItsPromise(cluster: string): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
+    `A statement of cluster '${cluster}' was given up after ${MAX_ATTEMPTS} attempts: each time what was known of a node did not hold any more.`,
+    { statusCode: 503 },
+  )
+}

@@ -1,0 +1,218 @@
+import type { RoutingContext } from '../freshness/context.ts'
+import { coverUncounted, type RequestMemory, rememberAttempt, rememberWrite } from '../freshness/memory.ts'
+import type { Position } from '../freshness/position.ts'
+import type { TransactionStatus } from '../nodes/session.ts'
+import type { Definition, Statement } from '../sql/classifier.ts'
+import type { TransactionEffect } from '../sql/statement-text.ts'
+import type { ContextWatch } from './context-watch.ts'
+
+/** Reads the position of what has just been committed; asked only for those who want to know it. */
+export type PositionOfCommit = () => Promise<Position | undefined>
+
+/** The transaction that a connection is in. */
+type State =
+  | { readonly kind: 'none' }
+  | Open
+  /** A text that cannot be read may have begun one, or ended it, and the driver does not tell. */
+  | { readonly kind: 'unknown' }
+  /** The connection was lost at its commit, until it is rolled back. */
+  | { readonly kind: 'lost'; readonly by: unknown }
+
+interface Open {
+  readonly kind: 'open'
+  /** Whose writes are in it. */
+  readonly wrote: Set<RequestMemory>
+  /** Whose statements in it may have written, and do not count. */
+  readonly uncounted: Set<RequestMemory>
+  /** Whether nothing can have been written in it. */
+  isHarmless: boolean
+  /** Whether a statement in it was refused, so that the server answers its commit with a rollback. */
+  hasFailed: boolean
+  /** What it has defined. */
+  defined: Definition
+}
+
+const NONE: State = { kind: 'none' }
+
+/**
+ * What one connection writes, and the transaction that it is in, as its texts and the server tell: outside a transaction each write counts
+ * at once, inside it when it commits, and never where it rolls back. What may have written and does not count is covered by the position
+ * of what does.
+ */
+export class Transaction {
+  readonly #cluster: string
+  readonly #watch: ContextWatch
+  readonly #onDefinition: (definition: Definition) => void
+  #state: State = NONE
+
+  /** `onDefinition` hears of statements that may have changed the schema: when they ran, and when they are committed. */
+  constructor(cluster: string, watch: ContextWatch, onDefinition: (definition: Definition) => void) {
+    this.#cluster = cluster
+    this.#watch = watch
+    this.#onDefinition = onDefinition
+  }
+
+  /** Whether its session is in a transaction, or may be, that nobody but its own statements may end. */
+  get isOpen(): boolean {
+    return this.#state.kind !== 'none'
+  }
+
+  /** With what its commit was lost: what is told to whoever rolls it back then. */
+  get lost(): { readonly by: unknown } | undefined {
+    return this.#state.kind === 'lost' ? this.#state : undefined
+  }
+
+  /** Whether nothing can have been written in the transaction that is open. */
+  get isHarmless(): boolean {
+    return this.#state.kind === 'open' && this.#state.isHarmless
+  }
+
+  /** Whether anybody knows when what is written now is committed. */
+  get isKnown(): boolean {
+    return this.#state.kind !== 'unknown'
+  }
+
+  /** Follows what a statement that the server accepted has done to the transaction; `position` is that of what it has committed. */
+  follow(
+    { kind, opens, defines, transaction: effect }: Statement,
+    status: TransactionStatus | undefined,
+    position: PositionOfCommit | undefined,
+  ): void {
+    const before = this.#state
+    this.sawDefinition(defines)
+    const isAborted = before.kind === 'open' && before.hasFailed && kind === 'session'
+    if (before.kind === 'open' && effect === undefined) {
+      if (BREAKS.has(kind)) before.isHarmless = false
+      // Then the server accepts nothing but a rollback to a savepoint.
+      before.hasFailed = false
+    }
+    const isSame = effect === undefined || (effect === 'begins' && before.kind === 'open')
+    if (!isSame) {
+      this.#end(mayCommit(effect) && !isAborted, position)
+      this.#state = isOpenAfter(effect, status, before) ? open(opens === 'read-only') : NONE
+      if (effect === 'unknown' && status === undefined) this.#state = { kind: 'unknown' }
+    } else if (status === 'idle' && before.kind !== 'none') {
+      // It was ended by what nobody saw.
+      this.#end(true, position)
+      this.#state = NONE
+    } else if (status !== undefined && status !== 'idle' && before.kind !== 'open') this.#state = open(false)
+  }
+
+  /**
+   * The same of a statement that failed: in doubt, it has left no transaction. Where it was lost, what it may have committed
+   * counts, and nobody knows its position.
+   */
+  followFailed(
+    { kind, transaction: effect }: Statement,
+    wasRefused: boolean,
+    status: TransactionStatus | undefined,
+  ): void {
+    if (this.#state.kind === 'none') return
+    if (effect === undefined || effect === 'begins') {
+      if (status === 'idle') this.#state = NONE
+      else if (this.#state.kind === 'open' && wasRefused) this.#state.hasFailed = true
+      return
+    }
+    // A commit that is refused by itself has rolled back; among several statements it may have been done.
+    this.#end(mayCommit(effect) && (!wasRefused || kind !== 'session'), undefined)
+    this.#state = status === 'open' || status === 'failed' ? open(false) : NONE
+  }
+
+  /** Takes note of what may have changed the schema: it is known as that at once, and once more when it is committed. */
+  sawDefinition(defines: Definition): void {
+    if (defines === 'nothing') return
+    this.#onDefinition(defines)
+    if (this.#state.kind === 'open' && this.#state.defined !== 'effects') this.#state.defined = defines
+  }
+
+  /** Its commit was lost, by this error. */
+  loseCommit(by: unknown): void {
+    this.#end(true, undefined)
+    this.#state = { kind: 'lost', by }
+  }
+
+  /** It is over, whatever became of it: its session ends with it. */
+  abandon(): void {
+    this.#state = NONE
+  }
+
+  /** Records an attempt to write in `context`, whatever comes of it. */
+  tried(context: RoutingContext | undefined): void {
+    if (context?.memory === undefined || context.countsWrites === false) return
+    rememberAttempt(context.memory, this.#cluster)
+  }
+
+  /** Records a write that was made in `context` by a statement with this effect; without `position` nobody knows when it is committed. */
+  add(
+    context: RoutingContext | undefined,
+    effect: TransactionEffect,
+    position: PositionOfCommit | undefined,
+  ): void {
+    if (context?.countsWrites === false) {
+      this.addUncounted(context, effect, position)
+      return
+    }
+    const memory = context?.memory
+    if (memory === undefined) this.#watch.sawWriteOutside()
+    else {
+      if (this.#state.kind === 'open') this.#state.wrote.add(memory)
+      if (this.#state.kind !== 'open' || mayCommit(effect)) this.#remember(memory, position)
+    }
+  }
+
+  /** Records a statement that may have written, and does not count; `position` is that of a write. */
+  addUncounted(
+    context: RoutingContext | undefined,
+    effect: TransactionEffect,
+    position: PositionOfCommit | undefined,
+  ): void {
+    const memory = context?.memory
+    if (memory === undefined || !memory.wantsPositions) return
+    if (this.#state.kind === 'open') this.#state.uncounted.add(memory)
+    if (this.#state.kind !== 'open' || mayCommit(effect)) coverUncounted(memory, this.#cluster, position)
+  }
+
+  /** Counts what was written in the transaction that is open, where that may be committed. */
+  #end(isCommitted: boolean, position: PositionOfCommit | undefined): void {
+    if (this.#state.kind !== 'open') return
+    const { wrote, uncounted, defined } = this.#state
+    if (defined !== 'nothing') this.#onDefinition(defined)
+    if (!isCommitted) return
+    for (const memory of wrote) this.#remember(memory, position)
+    for (const memory of uncounted) {
+      if (!wrote.has(memory)) coverUncounted(memory, this.#cluster, position)
+    }
+  }
+
+  #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {
+    rememberWrite(memory, this.#cluster, memory.wantsPositions ? position?.() : undefined)
+  }
+}
+
+function open(isHarmless: boolean): Open {
+  return {
+    kind: 'open',
+    wrote: new Set(),
+    uncounted: new Set(),
+    isHarmless,
+    hasFailed: false,
+    defined: 'nothing',
+  }
+}
+
+function mayCommit(effect: TransactionEffect): boolean {
+  return effect === 'commits' || effect === 'commits-and-begins' || effect === 'unknown'
+}
+
+function isOpenAfter(
+  effect: TransactionEffect,
+  status: TransactionStatus | undefined,
+  before: State,
+): boolean {
+  if (status !== undefined) return status !== 'idle'
+  if (effect === 'unknown') return before.kind === 'open'
+  return effect === 'begins' || effect === 'commits-and-begins'
+}
+
+/** After these a transaction that began as a read-only one may be one that writes. */
+const BREAKS: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>(['session', 'function', 'write'])
