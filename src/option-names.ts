@@ -4,12 +4,26 @@ export const PINNING_OPTIONS = [
   ...(['header', 'cacheControl', 'monotonicReads', 'affinity', 'pinStore', 'account'] as const),
 ]
 
-/** The options of the dialect. */
-export const DIALECT_OPTIONS = [
+/** The options of whatever routes statements to a primary and its replicas. */
+export const CLUSTER_OPTIONS = [
   ...(['primary', 'replicas', 'name', 'withoutContext', 'primaryTables', 'unpinnedTables'] as const),
   ...(['primaryFunctions', 'replicaFunctions', 'enforceReadOnly'] as const),
   ...(['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'] as const),
   ...(['probeIntervalMs', 'probeTimeoutMs', 'connectTimeoutMs', 'readTimeoutMs'] as const),
   ...(['catchUpMs', 'failover', 'lookup'] as const),
-  ...(['cursor', 'controlClient', 'onCreateConnection', 'onReserveConnection'] as const),
 ]
+
+/** The options that the dialect has beside these, as Kysely's own has them; `controlClient` from Kysely 0.29 on. */
+export const KYSELY_OPTIONS = [
+  'cursor',
+  'controlClient',
+  'onCreateConnection',
+  'onReserveConnection',
+] as const
+
+/** Options may be given to the wrong one of two: whose they are, as an error says it. */
+export const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
+export const OF_DIALECT = {
+  owner: '`PrimaryReplicaDialect`',
+  names: [...CLUSTER_OPTIONS, ...KYSELY_OPTIONS],
+}

@@ -1,12 +1,151 @@
 import { WritePinningError } from './errors.ts'
 import { nearestName } from './nearest-name.ts'
 
+/**
+ * Reads one object of options: each is checked where it is read, and one that is wrong is refused by its name. `where` says whose
+ * options they are, as the errors do.
+ *
+ * @example
+ * const read = new OptionReader<QueueOptions>('openQueue()', given, ['size', 'order'])
+ * return { size: read.number('size', 10, SIZE), order: read.oneOf('order', ['first', 'last'], 'first') }
+ */
+export class OptionReader<Options extends object> {
+  readonly where: string
+  /** What was given, of which nothing is checked. */
+  readonly given: { readonly [Name in keyof Options]?: unknown }
+  readonly #within: string | undefined
+
+  /** @throws {WritePinningError} for what is no object, and for an option that is none of `known`, where these are given. */
+  constructor(
+    where: string,
+    given: unknown,
+    known?: readonly NameOf<Options>[],
+    { elsewhere, within }: ReaderSettings = {},
+  ) {
+    const whole = within === undefined ? where : `${where}: \`${within}\``
+    this.where = where
+    this.given = optionsObject(whole, given)
+    this.#within = within
+    if (known !== undefined) refuseUnknownOptions(whole, this.given, known, elsewhere)
+  }
+
+  boolean(name: NameOf<Options>, fallback: boolean): boolean {
+    return this.value(name, fallback, isBoolean, 'true or false')
+  }
+
+  /** A number within its bounds, in whatever unit its name says. */
+  number<T>(name: NameOf<Options>, fallback: T, { min, max, isWhole, expected }: NumberBounds): number | T {
+    const isRight = (value: unknown): value is number =>
+      typeof value === 'number' &&
+      value >= min &&
+      value <= max &&
+      (isWhole !== true || Number.isInteger(value))
+    return this.value(name, fallback, isRight, expected, choiceError)
+  }
+
+  oneOf<const Word extends string>(name: NameOf<Options>, words: readonly Word[], fallback: Word): Word {
+    return this.value(name, fallback, isOneOf(words), oneOf(words), choiceError)
+  }
+
+  oneOfOrFunction<const Word extends string, Name extends NameOf<Options>>(
+    name: Name,
+    words: readonly Word[],
+    fallback: Word,
+  ): Word | Extract<Options[Name], AnyFunction> {
+    const given = this.given[name]
+    if (typeof given === 'function') return given as Extract<Options[Name], AnyFunction>
+    return this.value(name, fallback, isOneOf(words), `${oneOf(words)} or a function`, choiceError)
+  }
+
+  function<Name extends NameOf<Options>>(name: Name): Options[Name] {
+    const isRight = (value: unknown): value is Options[Name] => typeof value === 'function'
+    return this.value(name, undefined as Options[Name], isRight, 'a function')
+  }
+
+  /** Text of that form. */
+  text<T>(
+    name: NameOf<Options>,
+    fallback: T,
+    form: RegExp,
+    expected: string,
+    error = optionError,
+  ): string | T {
+    const isRight = (value: unknown): value is string => isString(value) && form.test(value)
+    return this.value(name, fallback, isRight, expected, error)
+  }
+
+  /** Names, in the form that `form` says. */
+  names(name: NameOf<Options>, form: string): readonly string[] {
+    const given = this.value(name, [], isArray, `an array of names, each as ${form}`)
+    return Array.from(given, (each, index) => {
+      if (typeof each === 'string' && each.trim() !== '') return each
+      throw optionError(this.where, `${name}[${index}]`, each, `a name, as ${form}`)
+    })
+  }
+
+  /** Any other option; `fallback` where it is not given. `error` says how much of a wrong value is shown. */
+  value<T, Fallback>(
+    name: NameOf<Options>,
+    fallback: Fallback,
+    isRight: (value: unknown) => value is T,
+    expected: string,
+    error = optionError,
+  ): T | Fallback {
+    const value = this.given[name]
+    if (value === undefined) return fallback
+    if (isRight(value)) return value
+    throw this.wrong(name, expected, error)
+  }
+
+  /** The error for an option that is wrong. */
+  wrong(name: NameOf<Options>, expected: string, error = optionError): WritePinningError {
+    const path = this.#within === undefined ? name : `${this.#within}.${name}`
+    return error(this.where, path, this.given[name], expected)
+  }
+}
+
+type NameOf<Options> = keyof Options & string
+type AnyFunction = (...args: never[]) => unknown
+
+interface ReaderSettings {
+  /** Options that may have been given to the wrong one of two. */
+  readonly elsewhere?: OwnedOptions
+  /** The option of which these are the options, as `cookie`. */
+  readonly within?: string
+}
+
+/** The bounds of a number, both included, and how an error says them. */
+export interface NumberBounds {
+  readonly min: number
+  readonly max: number
+  readonly isWhole?: boolean
+  readonly expected: string
+}
+
+export const isString = (value: unknown) => typeof value === 'string'
+const isBoolean = (value: unknown) => typeof value === 'boolean'
+const isArray = (value: unknown): value is unknown[] => Array.isArray(value)
+
+function isOneOf<Word extends string>(words: readonly Word[]) {
+  return (value: unknown): value is Word => words.some((each) => each === value)
+}
+
+function oneOf(words: readonly string[]): string {
+  return `one of ${words.map((each) => `'${each}'`).join(', ')}`
+}
+
+/** The options object itself, which a caller in JavaScript may have got wrong. */
+export function optionsObject(where: string, options: unknown): object {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw wrongOption(`${where} takes an object of options, and got ${kindOf(options)}.`)
+}
+
 /** Refuses an option that does not exist, because a typing error must not be silent. */
 export function refuseUnknownOptions(
   where: string,
   options: object,
   known: readonly string[],
-  elsewhere?: OptionsElsewhere,
+  elsewhere?: OwnedOptions,
 ): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
@@ -23,8 +162,8 @@ export function refuseUnknownOptions(
   }
 }
 
-/** The options that may have been given to the wrong one of two. */
-interface OptionsElsewhere {
+/** The names of the options that somebody has. */
+interface OwnedOptions {
   readonly owner: string
   readonly names: readonly string[]
 }
@@ -51,7 +190,7 @@ export function optionError(
   value: unknown,
   expected: string,
 ): WritePinningError {
-  return wrongOption(where, name, kindOf(value), expected)
+  return mustBe(where, name, kindOf(value), expected)
 }
 
 /** The same for a choice among a few words, or a number: it shows a word, which is most likely a typing error. */
@@ -62,7 +201,7 @@ export function choiceError(
   expected: string,
 ): WritePinningError {
   const isWord = typeof value === 'string' && WORD.test(value)
-  return wrongOption(where, name, isWord ? `'${value}'` : kindOf(value), expected)
+  return mustBe(where, name, isWord ? `'${value}'` : kindOf(value), expected)
 }
 
 const WORD = /^[\w.-]{1,20}$/
@@ -70,81 +209,18 @@ const WORD = /^[\w.-]{1,20}$/
 /** The same for a name, which it shows, as far as it is no longer than a name is. */
 export function nameError(where: string, name: string, value: unknown, expected: string): WritePinningError {
   const isShort = typeof value === 'string' && value !== '' && value.length <= MAX_SHOWN_NAME
-  return wrongOption(where, name, isShort ? JSON.stringify(value) : kindOf(value), expected)
+  return mustBe(where, name, isShort ? JSON.stringify(value) : kindOf(value), expected)
 }
 
 const MAX_SHOWN_NAME = 40
 
-function wrongOption(where: string, name: string, given: string, expected: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_OPTION',
-    `${where}: \`${name}\` must be ${expected}, and got ${given}.`,
-  )
+function mustBe(where: string, name: string, given: string, expected: string): WritePinningError {
+  return wrongOption(`${where}: \`${name}\` must be ${expected}, and got ${given}.`)
 }
 
-/** The options object itself, which a caller in JavaScript may have got wrong. */
-export function optionsObject(where: string, options: unknown): object {
-  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
-  throw new WritePinningError(
-    'ERR_WRITE_PINNING_OPTION',
-    `${where} takes an object of options, and got ${kindOf(options)}.`,
-  )
-}
-
-export function booleanOption(where: string, name: string, value: unknown, fallback: boolean): boolean {
-  if (value === undefined) return fallback
-  if (typeof value !== 'boolean') throw optionError(where, name, value, 'true or false')
-  return value
-}
-
-/** A number within its bounds, in whatever unit its name says; `fallback` where it is not given. */
-export function numberOption<T>(
-  where: string,
-  name: string,
-  value: unknown,
-  fallback: T,
-  { min, max, expected }: NumberBounds,
-): number | T {
-  if (value === undefined) return fallback
-  if (typeof value === 'number' && value >= min && value <= max) return value
-  throw choiceError(where, name, value, expected)
-}
-
-/** The bounds of a number, both included, and how an error says them. */
-export interface NumberBounds {
-  readonly min: number
-  readonly max: number
-  readonly expected: string
-}
-
-export function functionOption<T>(where: string, name: string, value: T): T {
-  if (value !== undefined && typeof value !== 'function') throw optionError(where, name, value, 'a function')
-  return value
-}
-
-export function oneOfOption<const T extends string>(
-  where: string,
-  name: string,
-  value: unknown,
-  allowed: readonly T[],
-  fallback: T,
-  orElse = '',
-): T {
-  if (value === undefined) return fallback
-  const found = allowed.find((each) => each === value)
-  if (found !== undefined) return found
-  const expected = `one of ${allowed.map((each) => `'${each}'`).join(', ')} ${orElse}`.trimEnd()
-  throw choiceError(where, name, value, expected)
-}
-
-/** Names, in the form that `form` says. */
-export function namesOption(where: string, name: string, value: unknown, form: string): readonly string[] {
-  if (value === undefined) return []
-  if (!Array.isArray(value)) throw optionError(where, name, value, `an array of names, each as ${form}`)
-  return Array.from(value, (each, index) => {
-    if (typeof each === 'string' && each.trim() !== '') return each
-    throw optionError(where, `${name}[${index}]`, each, `a name, as ${form}`)
-  })
+/** The error for an option that is wrong in a way of its own; `message` must not show what could be a secret. */
+export function wrongOption(message: string): WritePinningError {
+  return new WritePinningError('ERR_WRITE_PINNING_OPTION', message)
 }
 
 function kindOf(value: unknown): string {

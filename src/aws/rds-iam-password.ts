@@ -1,7 +1,7 @@
 import type { Signer, SignerConfig } from '@aws-sdk/rds-signer'
 import { WritePinningError } from '../errors.ts'
 import { importPeer } from '../import-peer.ts'
-import { choiceError, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { choiceError, OptionReader, wrongOption } from '../options.ts'
 import { SharedToken } from './shared-token.ts'
 
 /**
@@ -68,27 +68,22 @@ async function openSigner(config: SignerConfig): Promise<Signer> {
 }
 
 const WHERE = 'rdsIamPassword'
-const KNOWN = ['hostname', 'port', 'username', 'region', 'credentials', 'profile']
-const MAX_PORT = 65_535
+const KNOWN = ['hostname', 'port', 'username', 'region', 'credentials', 'profile'] as const
 const HOSTNAME = /^[a-z0-9_][\w.-]*$/i
-const REGION = /^[a-z0-9-]+$/
+const A_KEY = '`{ accessKeyId, secretAccessKey }`, or a function'
+const PORT = { min: 1, max: 65_535, isWhole: true, expected: 'a number from 1 to 65535' }
 
 function signerConfig(given: unknown): SignerConfig {
-  const options = optionsObject(WHERE, given) as RdsIamPasswordOptions
-  refuseUnknownOptions(WHERE, options, KNOWN)
-  const { hostname, port, username, region, credentials, profile } = options
-  for (const [name, value] of Object.entries({ hostname, username, region })) refuseUnset(name, value)
-  if (!isText(hostname) || !HOSTNAME.test(hostname))
-    throw optionError(WHERE, 'hostname', hostname, "the endpoint's name alone, without a port")
-  if (!Number.isInteger(port) || port < 1 || port > MAX_PORT)
-    throw choiceError(WHERE, 'port', port, `a number from 1 to ${MAX_PORT}`)
-  if (!isText(username)) throw optionError(WHERE, 'username', username, "a role's name")
-  if (!isText(region) || !REGION.test(region))
-    throw choiceError(WHERE, 'region', region, "a region, such as 'eu-west-1'")
-  if (credentials !== undefined && !areCredentials(credentials))
-    throw optionError(WHERE, 'credentials', credentials, '`{ accessKeyId, secretAccessKey }`, or a function')
-  if (profile !== undefined && !isText(profile))
-    throw optionError(WHERE, 'profile', profile, "a profile's name")
+  const read = new OptionReader<RdsIamPasswordOptions>(WHERE, given, KNOWN)
+  // From here on none of these is unset.
+  for (const name of ['hostname', 'username', 'region'] as const) refuseUnset(name, read.given[name])
+  const hostname = read.text('hostname', '', HOSTNAME, "the endpoint's name alone, without a port")
+  const port = read.number('port', undefined, PORT)
+  if (port === undefined) throw read.wrong('port', PORT.expected)
+  const username = read.text('username', '', /\S/, "a role's name")
+  const region = read.text('region', '', /^[a-z0-9-]+$/, "a region, such as 'eu-west-1'", choiceError)
+  const credentials = read.value('credentials', undefined, areCredentials, A_KEY)
+  const profile = read.text('profile', undefined, /\S/, "a profile's name")
   return {
     ...{ hostname, port, username, region },
     ...(credentials !== undefined && { credentials }),
@@ -99,21 +94,14 @@ function signerConfig(given: unknown): SignerConfig {
 function refuseUnset(name: string, value: unknown): void {
   if (value !== undefined && value !== '') return
   const kind = value === '' ? 'an empty string' : 'undefined'
-  throw new WritePinningError(
-    'ERR_WRITE_PINNING_OPTION',
-    `${WHERE}: \`${name}\` is ${kind}. Is the environment variable set?`,
-  )
+  throw wrongOption(`${WHERE}: \`${name}\` is ${kind}. Is the environment variable set?`)
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== ''
-}
-
-function areCredentials(value: unknown): boolean {
+function areCredentials(value: unknown): value is NonNullable<SignerConfig['credentials']> {
   if (typeof value === 'function') return true
   if (typeof value !== 'object' || value === null) return false
   const { accessKeyId, secretAccessKey } = value as Record<string, unknown>
-  return isText(accessKeyId) && isText(secretAccessKey)
+  return [accessKeyId, secretAccessKey].every((each) => typeof each === 'string' && each.trim() !== '')
 }
 
 function noToken({ hostname, port, username }: SignerConfig, cause: unknown): WritePinningError {

@@ -1,7 +1,7 @@
 import type { PostgresDialectConfig } from 'kysely'
-import { DIALECT_OPTIONS } from '../option-names.ts'
-import { functionOption } from '../options.ts'
-import { type ClusterOptions, type RouterSettings, routerSettings } from '../routing/options.ts'
+import { KYSELY_OPTIONS } from '../option-names.ts'
+import { OptionReader } from '../options.ts'
+import { type ClusterOptions, clusterSettings, type RouterSettings } from '../routing/options.ts'
 import type { HookConfig } from './node-connections.ts'
 
 /** The options of {@link PrimaryReplicaDialect}. */
@@ -13,24 +13,15 @@ export interface DialectSettings {
   readonly hooks: HookConfig
 }
 
-const WHERE = 'PrimaryReplicaDialect'
-const FUNCTIONS = ['cursor', 'controlClient', 'onCreateConnection', 'onReserveConnection'] as const
-// `controlClient` is an option of Kysely's from 0.29 on.
-const KNOWN: readonly (keyof PrimaryReplicaDialectOptions | 'controlClient')[] = DIALECT_OPTIONS
-
 /** @throws {WritePinningError} for every option that is wrong or unknown. */
 export function dialectSettings(given: unknown): DialectSettings {
-  return {
-    router: routerSettings(WHERE, given, KNOWN),
-    hooks: hookConfig(given as PrimaryReplicaDialectOptions),
-  }
+  return { router: clusterSettings(WHERE, given, KYSELY_OPTIONS), hooks: hookConfig(given) }
 }
 
-function hookConfig(options: PrimaryReplicaDialectOptions): HookConfig {
-  const config: Record<string, unknown> = {}
-  for (const name of FUNCTIONS) {
-    const value = (options as unknown as Record<string, unknown>)[name]
-    if (value !== undefined) config[name] = functionOption(WHERE, name, value)
-  }
-  return config
+const WHERE = 'PrimaryReplicaDialect'
+
+function hookConfig(given: unknown): HookConfig {
+  const read = new OptionReader<{ [Name in (typeof KYSELY_OPTIONS)[number]]?: unknown }>(WHERE, given)
+  const functions = KYSELY_OPTIONS.map((name) => [name, read.function(name)])
+  return Object.fromEntries(functions.filter(([, value]) => value !== undefined))
 }

@@ -1,7 +1,6 @@
 export type { Candidate, Choose, ChooseFunction } from '../nodes/choice.ts'
-export type { DiscoverOptions } from '../nodes/discover-options.ts'
 export type { Health, Ineligibility, NodeCounts } from '../nodes/node.ts'
-export type { NodeInput, NodeObject, PoolInput } from '../nodes/node-options.ts'
+export type { DiscoverOptions, NodeInput, NodeObject, PoolInput } from '../nodes/node-options.ts'
 export type { Mode } from '../nodes/operator.ts'
 export type { PoolClientLike, PoolLike } from '../nodes/pool.ts'
 export type { LagFunction, LagSource } from '../nodes/probe.ts'

@@ -1,8 +1,8 @@
 import type { PoolConfig } from 'pg'
 import { importPeer } from '../import-peer.ts'
-import { booleanOption, numberOption, optionError, refuseUnknownOptions } from '../options.ts'
+import { OptionReader, optionError } from '../options.ts'
 import { checkedConnectionString, nodeError } from './connection-string.ts'
-import { type DiscoverOptions, type DiscoverSettings, discoverSettings } from './discover-options.ts'
+import { hostOfString } from './host.ts'
 import { isPool, type PoolLike } from './pool.ts'
 import { A_POOL, checkConfigOfPool, checkedPoolConfig, refuseSettingsOfPool } from './pool-config.ts'
 
@@ -32,6 +32,14 @@ export interface NodeObject {
   discover?: DiscoverOptions
 }
 
+/** Makes a node of each address that a host name has, as a headless service in Kubernetes gives them. */
+export interface DiscoverOptions {
+  /** The name. Default: the host of the node's own configuration. */
+  host?: string
+  /** How often the name is looked up, in ms. Default: 30,000. */
+  intervalMs?: number
+}
+
 /** A node, as an option gives it. */
 export type NodeInput = PoolInput | NodeObject
 
@@ -48,6 +56,9 @@ export interface NodeOptions {
   /** Gives the node's pool; where the option did not bring one, each call makes one. */
   openPool(): Promise<PoolLike>
 }
+
+/** What is looked up instead of one server, and how often. */
+type DiscoverSettings = Readonly<Required<DiscoverOptions>>
 
 /** The primary and the replicas of one cluster. */
 export interface ClusterNodes {
@@ -86,48 +97,34 @@ function node(
   role: NodeOptions['role'],
   seen: Seen,
 ): NodeOptions {
-  const object: Record<keyof NodeObject, unknown> = isNodeObject(input)
-    ? nodeObject(where, input, role)
-    : ({ pool: input } as Record<keyof NodeObject, unknown>)
-  const { name = defaultName, pool } = object
+  const read = nodeReader(where, input, role)
+  const { name = defaultName, pool } = read.given
   if (typeof name !== 'string' || name === '') throw nodeError(`${where}: \`name\` must be a name.`)
   if (seen.names.has(name))
     throw nodeError(`${where}: there is another node called '${name}'; a name is one node's.`)
   seen.names.add(name)
-  const openPool = poolOpener(where, pool, seen)
-  const discover = discoverSettings(where, object.discover, pool)
   return {
     name,
     role,
-    weight: numberOption(where, 'weight', object.weight, 1, WEIGHT),
-    maxLagMs: numberOption(where, 'maxLagMs', object.maxLagMs, undefined, MS),
-    maxLifetimeSeconds: numberOption(
-      where,
-      'maxLifetimeSeconds',
-      object.maxLifetimeSeconds,
-      undefined,
-      LIFETIME,
-    ),
-    loadBalanced: booleanOption(where, 'loadBalanced', object.loadBalanced, false),
-    discover,
-    openPool,
+    openPool: poolOpener(where, pool, seen),
+    discover: discoverSettings(read),
+    weight: read.number('weight', 1, WEIGHT),
+    maxLagMs: read.number('maxLagMs', undefined, MS),
+    maxLifetimeSeconds: read.number('maxLifetimeSeconds', undefined, LIFETIME),
+    loadBalanced: read.boolean('loadBalanced', false),
   }
+}
+
+function nodeReader(where: string, input: unknown, role: NodeOptions['role']): OptionReader<NodeObject> {
+  const known = role === 'primary' ? OF_ANY : OF_REPLICA
+  if (!isNodeObject(input)) return new OptionReader(where, { pool: input })
+  refuseSettingsOfPool(where, input, known)
+  return new OptionReader(where, input, known)
 }
 
 function isNodeObject(input: unknown): input is object {
   if (typeof input !== 'object' || input === null || isPool(input)) return false
   return OF_NODE.some((name) => name in input)
-}
-
-function nodeObject(
-  where: string,
-  input: object,
-  role: NodeOptions['role'],
-): Record<keyof NodeObject, unknown> {
-  const known = role === 'primary' ? OF_ANY : OF_REPLICA
-  refuseSettingsOfPool(where, input, known)
-  refuseUnknownOptions(where, input, known)
-  return input as Record<keyof NodeObject, unknown>
 }
 
 function poolOpener(where: string, input: unknown, seen: Seen): NodeOptions['openPool'] {
@@ -166,10 +163,34 @@ async function poolOf(config: PoolConfig): Promise<PoolLike> {
   return new pg.Pool(config) as PoolLike
 }
 
-const OF_ANY = ['name', 'pool', 'maxLifetimeSeconds']
-const OF_REPLICA = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
+/** The option `discover` of a node, whose pool must be one that can be made for each address. */
+function discoverSettings(ofNode: OptionReader<NodeObject>): DiscoverSettings | undefined {
+  const { discover, pool } = ofNode.given
+  if (discover === undefined) return undefined
+  const { where } = ofNode
+  const read = new OptionReader<DiscoverOptions>(where, discover, ['host', 'intervalMs'], {
+    within: 'discover',
+  })
+  if (typeof pool === 'function' || isPool(pool)) {
+    throw ofNode.wrong('pool', 'a configuration or a connection string, where there is `discover`')
+  }
+  const host = read.given.host ?? hostOfConfig(pool)
+  if (typeof host !== 'string' || host === '') throw optionError(where, 'discover.host', host, 'a host name')
+  return { host, intervalMs: read.number('intervalMs', 30_000, INTERVAL) }
+}
+
+function hostOfConfig(pool: unknown): unknown {
+  if (typeof pool === 'string') return hostOfString(pool)
+  if (typeof pool !== 'object' || pool === null) return undefined
+  const { connectionString, host } = pool as { connectionString?: string; host?: string }
+  return hostOfString(connectionString) ?? host
+}
+
+const OF_ANY: readonly (keyof NodeObject)[] = ['name', 'pool', 'maxLifetimeSeconds']
+const OF_REPLICA: typeof OF_ANY = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
 /** What tells a node object from a configuration of `pg`'s, which has `maxLifetimeSeconds` too. */
 const OF_NODE = OF_REPLICA.filter((name) => name !== 'maxLifetimeSeconds')
 const WEIGHT = { min: 0, max: 1_000_000, expected: 'a number from 0 on' }
 const MS = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
 const LIFETIME = { min: 1, max: 2_000_000, expected: 'a number of seconds from 1 on' }
+const INTERVAL = { min: 100, max: 86_400_000, expected: 'a number of milliseconds from 100 on' }

@@ -1,3 +1,4 @@
+import { type OptionReader, wrongOption } from '../options.ts'
 import type { Choose } from './choice.ts'
 import type { Lookup } from './host.ts'
 import type { LagSource } from './probe.ts'
@@ -37,17 +38,53 @@ export interface ReplicaSetOptions {
 }
 
 /** The options, checked, with their defaults. */
-export interface ReplicaSetSettings {
-  readonly choose: Choose
-  readonly maxLagMs: number
-  readonly maxLagBytes: number | undefined
-  readonly lagSource: LagSource
-  readonly whenNoReplica: 'primary' | 'error'
-  readonly probeIntervalMs: number
-  readonly probeTimeoutMs: number
-  readonly connectTimeoutMs: number
-  readonly readTimeoutMs: number | undefined
-  readonly catchUpMs: number
-  readonly failover: boolean
-  readonly lookup: Lookup | undefined
+export type ReplicaSetSettings = Readonly<ReturnType<typeof replicaSetSettings>>
+
+/** @throws {WritePinningError} for every option that is wrong. */
+export function replicaSetSettings(read: OptionReader<ReplicaSetOptions>) {
+  const settings = {
+    choose: read.oneOfOrFunction('choose', ['least-busy', 'round-robin', 'random'], 'least-busy'),
+    maxLagMs: read.number('maxLagMs', 10_000, LAG),
+    maxLagBytes: read.number('maxLagBytes', undefined, BYTES),
+    lagSource: read.oneOfOrFunction('lagSource', ['wal', 'aurora'], 'wal'),
+    whenNoReplica: read.oneOf('whenNoReplica', ['primary', 'error'], 'primary'),
+    probeIntervalMs: read.number('probeIntervalMs', 1_000, PROBE_TIME),
+    probeTimeoutMs: read.number('probeTimeoutMs', 500, PROBE_TIME),
+    connectTimeoutMs: read.number('connectTimeoutMs', 2_000, TIME),
+    readTimeoutMs: read.number('readTimeoutMs', undefined, TIME),
+    catchUpMs: read.number('catchUpMs', 0, WAIT),
+    failover: read.boolean('failover', false),
+    lookup: read.function('lookup'),
+  }
+  refuseWithoutPositions(read.where, settings)
+  return settings
+}
+
+/** Timers of Node.js take no more than this. */
+const MAX_TIMER_MS = 2_147_483_647
+const TIME = { min: 1, max: MAX_TIMER_MS, expected: 'a number of milliseconds from 1 on' }
+const PROBE_TIME = { min: 10, max: 3_600_000, expected: 'a number of milliseconds from 10 to 3,600,000' }
+const LAG = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
+const WAIT = { min: 0, max: 60_000, expected: 'a number of milliseconds from 0 to 60,000' }
+const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of bytes from 0 on' }
+
+/** Only `lagSource: 'wal'` reads positions and timelines: what goes by them would have no effect, without a word. */
+function refuseWithoutPositions(
+  where: string,
+  { lagSource, maxLagBytes, failover }: ReplicaSetSettings,
+): void {
+  if (lagSource === 'wal') return
+  const source = lagSource === 'aurora' ? "`lagSource: 'aurora'`" : 'a function as `lagSource`'
+  const refuse = (option: string, why: string) =>
+    wrongOption(`${where}: \`${option}\` has no effect with ${source}, ${why}`)
+  if (maxLagBytes !== undefined) {
+    throw refuse('maxLagBytes', 'which tells milliseconds only. Leave it out, and set `maxLagMs`.')
+  }
+  if (failover) {
+    throw refuse(
+      'failover: true',
+      'because a server that was promoted is known by the timeline of its WAL. Leave it out, and give `primary` a name that ' +
+        "follows the primary (on Aurora the cluster's endpoint): a changed DNS answer is followed.",
+    )
+  }
 }

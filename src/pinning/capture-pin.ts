@@ -1,9 +1,9 @@
 import { currentContext } from '../freshness/context.ts'
-import { optionsObject, refuseUnknownOptions } from '../options.ts'
+import { OptionReader } from '../options.ts'
 import { settlePositions } from './open-positions.ts'
 import { pinHost } from './pin-host.ts'
 import { pinOfContext } from './pin-of-memory.ts'
-import { MAX_PINNING_SECONDS, wholeSeconds } from './pinning-seconds.ts'
+import { MAX_PINNING_SECONDS, SECONDS } from './pinning-seconds.ts'
 
 /** The options of {@link capturePin}. */
 export interface CapturePinOptions {
@@ -24,9 +24,8 @@ export interface CapturePinOptions {
  * await queue.add('invoice', { orderId, pin: await capturePin({ seconds: 3_600 }) })
  */
 export async function capturePin(options: CapturePinOptions = {}): Promise<string | undefined> {
-  refuseUnknownOptions('capturePin()', optionsObject('capturePin()', options), ['seconds'])
-  const { seconds } = options
-  if (seconds !== undefined) wholeSeconds('capturePin()', 'seconds', seconds)
+  const read = new OptionReader<CapturePinOptions>('capturePin()', options, ['seconds'])
+  const seconds = read.number('seconds', undefined, SECONDS)
   const memory = currentContext()?.memory
   if (memory === undefined) return undefined
   await settlePositions(memory)

@@ -1,11 +1,4 @@
-import {
-  booleanOption,
-  nameError,
-  oneOfOption,
-  optionError,
-  optionsObject,
-  refuseUnknownOptions,
-} from '../options.ts'
+import { nameError, OptionReader, optionError } from '../options.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 
 /** The cookie that carries the pin. */
@@ -31,59 +24,53 @@ export interface CookieOptions {
 }
 
 /** The cookie's options, checked, with their defaults. */
-export interface CookieSettings {
-  readonly name: string
-  readonly path: string
+export interface CookieSettings extends Readonly<Required<Omit<CookieOptions, 'domain'>>> {
   readonly domain?: string
-  readonly httpOnly: boolean
-  readonly sameSite: 'lax' | 'strict' | 'none'
-  readonly secure: boolean | 'auto'
-  readonly partitioned: boolean
 }
 
-const KNOWN = ['name', 'path', 'domain', 'httpOnly', 'sameSite', 'secure', 'partitioned']
+const KNOWN = ['name', 'path', 'domain', 'httpOnly', 'sameSite', 'secure', 'partitioned'] as const
 const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/ // a token of RFC 9110, 5.6.2
 const COOKIE_PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/ // RFC 6265, 4.1.1: no control character, no semicolon
 const COOKIE_DOMAIN = /^\.?[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?)*$/
 
 export function cookieSettings(where: string, given: unknown = {}): CookieSettings {
-  const options = optionsObject(`${where}: \`cookie\``, given) as CookieOptions
-  refuseUnknownOptions(`${where}: \`cookie\``, options, KNOWN)
-  const { name = DEFAULT_COOKIE_NAME, path = '/' } = options
-  const settings: CookieSettings = {
-    name: cookieName(where, name),
-    path: matching(where, 'cookie.path', path, COOKIE_PATH, 'a path that begins with a slash'),
-    ...(options.domain !== undefined && {
-      domain: matching(where, 'cookie.domain', options.domain, COOKIE_DOMAIN, 'a host name'),
-    }),
-    httpOnly: booleanOption(where, 'cookie.httpOnly', options.httpOnly, true),
-    sameSite: oneOfOption(where, 'cookie.sameSite', options.sameSite, ['lax', 'strict', 'none'], 'lax'),
-    secure: secureOption(where, options.secure),
-    partitioned: booleanOption(where, 'cookie.partitioned', options.partitioned, false),
-  }
-  return withSecureWhereDemanded(where, settings)
+  const read = new OptionReader<CookieOptions>(where, given, KNOWN, { within: 'cookie' })
+  const name = read.text('name', DEFAULT_COOKIE_NAME, COOKIE_NAME, A_COOKIE_NAME, nameError)
+  const path = read.text('path', '/', COOKIE_PATH, 'a path that begins with a slash')
+  const domain = read.text('domain', undefined, COOKIE_DOMAIN, 'a host name')
+  return withSecureWhereDemanded(read, {
+    ...{ name, path, ...(domain !== undefined && { domain }) },
+    httpOnly: read.boolean('httpOnly', true),
+    sameSite: read.oneOf('sameSite', ['lax', 'strict', 'none'], 'lax'),
+    secure: read.value('secure', 'auto', isSecure, "true, false or 'auto'"),
+    partitioned: read.boolean('partitioned', false),
+  })
+}
+
+const A_COOKIE_NAME = "a name of letters, digits, '-' and '_', such as 'write_pin'"
+
+function isSecure(value: unknown): value is boolean | 'auto' {
+  return value === 'auto' || typeof value === 'boolean'
 }
 
 /**
  * Browsers drop a cookie in silence when its name, `SameSite=None` or `Partitioned` demands a `Secure` that is
  * not there; so it is set, or refused where the caller said that it must not be (RFC 6265bis, 4.1.3 and 5.7).
  */
-function withSecureWhereDemanded(where: string, settings: CookieSettings): CookieSettings {
+function withSecureWhereDemanded(
+  read: OptionReader<CookieOptions>,
+  settings: CookieSettings,
+): CookieSettings {
   const name = settings.name.toLowerCase()
   const isHost = name.startsWith('__host-')
   if (isHost && (settings.path !== '/' || settings.domain !== undefined)) {
-    throw nameError(where, 'cookie.name', settings.name, "without `__Host-`, or the path '/' and no domain")
+    throw read.wrong('name', "without `__Host-`, or the path '/' and no domain", nameError)
   }
   const demandsSecure =
     isHost || name.startsWith('__secure-') || settings.sameSite === 'none' || settings.partitioned
   if (!demandsSecure) return settings
   if (settings.secure === false) {
-    throw optionError(
-      where,
-      'cookie.secure',
-      false,
-      "true or 'auto', as this name, sameSite or partitioned demands it",
-    )
+    throw read.wrong('secure', "true or 'auto', as this name, sameSite or partitioned demands it")
   }
   return { ...settings, secure: true }
 }
@@ -112,19 +99,3 @@ export function refuseUnwritableCookie(where: string, settings: CookieSettings, 
 }
 
 const EXPECTED = { name: 'a name', path: 'a path', domain: 'a host name' }
-
-function secureOption(where: string, value: unknown): boolean | 'auto' {
-  if (value === undefined || value === 'auto') return 'auto'
-  if (typeof value === 'boolean') return value
-  throw optionError(where, 'cookie.secure', value, "true, false or 'auto'")
-}
-
-function cookieName(where: string, value: unknown): string {
-  if (typeof value === 'string' && COOKIE_NAME.test(value)) return value
-  throw nameError(where, 'cookie.name', value, "a name of letters, digits, '-' and '_', such as 'write_pin'")
-}
-
-function matching(where: string, name: string, value: unknown, pattern: RegExp, expected: string): string {
-  if (typeof value === 'string' && pattern.test(value)) return value
-  throw optionError(where, name, value, expected)
-}

@@ -1,17 +1,10 @@
-import { DIALECT_OPTIONS, PINNING_OPTIONS } from '../option-names.ts'
-import {
-  booleanOption,
-  functionOption,
-  oneOfOption,
-  optionError,
-  optionsObject,
-  refuseUnknownOptions,
-} from '../options.ts'
-import { type CookieOptions, type CookieSettings, cookieSettings } from './cookie-options.ts'
+import { OF_DIALECT, PINNING_OPTIONS } from '../option-names.ts'
+import { OptionReader } from '../options.ts'
+import { type CookieOptions, cookieSettings } from './cookie-options.ts'
 import { headerOption } from './header-option.ts'
 import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
-import { secretsOption } from './secret-option.ts'
+import { secretsOption } from './signer.ts'
 
 /** The options of the request side; `Request` is the framework's request. */
 export interface PinningOptions<Request> {
@@ -78,22 +71,56 @@ export interface PinningOptions<Request> {
 }
 
 /** The options, checked, with their defaults. */
-export interface PinningSettings<Request = unknown> {
-  readonly pinningSeconds: number
-  readonly pin: 'time' | 'exact'
-  readonly pinOn: 'method' | 'write'
-  readonly readMethods: ReadonlySet<string>
-  readonly cookie: CookieSettings
-  /** Whether the cookie's name was given, and is used as it is. */
-  readonly isCookieNamed: boolean
-  readonly secrets: readonly string[]
-  readonly badSignature: 'primary' | 'ignore'
-  readonly skip: ((request: Request) => boolean) | undefined
-  readonly header: string | undefined
-  readonly cacheControl: 'private' | 'leave'
-  readonly monotonicReads: boolean
-  readonly affinity: ((request: Request) => string | undefined) | undefined
-  readonly accounts: AccountSettings<Request> | undefined
+export type PinningSettings<Request = unknown> = Readonly<ReturnType<typeof pinningSettings<Request>>>
+
+/**
+ * Checks the options of a plugin or middleware called `where`.
+ *
+ * @throws {WritePinningError} for every option that is wrong or unknown.
+ */
+export function pinningSettings<Request>(where: string, given: unknown) {
+  const read: PinningReader<Request> = new OptionReader(where, given, PINNING_OPTIONS, {
+    elsewhere: OF_DIALECT,
+  })
+  const pin = read.oneOf('pin', ['time', 'exact'], 'time')
+  const { cookie } = read.given
+  return {
+    pinningSeconds: pinningSeconds(read),
+    pin,
+    pinOn: read.oneOf('pinOn', ['method', 'write'], 'method'),
+    readMethods: readMethods(read),
+    cookie: cookieSettings(where, cookie),
+    /** Whether the cookie's name was given, and is used as it is. */
+    isCookieNamed: (cookie as CookieOptions | undefined)?.name !== undefined,
+    secrets: secretsOption(read),
+    badSignature: read.oneOf('badSignature', ['primary', 'ignore'], 'primary'),
+    skip: promptFunction(read, 'skip'),
+    header: headerOption(read),
+    cacheControl: read.oneOf('cacheControl', ['private', 'leave'], 'private'),
+    monotonicReads: monotonicReads(read, pin),
+    affinity: promptFunction(read, 'affinity'),
+    accounts: accountSettings(read),
+  }
+}
+
+type PinningReader<Request> = OptionReader<PinningOptions<Request>>
+
+function readMethods<Request>(read: PinningReader<Request>): ReadonlySet<string> {
+  const expected = "an array of methods in upper case, such as ['GET']"
+  return new Set(read.value('readMethods', READ_METHODS, areMethods, expected))
+}
+
+const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
+const METHOD = /^[A-Z][A-Z-]*$/
+
+function areMethods(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string' && METHOD.test(each))
+}
+
+function monotonicReads<Request>(read: PinningReader<Request>, pin: 'time' | 'exact'): boolean {
+  const isWanted = read.boolean('monotonicReads', false)
+  if (isWanted && pin !== 'exact') throw read.wrong('monotonicReads', "false without `pin: 'exact'`")
+  return isWanted
 }
 
 /** Where the pins of accounts are kept, and whose a request is. */
@@ -102,68 +129,22 @@ export interface AccountSettings<Request> {
   readonly accountOf: (request: Request) => string | undefined
 }
 
-const KNOWN: readonly (keyof PinningOptions<unknown>)[] = PINNING_OPTIONS
-const OF_DIALECT = { owner: '`PrimaryReplicaDialect`', names: DIALECT_OPTIONS }
-const READ_METHODS = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
-const METHOD = /^[A-Z][A-Z-]*$/
-
-/**
- * Checks the options of a plugin or middleware called `where`.
- *
- * @throws {WritePinningError} for every option that is wrong or unknown.
- */
-export function pinningSettings<Request>(where: string, given: unknown): PinningSettings<Request> {
-  const options = optionsObject(where, given) as PinningOptions<Request>
-  refuseUnknownOptions(where, options, KNOWN, OF_DIALECT)
-  const pin = oneOfOption(where, 'pin', options.pin, ['time', 'exact'], 'time')
-  return {
-    pinningSeconds: pinningSeconds(where, options.pinningSeconds),
-    pin,
-    pinOn: oneOfOption(where, 'pinOn', options.pinOn, ['method', 'write'], 'method'),
-    readMethods: readMethods(where, options.readMethods),
-    cookie: cookieSettings(where, options.cookie),
-    isCookieNamed: options.cookie?.name !== undefined,
-    secrets: secretsOption(where, options),
-    badSignature: oneOfOption(where, 'badSignature', options.badSignature, ['primary', 'ignore'], 'primary'),
-    skip: promptOption(where, 'skip', options.skip),
-    header: headerOption(where, options.header),
-    cacheControl: oneOfOption(where, 'cacheControl', options.cacheControl, ['private', 'leave'], 'private'),
-    monotonicReads: monotonicReads(where, options.monotonicReads, pin),
-    affinity: promptOption(where, 'affinity', options.affinity),
-    accounts: accountSettings(where, options),
-  }
-}
-
-function readMethods(where: string, given: unknown): ReadonlySet<string> {
-  if (given === undefined) return new Set(READ_METHODS)
-  const isList = Array.isArray(given) && given.every((each) => typeof each === 'string' && METHOD.test(each))
-  if (!isList)
-    throw optionError(where, 'readMethods', given, "an array of methods in upper case, such as ['GET']")
-  return new Set(given)
-}
-
-function monotonicReads(where: string, given: unknown, pin: 'time' | 'exact'): boolean {
-  const isWanted = booleanOption(where, 'monotonicReads', given, false)
-  if (isWanted && pin !== 'exact')
-    throw optionError(where, 'monotonicReads', given, "false without `pin: 'exact'`")
-  return isWanted
-}
-
-function accountSettings<Request>(
-  where: string,
-  { pinStore, account }: PinningOptions<Request>,
-): AccountSettings<Request> | undefined {
+function accountSettings<Request>(read: PinningReader<Request>): AccountSettings<Request> | undefined {
+  const { pinStore, account } = read.given
   if (pinStore === undefined && account === undefined) return undefined
-  if (!isPinStore(pinStore))
-    throw optionError(where, 'pinStore', pinStore, `${A_PIN_STORE}, beside \`account\``)
-  if (account === undefined) throw optionError(where, 'account', account, 'a function, beside `pinStore`')
-  return { store: pinStore, accountOf: promptOption(where, 'account', account) }
+  if (!isPinStore(pinStore)) throw read.wrong('pinStore', `${A_PIN_STORE}, beside \`account\``)
+  const accountOf = promptFunction(read, 'account')
+  if (accountOf === undefined) throw read.wrong('account', 'a function, beside `pinStore`')
+  return { store: pinStore, accountOf }
 }
 
-function promptOption<T>(where: string, name: string, given: T): T {
-  // A promise is no answer: the request goes on before it is there.
-  if (given?.constructor?.name === 'AsyncFunction') {
-    throw optionError(where, name, given, 'a function that answers at once, not an async one')
+/** A function that answers at once: a promise is no answer, because the request goes on before it is there. */
+function promptFunction<Request, Name extends 'skip' | 'affinity' | 'account'>(
+  read: PinningReader<Request>,
+  name: Name,
+): PinningOptions<Request>[Name] {
+  if (read.given[name]?.constructor?.name === 'AsyncFunction') {
+    throw read.wrong(name, 'a function that answers at once, not an async one')
   }
-  return functionOption(where, name, given)
+  return read.function(name)
 }

@@ -1,11 +1,11 @@
 import { WritePinningError } from '../errors.ts'
 import { currentContext } from '../freshness/context.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { OptionReader, optionError, wrongOption } from '../options.ts'
 import { accountStoreOf } from './account-store.ts'
 import { settlePositions, withinMs } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
-import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
+import { type PinStore, pinStoreOption } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
 
 /** The options of {@link pinAccount}. */
@@ -33,18 +33,19 @@ const STORE_MS = 5_000
  * })
  */
 export async function pinAccount(account: string, options: PinAccountOptions = {}): Promise<void> {
-  const { pinStore, pinningSeconds: seconds } = checked(account, options)
+  const read = new OptionReader<PinAccountOptions>(WHERE, options, ['pinningSeconds', 'pinStore'])
+  if (typeof account !== 'string' || account === '')
+    throw optionError(WHERE, 'account', account, "an account's id")
   const memory = currentContext()?.memory
-  const raise = raiseIn(pinStore) ?? memory?.host?.raiseAccount
+  const raise = raiseIn(pinStoreOption(read)) ?? memory?.host?.raiseAccount
   if (raise === undefined) {
-    throw new WritePinningError(
-      'ERR_WRITE_PINNING_OPTION',
+    throw wrongOption(
       `${WHERE}: there is no \`pinStore\`: give it in the options, or to the plugin or runWithPin() around it.`,
     )
   }
   if (memory !== undefined) await settlePositions(memory)
-  const pinningMs =
-    seconds === undefined && memory !== undefined ? memory.pinningMs : pinningSeconds(WHERE, seconds) * 1000
+  const ofMemory = read.given.pinningSeconds === undefined ? memory?.pinningMs : undefined
+  const pinningMs = ofMemory ?? pinningSeconds(read) * 1000
   const untilMs = Date.now() + pinningMs
   const pin = (memory && pinOfWrites(memory, untilMs, true)) ?? { kind: 'time' as const, untilMs }
   if (await withinMs(STORE_MS, raise(account, pin))) return
@@ -58,15 +59,4 @@ const WHERE = 'pinAccount()'
 
 function raiseIn(store: PinStore | undefined) {
   return store && ((account: string, pin: Pin) => accountStoreOf(store).raise(account, pin).answer)
-}
-
-function checked(account: unknown, options: PinAccountOptions): PinAccountOptions {
-  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['pinningSeconds', 'pinStore'])
-  if (typeof account !== 'string' || account === '')
-    throw optionError(WHERE, 'account', account, "an account's id")
-  const { pinStore } = options
-  if (pinStore !== undefined && !isPinStore(pinStore)) {
-    throw optionError(WHERE, 'pinStore', pinStore, A_PIN_STORE)
-  }
-  return options
 }

@@ -1,5 +1,6 @@
 import { type ExactPin, isPlace, type Pin } from '../freshness/pin.ts'
 import { isPosition } from '../freshness/position.ts'
+import type { OptionReader } from '../options.ts'
 
 /**
  * Where the pins of accounts are kept, so that a write on one device is seen on the next. Both may be called at the same
@@ -20,6 +21,11 @@ export function isPinStore(value: unknown): value is PinStore {
   if (typeof value !== 'object' || value === null) return false
   const { get, raise } = value as Partial<PinStore>
   return typeof get === 'function' && typeof raise === 'function'
+}
+
+/** The option `pinStore` of a call. */
+export function pinStoreOption(read: OptionReader<{ pinStore?: PinStore }>): PinStore | undefined {
+  return read.value('pinStore', undefined, isPinStore, A_PIN_STORE)
 }
 
 /** Whether what a store gave is a pin, and one that can be written into a token. */

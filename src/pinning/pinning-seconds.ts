@@ -1,34 +1,29 @@
 import { pinAtMostUntil } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { choiceError } from '../options.ts'
+import { OptionReader } from '../options.ts'
 
-const DEFAULT_PINNING_SECONDS = 15
 /** No pin lasts longer than a day. */
 export const MAX_PINNING_SECONDS = 86_400
-const DIGITS = /^\d+$/
+/** The bounds of a number of seconds that something lasts. */
+export const SECONDS = {
+  ...{ min: 1, max: MAX_PINNING_SECONDS, isWhole: true },
+  expected: `a whole number of seconds from 1 to ${MAX_PINNING_SECONDS}`,
+}
 
 /** How long a pin lasts, in seconds: what was given, else the environment's `PINNING_SECONDS`, else 15. */
-export function pinningSeconds(where: string, given: unknown): number {
-  const fromEnvironment = process.env.PINNING_SECONDS
-  if (given === undefined && fromEnvironment !== undefined && fromEnvironment !== '') {
-    return wholeSeconds(
-      'The environment',
-      'PINNING_SECONDS',
-      DIGITS.test(fromEnvironment) ? Number(fromEnvironment) : fromEnvironment,
-    )
-  }
-  return wholeSeconds(where, 'pinningSeconds', given === undefined ? DEFAULT_PINNING_SECONDS : given)
+export function pinningSeconds(read: OptionReader<{ pinningSeconds?: number }>): number {
+  return read.number('pinningSeconds', undefined, SECONDS) ?? secondsOfEnvironment() ?? 15
+}
+
+function secondsOfEnvironment(): number | undefined {
+  const { PINNING_SECONDS: text } = process.env
+  if (text === undefined || text === '') return undefined
+  const given = { PINNING_SECONDS: /^\d+$/.test(text) ? Number(text) : text }
+  const read = new OptionReader<{ PINNING_SECONDS?: number }>('The environment', given)
+  return read.number('PINNING_SECONDS', undefined, SECONDS)
 }
 
 /** The same pin, none of it for longer than a day from now on: a number that is absurd, or a clock that is wrong, binds nobody for ever. */
 export function pinAtMostADay(pin: Pin): Pin {
   return pinAtMostUntil(pin, Date.now() + MAX_PINNING_SECONDS * 1000)
-}
-
-/** Checks a number of seconds; a day at most. */
-export function wholeSeconds(where: string, name: string, value: unknown): number {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_PINNING_SECONDS) {
-    return value as number
-  }
-  throw choiceError(where, name, value, `a whole number of seconds from 1 to ${MAX_PINNING_SECONDS}`)
 }

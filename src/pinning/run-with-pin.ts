@@ -1,17 +1,15 @@
 import { type IgnoredPinReason, warn } from '../diagnostics.ts'
-import { WritePinningError } from '../errors.ts'
 import { currentContext, openRequestContext, runInContext } from '../freshness/context.ts'
 import { closeMemory, createMemory, type PinHost, type RequestMemory } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { keepInScope } from '../freshness/scope-result.ts'
-import { oneOfOption, optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { isString, OptionReader, wrongOption } from '../options.ts'
 import { accountStoreOf } from './account-store.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 import { pinHost } from './pin-host.ts'
-import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
+import { type PinStore, pinStoreOption } from './pin-store.ts'
 import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
-import { secretsOption } from './secret-option.ts'
-import { signingKeys } from './signer.ts'
+import { secretsOption, signingKeys } from './signer.ts'
 
 /** The options of {@link runWithPin}. */
 export interface RunWithPinOptions {
@@ -46,10 +44,7 @@ export interface RunWithPinOptions {
  */
 export function runWithPin<T>(token: string | undefined, fn: () => T, options: RunWithPinOptions = {}): T {
   if (typeof fn !== 'function') {
-    throw new WritePinningError(
-      'ERR_WRITE_PINNING_OPTION',
-      `${WHERE} takes a token, and the function to run.`,
-    )
+    throw wrongOption(`${WHERE} takes a token, and the function to run.`)
   }
   const { host, pinningMs, pin } = settingsOf(options)
   const carried = carriedBy(token, host, pinningMs)
@@ -67,34 +62,30 @@ export function runWithPin<T>(token: string | undefined, fn: () => T, options: R
 }
 
 const WHERE = 'runWithPin()'
-const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore']
+const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore'] as const
 
 function settingsOf(options: RunWithPinOptions) {
-  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), KNOWN)
-  const { cookieName, pin, pinStore } = options
-  if (cookieName !== undefined && typeof cookieName !== 'string')
-    throw optionError(WHERE, 'cookieName', cookieName, 'a name')
-  if (pinStore !== undefined && !isPinStore(pinStore)) {
-    throw optionError(WHERE, 'pinStore', pinStore, A_PIN_STORE)
-  }
+  const read = new OptionReader<RunWithPinOptions>(WHERE, options, KNOWN)
   return {
-    host: hostOf(options),
-    pinningMs: pinningSeconds(WHERE, options.pinningSeconds) * 1000,
-    pin: pin && oneOfOption(WHERE, 'pin', pin, ['time', 'exact'], 'time'),
+    host: hostOf(read),
+    pinningMs: pinningSeconds(read) * 1000,
+    // An empty one says no more than none.
+    pin: read.given.pin ? read.oneOf('pin', ['time', 'exact'], 'time') : undefined,
   }
 }
 
 /** What it is told of tokens and of the store; the rest is that of the request in which it is called. */
-function hostOf(options: RunWithPinOptions): PinHost {
-  const { cookieName, pinStore } = options
-  const keys = signingKeys(secretsOption(WHERE, options))
+function hostOf(read: OptionReader<RunWithPinOptions>): PinHost {
+  const cookieName = read.value('cookieName', undefined, isString, 'a name')
+  const pinStore = pinStoreOption(read)
+  const keys = signingKeys(secretsOption(read))
   const outer = currentContext()?.memory?.host
   const own = pinHost(
     { cookieName: cookieName ?? DEFAULT_COOKIE_NAME, keys, pinningSeconds: MAX_PINNING_SECONDS },
     pinStore && accountStoreOf(pinStore),
   )
   const ofOuter = cookieName === undefined ? outer : outer?.withCookieName(cookieName)
-  const ofTokens = 'secret' in options ? own : (ofOuter ?? own)
+  const ofTokens = 'secret' in read.given ? own : (ofOuter ?? own)
   return { ...ofTokens, raiseAccount: own.raiseAccount ?? outer?.raiseAccount }
 }
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { type OptionReader, wrongOption } from '../options.ts'
 
 /** A secret, and the short name by which a token says that it was signed with it. */
 export interface SigningKey {
@@ -34,4 +35,43 @@ function keyId(secret: string): string {
     .update(`write-pinning key id\0${secret}`)
     .digest('base64url')
     .slice(0, KEY_ID_LENGTH)
+}
+
+const MIN_SECRET_LENGTH = 32
+const A_SECRET = `a string of ${MIN_SECRET_LENGTH} characters or more`
+
+interface SecretOption {
+  secret?: string | readonly string[] | undefined
+}
+
+/** The secrets that sign tokens: the first signs, all verify; none where the option is left out. */
+export function secretsOption({ where, given: options }: OptionReader<SecretOption>): readonly string[] {
+  if (!('secret' in options)) return []
+  const given = options.secret
+  if (!Array.isArray(given)) return [oneSecret(`${where}: \`secret\``, given)]
+  if (given.length === 0) {
+    throw wrongOption(
+      `${where}: \`secret\` must be ${A_SECRET}, or an array of at least one such, and got an empty array.`,
+    )
+  }
+  return Array.from(given, (each, index) => oneSecret(`${where}: \`secret[${index}]\``, each))
+}
+
+/** No error shows the value: what is too short for a secret may be one all the same. */
+function oneSecret(where: string, given: unknown): string {
+  // A secret that is there and undefined is an environment variable that is not set.
+  if (given === undefined || given === null || given === '') {
+    throw wrongOption(
+      `${where} is ${given === '' ? 'an empty string' : given}. Is the environment variable set? ` +
+        'Pins that nobody signs must be a choice: leave the option out for them.',
+    )
+  }
+  if (typeof given !== 'string') {
+    const kind = typeof given
+    throw wrongOption(`${where} must be ${A_SECRET}, and got ${kind === 'object' ? 'an' : 'a'} ${kind}.`)
+  }
+  if (given.length < MIN_SECRET_LENGTH) {
+    throw wrongOption(`${where} must be ${A_SECRET}, and got one of ${given.length}.`)
+  }
+  return given
 }

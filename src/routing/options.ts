@@ -1,18 +1,9 @@
-import { type ClusterNodes, clusterNodes, type NodeInput } from '../nodes/node-options.ts'
-import type { ReplicaSetOptions, ReplicaSetSettings } from '../nodes/set-options.ts'
-import { replicaSetSettings } from '../nodes/set-settings.ts'
-import { PINNING_OPTIONS } from '../option-names.ts'
-import {
-  booleanOption,
-  namesOption,
-  oneOfOption,
-  optionError,
-  optionsObject,
-  refuseUnknownOptions,
-} from '../options.ts'
-import type { ClassifierOptions } from '../sql/classifier.ts'
+import { clusterNodes, type NodeInput } from '../nodes/node-options.ts'
+import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/set-options.ts'
+import { CLUSTER_OPTIONS, OF_PLUGIN } from '../option-names.ts'
+import { OptionReader } from '../options.ts'
 
-/** The options of one cluster, whatever client it is used by. */
+/** The options of whatever routes statements to a primary and its replicas. */
 export interface ClusterOptions extends ReplicaSetOptions {
   /** The server that takes writes: a pool, its configuration, a connection string, or `{ name, pool }`. */
   primary: NodeInput
@@ -44,50 +35,32 @@ export interface ClusterOptions extends ReplicaSetOptions {
 }
 
 /** The options, checked, with their defaults. */
-export interface RouterSettings {
-  readonly name: string
-  readonly nodes: ClusterNodes
-  readonly withoutContext: 'primary' | 'replica'
-  readonly classifier: ClassifierOptions
-  readonly enforceReadOnly: boolean
-  readonly replicaSet: ReplicaSetSettings
-}
+export type RouterSettings = Readonly<ReturnType<typeof clusterSettings>>
 
-const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
-const TABLES = '`table` or `schema.table`'
-const FUNCTION_NAMES = '`name` or `schema.name`'
-// Kysely's own: a migration that a lagging replica does not know of yet would be run twice. And a view that is empty on every replica.
-const ALWAYS_PRIMARY = ['kysely_migration', 'kysely_migration_lock', 'pg_prepared_xacts']
-
-/** @throws {WritePinningError} for every option that is wrong or unknown. */
-export function routerSettings(where: string, given: unknown, known: readonly string[]): RouterSettings {
-  const options = optionsObject(where, given) as ClusterOptions
-  refuseUnknownOptions(where, options, known, OF_PLUGIN)
+/**
+ * Checks the options of the one called `where`; it has those of `alsoKnown` beside them, which it checks by itself.
+ *
+ * @throws {WritePinningError} for every option that is wrong or unknown.
+ */
+export function clusterSettings(where: string, given: unknown, alsoKnown: readonly string[] = []) {
+  const known = [...CLUSTER_OPTIONS, ...alsoKnown] as (keyof ClusterOptions)[]
+  const read = new OptionReader<ClusterOptions>(where, given, known, { elsewhere: OF_PLUGIN })
   return {
-    name: clusterName(where, options.name),
-    nodes: clusterNodes(where, options.primary, options.replicas),
-    withoutContext: oneOfOption(
-      where,
-      'withoutContext',
-      options.withoutContext,
-      ['primary', 'replica'],
-      'primary',
-    ),
+    name: read.text('name', 'default', /./s, 'a name'),
+    nodes: clusterNodes(where, read.given.primary, read.given.replicas),
+    withoutContext: read.oneOf('withoutContext', ['primary', 'replica'], 'primary'),
     classifier: {
-      primaryTables: [
-        ...ALWAYS_PRIMARY,
-        ...namesOption(where, 'primaryTables', options.primaryTables, TABLES),
-      ],
-      unpinnedTables: namesOption(where, 'unpinnedTables', options.unpinnedTables, TABLES),
-      primaryFunctions: namesOption(where, 'primaryFunctions', options.primaryFunctions, FUNCTION_NAMES),
-      replicaFunctions: namesOption(where, 'replicaFunctions', options.replicaFunctions, FUNCTION_NAMES),
+      primaryTables: [...ALWAYS_PRIMARY, ...read.names('primaryTables', TABLES)],
+      unpinnedTables: read.names('unpinnedTables', TABLES),
+      primaryFunctions: read.names('primaryFunctions', FUNCTIONS),
+      replicaFunctions: read.names('replicaFunctions', FUNCTIONS),
     },
-    enforceReadOnly: booleanOption(where, 'enforceReadOnly', options.enforceReadOnly, true),
-    replicaSet: replicaSetSettings(where, options),
+    enforceReadOnly: read.boolean('enforceReadOnly', true),
+    replicaSet: replicaSetSettings(read),
   }
 }
 
-function clusterName(where: string, given: unknown = 'default'): string {
-  if (typeof given === 'string' && given !== '') return given
-  throw optionError(where, 'name', given, 'a name')
-}
+const TABLES = '`table` or `schema.table`'
+const FUNCTIONS = '`name` or `schema.name`'
+// Kysely's own: a migration that a lagging replica does not know of yet would be run twice. And a view that is empty on every replica.
+const ALWAYS_PRIMARY = ['kysely_migration', 'kysely_migration_lock', 'pg_prepared_xacts']

@@ -1,6 +1,6 @@
 import { livePin, mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { OptionReader } from '../options.ts'
 import type { PinStore } from '../pinning/pin-store.ts'
 
 /** The options of {@link memoryPinStore}. */
@@ -17,15 +17,13 @@ export interface MemoryPinStoreOptions {
  * await app.register(writePinning, { pinStore: memoryPinStore(), account: (request) => request.user?.id })
  */
 export function memoryPinStore(options: MemoryPinStoreOptions = {}): PinStore {
-  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['maxAccounts'])
-  const { maxAccounts = 100_000 } = options
-  if (!Number.isInteger(maxAccounts) || maxAccounts < 1) {
-    throw optionError(WHERE, 'maxAccounts', maxAccounts, 'a whole number from 1 on')
-  }
-  return new MemoryPinStore(maxAccounts)
+  const read = new OptionReader<MemoryPinStoreOptions>('memoryPinStore()', options, ['maxAccounts'])
+  return new MemoryPinStore(read.value('maxAccounts', 100_000, isCount, 'a whole number from 1 on'))
 }
 
-const WHERE = 'memoryPinStore()'
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1
+}
 
 class MemoryPinStore implements PinStore {
   readonly #maxAccounts: number

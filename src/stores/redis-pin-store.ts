@@ -1,4 +1,4 @@
-import { optionError, optionsObject, refuseUnknownOptions } from '../options.ts'
+import { isString, OptionReader, optionError } from '../options.ts'
 import type { PinStore } from '../pinning/pin-store.ts'
 import { pinOfFields, RAISE, writtenFields } from './redis-pin.ts'
 
@@ -34,14 +34,13 @@ export function redisPinStore(
   client: RedisClientLike | IoredisClientLike,
   options: RedisPinStoreOptions = {},
 ): PinStore {
-  refuseUnknownOptions(WHERE, optionsObject(WHERE, options), ['prefix'])
-  const { prefix = 'write-pinning:' } = options
-  if (typeof prefix !== 'string') throw optionError(WHERE, 'prefix', prefix, 'a text')
-  const { read, run } = commandsOf(client)
+  const read = new OptionReader<RedisPinStoreOptions>(WHERE, options, ['prefix'])
+  const prefix = read.value('prefix', 'write-pinning:', isString, 'a text')
+  const commands = commandsOf(client)
   return {
-    get: async (account) => pinOfFields(await read(prefix + account), Date.now()),
+    get: async (account) => pinOfFields(await commands.read(prefix + account), Date.now()),
     raise: async (account, pin) => {
-      await run(RAISE, prefix + account, writtenFields(pin))
+      await commands.run(RAISE, prefix + account, writtenFields(pin))
     },
   }
 }

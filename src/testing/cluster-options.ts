@@ -1,11 +1,5 @@
 import type { WritePinningError } from '../errors.ts'
-import {
-  booleanOption,
-  functionOption,
-  optionError,
-  optionsObject,
-  refuseUnknownOptions,
-} from '../options.ts'
+import { OptionReader, optionError, optionsObject } from '../options.ts'
 import type { Settings } from './server-settings.ts'
 
 const WHERE = 'startPostgresCluster'
@@ -65,16 +59,16 @@ const OWN_SETTINGS: Readonly<Record<string, string>> = {
 
 /** Checks every option, and refuses what does not exist, before anything is started. */
 export function checkOptions(options: PostgresClusterOptions): CheckedOptions {
-  optionsObject(WHERE, options)
-  refuseUnknownOptions(WHERE, options, Object.keys(DEFAULTS))
+  const known = Object.keys(DEFAULTS) as (keyof CheckedOptions)[]
+  const read = new OptionReader<PostgresClusterOptions>(WHERE, options, known)
   return {
     replicas: integerOption('replicas', options.replicas ?? DEFAULTS.replicas, MAX_REPLICAS),
     applyDelayMs: integerOption('applyDelayMs', options.applyDelayMs ?? DEFAULTS.applyDelayMs, MAX_DELAY_MS),
-    synchronous: booleanOption(WHERE, 'synchronous', options.synchronous, DEFAULTS.synchronous),
-    binDirectory: binDirectoryOption(options.binDirectory),
+    synchronous: read.boolean('synchronous', DEFAULTS.synchronous),
+    binDirectory: read.text('binDirectory', DEFAULTS.binDirectory, /./s, 'the path of a directory'),
     database: databaseOption(options.database ?? DEFAULTS.database),
     settings: settingsOption(options.settings ?? DEFAULTS.settings),
-    onProgress: functionOption(WHERE, 'onProgress', options.onProgress) ?? DEFAULTS.onProgress,
+    onProgress: read.function('onProgress') ?? DEFAULTS.onProgress,
   }
 }
 
@@ -86,11 +80,6 @@ export function checkApplyDelay(applyDelayMs: number): void {
 function integerOption(name: string, value: number, max: number, where = WHERE): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value
   throw optionError(where, name, value, `an integer from 0 to ${max}`)
-}
-
-function binDirectoryOption(value: string | undefined): string | undefined {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return value
-  throw optionError(WHERE, 'binDirectory', value, 'the path of a directory')
 }
 
 function databaseOption(value: string): string {
