@@ -1,0 +1,203 @@
+import { EventEmitter } from 'node:events'
+import pg from 'pg'
+import type { PoolClientLike } from '../nodes/pool.ts'
+import type { Session } from '../nodes/session.ts'
+import { type Callback, inTurn } from './callbacks.ts'
+import type { PgConnection } from './connection.ts'
+import { PgStatement, type Results } from './statement.ts'
+import { isSubmittable, SubmittedQuery } from './submitted.ts'
+
+/** The events of a client that its holder hears, whatever node it is on. */
+const EVENTS = ['error', 'notice', 'notification', 'end'] as const
+
+type PgClient = PoolClientLike & Partial<pg.PoolClient> & { ref?(): void; unref?(): void }
+
+/** Who lent a client, and takes it back. */
+export interface Lender {
+  takeBack(client: RoutedClient, isToBeClosed: boolean, reason: unknown): void
+  /** The parsers of values that the pool was given; undefined for `pg`'s own. */
+  readonly types: unknown
+}
+
+/**
+ * A client of a {@link PrimaryReplicaPool}: a `pg` `PoolClient` that finds its node by itself. It is on none before its first statement;
+ * until then `processID` and whatever else only a connection has is `null`.
+ */
+export class RoutedClient extends EventEmitter {
+  readonly #connection: PgConnection
+  readonly #lender: Lender
+  #types: InstanceType<typeof pg.TypeOverrides> | undefined
+  #bound: PgClient | undefined
+  #isReleased = false
+  /** How many queries are under way. */
+  #queries = 0
+
+  constructor(connection: PgConnection, lender: Lender) {
+    super()
+    this.#connection = connection
+    this.#lender = lender
+    connection.onMoved = (session) => this.#moved(session)
+  }
+
+  /** Sends a query, in every form that `pg` has, to the node where it belongs; those before it on this client are over by then. */
+  query(config: unknown, values?: unknown, callback?: Callback<Results>): unknown {
+    if (config === null || config === undefined) {
+      throw new TypeError('Client was passed a null or undefined query')
+    }
+    if (isSubmittable(config)) return this.#submit(config, values, callback)
+    const then = callbackOf(config, values, callback)
+    if (then !== undefined && typeof then !== 'function') throw new TypeError('callback is not a function')
+    const its = typeof values === 'function' ? undefined : values
+    const sent = this.#track(this.#connection.run(new PgStatement(config, its, this.#types)))
+    if (then === undefined) return sent
+    inTurn(sent, then)
+    return undefined
+  }
+
+  /**
+   * Gives the client back to its pool; with an error or `true`, the connection that it is on is closed.
+   *
+   * @throws {Error} where it was given back before, as `pg` does.
+   */
+  release(errorOrTrue?: unknown): void {
+    if (this.#isReleased) {
+      throw new Error('Release called on client which has already been released to the pool.')
+    }
+    this.#isReleased = true
+    this.#lender.takeBack(this, Boolean(errorOrTrue), errorOrTrue)
+  }
+
+  /** Closes the connection that it is on, if any; the next statement would get another one. */
+  end(callback?: (error?: Error) => void): Promise<void> | undefined {
+    const ended = new Promise<void>((resolve) => {
+      const client = this.#bound
+      this.#connection.closeSession()
+      if (client?.end === undefined) resolve()
+      else client.end(() => resolve())
+    })
+    if (callback === undefined) return ended
+    ended.then(() => callback())
+    return undefined
+  }
+
+  /** A client of a pool is connected by that: rejects, as `pg` does. */
+  connect(callback?: (error: Error) => void): Promise<never> | undefined {
+    const error = new Error('Client has already been connected. You cannot reuse a client.')
+    if (callback === undefined) return Promise.reject(error)
+    process.nextTick(callback, error)
+    return undefined
+  }
+
+  /** The process id of the session that it is on; `null` before its first statement. */
+  get processID(): number | null {
+    return this.#bound?.processID ?? null
+  }
+
+  /** `'I'`, `'T'` or `'E'` of the session that it is on; `null` before its first statement. */
+  getTransactionStatus(): string | null {
+    return this.#bound?.getTransactionStatus?.() ?? null
+  }
+
+  /** `pg`'s connection of the session that it is on; `null` before its first statement. */
+  get connection(): unknown {
+    return this.#bound?.connection ?? null
+  }
+
+  get host(): string | null {
+    return this.#bound?.host ?? null
+  }
+
+  get port(): number | null {
+    return this.#bound?.port ?? null
+  }
+
+  get database(): string | null {
+    return this.#bound?.database ?? null
+  }
+
+  get user(): string | null {
+    return this.#bound?.user ?? null
+  }
+
+  escapeIdentifier(text: string): string {
+    return pg.escapeIdentifier(text)
+  }
+
+  escapeLiteral(text: string): string {
+    return pg.escapeLiteral(text)
+  }
+
+  /** Has values of a type parsed by a function, in what this client sends from now on; it does not stay with the connection. */
+  setTypeParser(...args: Parameters<pg.ClientBase['setTypeParser']>): void {
+    this.#types ??= new pg.TypeOverrides(this.#lender.types as never)
+    this.#types.setTypeParser(...(args as [never, never, never]))
+  }
+
+  getTypeParser(...args: Parameters<pg.ClientBase['getTypeParser']>): unknown {
+    const types = this.#types ?? new pg.TypeOverrides(this.#lender.types as never)
+    return types.getTypeParser(...(args as [never, never]))
+  }
+
+  /** Does not keep the process alive. */
+  unref(): void {
+    this.#bound?.unref?.()
+  }
+
+  ref(): void {
+    this.#bound?.ref?.()
+  }
+
+  /** Whoever held it hears nothing more. */
+  forget(): void {
+    this.#moved(undefined)
+    this.#connection.onMoved = undefined
+  }
+
+  #submit(given: pg.Submittable, values: unknown, callback: Callback<Results> | undefined): unknown {
+    const its = given as { callback?: unknown }
+    if (!its.callback) {
+      const then = typeof values === 'function' ? values : callback
+      if (then !== undefined) its.callback = then
+    }
+    const submitted = new SubmittedQuery(given)
+    this.#track(this.#connection.run(submitted)).catch((error: unknown) => submitted.fail(error))
+    return given
+  }
+
+  async #track<T>(running: Promise<T>): Promise<T> {
+    this.#queries++
+    try {
+      return await running
+    } finally {
+      this.#queries--
+      if (this.#queries === 0) process.nextTick(() => this.#queries === 0 && this.emit('drain'))
+    }
+  }
+
+  #moved(session: Session | undefined): void {
+    const before = this.#bound
+    this.#bound = session?.client as PgClient | undefined
+    if (before === this.#bound) return
+    for (const event of EVENTS) {
+      before?.off?.(event as 'end', this.#forward[event] as () => void)
+      this.#bound?.on?.(event as 'end', this.#forward[event] as () => void)
+    }
+  }
+
+  // Nobody who listens to nothing is to end the process by an `error`.
+  readonly #forward = Object.fromEntries(
+    EVENTS.map((event) => [
+      event,
+      (...args: unknown[]) => this.listenerCount(event) > 0 && this.emit(event, ...args),
+    ]),
+  ) as Readonly<Record<string, () => void>>
+}
+
+function callbackOf(
+  config: unknown,
+  values: unknown,
+  callback: Callback<Results> | undefined,
+): Callback<Results> | undefined {
+  if (typeof values === 'function') return values as Callback<Results>
+  return callback ?? (config as { callback?: Callback<Results> }).callback
+}

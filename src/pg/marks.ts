@@ -1,0 +1,53 @@
+import type { QueryConfig, Submittable } from 'pg'
+import type { Mark } from '../routing/query.ts'
+
+// Versioned, and shared by two copies of this package in one process: the one marks what the other sends.
+const MARK = Symbol.for('write-pinning.mark.v1')
+
+/**
+ * Marks a query: it runs on the primary.
+ *
+ * @example
+ * const { rows } = await pool.query(toPrimary('select * from orders where id = $1'), [id])
+ */
+export function toPrimary<Query extends string | QueryConfig | Submittable>(query: Query): Marked<Query> {
+  return marked(query, 'to-primary')
+}
+
+/**
+ * Marks a query: if it is no write by its syntax, it reads from a replica, stale or not, whatever functions it calls.
+ *
+ * @example
+ * const { rows } = await pool.query(toReplica('select * from products order by sold desc limit 10'))
+ */
+export function toReplica<Query extends string | QueryConfig | Submittable>(query: Query): Marked<Query> {
+  return marked(query, 'to-replica')
+}
+
+/**
+ * Marks a query: it reads where the context says and, where a replica gives no row, once more on the primary. For what
+ * somebody else has just written: sessions, one-time codes, what a webhook brought. A `Submittable` (a cursor, a stream) is not asked for
+ * its rows, and stays where it is.
+ *
+ * @example
+ * const { rows } = await pool.query(orPrimary({ text: 'select * from sessions where id = $1', values: [id] }))
+ */
+export function orPrimary<Query extends string | QueryConfig | Submittable>(query: Query): Marked<Query> {
+  return marked(query, 'or-primary')
+}
+
+/** What a marked query is: a text becomes a configuration of `pg`'s. */
+export type Marked<Query> = Query extends string ? QueryConfig : Query
+
+/** The mark of what is about to be sent. */
+export function markOf(query: unknown): Mark | undefined {
+  return typeof query === 'object' && query !== null ? (query as { [MARK]?: Mark })[MARK] : undefined
+}
+
+function marked<Query extends string | QueryConfig | Submittable>(query: Query, mark: Mark): Marked<Query> {
+  if (typeof query === 'string') return { text: query, [MARK]: mark } as unknown as Marked<Query>
+  // What is submitted is sent itself, and no copy of it.
+  if ('submit' in (query as object))
+    return Object.assign(query as Submittable, { [MARK]: mark }) as unknown as Marked<Query>
+  return { ...(query as QueryConfig), [MARK]: mark } as unknown as Marked<Query>
+}

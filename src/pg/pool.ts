@@ -1,0 +1,288 @@
+import pg from 'pg'
+import type { Mode } from '../nodes/operator.ts'
+import { isPool, type PoolLike } from '../nodes/pool.ts'
+import type { ClusterStatus } from '../nodes/status.ts'
+import { ClusterOperator } from '../routing/cluster-operator.ts'
+import { type ClusterOptions, clusterSettings } from '../routing/options.ts'
+import { Router } from '../routing/router.ts'
+import { type Callback, inTurn } from './callbacks.ts'
+import { RoutedClient } from './client.ts'
+import { PgConnection } from './connection.ts'
+import { PgStatement, type Results } from './statement.ts'
+import { isSubmittable } from './submitted.ts'
+
+/** The options of {@link PrimaryReplicaPool}: those of the dialect, but for Kysely's own. */
+export interface PrimaryReplicaPoolOptions extends ClusterOptions {}
+
+/** The events of a node's pool that are about one connection, and are told as the pool's own. */
+const EVENTS = ['connect', 'remove', 'error'] as const
+
+type WithClient = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (errorOrTrue?: unknown) => void,
+) => void
+
+/** `pg`'s own pool, which makes this one what it is to whoever looks; whatever lends connections there is done here. */
+const Base = pg.Pool as unknown as new (
+  config: pg.PoolConfig,
+) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
+
+/**
+ * A `pg` `Pool` over one PostgreSQL primary and its replicas, for whatever is built on one: writes and transactions go to the primary,
+ * reads to a replica, unless the request's pin or a scope demands the primary.
+ *
+ * @throws {WritePinningError} for every option that is wrong or unknown, and for a node without connection string.
+ * @example
+ * const pool = new PrimaryReplicaPool({
+ *   primary: process.env.DATABASE_URL,
+ *   replicas: [process.env.DATABASE_REPLICA_URL],
+ * })
+ * const { rows } = await pool.query('select * from comments where page = $1', [page])
+ */
+export class PrimaryReplicaPool extends Base {
+  readonly #operator: ClusterOperator
+  readonly #router: Router<PgConnection>
+  readonly #pools = new Set<PoolLike>()
+  #isOpen = false
+
+  constructor(options: PrimaryReplicaPoolOptions) {
+    const settings = clusterSettings('PrimaryReplicaPool', options)
+    super(configOf(options.primary))
+    this.#operator = new ClusterOperator(settings.name, settings.nodes)
+    this.#router = new Router(settings, this.#operator, {
+      makeConnection: (cluster) => new PgConnection(cluster),
+      opened: (pool) => this.#hear(pool),
+    })
+  }
+
+  /** Sends a query to the node where it belongs, in every form that `pg` has. */
+  readonly query = ((config: unknown, values?: unknown, callback?: unknown): unknown => {
+    const then = (typeof values === 'function' ? values : callback) as Callback<unknown> | undefined
+    const sent = this.#query(config, typeof values === 'function' ? undefined : values)
+    if (then === undefined) return sent
+    inTurn(sent, then)
+    return undefined
+  }) as pg.Pool['query']
+
+  /**
+   * Lends a client, which is on no node before its first statement: that connects, and says where it cannot. It moves to the primary at
+   * the first statement that needs it, and stays there while a transaction, or what it left in the session, demands it.
+   */
+  readonly connect = ((callback?: WithClient): Promise<pg.PoolClient> | undefined => {
+    const lent = this.#lend()
+    if (callback === undefined) return lent
+    lent.then(
+      (client) =>
+        process.nextTick(callback, undefined, client, (given?: unknown) => client.release(given as true)),
+      (error: Error) => process.nextTick(callback, error, undefined, () => {}),
+    )
+    return undefined
+  }) as pg.Pool['connect']
+
+  /** Ends the pools of all nodes, once what was lent by them is back, and what watches them. */
+  readonly end = ((callback?: Callback<void>): Promise<void> | undefined => {
+    const ended = this.#end()
+    if (callback === undefined) return ended
+    inTurn(ended, callback)
+    return undefined
+  }) as pg.Pool['end']
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.ending) await this.end()
+  }
+
+  /** How many connections all nodes have. */
+  get totalCount(): number {
+    return this.#sum((pool) => pool.totalCount)
+  }
+
+  /** How many of them are idle. */
+  get idleCount(): number {
+    return this.#sum((pool) => pool.idleCount)
+  }
+
+  /** How many queries wait for one. */
+  get waitingCount(): number {
+    return this.#sum((pool) => pool.waitingCount)
+  }
+
+  /** How many are older than they may be. */
+  get expiredCount(): number {
+    return this.#sum((pool) => pool.expiredCount)
+  }
+
+  /**
+   * Begins to watch the nodes, and resolves with the status once each node was heard of or `probeTimeoutMs` are over: the status says of
+   * each whether it is fit. Without it that begins at the first query.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` where the pool was ended. A node that is down is no error; a pool that cannot
+   * be made is.
+   * @example
+   * await pool.ready()
+   * await app.listen({ port: 3000 })
+   */
+  ready(): Promise<ClusterStatus> {
+    return this.#operator.ready()
+  }
+
+  /**
+   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and whether it
+   * is fit. Before the first query, or {@link ready}, every node is `unknown`.
+   *
+   * @example
+   * app.get('/ready', (request, reply) => {
+   *   const primary = pool.status().nodes.find(({ role }) => role === 'primary')
+   *   return reply.code(primary?.isFit ? 200 : 503).send({ because: primary?.because })
+   * })
+   */
+  status(): ClusterStatus {
+    return this.#operator.status()
+  }
+
+  /**
+   * Has a replica serve no new reads, at once; those that are under way on it end.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name, and `ERR_WRITE_PINNING_NODE` for
+   * the primary.
+   * @example
+   * pool.drain('replica-2') // before its server is taken down
+   */
+  drain(name: string): void {
+    this.#operator.drain(name)
+  }
+
+  /**
+   * Lets a replica serve again that was drained.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name.
+   * @example
+   * pool.resume('replica-2')
+   */
+  resume(name: string): void {
+    this.#operator.resume(name)
+  }
+
+  /**
+   * Says who serves reads from now on: `'split'` the replicas (the default), `'primary'` the primary, `'observe'` the primary,
+   * while `status().observed` counts where the reads would have gone. What was asked for by a node's name goes on.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
+   * @example
+   * pool.setMode('primary') // the replicas look wrong: no deployment needed
+   */
+  setMode(mode: Mode): void {
+    this.#operator.setMode(mode)
+  }
+
+  /**
+   * Says which part of the requests may read from replicas, from 0 to 1 (the default); the primary serves the others.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
+   * @example
+   * pool.setReplicaShare(0.05) // a gradual start
+   */
+  setReplicaShare(share: number): void {
+    this.#operator.setReplicaShare(share)
+  }
+
+  #query(config: unknown, values: unknown): Promise<unknown> {
+    if (isSubmittable(config)) return this.#submit(config)
+    if (typeof config === 'function') {
+      return Promise.reject(
+        new Error('Passing a function as the first parameter to pool.query is not supported'),
+      )
+    }
+    if (config === null || config === undefined) {
+      return Promise.reject(new TypeError('Client was passed a null or undefined query'))
+    }
+    const statement = new PgStatement(config, values)
+    return this.#isOpen && !this.ending
+      ? this.#send(statement)
+      : this.#open().then(() => this.#send(statement))
+  }
+
+  async #send(statement: PgStatement): Promise<Results> {
+    const connection = this.#router.connect()
+    try {
+      return await connection.run(statement)
+    } finally {
+      this.#router.release(connection)
+    }
+  }
+
+  async #submit(given: pg.Submittable): Promise<unknown> {
+    const client = await this.#lend()
+    return await new Promise((resolve, reject) => {
+      client.query(
+        given as never,
+        ((error: unknown, result: unknown) => {
+          client.release()
+          if (error) reject(error)
+          else resolve(result)
+        }) as never,
+      )
+    })
+  }
+
+  async #lend(): Promise<pg.PoolClient> {
+    await this.#open()
+    const connection = this.#router.connect()
+    const client = new RoutedClient(connection, {
+      takeBack: (lent, isToBeClosed, reason) => {
+        this.#router.release(connection, isToBeClosed)
+        lent.forget()
+        this.emit('release', reason as Error, lent as unknown as pg.PoolClient)
+      },
+      types: (this.options as { types?: unknown }).types,
+    }) as unknown as pg.PoolClient
+    this.emit('acquire', client)
+    return client
+  }
+
+  async #open(): Promise<void> {
+    if (this.ending) throw new Error('Cannot use a pool after calling end on the pool')
+    if (this.#isOpen) return
+    await this.#router.init()
+    this.#isOpen = true
+  }
+
+  async #end(): Promise<void> {
+    if (this.ending) throw new Error('Called end on pool more than once')
+    const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
+    state.ending = true
+    await this.#router.destroy()
+    state.ended = true
+  }
+
+  /** Tells what a node's pool tells. An `error` that nobody listens to must not end the process. */
+  #hear(pool: PoolLike): void {
+    this.#pools.add(pool)
+    const source = pool as unknown as Partial<pg.Pool>
+    for (const event of EVENTS) {
+      source.on?.(event as 'connect', (...args: unknown[]) => {
+        if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...(args as [never]))
+      })
+    }
+  }
+
+  #sum(count: (pool: Partial<pg.Pool>) => number | undefined): number {
+    let sum = 0
+    for (const pool of this.#pools) sum += count(pool as Partial<pg.Pool>) ?? 0
+    return sum
+  }
+}
+
+/** What `pg` is told of the primary, so that its `options` are there for whoever looks. */
+function configOf(primary: unknown): pg.PoolConfig {
+  if (typeof primary === 'string') return { connectionString: primary }
+  if (typeof primary !== 'object' || primary === null) return {}
+  if (isPool(primary)) return withPassword(primary.options ?? {})
+  return 'pool' in primary ? configOf(primary.pool) : withPassword(primary)
+}
+
+/** In the options of a pool the password cannot be enumerated. */
+function withPassword(config: object): pg.PoolConfig {
+  const { password } = config as pg.PoolConfig
+  return password === undefined ? { ...config } : { ...config, password }
+}

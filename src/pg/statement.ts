@@ -1,0 +1,68 @@
+import type { QueryConfig, QueryResult } from 'pg'
+import type { Session } from '../nodes/session.ts'
+import type { Mark, Query } from '../routing/query.ts'
+import { markOf } from './marks.ts'
+
+/** What `pg` gives: several statements in one text give several results. */
+export type Results = QueryResult | QueryResult[]
+
+/** A text or a configuration, with values or without, as `pg` takes them. */
+export class PgStatement implements Query<Results> {
+  readonly #config: unknown
+  readonly #values: unknown
+  /** Gives the types of the client that it is sent by; undefined for those of the node's. */
+  readonly #types: unknown
+  readonly text: string
+  readonly mark: Mark | undefined
+
+  constructor(config: unknown, values: unknown, types?: unknown) {
+    this.#config = withoutCallback(config)
+    this.#values = values
+    this.#types = types
+    this.text = textOf(config)
+    this.mark = markOf(config)
+  }
+
+  get signal(): undefined {
+    return undefined
+  }
+
+  get canBeAskedAround(): boolean {
+    return true
+  }
+
+  send({ client }: Session): Promise<Results> {
+    const config = this.#types === undefined ? this.#config : withTypes(this.#config, this.#types)
+    return client.query(config, this.#values) as Promise<Results>
+  }
+
+  affectedBy(result: Results): number | undefined {
+    if (Array.isArray(result)) return undefined
+    return CHANGES.has(result.command) ? (result.rowCount ?? undefined) : undefined
+  }
+
+  isEmpty(result: Results): boolean {
+    return !Array.isArray(result) && result.rows.length === 0
+  }
+}
+
+const CHANGES: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+/** The text that is sent. One that was prepared by its name alone may do anything. */
+function textOf(config: unknown): string {
+  if (typeof config === 'string') return config
+  const { text, name } = config as { text?: unknown; name?: unknown }
+  if (typeof text === 'string') return text
+  return `execute "${String(name).replaceAll('"', '""')}"`
+}
+
+/** Whoever calls back is called by the edge, once it is known what the error of a node means. */
+function withoutCallback(config: unknown): unknown {
+  if (typeof config !== 'object' || config === null || !('callback' in config)) return config
+  return { ...config, callback: undefined }
+}
+
+function withTypes(config: unknown, types: unknown): unknown {
+  if (typeof config === 'string') return { text: config, types }
+  return { types, ...(config as QueryConfig) }
+}

@@ -1,0 +1,170 @@
+import type { Submittable } from 'pg'
+import { isRefusal } from '../nodes/server-error.ts'
+import type { Session } from '../nodes/session.ts'
+import type { Mark, Query } from '../routing/query.ts'
+import { markOf } from './marks.ts'
+import { type PgConnection, ReplayedConnection } from './replayed-connection.ts'
+
+/** What `pg` calls of a `Submittable` as its answer comes in (https://node-postgres.com/apis/cursor is one). */
+type Handlers = Submittable & {
+  text?: unknown
+  name?: unknown
+  callback?: unknown
+  binary?: unknown
+  query_timeout?: unknown
+  _result?: unknown
+  readonly cursor?: { readonly text?: unknown }
+} & Partial<Record<(typeof HANDLERS)[number], (...args: readonly unknown[]) => void>> & {
+    handleError(error: unknown, connection: unknown): void
+    handleReadyForQuery?(connection: unknown): void
+  }
+
+const HANDLERS = [
+  'handleRowDescription',
+  'handleDataRow',
+  'handlePortalSuspended',
+  'handleEmptyQuery',
+  'handleCommandComplete',
+  'handleCopyInResponse',
+  'handleCopyData',
+] as const
+/** From the first of these on it has something of the answer. */
+const DELIVERIES: ReadonlySet<string> = new Set([
+  'handleDataRow',
+  'handlePortalSuspended',
+  'handleEmptyQuery',
+  'handleCommandComplete',
+  'handleCopyInResponse',
+  'handleCopyData',
+])
+
+export function isSubmittable(query: unknown): query is Submittable {
+  return typeof (query as Partial<Submittable> | null | undefined)?.submit === 'function'
+}
+
+/**
+ * A cursor, a stream, a COPY: an object that `pg` hands its connection to. It is sent through one that stands in between, so that it can
+ * be sent to another node as long as it was given nothing; its error is kept from it until it is known to be the last one.
+ */
+export class SubmittedQuery implements Query<void> {
+  readonly #given: Handlers
+  readonly #connection: ReplayedConnection | undefined
+  #hasSubmitted = false
+  #hasFailed = false
+  readonly text: string
+  readonly mark: Mark | undefined
+
+  constructor(given: Submittable) {
+    this.#given = given as Handlers
+    // What copies reads and writes the socket itself.
+    this.#connection = 'handlePortalSuspended' in given ? new ReplayedConnection() : undefined
+    this.text = textOf(this.#given)
+    const mark = markOf(given)
+    this.mark = mark === 'or-primary' ? undefined : mark
+  }
+
+  get signal(): undefined {
+    return undefined
+  }
+
+  get canBeAskedAround(): boolean {
+    return false
+  }
+
+  affectedBy(): undefined {
+    return undefined
+  }
+
+  isEmpty(): boolean {
+    return false
+  }
+
+  /** Submits it, and resolves when the server has said all. */
+  send({ client }: Session): Promise<void> {
+    return new Promise((resolve, reject) => {
+      client.query(this.#facing(resolve, reject))
+    })
+  }
+
+  /** Tells it that it has failed, which it was not told yet. */
+  fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#connection?.detach()
+    this.#connection?.stopRecording()
+    this.#given.handleError(error, this.#connection)
+  }
+
+  /** What `pg` sees in its place. */
+  #facing(resolve: () => void, reject: (error: unknown) => void): Submittable {
+    const given = this.#given
+    const standing = this.#connection
+    let failure: { readonly error: unknown } | undefined
+    const isOver = () => {
+      standing?.detach()
+      if (failure === undefined) resolve()
+      else reject(failure.error)
+    }
+    const facing: Record<string, unknown> = {
+      submit: (real: PgConnection) => {
+        const isFirst = !this.#hasSubmitted
+        this.#hasSubmitted = true
+        if (standing === undefined) return given.submit(real as never)
+        standing.attach(real)
+        return isFirst ? given.submit(standing as never) : undefined
+      },
+      handleError: (error: unknown, real: PgConnection) => {
+        failure ??= { error }
+        const isAnswered = isRefusal(error)
+        // `pg` tells nobody when the answer with an error ends; where the connection is lost, nothing else comes.
+        if (isAnswered) real.once('readyForQuery', isOver)
+        if (standing === undefined || !standing.isRecording) {
+          this.#hasFailed = true
+          given.handleError(error, standing ?? real)
+        } else if (isAnswered) standing.endAnswer()
+        if (!isAnswered) isOver()
+      },
+      handleReadyForQuery: (real: unknown) => {
+        given.handleReadyForQuery?.(standing ?? real)
+        isOver()
+      },
+    }
+    for (const name of HANDLERS) {
+      if (given[name] === undefined) continue
+      facing[name] = (first: unknown, second: unknown) => {
+        if (DELIVERIES.has(name)) standing?.stopRecording()
+        given[name]?.(...(standing === undefined ? [first, second] : standingIn(standing, first, second)))
+      }
+    }
+    for (const name of PROPERTIES) {
+      Object.defineProperty(facing, name, {
+        get: () => given[name],
+        set: (value: unknown) => {
+          given[name] = value
+        },
+      })
+    }
+    return facing as unknown as Submittable
+  }
+}
+
+/** What `pg` reads and sets. */
+const PROPERTIES = ['text', 'name', 'callback', 'binary', 'query_timeout', '_result'] as const
+
+/** The arguments of a handler, with the connection in its place: the last one, where it is one. */
+function standingIn(standing: ReplayedConnection, first: unknown, second: unknown): unknown[] {
+  if (second !== undefined) return [first, standing]
+  return isConnection(first) ? [standing] : [first]
+}
+
+function isConnection(value: unknown): boolean {
+  return typeof (value as Partial<PgConnection> | undefined)?.sync === 'function'
+}
+
+/** The text that it will send; where it does not tell, it may do anything. */
+function textOf({ text, cursor }: Handlers): string {
+  const its = text ?? cursor?.text
+  return typeof its === 'string' ? its : UNKNOWN_TEXT
+}
+
+const UNKNOWN_TEXT = 'do'
