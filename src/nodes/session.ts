@@ -28,8 +28,14 @@ export function beginLending(node: Node): Promise<PoolClientLike> {
   return node.pool.connect()
 }
 
-/** The session of a client that was lent. */
+/** The session of a client that was lent; where all has ended meanwhile, it is given back. */
 export function sessionOf(node: Node, client: PoolClientLike): Session {
+  if (node.isClosedForGood) {
+    client.release()
+    const error = new Error(DESTROYED)
+    isNotOfNode(error)
+    throw error
+  }
   return { node, client, wasPrimary: node.role === 'primary' }
 }
 

@@ -197,7 +197,10 @@ describe('what is bound to the session, sent to a replica by name', () => {
   test('leaves no transaction open where the connection moves on', async () => {
     await inRequest(() =>
       db.connection().execute(async (connection) => {
-        await useNode('replica-1', () => sql`begin`.execute(connection))
+        const begun = useNode('replica-1', () => sql`begin`.execute(connection))
+        await expect(begun).rejects.toMatchObject({ code: 'ERR_WRITE_PINNING_WRITE_ON_REPLICA' })
+        await useNode('replica-1', () => sql`begin read only`.execute(connection))
+        await sql`commit`.execute(connection)
         await sql`select add('moved')`.execute(connection)
       }),
     )
