@@ -1,3 +1,5 @@
+import { endianness } from 'node:os'
+
 /** The characters of PostgreSQL's lexer, and what each may begin or be part of. */
 
 export const LINE_FEED = 0x0a
@@ -78,3 +80,22 @@ export function isPunctuation(code: number): boolean {
 export function isStringPrefix(code: number): boolean {
   return is(code, STRING_PREFIX)
 }
+
+/**
+ * The characters of a text as an array of their codes, with zeros behind the end: to read a string character by character
+ * costs up to half as much again.
+ */
+export function codesOf(sql: string): Uint16Array {
+  const size = sql.length + ZEROS
+  // A buffer out of Node's pool costs less than an array of one's own.
+  const bytes = Buffer.allocUnsafe(2 * size)
+  const length = bytes.write(sql, 0, 'utf16le')
+  if (IS_BIG_ENDIAN) bytes.subarray(0, length).swap16()
+  const codes = new Uint16Array(bytes.buffer, bytes.byteOffset, size)
+  codes.fill(0, sql.length)
+  return codes
+}
+
+/** How far behind the end anybody looks. */
+const ZEROS = 4
+const IS_BIG_ENDIAN = endianness() === 'BE'

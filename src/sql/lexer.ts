@@ -1,6 +1,7 @@
 import {
   AMPERSAND,
   COLON,
+  codesOf,
   DOLLAR,
   DOT,
   DOUBLE_QUOTE,
@@ -16,15 +17,12 @@ import {
   LETTER_U,
   QUOTE,
 } from './characters.ts'
-import { codesOf } from './codes.ts'
-import { addToHash, cutToFit, cutToFitAscii, lowerCasePieceOf, pieceOf } from './names.ts'
 import {
   endOfDollarString,
   endOfEscapes,
   endOfNumber,
   endOfOperator,
   endOfParameter,
-  endOfQuoted,
   endOfSpace,
   endOfString,
   NOWHERE,
@@ -168,44 +166,57 @@ export class Lexer {
     }
     let isLower = true
     let isAscii = true
-    let hash = 0
     let end = begin
     for (let code = first; isWordPart(code); code = codes[++end] as number) {
-      hash = addToHash(hash, code)
       if (code >= 0x41 && code <= 0x5a) isLower = false
       else if (code >= 0x80) isAscii = false
     }
     this.#at = end
     this.kind = TOKEN.word
-    const name = isLower
-      ? pieceOf(this.#sql, codes, begin, end, hash)
-      : lowerCasePieceOf(this.#sql, codes, begin, end, hash)
+    const written = this.#sql.slice(begin, end)
+    const name = isLower ? written : lowerCase(written, isAscii)
     this.text = isAscii ? cutToFitAscii(name) : cutToFit(name)
   }
 
   #readQuoted(quote: number): void {
     const codes = this.#codes
-    let hash = 0
+    let hasQuotes = false
     let end = quote + 1
     // A loop, because `indexOf()` costs more than it saves over so few characters.
-    for (; ; end++) {
-      const code = codes[end] as number
-      if (code === DOUBLE_QUOTE || code === 0) break
-      hash = addToHash(hash, code)
-    }
-    if (codes[end] === DOUBLE_QUOTE && codes[end + 1] === DOUBLE_QUOTE) {
-      this.#readQuotedWithQuotes(quote)
-      return
+    for (; codes[end] !== 0; end++) {
+      if (codes[end] !== DOUBLE_QUOTE) continue
+      if (codes[end + 1] !== DOUBLE_QUOTE) break
+      hasQuotes = true
+      end++
     }
     // One without a character between its quotes is an error to PostgreSQL.
     this.#moveTo(TOKEN.quoted, codes[end] === DOUBLE_QUOTE && end > quote + 1 ? end + 1 : NOWHERE)
-    if (this.kind === TOKEN.quoted) this.text = cutToFit(pieceOf(this.#sql, codes, quote + 1, end, hash))
-  }
-
-  #readQuotedWithQuotes(quote: number): void {
-    const end = endOfQuoted(this.#codes, quote)
-    this.#moveTo(TOKEN.quoted, end - quote > 2 ? end : NOWHERE)
-    if (this.kind === TOKEN.quoted)
-      this.text = cutToFit(this.#sql.slice(quote + 1, end - 1).replaceAll('""', '"'))
+    if (this.kind === TOKEN.unreadable) return
+    const written = this.#sql.slice(quote + 1, end)
+    this.text = cutToFit(hasQuotes ? written.replaceAll('""', '"') : written)
   }
 }
+
+/** With its ASCII letters in lower case: what a server does to other letters depends on its encoding. */
+function lowerCase(name: string, isAscii: boolean): string {
+  return isAscii ? name.toLowerCase() : name.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
+}
+
+/** The name as PostgreSQL knows it, which cuts longer ones, so that two texts may mean the same one. */
+function cutToFit(name: string): string {
+  if (name.length * MAX_BYTES_PER_UNIT <= MAX_NAME_BYTES) return name
+  const bytes = Buffer.from(name)
+  if (bytes.length <= MAX_NAME_BYTES) return name
+  // Never within a character, whose further bytes all begin with the bits 10.
+  let end = MAX_NAME_BYTES
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  return bytes.toString('utf8', 0, end)
+}
+
+/** The same for a name that is all ASCII. */
+function cutToFitAscii(name: string): string {
+  return name.length <= MAX_NAME_BYTES ? name : name.slice(0, MAX_NAME_BYTES)
+}
+
+const MAX_NAME_BYTES = 63
+const MAX_BYTES_PER_UNIT = 3

@@ -3,7 +3,6 @@ import {
   CARRIAGE_RETURN,
   DOLLAR,
   DOT,
-  DOUBLE_QUOTE,
   isDigit,
   isOperator,
   isSpace,
@@ -97,17 +96,6 @@ function endUnlessContinued(codes: Codes, end: number): number {
   if (end === NOWHERE) return NOWHERE
   const next = endOfSpace(codes, end)
   return next === NOWHERE || codes[next] === QUOTE ? NOWHERE : end
-}
-
-/** A quoted identifier from its quote on. */
-export function endOfQuoted(codes: Codes, quote: number): number {
-  // A loop, because `indexOf()` costs more than it saves over so few characters.
-  for (let at = quote + 1; codes[at] !== END; at++) {
-    if (codes[at] !== DOUBLE_QUOTE) continue
-    if (codes[at + 1] !== DOUBLE_QUOTE) return at + 1
-    at++
-  }
-  return NOWHERE
 }
 
 /** A number. What follows one without a space is refused by newer servers, and another token to older ones. */
