@@ -11,8 +11,6 @@ export type { CallEffect } from './function-facts.ts'
 
 /** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
 export interface Catalog {
-  /** Whether it was read from a server. */
-  readonly isFromServer: boolean
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
@@ -28,7 +26,6 @@ export interface Catalog {
 
 /** What is known before any server has been asked: PostgreSQL's own functions. */
 export const BUILT_IN_CATALOG: Catalog = {
-  isFromServer: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
   becauseOf: () => undefined,
@@ -41,7 +38,6 @@ export const BUILT_IN_CATALOG: Catalog = {
 export function catalogOf(functions: FunctionFacts, relations: RelationFacts = NO_RELATIONS): Catalog {
   const { effectful, onPrimary, plain, callers, readers } = relations
   return {
-    isFromServer: true,
     effectOf: (call) => {
       const effect = functions.effectOf(call)
       if (effect !== 'none' && effect !== 'session') return effect
