@@ -1,7 +1,6 @@
-import { hasOtherReading } from './backslashes.ts'
 import { readExplainOptions, readExplainWords } from './explain.ts'
-import { WRITE_WORDS } from './key-words.ts'
-import { Lexer, TOKEN } from './lexer.ts'
+import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, WRITE_WORDS } from './key-words.ts'
+import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
 import { SessionSyntax } from './session-syntax.ts'
@@ -9,7 +8,6 @@ import { type FunctionCall, PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementTex
 import { SyntaxEffects } from './syntax-effects.ts'
 import type { TableName } from './table-name.ts'
 import { TransactionWords } from './transaction-words.ts'
-import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './verbs.ts'
 import type { Watch } from './watch.ts'
 
 /**
