@@ -9,6 +9,7 @@ export const DOLLAR = 0x24
 export const AMPERSAND = 0x26
 export const QUOTE = 0x27
 export const STAR = 0x2a
+export const PLUS = 0x2b
 export const MINUS = 0x2d
 export const DOT = 0x2e
 export const SLASH = 0x2f

@@ -1,5 +1,6 @@
 import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
+import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { TableName } from './table-name.ts'
 
@@ -73,18 +74,11 @@ class BodyReader implements FunctionBody {
       this.calls.push({ schema, name, isKeyWord: this.#isKeyWord })
   }
 
-  #readOperator(text: string): void {
+  #readOperator(token: string): void {
     this.#endName(false)
-    // A sign behind an operator may be the next one.
-    for (let end = Math.min(text.length, MAX_OPERATOR); end > 0; end--) {
-      const operator = text.slice(0, end)
+    for (const operator of operatorsIn(token)) {
       if (!this.#seen.has(operator)) this.names.push({ table: operator })
       this.#seen.add(operator)
-      const last = text.charAt(end - 1)
-      if (last !== '+' && last !== '-') break
     }
   }
 }
-
-/** How long the name of an operator can be. */
-const MAX_OPERATOR = 63

@@ -10,6 +10,7 @@ import {
   isWordStart,
   LINE_FEED,
   MINUS,
+  PLUS,
   QUOTE,
   SLASH,
   STAR,
@@ -145,3 +146,17 @@ function beginsComment(codes: Codes, at: number): boolean {
   const following = codes[at + 1]
   return (code === MINUS && following === MINUS) || (code === SLASH && following === STAR)
 }
+
+/** The operators that a token may begin with: an operator and a sign behind it are one token here, and may be two to PostgreSQL. */
+export function operatorsIn(token: string): string[] {
+  const operators: string[] = []
+  for (let end = Math.min(token.length, MAX_OPERATOR_LENGTH); end > 0; end--) {
+    operators.push(token.slice(0, end))
+    const last = token.charCodeAt(end - 1)
+    if (last !== PLUS && last !== MINUS) break
+  }
+  return operators
+}
+
+// PostgreSQL refuses longer ones.
+const MAX_OPERATOR_LENGTH = 63

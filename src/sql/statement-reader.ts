@@ -3,6 +3,7 @@ import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, WRITE_WORDS 
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
 import { NameChain } from './name-chain.ts'
 import { Parentheses } from './parentheses.ts'
+import { operatorsIn } from './scan.ts'
 import { SessionSyntax } from './session-syntax.ts'
 import { type FunctionCall, PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText } from './statement-text.ts'
 import { SyntaxEffects } from './syntax-effects.ts'
@@ -252,13 +253,10 @@ class Reader {
     this.#chain.end()
   }
 
-  // An operator and a sign behind it are one token here, and may be two to PostgreSQL.
-  #readOperator(text: string): void {
+  #readOperator(token: string): void {
     this.#endName()
-    let shortest = text.length
-    while (shortest > 1 && SIGNS.has(text.charAt(shortest - 1))) shortest--
-    for (let end = Math.min(text.length, MAX_OPERATOR_LENGTH); end >= shortest; end--) {
-      if (this.#watch.has(text.slice(0, end))) this.#watched.push({ table: text.slice(0, end) })
+    for (const operator of operatorsIn(token)) {
+      if (this.#watch.has(operator)) this.#watched.push({ table: operator })
     }
   }
 }
@@ -267,6 +265,3 @@ const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
 // The key words that mean something by where they stand; those that begin the statement behind the head of a `with`.
 const AFTER_WITH = new Set(['select', 'values', 'table', 'insert', 'merge', 'delete', 'update'])
 const TELLING = new Set([...AFTER_WITH, 'with', 'share', 'into', 'from', 'on'])
-const SIGNS = new Set(['+', '-'])
-// PostgreSQL refuses longer ones.
-const MAX_OPERATOR_LENGTH = 63
