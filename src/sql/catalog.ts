@@ -4,8 +4,8 @@ import { type CallEffect, type FunctionFacts, isSyntax, keyOf, knownEffect } fro
 import { HARMLESS_FUNCTIONS } from './harmless-functions.ts'
 import type { PlainTables } from './plain-tables.ts'
 import { NO_RELATIONS, type RelationFacts } from './relation-facts.ts'
-import type { RelationNames } from './relation-names.ts'
 import type { FunctionCall } from './statement-text.ts'
+import type { RelationNames } from './table-names.ts'
 
 export type { CallEffect } from './function-facts.ts'
 

@@ -3,10 +3,9 @@ import type { Cause } from './dependents.ts'
 import { FunctionRules } from './function-rules.ts'
 import { readStatementText } from './statement-reader.ts'
 import type { FunctionCall, NamedWork, StatementText, TransactionEffect } from './statement-text.ts'
-import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName } from './table-name.ts'
+import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
 import { TextCache } from './text-cache.ts'
 import { type Opens, opensOf } from './transaction-modes.ts'
-import { Watch } from './watch.ts'
 
 /** What a statement demands and does, as far as routing cares. */
 export interface Statement {

@@ -2,7 +2,7 @@ import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { TableName } from './table-name.ts'
+import type { TableName } from './table-names.ts'
 
 /** What the body of a function in SQL or PL/pgSQL may call and read. */
 export interface FunctionBody {

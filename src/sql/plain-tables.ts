@@ -1,4 +1,4 @@
-import type { TableName } from './table-name.ts'
+import type { TableName } from './table-names.ts'
 
 /**
  * Tables whose updates, deletes and merges do nothing where they affect no row: ordinary and partitioned tables without rules, without

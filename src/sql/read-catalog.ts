@@ -32,8 +32,7 @@ import { type EffectfulFunction, FunctionFacts, keysOf } from './function-facts.
 import { FunctionRules } from './function-rules.ts'
 import { NO_PLAIN_TABLES, PlainTables } from './plain-tables.ts'
 import type { RelationFacts } from './relation-facts.ts'
-import { RelationNames } from './relation-names.ts'
-import { mayBeSameTable, parseTableName } from './table-name.ts'
+import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
 
 export type { Ask } from './dependents.ts'
 

@@ -1,6 +1,6 @@
 import type { Cause } from './dependents.ts'
 import { NO_PLAIN_TABLES, type PlainTables } from './plain-tables.ts'
-import { RelationNames } from './relation-names.ts'
+import { RelationNames } from './table-names.ts'
 
 /** What the relations of a database do, and the functions that do it through them. */
 export interface RelationFacts {

@@ -1,15 +1,23 @@
-import { readExplainOptions, readExplainWords } from './explain.ts'
 import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, WRITE_WORDS } from './key-words.ts'
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
-import { NameChain } from './name-chain.ts'
-import { Parentheses } from './parentheses.ts'
 import { operatorsIn } from './scan.ts'
-import { SessionSyntax } from './session-syntax.ts'
-import { type FunctionCall, PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText } from './statement-text.ts'
-import { SyntaxEffects } from './syntax-effects.ts'
-import type { TableName } from './table-name.ts'
-import { TransactionWords } from './transaction-words.ts'
-import type { Watch } from './watch.ts'
+import { SessionSyntax, TransactionWords } from './session-syntax.ts'
+import {
+  NameChain,
+  Parentheses,
+  readExplainOptions,
+  readExplainWords,
+  SyntaxEffects,
+} from './statement-syntax.ts'
+import {
+  type FunctionCall,
+  PLAIN_INSERT,
+  PLANNED,
+  SOME_WRITE,
+  type StatementText,
+  unreadable,
+} from './statement-text.ts'
+import type { TableName, Watch } from './table-names.ts'
 
 /**
  * Reads the text of a statement, watching for some names. Doubt means write. Where `wantsTargets` is
@@ -20,14 +28,6 @@ export function readStatementText(sql: string, watch: Watch, wantsTargets = true
   if (sql.includes('\0') || hasOtherReading(sql)) return unreadable(sql)
   return new Reader(sql, watch).read(wantsTargets)
 }
-
-/** In doubt it begins or ends a transaction, where it could. */
-function unreadable(sql: string): StatementText {
-  return MAY_BEGIN_OR_END.test(sql) ? { ...SOME_WRITE, transaction: 'unknown' } : SOME_WRITE
-}
-
-// Nearly every `end` is that of a `case`.
-const MAY_BEGIN_OR_END = /\b(?:begin|start|commit|rollback|abort)\b/i
 
 /** One pass over the tokens of a text. */
 class Reader {

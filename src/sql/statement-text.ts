@@ -1,4 +1,4 @@
-import type { TableName } from './table-name.ts'
+import type { TableName } from './table-names.ts'
 
 /** Something that could be the call of a function, as a text writes it. */
 export interface FunctionCall {
@@ -71,3 +71,11 @@ export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
 
 /** An insert that is alone, which is all that has been made sure of. */
 export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }
+
+/** A text that cannot be read: in doubt it begins or ends a transaction, where it could. */
+export function unreadable(sql: string): StatementText {
+  return MAY_BEGIN_OR_END.test(sql) ? { ...SOME_WRITE, transaction: 'unknown' } : SOME_WRITE
+}
+
+// Nearly every `end` is that of a `case`.
+const MAY_BEGIN_OR_END = /\b(?:begin|start|commit|rollback|abort)\b/i

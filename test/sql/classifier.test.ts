@@ -5,9 +5,8 @@ import { type ClassifierOptions, StatementClassifier } from '../../src/sql/class
 import { FunctionFacts } from '../../src/sql/function-facts.ts'
 import { FunctionRules } from '../../src/sql/function-rules.ts'
 import { PlainTables } from '../../src/sql/plain-tables.ts'
-import { RelationNames } from '../../src/sql/relation-names.ts'
 import type { FunctionCall } from '../../src/sql/statement-text.ts'
-import type { TableName } from '../../src/sql/table-name.ts'
+import { RelationNames, type TableName } from '../../src/sql/table-names.ts'
 
 const NO_NAMES: ClassifierOptions = {
   primaryTables: [],

@@ -1,0 +1,216 @@
+import { INFIX_WORDS, KEY_WORDS, NEVER_CALLED, PREFIX_WORDS } from './key-words.ts'
+import { type Lexer, TOKEN } from './lexer.ts'
+import type { TableName } from './table-names.ts'
+
+/**
+ * The syntax of a statement, as far as it tells a call from other parentheses and a write from a read: what the reader of a statement
+ * keeps in mind while it goes from token to token.
+ */
+
+/** A name of one part or several, as it is read, and what stands before it. */
+export class NameChain {
+  /** The part before the last; undefined where there is none. */
+  schema: string | undefined
+  /** The last part; empty between names. */
+  name = ''
+  /** Whether it is a key word without quotes and alone. */
+  isKeyWord = false
+  isQuoted = false
+  #beforeKind: number = TOKEN.end
+  #beforeText = ''
+
+  begin(kind: number, text: string, beforeKind: number, beforeText: string): void {
+    this.schema = undefined
+    this.name = text
+    this.isQuoted = kind === TOKEN.quoted
+    this.isKeyWord = kind === TOKEN.word && KEY_WORDS.has(text)
+    this.#beforeKind = beforeKind
+    this.#beforeText = beforeText
+  }
+
+  /** Reads what stands behind a dot. */
+  extend(kind: number, text: string): void {
+    this.schema = this.name
+    this.name = text
+    this.isQuoted = kind === TOKEN.quoted
+    this.isKeyWord = false
+  }
+
+  end(): void {
+    this.name = ''
+  }
+
+  /** Whether this word stands before it. */
+  follows(word: string): boolean {
+    return this.#beforeKind === TOKEN.word && this.#beforeText === word
+  }
+
+  /** Whether a parenthesis behind the name may be that of a call. */
+  get canBeCalled(): boolean {
+    if (this.schema !== undefined) return true
+    return !(this.isKeyWord && NEVER_CALLED.has(this.name)) && !this.#isAliasOrType()
+  }
+
+  /** Whether a parenthesis behind the name is no call, unless there is a function of that name. */
+  get isSyntax(): boolean {
+    if (!this.isKeyWord) return false
+    if (PREFIX_WORDS.has(this.name) || this.follows('fetch')) return true
+    return INFIX_WORDS.has(this.name) && !this.#beginsExpression()
+  }
+
+  // Behind an opening parenthesis may also stand the frame of a window.
+  #beginsExpression(): boolean {
+    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ',' || this.#beforeText === '['
+    return this.#beforeKind === TOKEN.operator || this.follows('select')
+  }
+
+  /** Whether the name is one of a `with`, in whose head it stands. */
+  get isOfWith(): boolean {
+    if (this.name === '') return false
+    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ','
+    return this.follows('with') || this.follows('recursive')
+  }
+
+  // Behind a name, a closing parenthesis, `as` or `::` there is an alias with columns, or a type with a modifier.
+  #isAliasOrType(): boolean {
+    if (this.#beforeKind === TOKEN.quoted) return true
+    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ')' || this.#beforeText === '::'
+    if (this.#beforeKind !== TOKEN.word) return false
+    return this.#beforeText === 'as' || this.#beforeText === 'ordinality' || !KEY_WORDS.has(this.#beforeText)
+  }
+}
+
+/**
+ * Where a token stands among the parentheses of a text: how deep, whether in the head of a `with`, where names have
+ * columns and bodies but nothing is called, and whether behind a parenthesis that an expression may follow.
+ */
+export class Parentheses {
+  depth = 0
+  #isBroken = false
+  readonly #isInWithHead: boolean[] = []
+  readonly #isPrefix: boolean[] = []
+  #isNextPrefix = false
+
+  /** Whether each that was opened is closed, and the other way round. */
+  get areBalanced(): boolean {
+    return this.depth === 0 && !this.#isBroken
+  }
+
+  /** Whether the place is between a `with` and the statement that it belongs to. */
+  get isInWithHead(): boolean {
+    return this.#isInWithHead[this.depth] === true
+  }
+
+  set isInWithHead(isInWithHead: boolean) {
+    this.#isInWithHead[this.depth] = isInWithHead
+  }
+
+  /** The next parenthesis is that of `distinct on (…)` or `operator(…)`, behind which an expression begins. */
+  expectPrefix(): void {
+    this.#isNextPrefix = true
+  }
+
+  open(): void {
+    this.depth++
+    this.#isInWithHead[this.depth] = false
+    this.#isPrefix[this.depth] = this.#isNextPrefix
+    this.#isNextPrefix = false
+  }
+
+  /** Closes a parenthesis, and tells whether an expression may follow it. */
+  close(): boolean {
+    if (this.depth === 0) {
+      this.#isBroken = true
+      return false
+    }
+    const isPrefix = this.#isPrefix[this.depth] === true
+    this.depth--
+    return isPrefix
+  }
+}
+
+/** What a statement writes and locks by its syntax, whatever it calls. */
+export class SyntaxEffects {
+  writes = false
+  locks = false
+  /** Whether the name being read is what an insert, update, delete or merge writes to. */
+  isAtTarget = false
+  #areTargetsKnown = true
+  readonly #targets: TableName[] = []
+
+  /** The tables that are written to; undefined where they are not known for sure. */
+  get targets(): readonly TableName[] | undefined {
+    return this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
+  }
+
+  /** Reads a key word by the word before it. */
+  readKeyWord(word: string, last: string): void {
+    switch (word) {
+      case 'update':
+        if (last === 'for' || last === 'key') this.locks = true
+        // `on conflict … do update`, `when matched then update`: of what is written to already.
+        else if (last !== 'do' && last !== 'then') this.#beginTarget()
+        break
+      case 'share':
+        if (last === 'for' || last === 'key') this.locks = true
+        break
+      case 'into':
+        if (last === 'insert' || last === 'merge') this.#beginTarget()
+        else this.#writesSomewhere() // `select … into`
+        break
+      case 'from':
+        if (last === 'delete') this.#beginTarget()
+        break
+    }
+  }
+
+  /** Reads a name where that of a table is awaited. */
+  readTarget(table: TableName, isKeyWord: boolean): void {
+    if (isKeyWord && BEFORE_TARGET.has(table.table)) return
+    this.#targets.push(table)
+    this.isAtTarget = false
+  }
+
+  #beginTarget(): void {
+    this.writes = true
+    this.isAtTarget = true
+  }
+
+  #writesSomewhere(): void {
+    this.writes = true
+    this.#areTargetsKnown = false
+  }
+}
+
+// What may stand between the verb and the table.
+const BEFORE_TARGET = new Set(['into', 'from', 'update', 'only'])
+
+/**
+ * Reads the words behind `explain`, and leaves the lexer on the statement. True where the statement is run as well.
+ */
+export function readExplainWords(lexer: Lexer): boolean {
+  let analyzes = false
+  while (isAnalyze(lexer.text) || lexer.text === 'verbose') {
+    if (isAnalyze(lexer.text)) analyzes = true
+    lexer.next()
+  }
+  return analyzes
+}
+
+/**
+ * The same for options in parentheses, from the first of them on. Whatever value `analyze` is given: `analyze false` is
+ * rare, and the primary explains it as well.
+ */
+export function readExplainOptions(lexer: Lexer): boolean {
+  let analyzes = false
+  while (lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable && !lexer.isAt(')')) {
+    if (isAnalyze(lexer.text)) analyzes = true
+    lexer.next()
+  }
+  if (lexer.isAt(')')) lexer.next()
+  return analyzes
+}
+
+function isAnalyze(word: string): boolean {
+  return word === 'analyze' || word === 'analyse'
+}
