@@ -1,13 +1,8 @@
-import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES } from './built-in-functions.ts'
-import type { Cause } from './dependents.ts'
-import { type CallEffect, type FunctionFacts, isSyntax, keyOf, knownEffect } from './function-facts.ts'
-import { HARMLESS_FUNCTIONS } from './harmless-functions.ts'
-import type { PlainTables } from './plain-tables.ts'
-import { NO_RELATIONS, type RelationFacts } from './relation-facts.ts'
+import { type CallEffect, type FunctionFacts, isSyntax, keyOf } from './function-facts.ts'
+import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES, HARMLESS_FUNCTIONS, knownEffect } from './known-functions.ts'
+import { type Cause, NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames } from './table-names.ts'
-
-export type { CallEffect } from './function-facts.ts'
 
 /** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
 export interface Catalog {

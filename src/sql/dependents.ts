@@ -10,18 +10,10 @@ import {
   WITHOUT_CALL_QUERIES,
 } from './catalog-queries.ts'
 import type { FunctionBodies } from './function-bodies.ts'
+import { type Cause, NO_FUNCTION } from './relation-facts.ts'
 
 /** Asks a server one question, and gives its rows. */
 export type Ask = <Row>(text: string, values: readonly unknown[]) => Promise<readonly Row[]>
-
-/** Where the reading of something that hangs on others begins: a function that writes, a table that is elsewhere. */
-export interface Cause {
-  /** The function, as `schema.name`; undefined where it is none of the application's. */
-  readonly function: string | undefined
-  /** The policy that calls it, and its table; undefined where none does. */
-  readonly policy?: string | undefined
-  readonly table?: string | undefined
-}
 
 /** Something in a database that hangs on another thing, or that others hang on. */
 export interface Item {
@@ -165,9 +157,6 @@ function causeOf(kind: Item['kind'], row: DependentRow, cause: Cause = NO_FUNCTI
 export function displayed({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return schema === 'pg_catalog' ? name : `${schema}.${name}`
 }
-
-/** Nothing of the application's: it leaves the server, locks, or calls one of PostgreSQL's functions. */
-export const NO_FUNCTION: Cause = { function: undefined }
 
 function pagesOf<Each>(all: readonly Each[]): Each[][] {
   const pages: Each[][] = []

@@ -1,10 +1,12 @@
 import type { FunctionRow, TypeRow } from './catalog-queries.ts'
-import type { FunctionName, FunctionRules } from './function-rules.ts'
-import { HARMLESS_FUNCTIONS, REFUSED_FUNCTIONS, SESSION_FUNCTIONS } from './harmless-functions.ts'
+import { knownEffect } from './known-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
 
 /** What a call does to the route of its statement. */
 export type CallEffect = 'none' | 'session' | 'volatile' | 'unknown' | 'primary-table'
+
+/** A function as the catalog or a text names it. */
+export type FunctionName = Pick<FunctionCall, 'schema' | 'name'>
 
 /** A function that may do more than read. */
 export interface EffectfulFunction {
@@ -90,6 +92,32 @@ export class FunctionFacts {
   }
 }
 
+/** What the options say of functions, whatever the server declares. */
+export class FunctionRules {
+  readonly #primaryFunctions: ReadonlySet<string>
+  /** The same without their schemas. */
+  readonly #primaryNames: ReadonlySet<string>
+  readonly #replicaFunctions: ReadonlySet<string>
+
+  constructor(options: {
+    readonly primaryFunctions: readonly string[]
+    readonly replicaFunctions: readonly string[]
+  }) {
+    this.#primaryFunctions = new Set(options.primaryFunctions)
+    this.#primaryNames = new Set(options.primaryFunctions.map(withoutSchema))
+    this.#replicaFunctions = new Set(options.replicaFunctions)
+  }
+
+  /** What the options say of a function; undefined where they do not name it. */
+  effectOf({ schema, name }: FunctionName): 'none' | 'volatile' | undefined {
+    const qualified = schema === undefined ? name : `${schema}.${name}`
+    // Without a schema it may be any function of that name: doubt means primary.
+    if (schema === undefined && this.#primaryNames.has(name)) return 'volatile'
+    if (this.#primaryFunctions.has(name) || this.#primaryFunctions.has(qualified)) return 'volatile'
+    return this.#replicaFunctions.has(name) || this.#replicaFunctions.has(qualified) ? 'none' : undefined
+  }
+}
+
 /** A function's name as a key; without a schema it is that of any function called so. */
 export function keyOf({ schema, name }: FunctionName): string {
   return schema === undefined ? name : `${schema}.${name}`
@@ -100,14 +128,11 @@ export function keysOf({ schema, name }: { readonly schema: string; readonly nam
   return [name, `${schema}.${name}`]
 }
 
-/** What lists tell, of PostgreSQL's functions and of those of well-known extensions. */
-export function knownEffect(name: string): CallEffect | undefined {
-  if (SESSION_FUNCTIONS.has(name)) return 'session'
-  if (REFUSED_FUNCTIONS.has(name)) return 'volatile'
-  return HARMLESS_FUNCTIONS.has(name) ? 'none' : undefined
-}
-
 // `over (`, `by (`, `filter (`: syntax, unless somebody has made a function of that name.
 export function isSyntax({ schema, isKeyWord }: FunctionCall): boolean {
   return schema === undefined && isKeyWord
+}
+
+function withoutSchema(qualified: string): string {
+  return qualified.slice(qualified.lastIndexOf('.') + 1)
 }

@@ -17,21 +17,16 @@ import {
   UNLOGGED_QUERY,
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
-import {
-  type Ask,
-  type Cause,
-  displayed,
-  findDependents,
-  type Item,
-  NO_FUNCTION,
-  withParts,
-  withWholes,
-} from './dependents.ts'
+import { type Ask, displayed, findDependents, type Item, withParts, withWholes } from './dependents.ts'
 import { FunctionBodies } from './function-bodies.ts'
-import { type EffectfulFunction, FunctionFacts, keysOf } from './function-facts.ts'
-import { FunctionRules } from './function-rules.ts'
-import { NO_PLAIN_TABLES, PlainTables } from './plain-tables.ts'
-import type { RelationFacts } from './relation-facts.ts'
+import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
+import {
+  type Cause,
+  NO_FUNCTION,
+  NO_PLAIN_TABLES,
+  PlainTables,
+  type RelationFacts,
+} from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
 
 export type { Ask } from './dependents.ts'
