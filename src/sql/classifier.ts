@@ -1,59 +1,26 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
-import type { Cause } from './relation-facts.ts'
+import {
+  type Blocker,
+  definitionIn,
+  FUNCTION,
+  LOCKING,
+  LOCKING_WITH_CALLS,
+  PRIMARY_TABLE,
+  READ,
+  READ_WITH_CALLS,
+  SESSION,
+  SESSION_CALL,
+  SESSION_WRITE,
+  type Statement,
+  WRITE,
+} from './statement.ts'
 import { readStatementText } from './statement-reader.ts'
-import type { FunctionCall, NamedWork, StatementText, TransactionEffect } from './statement-text.ts'
+import type { FunctionCall, StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
-import { TextCache } from './text-cache.ts'
-import { type Opens, opensOf } from './transaction-modes.ts'
+import { opensOf } from './transaction-modes.ts'
 
-/** What a statement demands and does, as far as routing cares. */
-export interface Statement {
-  /** `'read'`: any node that is fresh enough will do. The others go to the primary, and say why. */
-  readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
-  /** Whether it counts as a write once it took effect. */
-  readonly countsAsWrite: boolean
-  /** Whether it has no effect where it affects no row: an update, delete or merge of a table that is known to be plain. */
-  readonly isRowless: boolean
-  /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
-  readonly isAllOrNothing: boolean
-  /** Whether it may change the schema, and what it may change there. */
-  readonly defines: Definition
-  /**
-   * Whether it calls functions which may have left something in the session even where the statement was refused; PostgreSQL's own that a
-   * read may call leave nothing.
-   */
-  readonly hasCalls: boolean
-  /** What keeps it from a replica, where a function or a relation does. */
-  readonly blocker: Blocker | undefined
-  /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
-  readonly isUnknown: boolean
-  /** The function that nobody knows; undefined where all are known. */
-  readonly unknownCall: FunctionCall | undefined
-  /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
-  readonly mayWrite: boolean
-  /** What it does to its session's transaction. */
-  readonly transaction: TransactionEffect
-  /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
-  readonly opens: Opens | undefined
-  /** Whether it is about its session's transaction alone: it is wherever that is. */
-  readonly isControl: boolean
-  /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
-  readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
-}
-
-/**
- * What a statement changes in the schema: `'something'` (a new table, a column) is only not known yet; `'effects'` (a trigger, a rule, a
- * policy, a function) may make a table that was plain do more.
- */
-export type Definition = 'nothing' | 'something' | 'effects'
-
-/** What in a statement may do more than read. */
-export type Blocker =
-  /** A function that it calls; `because` says what that calls in turn, where its own declaration says less. */
-  | { readonly kind: 'function'; readonly call: FunctionCall; readonly because: string | undefined }
-  /** A relation that it names: a view, a table with policies, a foreign table. */
-  | { readonly kind: 'relation'; readonly relation: TableName; readonly cause: Cause }
+export type { Blocker, Definition, Statement } from './statement.ts'
 
 /** The options that name functions and tables. */
 export interface ClassifierOptions {
@@ -219,51 +186,56 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
   return { isUnknown: unknownCall !== undefined, unknownCall }
 }
 
-const READ: Statement = {
-  kind: 'read',
-  countsAsWrite: false,
-  isRowless: false,
-  isAllOrNothing: true,
-  defines: 'nothing',
-  hasCalls: false,
-  blocker: undefined,
-  isUnknown: false,
-  unknownCall: undefined,
-  mayWrite: false,
-  transaction: undefined,
-  opens: undefined,
-  isControl: false,
-  named: undefined,
-}
-const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
-const WRITE: Statement = {
-  ...READ,
-  kind: 'write',
-  countsAsWrite: true,
-  isAllOrNothing: false,
-  mayWrite: true,
-}
-const LOCKING: Statement = { ...READ, kind: 'locking' }
-// A stable function may call a volatile one.
-const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
-const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
-const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
-const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
-const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
-const FUNCTION: Statement = { ...READ, kind: 'function', countsAsWrite: true, hasCalls: true, mayWrite: true }
-
 const CONTROLS = /^\s*(?:begin|start|commit|end|abort|rollback|savepoint|release)\b/i
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])
 
-/** What a text may change in the schema: also as one of several statements, or inside a `do` block. A word too many does no harm. */
-function definitionIn(sql: string): Definition {
-  if (!DEFINES.test(sql)) return 'nothing'
-  return ALTERS.test(sql) || (CREATES.test(sql) && DOES_SOMETHING.test(sql)) ? 'effects' : 'something'
+/**
+ * Values by text, of a bounded number of texts: when the young generation is full, it becomes the old one, and what
+ * nobody has asked for since is forgotten. What is pinned is forgotten last.
+ */
+class TextCache<Value> {
+  #young = new Map<string, Value>()
+  #old = new Map<string, Value>()
+  readonly #pinned = new Map<string, Value>()
+
+  get(text: string): Value | undefined {
+    const young = this.#young.get(text)
+    if (young !== undefined) return young
+    const kept = this.#pinned.get(text) ?? this.#old.get(text)
+    if (kept !== undefined) this.set(text, kept)
+    return kept
+  }
+
+  set(text: string, value: Value): void {
+    if (text.length > MAX_TEXT_LENGTH) return
+    if (this.#young.size >= GENERATION_SIZE) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(text, value)
+  }
+
+  /** Keeps a value whatever is set or cleared later, unless the text is too long. */
+  pin(text: string, value: Value): void {
+    if (text.length > MAX_TEXT_LENGTH) return
+    if (this.#pinned.size >= GENERATION_SIZE) {
+      const oldest = this.#pinned.keys().next()
+      if (!oldest.done) this.#pinned.delete(oldest.value)
+    }
+    this.#pinned.set(text, value)
+    this.#young.delete(text)
+    this.#old.delete(text)
+  }
+
+  /** Forgets everything that is not pinned. */
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+  }
 }
 
-const DEFINES = /\b(?:create|alter|drop|import)\b/i
-const ALTERS = /\b(?:alter|import)\b/i
-const CREATES = /\bcreate\b/i
-const DOES_SOMETHING =
-  /\b(?:aggregate|cast|domain|extension|foreign|function|operator|policy|procedure|rule|trigger|view)\b/i
+/** How many texts each of the two generations holds. */
+const GENERATION_SIZE = 1_000
+/** How long a text may be that is kept at all. */
+const MAX_TEXT_LENGTH = 8_192

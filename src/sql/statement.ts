@@ -1,0 +1,121 @@
+import type { Cause } from './relation-facts.ts'
+import type { FunctionCall, NamedWork, TransactionEffect } from './statement-text.ts'
+import type { TableName } from './table-names.ts'
+import type { Opens } from './transaction-modes.ts'
+
+/** What a statement demands and does, as far as routing cares. */
+export interface Statement {
+  /** `'read'`: any node that is fresh enough will do. The others go to the primary, and say why. */
+  readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
+  /** Whether it counts as a write once it took effect. */
+  readonly countsAsWrite: boolean
+  /** Whether it has no effect where it affects no row: an update, delete or merge of a table that is known to be plain. */
+  readonly isRowless: boolean
+  /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
+  readonly isAllOrNothing: boolean
+  /** Whether it may change the schema, and what it may change there. */
+  readonly defines: Definition
+  /**
+   * Whether it calls functions which may have left something in the session even where the statement was refused; PostgreSQL's own that a
+   * read may call leave nothing.
+   */
+  readonly hasCalls: boolean
+  /** What keeps it from a replica, where a function or a relation does. */
+  readonly blocker: Blocker | undefined
+  /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
+  readonly isUnknown: boolean
+  /** The function that nobody knows; undefined where all are known. */
+  readonly unknownCall: FunctionCall | undefined
+  /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
+  readonly mayWrite: boolean
+  /** What it does to its session's transaction. */
+  readonly transaction: TransactionEffect
+  /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
+  readonly opens: Opens | undefined
+  /** Whether it is about its session's transaction alone: it is wherever that is. */
+  readonly isControl: boolean
+  /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
+  readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
+}
+
+/**
+ * What a statement changes in the schema: `'something'` (a new table, a column) is only not known yet; `'effects'` (a trigger, a rule, a
+ * policy, a function) may make a table that was plain do more.
+ */
+export type Definition = 'nothing' | 'something' | 'effects'
+
+/** What in a statement may do more than read. */
+export type Blocker =
+  /** A function that it calls; `because` says what that calls in turn, where its own declaration says less. */
+  | { readonly kind: 'function'; readonly call: FunctionCall; readonly because: string | undefined }
+  /** A relation that it names: a view, a table with policies, a foreign table. */
+  | { readonly kind: 'relation'; readonly relation: TableName; readonly cause: Cause }
+
+/** A read that leaves nothing in the session. */
+export const READ: Statement = {
+  kind: 'read',
+  countsAsWrite: false,
+  isRowless: false,
+  isAllOrNothing: true,
+  defines: 'nothing',
+  hasCalls: false,
+  blocker: undefined,
+  isUnknown: false,
+  unknownCall: undefined,
+  mayWrite: false,
+  transaction: undefined,
+  opens: undefined,
+  isControl: false,
+  named: undefined,
+}
+
+/** A read whose functions may leave something there. */
+export const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
+
+/** What may do anything. */
+export const WRITE: Statement = {
+  ...READ,
+  kind: 'write',
+  countsAsWrite: true,
+  isAllOrNothing: false,
+  mayWrite: true,
+}
+
+/** `select … for update` and the like. */
+export const LOCKING: Statement = { ...READ, kind: 'locking' }
+
+/** The same with calls: a stable function may call a volatile one. */
+export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
+
+/** A read of what is to be read on the primary. */
+export const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
+
+/** A statement about the session or its transaction. */
+export const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
+
+/** A read that leaves something in the session on purpose: an advisory lock, say. */
+export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
+
+/** A statement about the session that runs what may write. */
+export const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
+
+/** A read that calls, or names a relation that calls, what may do more than read. */
+export const FUNCTION: Statement = {
+  ...READ,
+  kind: 'function',
+  countsAsWrite: true,
+  hasCalls: true,
+  mayWrite: true,
+}
+
+/** What a text may change in the schema: also as one of several statements, or inside a `do` block. A word too many does no harm. */
+export function definitionIn(sql: string): Definition {
+  if (!DEFINES.test(sql)) return 'nothing'
+  return ALTERS.test(sql) || (CREATES.test(sql) && DOES_SOMETHING.test(sql)) ? 'effects' : 'something'
+}
+
+const DEFINES = /\b(?:create|alter|drop|import)\b/i
+const ALTERS = /\b(?:alter|import)\b/i
+const CREATES = /\bcreate\b/i
+const DOES_SOMETHING =
+  /\b(?:aggregate|cast|domain|extension|foreign|function|operator|policy|procedure|rule|trigger|view)\b/i
