@@ -31,12 +31,20 @@ export {
 export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
 export { dbWrite } from './pinning/db-write.ts'
 export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
-export type { PinStore } from './pinning/pin-store.ts'
 export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
-export { type MemoryPinStoreOptions, memoryPinStore } from './stores/memory-pin-store.ts'
 export {
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
   type IoredisClientLike,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
+  type MemoryPinStoreOptions,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
+  memoryPinStore,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
+  type PinStore,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
   type RedisClientLike,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
   type RedisPinStoreOptions,
+  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
   redisPinStore,
-} from './stores/redis-pin-store.ts'
+} from './stores/index.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { capturePin, memoryPinStore, pinAccount } from 'write-pinning'
+import { capturePin, pinAccount } from 'write-pinning'
+import { memoryPinStore } from 'write-pinning/stores'
 import { pinCookie, valueOfCookie } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
 import { contract } from './contract.ts'

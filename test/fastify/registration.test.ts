@@ -1,7 +1,8 @@
 import { type FastifyRequest, fastify } from 'fastify'
 import { describe, expect, expectTypeOf, it } from 'vitest'
-import { dbWrite, type PinStore } from 'write-pinning'
+import { dbWrite } from 'write-pinning'
 import defaultExport, { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import type { PinStore } from 'write-pinning/stores'
 
 describe('registration', () => {
   it('passes the options that are Fastify’s own', async () => {

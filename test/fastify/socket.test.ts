@@ -3,8 +3,9 @@ import { type IncomingMessage, request, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { afterEach, expect, it } from 'vitest'
-import { markWrite, memoryPinStore } from 'write-pinning'
+import { markWrite } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
+import { memoryPinStore } from 'write-pinning/stores'
 import { demandIn } from '../support/positions.ts'
 
 const pinStore = memoryPinStore()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { memoryPinStore } from 'write-pinning'
+import { memoryPinStore } from 'write-pinning/stores'
 import { contract } from '../contract/contract.ts'
 import { startLaggingShop } from '../contract/lagging-shop.ts'
 import { pinCookie } from '../support/http.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { capturePin, memoryPinStore, pinAccount } from 'write-pinning'
+import { capturePin, pinAccount } from 'write-pinning'
+import { memoryPinStore } from 'write-pinning/stores'
 import { contract } from '../contract/contract.ts'
 import type { Served } from '../contract/framework.ts'
 import { startLaggingShop } from '../contract/lagging-shop.ts'

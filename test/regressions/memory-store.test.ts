@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { memoryPinStore, type Pin } from 'write-pinning'
+import type { Pin } from 'write-pinning'
+import { memoryPinStore } from 'write-pinning/stores'
 
 // How long everybody is pinned because the store in memory was full.
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000, toFake: ['Date'] }))

@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { memoryPinStore } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import { memoryPinStore } from 'write-pinning/stores'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listen } from '../support/http.ts'
 

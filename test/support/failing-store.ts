@@ -1,4 +1,5 @@
-import { memoryPinStore, type Pin, type PinStore } from 'write-pinning'
+import type { Pin } from 'write-pinning'
+import { memoryPinStore, type PinStore } from 'write-pinning/stores'
 import { withResolvers } from './with-resolvers.ts'
 
 /** A store in memory that does as it is told: it takes pins, refuses them, or does not answer. */
