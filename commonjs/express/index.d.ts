@@ -1,4 +1,4 @@
-import type { RouteMarks as Marks } from '../pinning/policy.ts'
+import type { RouteMarks as Marks } from '../pinning/index.ts'
 import { markRoute as mark } from './mark-route.ts'
 import {
   type WritePinningMiddleware as Middleware,

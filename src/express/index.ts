@@ -1,4 +1,4 @@
-export type { RouteMarks } from '../pinning/policy.ts'
+export type { RouteMarks } from '../pinning/index.ts'
 export { markRoute } from './mark-route.ts'
 export {
   type WritePinningMiddleware,

@@ -1,9 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { WritePinningError } from '../errors.ts'
-import { reenterContext } from '../freshness/context.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
-import type { RouteMarks } from '../pinning/policy.ts'
-import { checkMarks } from '../pinning/route-marks.ts'
+import { checkMarks, enterContext, type RouteMarks } from '../pinning/index.ts'
 import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
 import { findPassage } from './passage.ts'
@@ -31,7 +29,7 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
     if (passage === undefined) next()
     else {
       passage.meet(marking)
-      reenterContext(passage.context, () => next())
+      enterContext(passage.pin, () => next())
     }
   }
   setMarks(marking, { dbWrite, readFrom })

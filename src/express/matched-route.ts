@@ -1,5 +1,4 @@
-import { isDbWrite } from '../pinning/db-write.ts'
-import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
+import { isDbWrite, mergeMarks, type RouteMarks } from '../pinning/index.ts'
 
 /** Marks a handler as one that enters the request's context anew, and says what the route is, where it is `markRoute()`'s. */
 export function setMarks(handler: object, marks: RouteMarks): void {

@@ -1,16 +1,21 @@
 import type { ServerResponse } from 'node:http'
-import type { TLSSocket } from 'node:tls'
 import { serialize } from 'cookie'
 import { WritePinningError } from '../errors.ts'
-import { reenterContext, runInContext } from '../freshness/context.ts'
-import type { BegunPin, WritePin } from '../pinning/begun-pin.ts'
-import { keepContext } from '../pinning/keep-context.ts'
-import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
-import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
-import { processLog } from '../pinning/process-log.ts'
+import {
+  type BegunPin,
+  enterContext,
+  type Framework,
+  isHttps,
+  type PinCounts,
+  Pinning,
+  type PinningOptions,
+  pinningSettings,
+  processLog,
+  type WritePin,
+} from '../pinning/index.ts'
 import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
-import { findPassage, type Passage, passageOf, reachedNoRoute, startPassage } from './passage.ts'
+import { findPassage, hasRoute, type Passage, passageOf, startPassage } from './passage.ts'
 import type { MiddlewareRequest, NodeRequest, NodeResponse } from './request.ts'
 
 /**
@@ -60,25 +65,24 @@ export function writePinning(
   function middleware(incoming: NodeRequest, outgoing: NodeResponse, next: () => void): void {
     const request = incoming as MiddlewareRequest
     const response = outgoing as ServerResponse
-    const passage = findPassage(request, response, pinning.askAccount)
+    const passage = findPassage(request, response, pinning)
     if (passage === undefined) begin(request, response, next)
     else {
       pinning.meet(passage.pin, request)
-      goOn(passage.pin, () => reenterContext(passage.context, () => next()))
+      goOn(passage.pin, next)
     }
   }
 
   function begin(request: MiddlewareRequest, response: ServerResponse, next: () => void): void {
     const pin = pinning.begin(request, {
       method: request.method,
-      headers: request.headers,
+      message: request,
       response,
       marks: undefined,
-      reachedNoRoute: () => reachedNoRoute(request, response),
+      hasRoute: () => hasRoute(request),
     })
     startPassage(request, pin)
-    keepContext(request, response, pin)
-    goOn(pin, () => runInContext(pin.context, () => next()))
+    goOn(pin, next)
   }
 
   setMarks(middleware, {})
@@ -99,15 +103,10 @@ function notCalled(): WritePinningError {
 
 /** Goes on when the account's pin is there: here it may be known whose the request is, or where the middleware is used again. */
 function goOn(pin: BegunPin, next: () => void): void {
+  const goOnNow = () => enterContext(pin, () => next())
   const wait = pin.bringAccountPin()
-  if (wait === undefined) next()
-  else void wait.then(next)
-}
-
-/** Express knows whether its proxy is trusted, and any framework may say so; Node.js knows only its own socket. */
-function isHttps({ protocol, socket }: { readonly protocol?: unknown; readonly socket?: unknown }): boolean {
-  if (typeof protocol === 'string') return /^https\b/i.test(protocol)
-  return (socket as Partial<TLSSocket> | null | undefined)?.encrypted === true
+  if (wait === undefined) goOnNow()
+  else void wait.then(goOnNow)
 }
 
 const expressFramework: Framework<MiddlewareRequest> = {

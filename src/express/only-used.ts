@@ -1,5 +1,5 @@
 import { WritePinningError } from '../errors.ts'
-import { throwWhenRead } from '../pinning/throw-when-read.ts'
+import { throwWhenRead } from '../pinning/index.ts'
 
 /** Has a function that makes a middleware say so where Express's `app.use()` is given it as one. */
 export function refuseUncalled(make: object, error: () => WritePinningError): void {

@@ -1,10 +1,19 @@
 import type { ServerResponse } from 'node:http'
-import { currentContext, type RoutingContext } from '../freshness/context.ts'
-import { type BegunPin, begunPinOf, type RouteName } from '../pinning/begun-pin.ts'
-import { mergeMarks, type RouteMarks } from '../pinning/policy.ts'
+import { warn } from '../diagnostics.ts'
+import {
+  type BegunBy,
+  type BegunPin,
+  begunPinOf,
+  isInContext,
+  joinPin,
+  mergeMarks,
+  NO_ROUTE,
+  type Pinning,
+  type RouteMarks,
+  type RouteName,
+} from '../pinning/index.ts'
 import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
 import type { MiddlewareRequest as Request } from './request.ts'
-import { warnOnce } from './warn-once.ts'
 
 /**
  * One request's way through Express's routers, which find its route only as it goes, and may find another one after it.
@@ -26,10 +35,6 @@ export class Passage {
     this.#request = request
     this.pin = pin
     this.#before = pin.marks
-  }
-
-  get context(): RoutingContext {
-    return this.pin.context
   }
 
   get route(): MatchedRoute | undefined {
@@ -69,16 +74,17 @@ export class Passage {
     const mounted = withoutValues(baseUrlOf(this.#request))
     return {
       key: undefined,
-      name: mounted === '' ? 'A request that reached no route' : `${method} ${mounted}`,
+      name: mounted === '' ? NO_ROUTE : `${method} ${mounted}`,
     }
   }
 
   /** Nothing can enter the context here, where the router is in the middle of its work; but nobody need search for it. */
   #checkContext(): void {
-    if (currentContext()?.memory === this.context.memory) return
+    const { begunBy } = this.pin
+    if (isInContext(this.pin) || toldOfLostContext.has(begunBy)) return
     if (this.#layers.some(({ handle }) => marksOf(handle) !== undefined)) return
-    warnOnce(
-      this.pin.begunBy,
+    toldOfLostContext.add(begunBy)
+    warn(
       'WRITE_PINNING_CONTEXT_LOST',
       `${this.routeName.name} was reached outside the context of its request, so its reads go to the primary and what it ` +
         'writes pins nobody: a middleware before it goes on in the callback of a shared client. Use the middleware that ' +
@@ -91,6 +97,8 @@ export class Passage {
     this.pin.remark(this.#request.method, marks)
   }
 }
+
+const toldOfLostContext = new WeakSet<BegunBy>()
 
 /** Begins the passage of a request, which is known by it from now on. */
 export function startPassage(request: Request, pin: BegunPin): Passage {
@@ -107,24 +115,24 @@ export function startPassage(request: Request, pin: BegunPin): Passage {
 export function findPassage(
   request: Request,
   response: ServerResponse,
-  askAccount?: (request: Request, isKnown: boolean) => string | undefined,
+  pinning?: Pinning<Request>,
 ): Passage | undefined {
   const passage = passageOf(request)
   if (passage !== undefined) return passage
   const begun = begunPinOf(request, response)
   if (begun === undefined) return undefined
   const joining = startPassage(request, begun)
-  begun.join({
-    reachedNoRoute: () => reachedNoRoute(request, response),
+  joinPin(begun, response, {
+    hasRoute: () => hasRoute(request),
     routeName: () => joining.routeName,
-    account: askAccount && ((isKnown) => askAccount(request, isKnown)),
+    account: pinning?.accountOf(request),
   })
   return joining
 }
 
-/** What no route answers may be answered by a middleware, as many a GraphQL server is: only a 404 reached nothing. */
-export function reachedNoRoute(request: Request, response: ServerResponse): boolean {
-  return !isRoute(request.route) && response.statusCode === 404
+/** Whether the routers have found a route for a request, as far as it has come. */
+export function hasRoute({ route }: Request): boolean {
+  return isRoute(route)
 }
 
 /** The passage of a request; undefined where it has not come through the middleware. */

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { type Log, processLog } from '../pinning/process-log.ts'
+import { type Log, processLog } from '../pinning/index.ts'
 
 /** The application's log; without a `logger`, Fastify's own says nothing to anybody, so that the process warns instead. */
 export function logOf(log: FastifyBaseLogger): Log {

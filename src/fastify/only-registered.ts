@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { WritePinningError } from '../errors.ts'
-import { throwWhenRead } from '../pinning/throw-when-read.ts'
+import { throwWhenRead } from '../pinning/index.ts'
 
 type Plugin<Options> = (app: FastifyInstance, options: Options) => Promise<void>
 

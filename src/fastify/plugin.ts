@@ -1,14 +1,23 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
-import { reenterContext, runInContext } from '../freshness/context.ts'
 import { importPeer } from '../import-peer.ts'
-import { type BegunPin, begunPinOf, type WritePin } from '../pinning/begun-pin.ts'
-import { keepContext } from '../pinning/keep-context.ts'
-import { type PinningOptions, pinningSettings } from '../pinning/options.ts'
-import { type Framework, type PinCounts, Pinning } from '../pinning/pinning.ts'
-import { mergeMarks } from '../pinning/policy.ts'
-import { UNPINNED } from '../pinning/request-pin.ts'
+import {
+  type BegunPin,
+  begunPinOf,
+  enterContext,
+  type Framework,
+  isHttps,
+  joinPin,
+  mergeMarks,
+  NO_ROUTE,
+  type PinCounts,
+  Pinning,
+  type PinningOptions,
+  pinningSettings,
+  UNPINNED,
+  type WritePin,
+} from '../pinning/index.ts'
 import { addLastHooks } from './last-hooks.ts'
 import { logOf } from './log-of.ts'
 import { onlyRegistered } from './only-registered.ts'
@@ -71,30 +80,24 @@ export const writePinning = fastifyPlugin(
       // In a child that has registered the plugin for itself, that registration is the one that counts.
       if ((request as WithPin)[PIN]) return done()
       const marks = marksOfRoute(request)
-      const reachedNoRoute = noRouteOf(request, reply)
+      // Asked at once, because a handler may say `reply.callNotFound()` later.
+      const hasRoute = request.is404 ? no : yes
       const begun = begunPinOf(request.raw, reply.raw)
-      if (begun !== undefined) {
-        ;(request as WithPin)[PIN] = begun
-        pinning.meet(begun, request)
-        const { askAccount } = pinning
-        begun.join({
-          reachedNoRoute,
-          routeName: () => fastifyFramework.routeOf(request),
-          account: askAccount && ((isKnown) => askAccount(request, isKnown)),
-        })
-        if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
-        return reenterContext(begun.context, done)
+      if (begun === undefined) {
+        const { method, raw: message } = request
+        const pin = pinning.begin(request, { method, message, response: reply.raw, marks, hasRoute })
+        ;(request as WithPin)[PIN] = pin
+        return enterContext(pin, done)
       }
-      const pin = pinning.begin(request, {
-        method: request.method,
-        headers: request.raw.headers,
-        response: reply.raw,
-        marks,
-        reachedNoRoute,
+      ;(request as WithPin)[PIN] = begun
+      pinning.meet(begun, request)
+      joinPin(begun, reply.raw, {
+        hasRoute,
+        routeName: () => fastifyFramework.routeOf(request),
+        account: pinning.accountOf(request),
       })
-      ;(request as WithPin)[PIN] = pin
-      keepContext(request.raw, reply.raw, pin)
-      runInContext(pin.context, done)
+      if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
+      enterContext(begun, done)
     })
 
     const hasToWait = settings.pin === 'exact' || settings.accounts !== undefined
@@ -120,10 +123,10 @@ const PIN = Symbol('write-pinning.request-pin')
 type WithPin = FastifyRequest & { [PIN]: BegunPin | null }
 
 const fastifyFramework = {
-  isHttps: (request: FastifyRequest) => request.protocol?.toLowerCase() === 'https',
+  isHttps,
   routeOf: (request: FastifyRequest) => {
     const { url } = request.routeOptions
-    const name = url === undefined ? 'A request that reached no route' : `${request.method} ${url}`
+    const name = url === undefined ? NO_ROUTE : `${request.method} ${url}`
     return { key: name, name }
   },
   logOf: ({ log }: FastifyRequest) => logOf(log),
@@ -146,22 +149,15 @@ async function cookieSerializer(app: FastifyInstance): Promise<Framework<Fastify
   return serialize as FastifyInstance['serializeCookie']
 }
 
-/**
- * Whether the router found nothing. That is asked at once, because a handler may say `reply.callNotFound()` later. What no route
- * answers may be answered by a hook, as Express under `@fastify/express` does: only a 404 reached nothing.
- */
-function noRouteOf(request: FastifyRequest, reply: FastifyReply): () => boolean {
-  return request.is404 ? () => reply.raw.statusCode === 404 : never
-}
-
-const never = () => false
+const yes = () => true
+const no = () => false
 
 const reenterHook: preHandlerHookHandler = (request, _reply, done) => reenter(request, done)
 
 function reenter(request: FastifyRequest, next: () => void): void {
-  const context = (request as WithPin)[PIN]?.context
-  if (context === undefined) next()
-  else reenterContext(context, next)
+  const pin = (request as WithPin)[PIN]
+  if (!pin) next()
+  else enterContext(pin, next)
 }
 
 // Fastify hands a plugin its own options together with the plugin's.

@@ -1,9 +1,7 @@
 import type { FastifyRequest, RouteOptions } from 'fastify'
 import { lettersOf } from '../nearest-name.ts'
 import { unknownOption } from '../options.ts'
-import { isDbWrite } from '../pinning/db-write.ts'
-import type { RouteMarks } from '../pinning/policy.ts'
-import { checkMarks } from '../pinning/route-marks.ts'
+import { checkMarks, isDbWrite, type RouteMarks } from '../pinning/index.ts'
 import { logOf } from './log-of.ts'
 
 /** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */

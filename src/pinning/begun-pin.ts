@@ -13,6 +13,9 @@ export interface WritePin {
   readonly until: Date | undefined
 }
 
+/** The pin of a request that brought none and has not written. */
+export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
+
 /** A route of the application's, as a warning speaks of it. */
 export interface RouteName {
   /** Tells it from others, where its name does not. */
@@ -61,6 +64,29 @@ export interface JoiningEdge {
 /** The pin that was begun for a request already; undefined where this edge is the first. */
 export function begunPinOf(request: IncomingMessage, response: ServerResponse): BegunPin | undefined {
   return (response as WithBegunPin)[BEGUN_PIN] ?? (request as WithBegunPin)[BEGUN_PIN]
+}
+
+/** Has an edge go on with a pin that another one has begun. */
+export function joinPin(
+  begun: BegunPin,
+  response: ServerResponse,
+  {
+    hasRoute,
+    ...edge
+  }: Pick<JoiningEdge, 'routeName' | 'account'> & {
+    /** Whether its router has found a route; asked for the last time as the headers leave. */
+    hasRoute(): boolean
+  },
+): void {
+  begun.join({ ...edge, reachedNoRoute: () => reachedNothing(hasRoute(), response) })
+}
+
+/**
+ * Whether a request reached nothing. What no route answers may be answered by a middleware or a hook, as many a GraphQL server is, and Express under
+ * `@fastify/express`: only a 404 reached nothing.
+ */
+export function reachedNothing(hasRoute: boolean, response: ServerResponse): boolean {
+  return !hasRoute && response.statusCode === 404
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { currentContext, runInContext } from '../freshness/context.ts'
+import { currentContext, reenterContext, runInContext } from '../freshness/context.ts'
 import { BEGUN_PIN, type BegunPin } from './begun-pin.ts'
 
 /**
@@ -17,6 +17,16 @@ export function keepContext(request: IncomingMessage, response: ServerResponse, 
 /** Is told when the response has closed, and its listeners have been: without a listener of its own, which costs. */
 interface ClosingPin extends BegunPin {
   closed(): void
+}
+
+/** Goes on in the context of a request, which may have been lost on the way, or be hidden by a scope that was not left. */
+export function enterContext({ context }: BegunPin, next: () => void): void {
+  reenterContext(context, next)
+}
+
+/** Whether what runs now belongs to a request, in whatever scope. */
+export function isInContext({ context }: BegunPin): boolean {
+  return currentContext()?.memory === context.memory
 }
 
 type Kept<Emitter extends EventEmitter> = Emitter & {
@@ -43,10 +53,10 @@ function emitInContext(this: EventEmitter, ...args: Parameters<EventEmitter['emi
   const emit = own ?? emitBehindOurs(this)
   // What copies a request by `for … in` takes `emit` along, and not the pin: to define it as not enumerable costs more than to ask.
   if (pin === undefined) return emit.apply(this, args)
-  const { context } = pin
   // An event of the request's own code stays in the scope that it was emitted in.
-  const isInside = currentContext()?.memory === context.memory
-  const isHeard = isInside ? emit.apply(this, args) : runInContext(context, () => emit.apply(this, args))
+  const isHeard = isInContext(pin)
+    ? emit.apply(this, args)
+    : runInContext(pin.context, () => emit.apply(this, args))
   if (args[0] === 'close') closing?.closed()
   return isHeard
 }

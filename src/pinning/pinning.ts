@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { isDeepStrictEqual } from 'node:util'
 import {
   type IgnoredPinReason,
@@ -11,13 +11,15 @@ import { type MemorySettings, PLAIN, type WriteKind } from '../freshness/memory.
 import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { type Requirement, readFromRequirement } from '../freshness/requirement.ts'
-import { AccountPin } from './account-pin.ts'
+import { AccountPin, type AskAccount } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
-import type { BegunBy, BegunPin, RouteName } from './begun-pin.ts'
+import type { BegunBy, BegunPin } from './begun-pin.ts'
 import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
 import { cookieNameOf, seenCookieNameOf } from './cookie-names.ts'
 import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
+import type { Framework, Incoming } from './framework.ts'
+import { keepContext } from './keep-context.ts'
 import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
@@ -28,31 +30,6 @@ import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
 import { encodeToken, type TokenContext } from './token.ts'
 import { DOUBT, failure, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
-
-/** What a framework's edge does for the request side, which knows no framework. */
-export interface Framework<Request> {
-  serializeCookie(name: string, value: string, attributes: CookieAttributes): string
-  isHttps(request: Request): boolean
-  /** The route, to warn of it once. */
-  routeOf(request: Request): RouteName
-  logOf(request: Request): Log
-  /** The application's, for what is no request's. */
-  readonly log: Log
-}
-
-/** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
-export type CookieAttributes = Omit<CookieSettings, 'name' | 'secure'> & { maxAge: number; secure: boolean }
-
-/** What came in, as `node:http` and the router have it. */
-export interface Incoming {
-  readonly method: string
-  readonly headers: IncomingHttpHeaders
-  readonly response: ServerResponse
-  /** The marks of the route, where they are known already. */
-  readonly marks: RouteMarks | undefined
-  /** Whether the router found nothing for the request; asked for the last time as the headers leave. */
-  reachedNoRoute(): boolean
-}
 
 /** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
 export interface PinCounts {
@@ -77,8 +54,6 @@ export class Pinning<Request> {
     storeFailures: 0,
     storeLosses: 0,
   }
-  /** Asks whose a request is, and says nothing of errors where that `isKnown`; undefined where accounts are not pinned. */
-  readonly askAccount: ((request: Request, isKnown: boolean) => string | undefined) | undefined
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
@@ -119,8 +94,6 @@ export class Pinning<Request> {
     this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
     this.#seenCookie = { ...this.#cookie, name: seenCookieNameOf(this.#cookie.name) }
     this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
-    this.askAccount =
-      accounts && ((request, isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
     this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
     const host = pinHost(this.#tokens, this.#store)
     this.#memoryOfSkipped = { ...PLAIN, host }
@@ -131,9 +104,10 @@ export class Pinning<Request> {
     }
   }
 
-  /** Begins a request: finds its pin and what it is, and opens its routing context. */
-  begin(request: Request, incoming: Incoming): RequestPin {
-    const { method, headers, response, marks } = incoming
+  /** Begins a request: finds its pin and what it is, and opens its routing context, which its listeners keep. */
+  begin(request: Request, incoming: Incoming): BegunPin {
+    const { method, message, response, marks } = incoming
+    const { headers } = message
     const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
     let byCookie: Pin | undefined
@@ -167,7 +141,7 @@ export class Pinning<Request> {
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
         request,
-        reachedNoRoute: incoming.reachedNoRoute,
+        hasRoute: incoming.hasRoute,
         response,
         memory: isSkipped ? this.#memoryOfSkipped : this.#memory,
         account: isSkipped ? undefined : this.#accountOf(request),
@@ -175,12 +149,19 @@ export class Pinning<Request> {
       this.#owner,
     )
     if (affinity !== undefined) pin.keepTo(() => this.#ask('affinity', affinity, request))
+    keepContext(message, response, pin)
     return pin
   }
 
   /** The application closes: pins that the store has not taken are tried once more, for a moment at most. */
   async close(): Promise<void> {
     await this.#store?.close()
+  }
+
+  /** Says whose a request is, as the options do; undefined where accounts are not pinned. */
+  accountOf(request: Request): AskAccount | undefined {
+    const { accounts } = this.#settings
+    return accounts && ((isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
   }
 
   /** Meets a request that another edge has begun, whose options count; warns once where they are not the same. */
@@ -214,9 +195,8 @@ export class Pinning<Request> {
   }
 
   #accountOf(request: Request): AccountPin | undefined {
-    const { askAccount } = this
-    if (askAccount === undefined || this.#store === undefined) return undefined
-    return new AccountPin(this.#store, (isKnown) => askAccount(request, isKnown))
+    const ask = this.accountOf(request)
+    return ask && this.#store && new AccountPin(this.#store, ask)
   }
 
   #ask(

@@ -11,7 +11,15 @@ import {
 import type { Pin } from '../freshness/pin.ts'
 import type { Requirement } from '../freshness/requirement.ts'
 import type { AccountPin } from './account-pin.ts'
-import type { BegunBy, BegunPin, JoiningEdge, RouteName, WritePin } from './begun-pin.ts'
+import {
+  type BegunBy,
+  type BegunPin,
+  type JoiningEdge,
+  type RouteName,
+  reachedNothing,
+  UNPINNED,
+  type WritePin,
+} from './begun-pin.ts'
 import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { broughtPin, hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
 import type { RequestPolicy, RouteMarks } from './policy.ts'
@@ -39,8 +47,8 @@ export interface RequestStart {
   readonly mayHaveBody: boolean
   /** The framework's own, for the owner. */
   readonly request: unknown
-  /** Whether the router found nothing for the request, as far as that is known by now. */
-  reachedNoRoute(): boolean
+  /** Whether the router has found a route for the request, as far as that is known by now. */
+  hasRoute(): boolean
   readonly response: ServerResponse
   /** What is wanted of its memory. */
   readonly memory: MemorySettings
@@ -210,7 +218,8 @@ export class RequestPin implements BegunPin, WithRouteName {
   }
 
   get #reachedNoRoute(): boolean {
-    return this.#start.reachedNoRoute() && (this.#joined?.every((edge) => edge.reachedNoRoute()) ?? true)
+    if (!reachedNothing(this.#start.hasRoute(), this.#start.response)) return false
+    return this.#joined?.every((edge) => edge.reachedNoRoute()) ?? true
   }
 
   #wrote(kind: WriteKind): void {
@@ -320,6 +329,3 @@ function afterEnd(
     void settle(memory, account)
   }
 }
-
-/** The pin of a request that brought none and has not written. */
-export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }

@@ -1,8 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { WritePin } from '../../src/pinning/begun-pin.ts'
-import type { PinCounts } from '../../src/pinning/pinning.ts'
-import type { RouteMarks } from '../../src/pinning/policy.ts'
+import type { PinCounts, RouteMarks, WritePin } from '../../src/pinning/index.ts'
 import type { UserAgent } from '../support/http.ts'
 
 /**

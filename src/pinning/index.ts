@@ -1,0 +1,18 @@
+/** What the edges for frameworks are built on: they import nothing else of this room, and of none below it. */
+export {
+  type BegunBy,
+  type BegunPin,
+  begunPinOf,
+  joinPin,
+  type RouteName,
+  UNPINNED,
+  type WritePin,
+} from './begun-pin.ts'
+export { isDbWrite } from './db-write.ts'
+export { type Framework, isHttps, NO_ROUTE, throwWhenRead } from './framework.ts'
+export { enterContext, isInContext } from './keep-context.ts'
+export { type PinningOptions, pinningSettings } from './options.ts'
+export { type PinCounts, Pinning } from './pinning.ts'
+export { mergeMarks, type RouteMarks } from './policy.ts'
+export { type Log, processLog } from './process-log.ts'
+export { checkMarks } from './route-marks.ts'
