@@ -1,6 +1,7 @@
-import { type RequestMemory, raiseCarried } from '../freshness/memory.ts'
+import { type RequestMemory, raiseCarried, type WriteKind } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
 import type { AccountStore } from './account-store.ts'
+import { settlePositions } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 
 /**
@@ -15,7 +16,8 @@ export class AccountPin {
   #ask: AskAccount
   #account: string | undefined
   #isBrought = false
-  #isBehind = false
+  /** What the request has written, as far as the account's pin has to be raised for it. */
+  #writes: 'none' | 'unraised' | 'raised' = 'none'
 
   constructor(store: AccountStore, ask: AskAccount) {
     this.#store = store
@@ -43,18 +45,36 @@ export class AccountPin {
 
   /** Tells that the request has written. */
   wrote(): void {
-    this.#isBehind = true
+    this.#writes = 'unraised'
+  }
+
+  /** Whether it was told of a write. */
+  get hasWritten(): boolean {
+    return this.#writes !== 'none'
   }
 
   /** Whether the request has written since the account's pin was raised. */
   get isBehind(): boolean {
-    return this.#isBehind
+    return this.#writes === 'unraised'
   }
 
-  /** The request is over: keeps whose it is, for what it still writes, and lets go of it. */
-  letGo(): void {
+  /**
+   * The request is over: keeps whose it is, for what it still writes, and nothing of the request itself. Gives what is told of each
+   * write from now on.
+   */
+  outlive(
+    memory: RequestMemory,
+    onLateWrite: ((kind: WriteKind) => void) | undefined,
+  ): (kind: WriteKind) => void {
     const account = this.#askAgain()
     this.#ask = () => account
+    // What it wrote before its client went away; it may never come to an answer.
+    if (this.isBehind) void this.raise(memory)
+    return (kind) => {
+      onLateWrite?.(kind)
+      this.wrote()
+      void this.raise(memory)
+    }
   }
 
   /** A log-in may have made it another one. */
@@ -64,12 +84,14 @@ export class AccountPin {
   }
 
   /**
-   * Raises the pin of the account to what the request has written, and to nothing that its client may have made up; where
-   * nobody knows whose it is, does nothing. Resolves after a moment at most; what the store has not taken by then is tried again.
+   * Raises the pin of the account to what the request has written, once the positions of that are there, and to nothing that its client
+   * may have made up; where nobody knows whose it is, does nothing. Resolves after a moment at most; what the store has not taken by
+   * then is tried again.
    */
   async raise(memory: RequestMemory): Promise<void> {
-    if (!this.#isBehind) return
-    this.#isBehind = false
+    await settlePositions(memory)
+    if (!this.isBehind) return
+    this.#writes = 'raised'
     const account = this.#askAgain()
     const pin = account && pinOfWrites(memory, Date.now() + memory.pinningMs, true)
     if (account && pin) await this.#store.raise(account, pin).isDone

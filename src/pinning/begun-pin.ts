@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PinReason } from '../diagnostics.ts'
 import type { RoutingContext } from '../freshness/context.ts'
+import type { RequestMemory } from '../freshness/memory.ts'
 import type { RouteMarks } from './policy.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */
@@ -15,6 +16,24 @@ export interface WritePin {
 
 /** The pin of a request that brought none and has not written. */
 export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
+
+/** The pin of a request as it stands, where no response has carried it yet. */
+export function writePinOf(
+  { carried, pinningMs, doubtUntilMs, freshUntilMs }: RequestMemory,
+  reason: PinReason | undefined,
+  carriedBy: PinReason,
+): WritePin {
+  const nowMs = Date.now()
+  if (reason !== undefined) return pinnedUntil(Math.max(nowMs + pinningMs, carried?.untilMs ?? 0), reason)
+  if (carried !== undefined && carried.untilMs > nowMs) return pinnedUntil(carried.untilMs, carriedBy)
+  const boundUntilMs = Math.min(doubtUntilMs, freshUntilMs)
+  return boundUntilMs > nowMs ? pinnedUntil(boundUntilMs, 'bad-signature') : UNPINNED
+}
+
+/** A pin that holds until then. */
+export function pinnedUntil(untilMs: number, reason: PinReason): WritePin {
+  return { pinned: true, reason, until: new Date(untilMs) }
+}
 
 /** A route of the application's, as a warning speaks of it. */
 export interface RouteName {

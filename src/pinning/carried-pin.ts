@@ -18,6 +18,17 @@ export interface CarriedPin {
   readonly ignored: ReadonlySet<IgnoredPinReason>
 }
 
+/**
+ * Until when tokens are in doubt, and their request's reads go to the primary: those that nobody has verified always, those with a wrong
+ * signature by the option `badSignature`; 0 for none.
+ */
+export function doubtUntil(
+  { doubtUntilMs, unverifiedUntilMs }: CarriedPin,
+  badSignature: 'primary' | 'ignore',
+): number {
+  return badSignature === 'primary' ? Math.max(doubtUntilMs, unverifiedUntilMs) : unverifiedUntilMs
+}
+
 /** A token as it was sent. */
 export interface SentToken {
   readonly text: string
@@ -86,7 +97,8 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
   return { pin, beyond, doubtUntilMs, unverifiedUntilMs, ignored }
 }
 
-const NOTHING: CarriedPin = {
+/** What no token is worth. */
+export const NOTHING: CarriedPin = {
   pin: undefined,
   beyond: undefined,
   doubtUntilMs: 0,

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { isDeepStrictEqual } from 'node:util'
 import {
   type IgnoredPinReason,
@@ -15,20 +15,19 @@ import { AccountPin, type AskAccount } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
 import type { BegunBy, BegunPin } from './begun-pin.ts'
-import { type CarriedPin, pinOfCookies, pinOfHeader, pinOfTokens } from './carried-pin.ts'
-import { cookieNameOf, seenCookieNameOf } from './cookie-names.ts'
-import { type CookieSettings, refuseUnwritableCookie } from './cookie-options.ts'
+import { type CarriedPin, doubtUntil, NOTHING, pinOfCookies, pinOfHeader } from './carried-pin.ts'
+import { refuseUnwritableCookie } from './cookie-options.ts'
 import type { Framework, Incoming } from './framework.ts'
 import { keepContext } from './keep-context.ts'
-import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import { pinHost } from './pin-host.ts'
 import { policyOf, type RouteMarks } from './policy.ts'
 import type { Log } from './process-log.ts'
-import { type RequestOwner, RequestPin, type WithRouteName } from './request-pin.ts'
-import { type PinsOfResponse, pinsOfResponse } from './response-pins.ts'
+import { RequestPin } from './request-pin.ts'
+import { type Brought, type LeavingRequest, NOTHING_BROUGHT, type RequestOwner } from './request-start.ts'
+import { ResponsePins } from './response-pins.ts'
 import { signingKeys } from './signer.ts'
-import { encodeToken, type TokenContext } from './token.ts'
+import type { TokenContext } from './token.ts'
 import { DOUBT, failure, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
 
 /** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
@@ -57,21 +56,16 @@ export class Pinning<Request> {
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
+  readonly #responses: ResponsePins<Request>
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
   readonly #store: AccountStore | undefined
-  /** With the name that it has in responses. */
-  readonly #cookie: CookieSettings
-  /** The one for what was only seen. */
-  readonly #seenCookie: CookieSettings
   readonly #owner: RequestOwner = {
-    setPin: ({ request, response }, reason, pin, route) =>
-      this.#setPin(request as Request, response, reason, pin, route),
-    joinPins: ({ request, response }, brought, route) =>
-      this.#joinPins(request as Request, response, brought, route),
-    lateWrites: ({ request }, route) => this.#lateWrites(request as Request, route),
+    setPin: (leaving, reason, pin) => this.#setPin(leaving as LeavingRequest<Request>, reason, pin),
+    joinPins: (leaving, brought) => this.#responses.join(leaving as LeavingRequest<Request>, brought),
+    lateWrites: (leaving) => this.#lateWrites(leaving as LeavingRequest<Request>),
     failed: ({ request }, error) => this.#say(this.#framework.logOf(request as Request), failure(error)),
-    routeOf: ({ request }) => this.#framework.routeOf(request as Request),
+    routeOf: (request) => this.#framework.routeOf(request as Request),
     policyOf: (method, marks) => policyOf(this.#settings, method, marks),
     readFromOf,
     hasSettings: (settings) => isDeepStrictEqual(settings, this.#settings),
@@ -81,74 +75,44 @@ export class Pinning<Request> {
   /** What was warned of already: what an option did, or a pin that came. */
   readonly #saidOnce = new Set<unknown>()
   /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
-  readonly #publicRoutes = new Set<unknown>()
   readonly #lateRoutes = new Set<unknown>()
 
   /** @throws {WritePinningError} where the cookie is none that the framework's library can write. */
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
-    refuseUnwritableCookie('writePinning', settings.cookie, framework.serializeCookie)
+    const { cookie, secrets, pinningSeconds, accounts } = settings
+    refuseUnwritableCookie('writePinning', cookie, framework.serializeCookie)
     this.#settings = settings
     this.#framework = framework
-    const { cookie, isCookieNamed, pinningSeconds, accounts } = settings
-    const keys = signingKeys(settings.secrets)
-    this.#cookie = { ...cookie, name: cookieNameOf(cookie.name, isCookieNamed, keys) }
-    this.#seenCookie = { ...this.#cookie, name: seenCookieNameOf(this.#cookie.name) }
-    this.#tokens = { cookieName: cookie.name, keys, pinningSeconds }
+    this.#tokens = { cookieName: cookie.name, keys: signingKeys(secrets), pinningSeconds }
+    this.#responses = new ResponsePins(settings, framework, this.#tokens)
     this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
     const host = pinHost(this.#tokens, this.#store)
     this.#memoryOfSkipped = { ...PLAIN, host }
-    this.#memory = {
-      wantsPositions: settings.pin === 'exact',
-      wantsSeen: settings.monotonicReads,
-      host,
-    }
+    this.#memory = { wantsPositions: settings.pin === 'exact', wantsSeen: settings.monotonicReads, host }
   }
 
   /** Begins a request: finds its pin and what it is, and opens its routing context, which its listeners keep. */
-  begin(request: Request, incoming: Incoming): BegunPin {
-    const { method, message, response, marks } = incoming
-    const { headers } = message
-    const { skip, affinity, header, readMethods, pinningSeconds } = this.#settings
+  begin(request: Request, { method, message, response, marks, hasRoute }: Incoming): BegunPin {
+    const { skip, affinity, readMethods, pinningSeconds } = this.#settings
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
-    let byCookie: Pin | undefined
-    let carried: Pin | undefined
-    let beyond: Pin | undefined
-    let doubtUntilMs = 0
-    if (!isSkipped) {
-      const ofCookies = pinOfCookies(headers.cookie, this.#tokens)
-      byCookie = this.#believed(request, 'cookie', ofCookies)
-      carried = byCookie
-      beyond = ofCookies.beyond
-      doubtUntilMs = this.#doubtUntil(ofCookies)
-      if (header !== undefined) {
-        const ofHeader = pinOfHeader(headers[header], this.#tokens)
-        carried = mergePins(byCookie, this.#believed(request, 'header', ofHeader))
-        beyond = mergePins(beyond, ofHeader.beyond)
-        doubtUntilMs = Math.max(doubtUntilMs, this.#doubtUntil(ofHeader))
-      }
-      if (carried !== undefined) this.counts.honoured++
-    }
     const pin = new RequestPin(
       {
         marks,
         policy: policyOf(this.#settings, method, marks),
         pinningMs: pinningSeconds * 1000,
-        carried,
-        carriedBy: byCookie === undefined ? 'header' : 'cookie',
-        beyond,
-        doubtUntilMs,
+        brought: isSkipped ? NOTHING_BROUGHT : this.#broughtBy(request, message.headers),
         readFrom: readFromOf(marks),
         mayPin: !isSkipped,
         mayHaveBody: !readMethods.has(method),
         request,
-        hasRoute: incoming.hasRoute,
+        hasRoute,
         response,
+        affinityKey: affinity && askedUntilKnown(() => this.#ask('affinity', affinity, request)),
         memory: isSkipped ? this.#memoryOfSkipped : this.#memory,
         account: isSkipped ? undefined : this.#accountOf(request),
       },
       this.#owner,
     )
-    if (affinity !== undefined) pin.keepTo(() => this.#ask('affinity', affinity, request))
     keepContext(message, response, pin)
     return pin
   }
@@ -173,16 +137,26 @@ export class Pinning<Request> {
     }
   }
 
-  #believed(request: Request, by: 'cookie' | 'header', { pin, ignored }: CarriedPin): Pin | undefined {
-    for (const reason of ignored) this.#ignore(request, by, reason)
-    return pin
+  #broughtBy(request: Request, headers: IncomingHttpHeaders): Brought {
+    const { header, badSignature } = this.#settings
+    const ofCookies = this.#noted(request, 'cookie', pinOfCookies(headers.cookie, this.#tokens))
+    const ofHeader =
+      header === undefined
+        ? NOTHING
+        : this.#noted(request, 'header', pinOfHeader(headers[header], this.#tokens))
+    const pin = mergePins(ofCookies.pin, ofHeader.pin)
+    if (pin !== undefined) this.counts.honoured++
+    return {
+      pin,
+      by: ofCookies.pin === undefined ? 'header' : 'cookie',
+      beyond: mergePins(ofCookies.beyond, ofHeader.beyond),
+      doubtUntilMs: Math.max(doubtUntil(ofCookies, badSignature), doubtUntil(ofHeader, badSignature)),
+    }
   }
 
-  /** Until when pins that came are in doubt: those that nobody has verified always, those with a wrong signature by option. */
-  #doubtUntil({ doubtUntilMs, unverifiedUntilMs }: CarriedPin): number {
-    return this.#settings.badSignature === 'primary'
-      ? Math.max(doubtUntilMs, unverifiedUntilMs)
-      : unverifiedUntilMs
+  #noted(request: Request, by: 'cookie' | 'header', carried: CarriedPin): CarriedPin {
+    for (const reason of carried.ignored) this.#ignore(request, by, reason)
+    return carried
   }
 
   #ignore(request: Request, by: 'cookie' | 'header', reason: IgnoredPinReason): void {
@@ -214,100 +188,20 @@ export class Pinning<Request> {
       this.#say(this.#framework.logOf(request), `The option \`${option}\` ${what}${consequence}.`)
   }
 
-  #setPin(
-    request: Request,
-    response: ServerResponse,
-    reason: PinReason,
-    own: Pin,
-    route: WithRouteName,
-  ): Pin {
-    const isSeen = reason === 'read'
-    const carrier = { cookie: isSeen ? this.#seenCookie : this.#cookie, header: this.#settings.header }
-    // What others have set takes the place of what was brought, which is part of the response's own.
-    if (isSeen) this.#join(request, response, { cookie: this.#cookie }, own, route)
-    const there = pinsOfResponse(response, carrier.cookie, carrier.header)
-    const pin = mergePins(this.#pinOf(there), own)
-    this.#carry(request, response, carrier, pin, there, route)
+  #setPin(leaving: LeavingRequest<Request>, reason: PinReason, own: Pin): Pin {
+    const pin = this.#responses.set(leaving, own, reason === 'read')
     this.counts.set++
     if (pinChannel.hasSubscribers)
       pinChannel.publish({ reason, kind: kindOf(pin), until: new Date(pin.untilMs) })
     return pin
   }
 
-  #joinPins(
-    request: Request,
-    response: ServerResponse,
-    brought: Pin | undefined,
-    route: WithRouteName,
-  ): void {
-    this.#join(request, response, { cookie: this.#cookie, header: this.#settings.header }, brought, route)
-    this.#join(request, response, { cookie: this.#seenCookie }, brought, route)
-  }
-
-  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
-  #join(
-    request: Request,
-    response: ServerResponse,
-    carrier: Carrier,
-    brought: Pin | undefined,
-    route: WithRouteName,
-  ): void {
-    const there = pinsOfResponse(response, carrier.cookie, carrier.header)
-    const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
-    const pin = isMore ? mergePins(this.#pinOf(there), brought) : undefined
-    if (pin !== undefined) this.#carry(request, response, carrier, pin, there, route)
-  }
-
-  /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
-  #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
-    if (tokens.length === 0) return undefined
-    const there = pinOfTokens(tokens, this.#tokens)
-    const untilMs = this.#doubtUntil(there)
-    const doubt: Pin | undefined = untilMs === 0 ? undefined : { kind: 'time', untilMs }
-    return mergePins(mergePins(there.pin, there.beyond), doubt)
-  }
-
-  #carry(
-    request: Request,
-    response: ServerResponse,
-    { cookie: { name, secure, ...attributes }, header }: Carrier,
-    pin: Pin,
-    { others }: PinsOfResponse,
-    route: WithRouteName,
-  ): void {
-    const token = encodeToken(pin, this.#tokens)
-    const cookie = this.#framework.serializeCookie(name, token, {
-      ...attributes,
-      maxAge: Math.max(1, Math.ceil((pin.untilMs - Date.now()) / 1000)),
-      secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
-    })
-    // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
-    response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
-    if (header !== undefined) response.setHeader(header, token)
-    this.#keepPrivate(request, response, route)
-  }
-
-  #keepPrivate(request: Request, response: ServerResponse, route: WithRouteName): void {
-    if (this.#settings.cacheControl === 'leave') return
-    const publicHeaders = keepPrivate(response)
-    if (publicHeaders.length === 0) return
-    const { key, name } = route.routeName
-    warnOnce(
-      this.#publicRoutes,
-      key,
-      this.#framework.logOf(request),
-      `${name} answers with a pin, and ${publicHeaders.join(' and ')} let shared caches store the answer, and hand that pin to others: ` +
-        'it was made private. Let them store what neither writes nor carries a pin; with `monotonicReads` whatever reads carries ' +
-        "one, but for what `skip` leaves out. Where no cache of yours stores a `Set-Cookie`, set `cacheControl: 'leave'`.",
-    )
-  }
-
   #say(log: Log, message: string, code?: string): void {
     warnOnce(this.#saidOnce, message, log, message, code)
   }
 
-  #lateWrites(request: Request, route: WithRouteName): (kind: WriteKind) => void {
-    const { key, name } = route.routeName
+  #lateWrites({ request, routeName }: LeavingRequest<Request>): (kind: WriteKind) => void {
+    const { key, name } = routeName
     const log = this.#framework.logOf(request)
     return (reason) => {
       this.counts.late++
@@ -323,10 +217,12 @@ export class Pinning<Request> {
   }
 }
 
-/** What carries a pin in a response. */
-interface Carrier {
-  readonly cookie: CookieSettings
-  readonly header?: string | undefined
+function askedUntilKnown(ask: () => string | undefined): () => string | undefined {
+  let known: string | undefined
+  return () => {
+    known ??= ask()
+    return known
+  }
 }
 
 /** What a pin is worth: one that holds no position at all sends reads to the primary, as a time pin does. */

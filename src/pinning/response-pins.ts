@@ -1,9 +1,120 @@
 import type { ServerResponse } from 'node:http'
-import { type SentToken, tokensOfHeader } from './carried-pin.ts'
+import { mergePins } from '../freshness/merge-pins.ts'
+import type { Pin } from '../freshness/pin.ts'
+import { doubtUntil, pinOfTokens, type SentToken, tokensOfHeader } from './carried-pin.ts'
+import { cookieNameOf, seenCookieNameOf } from './cookie-names.ts'
 import type { CookieSettings } from './cookie-options.ts'
+import type { Framework } from './framework.ts'
+import { keepPrivate } from './keep-private.ts'
+import type { PinningSettings } from './options.ts'
+import type { LeavingRequest } from './request-start.ts'
+import { encodeToken, type TokenContext } from './token.ts'
+import { warnOnce } from './warnings.ts'
+
+/** What carries a pin in a response. */
+interface Carrier {
+  readonly cookie: CookieSettings
+  readonly header?: string | undefined
+}
+
+/** Puts pins into responses: as a cookie, and in the header that the options name. */
+export class ResponsePins<Request> {
+  readonly #settings: PinningSettings<Request>
+  readonly #framework: Framework<Request>
+  readonly #tokens: TokenContext
+  /** What carries what was written. */
+  readonly #written: Carrier
+  /** The same for what was only seen. */
+  readonly #seen: Carrier
+  /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
+  readonly #publicRoutes = new Set<unknown>()
+
+  constructor(settings: PinningSettings<Request>, framework: Framework<Request>, tokens: TokenContext) {
+    this.#settings = settings
+    this.#framework = framework
+    this.#tokens = tokens
+    const { header, isCookieNamed } = settings
+    const cookie = {
+      ...settings.cookie,
+      name: cookieNameOf(settings.cookie.name, isCookieNamed, tokens.keys),
+    }
+    this.#written = { cookie, header }
+    this.#seen = { cookie: { ...cookie, name: seenCookieNameOf(cookie.name) }, header }
+  }
+
+  /**
+   * Has a response carry a pin of its own, with `isSeen` one of what was only seen; gives what it carries then, together with what
+   * others have set.
+   */
+  set(leaving: LeavingRequest<Request>, own: Pin, isSeen: boolean): Pin {
+    const carrier = isSeen ? this.#seen : this.#written
+    // What others have set takes the place of what was brought, which is part of the response's own.
+    if (isSeen) this.#join(leaving, { cookie: this.#written.cookie }, own)
+    const there = pinsOfResponse(leaving.response, carrier)
+    const pin = mergePins(this.#pinOf(there), own)
+    this.#carry(leaving, carrier, pin, there)
+    return pin
+  }
+
+  /** Has what others have set in a response that does not pin by itself not take the place of what was brought. */
+  join(leaving: LeavingRequest<Request>, brought: Pin | undefined): void {
+    this.#join(leaving, this.#written, brought)
+    this.#join(leaving, { cookie: this.#seen.cookie }, brought)
+  }
+
+  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
+  #join(leaving: LeavingRequest<Request>, carrier: Carrier, brought: Pin | undefined): void {
+    const there = pinsOfResponse(leaving.response, carrier)
+    const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
+    const pin = isMore ? mergePins(this.#pinOf(there), brought) : undefined
+    if (pin !== undefined) this.#carry(leaving, carrier, pin, there)
+  }
+
+  /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
+  #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
+    if (tokens.length === 0) return undefined
+    const there = pinOfTokens(tokens, this.#tokens)
+    const untilMs = doubtUntil(there, this.#settings.badSignature)
+    const doubt: Pin | undefined = untilMs === 0 ? undefined : { kind: 'time', untilMs }
+    return mergePins(mergePins(there.pin, there.beyond), doubt)
+  }
+
+  #carry(
+    leaving: LeavingRequest<Request>,
+    { cookie: { name, secure, ...attributes }, header }: Carrier,
+    pin: Pin,
+    { others }: PinsOfResponse,
+  ): void {
+    const { request, response } = leaving
+    const token = encodeToken(pin, this.#tokens)
+    const cookie = this.#framework.serializeCookie(name, token, {
+      ...attributes,
+      maxAge: Math.max(1, Math.ceil((pin.untilMs - Date.now()) / 1000)),
+      secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
+    })
+    // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
+    response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
+    if (header !== undefined) response.setHeader(header, token)
+    if (this.#settings.cacheControl === 'private') this.#keepPrivate(leaving)
+  }
+
+  #keepPrivate(leaving: LeavingRequest<Request>): void {
+    const publicHeaders = keepPrivate(leaving.response)
+    if (publicHeaders.length === 0) return
+    const { key, name } = leaving.routeName
+    warnOnce(
+      this.#publicRoutes,
+      key,
+      this.#framework.logOf(leaving.request),
+      `${name} answers with a pin, and ${publicHeaders.join(' and ')} let shared caches store the answer, and hand that pin to others: ` +
+        'it was made private. Let them store what neither writes nor carries a pin; with `monotonicReads` whatever reads carries ' +
+        "one, but for what `skip` leaves out. Where no cache of yours stores a `Set-Cookie`, set `cacheControl: 'leave'`.",
+    )
+  }
+}
 
 /** What a response carries of ours, or of processes like ours, as its headers are about to leave. */
-export interface PinsOfResponse {
+interface PinsOfResponse {
   /** The tokens of the cookies of our name, and of our header. */
   readonly tokens: readonly SentToken[]
   /** How many of the cookies, or of the values of the header, would overwrite one another. */
@@ -16,11 +127,7 @@ export interface PinsOfResponse {
  * Finds the pins that a response carries already: a gateway passes on those of an upstream, or a second plugin has set one. A user
  * agent keeps one cookie of a name, path and domain, the last, so of two that leave, one write would be lost.
  */
-export function pinsOfResponse(
-  response: ServerResponse,
-  cookie: CookieSettings,
-  header: string | undefined,
-): PinsOfResponse {
+function pinsOfResponse(response: ServerResponse, { cookie, header }: Carrier): PinsOfResponse {
   const tokens: SentToken[] = []
   const others: string[] = []
   let overwritten = 0
