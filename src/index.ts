@@ -15,11 +15,11 @@ export {
   type RouteReason,
 } from './diagnostics.ts'
 export { WritePinningError, type WritePinningErrorCode } from './errors.ts'
-export { bindContext } from './freshness/bind-context.ts'
 export { mergePins } from './freshness/merge-pins.ts'
 export type { ClusterPin, ExactPin, Pin, TimePin } from './freshness/pin.ts'
 export type { Position } from './freshness/position.ts'
 export {
+  bindContext,
   markWrite,
   type NodeScope,
   type Scope,

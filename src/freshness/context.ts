@@ -1,6 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type RequestMemory, requirementOfMemory } from './memory.ts'
-import { ANY, type Requirement } from './requirement.ts'
+import { isStillFresh, type RequestMemory } from './memory.ts'
+import { mergeParts } from './merge-pins.ts'
+import {
+  type ClusterPin,
+  type Pin,
+  placeOf,
+  requirementOfPart,
+  requirementOfPin,
+  writtenUntilOf,
+} from './pin.ts'
+import { ANY, IN_DOUBT, OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
 
 /**
  * What holds for the code that is running now: the request it belongs to, and the scope it is in. Plain
@@ -66,4 +75,43 @@ export function requirementHere(
   if (override !== undefined) return override
   if (memory === undefined) return undefined
   return requirementOfMemory(memory, cluster) ?? ANY
+}
+
+/** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
+export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
+  // Where a route's reads go was said before it wrote.
+  if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
+  if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
+  if (hasFreshWrite(memory, cluster)) return OWN_WRITE
+  const { carried, seen, doubtUntilMs } = memory
+  if (carried === undefined && seen === undefined && doubtUntilMs === 0) return undefined
+  const nowMs = Date.now()
+  const ofCarried = requirementOfCarried(carried, seen, cluster, nowMs)
+  if (ofCarried?.kind === 'primary' && ofCarried.isSeen !== true) return ofCarried
+  return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
+}
+
+/** Whether the request has written to `cluster`, or tried to, as far as it still matters. */
+function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
+  const { markedWrite, wroteTo, triedToWriteTo } = memory
+  const isOwn = markedWrite || wroteTo?.has(cluster) === true || triedToWriteTo?.has(cluster) === true
+  return isOwn && isStillFresh(memory)
+}
+
+/** What a read in `cluster` demands because of the pin that was carried, and of what earlier reads have seen. */
+function requirementOfCarried(
+  carried: Pin | undefined,
+  seen: ReadonlyMap<string, ClusterPin> | undefined,
+  cluster: string,
+  nowMs: number,
+): Requirement | undefined {
+  const ofPin = carried && requirementOfPin(carried, cluster, nowMs)
+  if (seen === undefined || ofPin?.kind === 'primary') return ofPin
+  const place = placeOf(cluster)
+  const seenHere = seen.get(place)
+  if (seenHere === undefined) return ofPin
+  const part = carried?.kind === 'exact' ? carried.clusters.get(place) : undefined
+  const both = part === undefined ? seenHere : mergeParts(part, seenHere)
+  const isSeen = carried === undefined || writtenUntilOf(carried) <= nowMs
+  return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic', isSeen)
 }

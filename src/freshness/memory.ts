@@ -1,10 +1,8 @@
 import type { IgnoredPinReason } from '../diagnostics.ts'
-import type { KeptNode } from './kept-node.ts'
-import { mergePins } from './merge-pins.ts'
-import type { ClusterPin, Pin } from './pin.ts'
-import type { Position } from './position.ts'
-import { IN_DOUBT, OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
-import { addSeen, requirementOfCarried } from './seen-positions.ts'
+import { addPart, mergePins } from './merge-pins.ts'
+import { type ClusterPin, type Pin, placeOf } from './pin.ts'
+import { isPosition, type Position } from './position.ts'
+import type { Requirement } from './requirement.ts'
 import { expectPosition, type WrittenPositions } from './written-positions.ts'
 
 /** How a request came to write: the router saw it, `markWrite()` said so, or its handler is marked `dbWrite`. */
@@ -78,6 +76,14 @@ export interface RequestMemory extends MemorySettings {
   kept: KeptNode | undefined
 }
 
+/** The node that the reads of one cluster keep to; a request has one cluster, rarely two. Plain data. */
+export interface KeptNode {
+  readonly cluster: string
+  /** The dialect's own. */
+  node: object
+  readonly next: KeptNode | undefined
+}
+
 /** The settings of a memory that no plugin wants anything of. */
 export const PLAIN: MemorySettings = { wantsPositions: false, wantsSeen: false, host: undefined }
 
@@ -109,27 +115,6 @@ export function createMemory(
     wantsSeen: settings.wantsSeen,
     host: settings.host,
   }
-}
-
-/** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
-export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
-  // Where a route's reads go was said before it wrote.
-  if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
-  if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
-  if (hasFreshWrite(memory, cluster)) return OWN_WRITE
-  const { carried, seen, doubtUntilMs } = memory
-  if (carried === undefined && seen === undefined && doubtUntilMs === 0) return undefined
-  const nowMs = Date.now()
-  const ofCarried = requirementOfCarried(carried, seen, cluster, nowMs)
-  if (ofCarried?.kind === 'primary' && ofCarried.isSeen !== true) return ofCarried
-  return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
-}
-
-/** Whether the request has written to `cluster`, or tried to, as far as it still matters. */
-function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
-  const { markedWrite, wroteTo, triedToWriteTo } = memory
-  const isOwn = markedWrite || wroteTo?.has(cluster) === true || triedToWriteTo?.has(cluster) === true
-  return isOwn && isStillFresh(memory)
 }
 
 /**
@@ -200,12 +185,35 @@ export function rememberWriteRequest(memory: RequestMemory): void {
 export function sawPosition(memory: RequestMemory, cluster: string, position: Position | undefined): void {
   if (!memory.wantsSeen) return
   memory.seen ??= new Map()
-  addSeen(memory.seen, cluster, position, Date.now() + memory.pinningMs)
+  const untilMs = Date.now() + memory.pinningMs
+  const part = isPosition(position)
+    ? { primaryUntilMs: 0, exact: { position, untilMs } }
+    : { primaryUntilMs: untilMs, exact: undefined }
+  addPart(memory.seen, placeOf(cluster), part)
 }
 
 /** Makes the request's reads as fresh as another pin demands, and no less than before. */
 export function raiseCarried(memory: RequestMemory, pin: Pin | undefined): void {
   memory.carried = mergePins(memory.carried, pin)
+}
+
+/** The node that the reads of `cluster` keep to. */
+export function keptNode(memory: Keeper, cluster: string): object | undefined {
+  return findKept(memory, cluster)?.node
+}
+
+/** Has the reads of `cluster` keep to a node from now on. */
+export function keepTo(memory: Keeper, cluster: string, node: object): void {
+  const kept = findKept(memory, cluster)
+  if (kept === undefined) memory.kept = { cluster, node, next: memory.kept }
+  else kept.node = node
+}
+
+type Keeper = Pick<RequestMemory, 'kept'>
+
+function findKept({ kept }: Keeper, cluster: string): KeptNode | undefined {
+  while (kept !== undefined && kept.cluster !== cluster) kept = kept.next
+  return kept
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type RequestMemory, raiseCarried, type WriteKind } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
+import { settlePositions } from '../freshness/written-positions.ts'
 import type { AccountStore } from './account-store.ts'
-import { settlePositions } from './open-positions.ts'
 import { pinOfWrites } from './pin-of-memory.ts'
 
 /**

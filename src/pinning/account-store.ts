@@ -1,6 +1,6 @@
 import { livePin, mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { withinMs } from './open-positions.ts'
+import { withinMs } from '../waiting.ts'
 import { isPin, type PinStore } from './pin-store.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'
 import { type Log, processLog } from './process-log.ts'

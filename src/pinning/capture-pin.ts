@@ -1,6 +1,6 @@
 import { currentContext } from '../freshness/context.ts'
+import { settlePositions } from '../freshness/written-positions.ts'
 import { OptionReader } from '../options.ts'
-import { settlePositions } from './open-positions.ts'
 import { pinHost } from './pin-host.ts'
 import { pinOfContext } from './pin-of-memory.ts'
 import { MAX_PINNING_SECONDS, SECONDS } from './pinning-seconds.ts'

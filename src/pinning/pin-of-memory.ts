@@ -1,9 +1,8 @@
-import { highestCommitted } from '../freshness/known-positions.ts'
 import { isStillFresh, type RequestMemory } from '../freshness/memory.ts'
 import { livePin, mergePins, pinOfParts, pinUntil } from '../freshness/merge-pins.ts'
 import { type ClusterPin, type Pin, placeOf } from '../freshness/pin.ts'
 import { haveSameHistory } from '../freshness/position.ts'
-import { writtenPosition } from '../freshness/written-positions.ts'
+import { highestCommitted, writtenPosition } from '../freshness/written-positions.ts'
 
 /**
  * The pin of what a request has written, as far as it is known at this moment; undefined where it has written nothing.

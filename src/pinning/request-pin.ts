@@ -3,6 +3,7 @@ import type { PinReason } from '../diagnostics.ts'
 import { openRequestContext, type RoutingContext } from '../freshness/context.ts'
 import { closeMemory, createMemory, type RequestMemory, type WriteKind } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
+import { hasOpenPositions, settlePositions } from '../freshness/written-positions.ts'
 import {
   type BegunBy,
   type BegunPin,
@@ -13,7 +14,6 @@ import {
   type WritePin,
   writePinOf,
 } from './begun-pin.ts'
-import { hasOpenPositions, settlePositions } from './open-positions.ts'
 import { broughtPin, hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
 import type { RequestPolicy, RouteMarks } from './policy.ts'
 import type { LeavingRequest, RequestOwner, RequestStart } from './request-start.ts'

@@ -1,6 +1,6 @@
 import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { withinMs } from './open-positions.ts'
+import { withinMs } from '../waiting.ts'
 
 /** Why a pin was given up that the store has not taken. */
 export type Loss = 'over' | 'too-many' | 'closed'

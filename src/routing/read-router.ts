@@ -1,6 +1,5 @@
 import type { RouteReason } from '../diagnostics.ts'
-import { keepTo, keptNode } from '../freshness/kept-node.ts'
-import type { RequestMemory } from '../freshness/memory.ts'
+import { keepTo, keptNode, type RequestMemory } from '../freshness/memory.ts'
 import { haveSameHistory, type Position } from '../freshness/position.ts'
 import type { Requirement } from '../freshness/requirement.ts'
 import { mayServeLate } from '../nodes/eligibility.ts'

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { requirementOfMemory } from '../../src/freshness/context.ts'
 import {
   closeMemory,
   createMemory,
@@ -6,7 +7,6 @@ import {
   rememberMarkedWrite,
   rememberWrite,
   rememberWriteRequest,
-  requirementOfMemory,
   sawPosition,
 } from '../../src/freshness/memory.ts'
 import type { Position } from '../../src/freshness/position.ts'

@@ -1,0 +1,16 @@
+/**
+ * Waits for a promise as long as that; true where it was kept in time. It rejects as the promise does. With `'unref'` the wait does
+ * not keep the process alive.
+ */
+export async function withinMs(ms: number, promise: Promise<unknown>, unref?: 'unref'): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false)
+    if (unref !== undefined) timer.unref()
+  })
+  try {
+    return await Promise.race([promise.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
