@@ -29,8 +29,8 @@ export {
   withoutPin,
 } from './freshness/scopes.ts'
 export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
-export { dbWrite } from './pinning/db-write.ts'
 export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
+export { dbWrite } from './pinning/route-marks.ts'
 export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
 export {
   /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */

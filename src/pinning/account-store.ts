@@ -3,9 +3,8 @@ import type { Pin } from '../freshness/pin.ts'
 import { withinMs } from '../waiting.ts'
 import { isPin, type PinStore } from './pin-store.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'
-import { type Log, processLog } from './process-log.ts'
 import { type Loss, PATIENCE, type Patience, UnraisedPins } from './unraised-pins.ts'
-import { tell } from './warnings.ts'
+import { type Log, processLog, tell } from './warnings.ts'
 
 /** How long a request waits for the store, in ms; what is not known by then means the primary. */
 const STORE_WAIT_MS = 250

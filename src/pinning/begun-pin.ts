@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { PinReason } from '../diagnostics.ts'
 import type { RoutingContext } from '../freshness/context.ts'
 import type { RequestMemory } from '../freshness/memory.ts'
-import type { RouteMarks } from './policy.ts'
+import type { RouteMarks } from './route-marks.ts'
 
 /** What a request knows of its pin at this moment; a write later in the request changes it. */
 export interface WritePin {

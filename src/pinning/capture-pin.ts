@@ -1,9 +1,9 @@
 import { currentContext } from '../freshness/context.ts'
 import { settlePositions } from '../freshness/written-positions.ts'
 import { OptionReader } from '../options.ts'
-import { pinHost } from './pin-host.ts'
-import { pinOfContext } from './pin-of-memory.ts'
+import { pinOfContext } from './outgoing-pin.ts'
 import { MAX_PINNING_SECONDS, SECONDS } from './pinning-seconds.ts'
+import { pinHost } from './token.ts'
 
 /** The options of {@link capturePin}. */
 export interface CapturePinOptions {

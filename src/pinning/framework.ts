@@ -3,8 +3,8 @@ import type { TLSSocket } from 'node:tls'
 import type { WritePinningError } from '../errors.ts'
 import type { RouteName } from './begun-pin.ts'
 import type { CookieSettings } from './cookie-options.ts'
-import type { RouteMarks } from './policy.ts'
-import type { Log } from './process-log.ts'
+import type { RouteMarks } from './route-marks.ts'
+import type { Log } from './warnings.ts'
 
 /** What a framework's edge does for the request side, which knows no framework. */
 export interface Framework<Request> {

@@ -8,11 +8,9 @@ export {
   UNPINNED,
   type WritePin,
 } from './begun-pin.ts'
-export { isDbWrite } from './db-write.ts'
 export { type Framework, isHttps, NO_ROUTE, throwWhenRead } from './framework.ts'
 export { enterContext, isInContext } from './keep-context.ts'
 export { type PinningOptions, pinningSettings } from './options.ts'
 export { type PinCounts, Pinning } from './pinning.ts'
-export { mergeMarks, type RouteMarks } from './policy.ts'
-export { type Log, processLog } from './process-log.ts'
-export { checkMarks } from './route-marks.ts'
+export { checkMarks, isDbWrite, mergeMarks, type RouteMarks } from './route-marks.ts'
+export { type Log, processLog } from './warnings.ts'

@@ -5,7 +5,7 @@ import { settlePositions } from '../freshness/written-positions.ts'
 import { OptionReader, optionError, wrongOption } from '../options.ts'
 import { withinMs } from '../waiting.ts'
 import { accountStoreOf } from './account-store.ts'
-import { pinOfWrites } from './pin-of-memory.ts'
+import { pinOfWrites } from './outgoing-pin.ts'
 import { type PinStore, pinStoreOption } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
 

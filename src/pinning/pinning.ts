@@ -10,8 +10,6 @@ import {
 import { type MemorySettings, PLAIN, type WriteKind } from '../freshness/memory.ts'
 import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { type Requirement, readFromRequirement } from '../freshness/requirement.ts'
-import { AccountPin, type AskAccount } from './account-pin.ts'
 import { AccountStore } from './account-store.ts'
 import { answerOf, isYes } from './answer.ts'
 import type { BegunBy, BegunPin } from './begun-pin.ts'
@@ -20,15 +18,14 @@ import { refuseUnwritableCookie } from './cookie-options.ts'
 import type { Framework, Incoming } from './framework.ts'
 import { keepContext } from './keep-context.ts'
 import type { PinningSettings } from './options.ts'
-import { pinHost } from './pin-host.ts'
-import { policyOf, type RouteMarks } from './policy.ts'
-import type { Log } from './process-log.ts'
+import { type AskAccount, RequestAccount } from './request-account.ts'
 import { RequestPin } from './request-pin.ts'
 import { type Brought, type LeavingRequest, NOTHING_BROUGHT, type RequestOwner } from './request-start.ts'
 import { ResponsePins } from './response-pins.ts'
+import { policyOf, readFromOf } from './route-marks.ts'
 import { signingKeys } from './signer.ts'
-import type { TokenContext } from './token.ts'
-import { DOUBT, failure, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
+import { pinHost, type TokenContext } from './token.ts'
+import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
 
 /** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
 export interface PinCounts {
@@ -168,9 +165,9 @@ export class Pinning<Request> {
     }
   }
 
-  #accountOf(request: Request): AccountPin | undefined {
+  #accountOf(request: Request): RequestAccount | undefined {
     const ask = this.accountOf(request)
-    return ask && this.#store && new AccountPin(this.#store, ask)
+    return ask && this.#store && new RequestAccount(this.#store, ask)
   }
 
   #ask(
@@ -229,8 +226,4 @@ function askedUntilKnown(ask: () => string | undefined): () => string | undefine
 function kindOf(pin: Pin): Pin['kind'] {
   if (pin.kind === 'time') return 'time'
   return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'
-}
-
-function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
-  return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }

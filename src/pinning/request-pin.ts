@@ -14,11 +14,10 @@ import {
   type WritePin,
   writePinOf,
 } from './begun-pin.ts'
-import { broughtPin, hasSeenMore, pinOfResponse } from './pin-of-memory.ts'
-import type { RequestPolicy, RouteMarks } from './policy.ts'
+import { broughtPin, hasSeenMore, pinOfResponse } from './outgoing-pin.ts'
 import type { LeavingRequest, RequestOwner, RequestStart } from './request-start.ts'
-import { haveHeadersLeft, isOver, isSocket } from './response-state.ts'
-import { whenHeadersLeave } from './when-headers-leave.ts'
+import { haveHeadersLeft, isOver, isSocket, whenHeadersLeave } from './response-state.ts'
+import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
 /** How far a request has come. */
 type Stage =
@@ -26,12 +25,7 @@ type Stage =
   | { readonly kind: 'unwatched' }
   | { readonly kind: 'watched' }
   /** Its headers have left, with a pin or without. */
-  | { readonly kind: 'answered'; readonly set: SetPin | undefined }
-
-interface SetPin {
-  readonly reason: PinReason
-  readonly pin: Pin
-}
+  | { readonly kind: 'answered'; readonly set: { readonly reason: PinReason; readonly pin: Pin } | undefined }
 
 const UNWATCHED: Stage = { kind: 'unwatched' }
 const WATCHED: Stage = { kind: 'watched' }
@@ -219,7 +213,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /** What the request wrote is committed: whatever happens here, its response must leave. */
-  #setPin(): SetPin | undefined {
+  #setPin() {
     try {
       const written = this.#reason
       this.#tellAccount()

@@ -3,9 +3,9 @@ import type { PinReason } from '../diagnostics.ts'
 import type { MemorySettings, WriteKind } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
 import type { Requirement } from '../freshness/requirement.ts'
-import type { AccountPin } from './account-pin.ts'
 import type { BegunBy, RouteName } from './begun-pin.ts'
-import type { RequestPolicy, RouteMarks } from './policy.ts'
+import type { RequestAccount } from './request-account.ts'
+import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
 /** What is known of a request as it begins. */
 export interface RequestStart {
@@ -29,7 +29,7 @@ export interface RequestStart {
   readonly affinityKey: (() => string | undefined) | undefined
   /** What is wanted of its memory. */
   readonly memory: MemorySettings
-  readonly account: AccountPin | undefined
+  readonly account: RequestAccount | undefined
 }
 
 /** What the client of a request brought. */

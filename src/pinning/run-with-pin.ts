@@ -6,10 +6,10 @@ import { keepInScope } from '../freshness/scope-result.ts'
 import { isString, OptionReader, wrongOption } from '../options.ts'
 import { accountStoreOf } from './account-store.ts'
 import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
-import { pinHost } from './pin-host.ts'
 import { type PinStore, pinStoreOption } from './pin-store.ts'
 import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
 import { secretsOption, signingKeys } from './signer.ts'
+import { pinHost } from './token.ts'
 
 /** The options of {@link runWithPin}. */
 export interface RunWithPinOptions {

@@ -1,6 +1,8 @@
+import type { PinHost } from '../freshness/memory.ts'
 import { pinAtMostUntil, pinOfParts } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { pinAtMostADay } from './pinning-seconds.ts'
+import type { AccountStore } from './account-store.ts'
+import { MAX_PINNING_SECONDS, pinAtMostADay } from './pinning-seconds.ts'
 import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
 import { readClaims, writeClaims } from './token-claims.ts'
 
@@ -102,4 +104,21 @@ function partsOf(token: string) {
   const signature = time?.[2] ?? ofExact
   const text = signature === undefined ? token : token.slice(0, -signature.length - 1)
   return { claims, text, keyId, signature }
+}
+
+/** What a plugin, or `runWithPin()`, lends to the contexts that it opens: it keeps the secrets to itself. */
+export function pinHost(tokens: TokenContext, store: AccountStore | undefined): PinHost {
+  // What an application hands on by itself may last longer than what a user agent may carry, signed or not.
+  const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
+  return {
+    encode: (pin) => encodeToken(pin, tokens),
+    read: (token) => {
+      const claim = readToken(token)
+      if (typeof claim === 'string') return claim
+      return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
+    },
+    isSigned: tokens.keys.length > 0,
+    withCookieName: (cookieName) => pinHost({ ...tokens, cookieName }, store),
+    raiseAccount: store && ((account, pin) => store.raise(account, pin).answer),
+  }
 }

@@ -2,7 +2,7 @@ import { type RequestMemory, raiseCarried, type WriteKind } from '../freshness/m
 import type { Pin } from '../freshness/pin.ts'
 import { settlePositions } from '../freshness/written-positions.ts'
 import type { AccountStore } from './account-store.ts'
-import { pinOfWrites } from './pin-of-memory.ts'
+import { pinOfWrites } from './outgoing-pin.ts'
 
 /**
  * Gives the account, or undefined as long as nobody knows. Where one is known already, an error on asking again says nothing: a log-out may
@@ -10,8 +10,8 @@ import { pinOfWrites } from './pin-of-memory.ts'
  */
 export type AskAccount = (isKnown: boolean) => string | undefined
 
-/** The pin of the account behind one request. */
-export class AccountPin {
+/** The account behind one request, and its pin. */
+export class RequestAccount {
   readonly #store: AccountStore
   #ask: AskAccount
   #account: string | undefined
