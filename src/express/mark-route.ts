@@ -2,10 +2,9 @@ import type { ServerResponse } from 'node:http'
 import { WritePinningError } from '../errors.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import { checkMarks, enterContext, type RouteMarks } from '../pinning/index.ts'
-import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
 import { findPassage } from './passage.ts'
-import type { MiddlewareRequest, NodeRequest, NodeResponse } from './request.ts'
+import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
  * Says what a route is, where its method does not: `dbWrite: true` makes it what a POST is, `dbWrite: false` takes that

@@ -13,10 +13,9 @@ import {
   processLog,
   type WritePin,
 } from '../pinning/index.ts'
-import { setMarks } from './matched-route.ts'
 import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
 import { findPassage, hasRoute, type Passage, passageOf, startPassage } from './passage.ts'
-import type { MiddlewareRequest, NodeRequest, NodeResponse } from './request.ts'
+import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
  * The options of the Express middleware. The functions among them are given Express's request; beside Express, Node's, with

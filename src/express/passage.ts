@@ -12,8 +12,18 @@ import {
   type RouteMarks,
   type RouteName,
 } from '../pinning/index.ts'
-import { type Layer, layersOf, type MatchedRoute, marksOf, marksOfLayers } from './matched-route.ts'
-import type { MiddlewareRequest as Request } from './request.ts'
+import {
+  baseUrlOf,
+  isRoute,
+  type Layer,
+  layersOf,
+  type MatchedRoute,
+  marksOf,
+  marksOfLayers,
+  patternOf,
+  type MiddlewareRequest as Request,
+  withoutValues,
+} from './request.ts'
 
 /**
  * One request's way through Express's routers, which find its route only as it goes, and may find another one after it.
@@ -164,22 +174,3 @@ const properties: PropertyDescriptorMap & ThisType<Required<WithPassage>> = {
     enumerable: true,
   },
 }
-
-function isRoute(route: unknown): route is MatchedRoute {
-  return typeof route === 'object' && route !== null
-}
-
-function baseUrlOf({ baseUrl }: { readonly baseUrl?: unknown }): string {
-  return typeof baseUrl === 'string' ? baseUrl : ''
-}
-
-function patternOf({ path }: MatchedRoute): string {
-  return typeof path === 'string' || path instanceof RegExp || Array.isArray(path) ? String(path) : ''
-}
-
-// A router that is mounted with a parameter (`/users/:id`) has the value in its base URL, and Express keeps no pattern.
-function withoutValues(baseUrl: string): string {
-  return baseUrl.replace(/[^/]+/g, (part) => (WORD.test(part) ? part : ':'))
-}
-
-const WORD = /^(?:[a-z][a-z_-]{0,30}|v\d{1,3})$/i

@@ -1,16 +1,12 @@
 import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { WritePinningError } from '../errors.ts'
-import { importPeer } from '../import-peer.ts'
 import {
   type BegunPin,
   begunPinOf,
   enterContext,
-  type Framework,
-  isHttps,
   joinPin,
   mergeMarks,
-  NO_ROUTE,
   type PinCounts,
   Pinning,
   type PinningOptions,
@@ -18,10 +14,10 @@ import {
   UNPINNED,
   type WritePin,
 } from '../pinning/index.ts'
+import { frameworkOf, routeNameOf } from './framework.ts'
 import { addLastHooks } from './last-hooks.ts'
-import { logOf } from './log-of.ts'
 import { onlyRegistered } from './only-registered.ts'
-import { checkRouteMarks, marksOfRoute } from './route-marks.ts'
+import { checkRouteMarks, marksOfRoute } from './route-config.ts'
 
 /** The options of the Fastify plugin. */
 export type WritePinningOptions = PinningOptions<FastifyRequest>
@@ -60,11 +56,7 @@ export const writePinning = fastifyPlugin(
     // Another copy of this package has a symbol of its own.
     if (app.hasRequestDecorator(PIN) || app.hasRequestDecorator('writePin')) throw alreadyRegistered()
     const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
-    const pinning = new Pinning(settings, {
-      ...fastifyFramework,
-      log: logOf(app.log),
-      serializeCookie: await cookieSerializer(app),
-    })
+    const pinning = new Pinning(settings, await frameworkOf(app))
 
     app.decorate('writePinning', { counts: pinning.counts })
     app.decorateRequest<BegunPin | null>(PIN, null)
@@ -93,7 +85,7 @@ export const writePinning = fastifyPlugin(
       pinning.meet(begun, request)
       joinPin(begun, reply.raw, {
         hasRoute,
-        routeName: () => fastifyFramework.routeOf(request),
+        routeName: () => routeNameOf(request),
         account: pinning.accountOf(request),
       })
       if (marks !== undefined) begun.remark(request.method, mergeMarks([begun.marks, marks]))
@@ -121,33 +113,6 @@ export const writePinning = fastifyPlugin(
 
 const PIN = Symbol('write-pinning.request-pin')
 type WithPin = FastifyRequest & { [PIN]: BegunPin | null }
-
-const fastifyFramework = {
-  isHttps,
-  routeOf: (request: FastifyRequest) => {
-    const { url } = request.routeOptions
-    const name = url === undefined ? NO_ROUTE : `${request.method} ${url}`
-    return { key: name, name }
-  },
-  logOf: ({ log }: FastifyRequest) => logOf(log),
-}
-
-/** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
-async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
-  if (app.hasDecorator('serializeCookie')) return app.serializeCookie
-  // Its `default`: a bundler may give no other name of a CommonJS package.
-  const { default: fastifyCookie } = await importPeer(
-    'write-pinning/fastify',
-    '@fastify/cookie',
-    () => import('@fastify/cookie'),
-  )
-  let serialize: FastifyInstance['serializeCookie'] | undefined
-  await app.register(async (child) => {
-    await child.register(fastifyCookie, { hook: false })
-    serialize = child.serializeCookie
-  })
-  return serialize as FastifyInstance['serializeCookie']
-}
 
 const yes = () => true
 const no = () => false

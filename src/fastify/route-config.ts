@@ -2,7 +2,7 @@ import type { FastifyRequest, RouteOptions } from 'fastify'
 import { lettersOf } from '../nearest-name.ts'
 import { unknownOption } from '../options.ts'
 import { checkMarks, isDbWrite, type RouteMarks } from '../pinning/index.ts'
-import { logOf } from './log-of.ts'
+import { logOf } from './framework.ts'
 
 /** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */
 export function checkRouteMarks({
