@@ -35,10 +35,7 @@ export function mergeParts(a: ClusterPin, b: ClusterPin): ClusterPin {
   return { primaryUntilMs, exact: { position, untilMs: Math.max(older.untilMs, newer.untilMs) } }
 }
 
-/**
- * The pin of these parts, without what the rest of it says anyhow; undefined where nothing is left. What was over by
- * `nowMs` is left out too.
- */
+/** Builds a pin from parts; drops what was over by `nowMs`, and what other parts demand anyway. Undefined where nothing is left. */
 export function pinOfParts(
   primaryUntilMs: number,
   parts: ReadonlyMap<string, ClusterPin>,

@@ -59,8 +59,7 @@ export class RequestAccount {
   }
 
   /**
-   * The request is over: keeps whose it is, for what it still writes, and nothing of the request itself. Gives what is told of each
-   * write from now on.
+   * Drops the request, which is over, but remembers its account, for late writes. Gives the listener that is told of those.
    */
   outlive(
     memory: RequestMemory,

@@ -29,7 +29,7 @@ export function tell(say: () => void): void {
   } catch {}
 }
 
-/** More routes only an application has that makes them without end. */
+/** Cap: only an application that creates routes without end reaches it. */
 const MAX_WARNED = 1_000
 
 /** Where options differ. */
