@@ -12,13 +12,4 @@ export function saysSerializable(options: string): boolean {
   return isolation.toLowerCase() === 'serializable'
 }
 
-/** Whether a hot standby refused a statement because its session is serializable by default, and not because of its own words. */
-export function refusesSerializable(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false
-  // The message is translated.
-  const { code, routine } = error as { code?: unknown; routine?: unknown }
-  return code === '0A000' && typeof routine === 'string' && routine.startsWith(SNAPSHOT_ROUTINE)
-}
-
 const ISOLATION = /default[_-]transaction[_-]isolation=(\w*)/gi
-const SNAPSHOT_ROUTINE = 'GetSerializableTransactionSnapshot'

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { demanded, makeClientsOf } from './client-class.ts'
+import { refusesSerializable } from './error-meaning.ts'
 import type { Lookup } from './host.ts'
-import { refusesSerializable } from './isolation.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReadOnlySessions, type SessionDemands } from './read-only.ts'

@@ -1,9 +1,7 @@
 import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
 import { ineligibilityOf, mayServeLate } from './eligibility.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
-import { whatIsRefused } from './refusal.ts'
-import { isServerError } from './server-error.ts'
 import { whyUnfit } from './why-unfit.ts'
 
 /** How soon after it was said that no replica is fit it may be said again, in ms. */
@@ -126,7 +124,7 @@ export class NodeReports {
     const { code } = error as { code?: unknown }
     this.#warn(
       'WRITE_PINNING_REPLICA_REFUSES',
-      `'${node.name}' keeps refusing a read (${code}: ${whatIsRefused(String(code))}) that the primary accepts, so the primary serves it; it is asked again at times. ` +
+      `'${node.name}' keeps refusing a read (${code}: ${whatIsRefused(error)}) that the primary accepts, so the primary serves it; it is asked again at times. ` +
         'Has that replica replayed your last migration, and is it a replica of this primary? ROUTE_CHANNEL tells which reads they are: their reason is `refused`.',
     )
   }

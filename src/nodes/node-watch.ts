@@ -1,11 +1,10 @@
 import { WritePinningError } from '../errors.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, isServerError } from './error-meaning.ts'
 import type { Node, Sighting } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
 import { PrimarySilence } from './primary-silence.ts'
 import { probeOf } from './probe.ts'
-import { isServerError } from './server-error.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { Watcher, type WatchListener } from './watcher.ts'
 

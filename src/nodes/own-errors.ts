@@ -1,4 +1,4 @@
-import { refusalOf } from './refusal.ts'
+import { refusalOf } from './error-meaning.ts'
 import { RefusedTexts } from './refused-texts.ts'
 
 /** How long an error is taken for a statement's own, in ms, until the primary is asked again: it may have the object by then. */

@@ -1,4 +1,5 @@
 import { warn } from '../diagnostics.ts'
+import { refusesOptions } from './error-meaning.ts'
 import { REPEATABLE_READ, saysSerializable } from './isolation.ts'
 import type { PoolClientLike, PoolLike } from './pool.ts'
 
@@ -143,18 +144,6 @@ function asGiven(options: ConnectionOptions): ConnectionOptions {
   }
   given.set(options, before)
   return before
-}
-
-/**
- * Whether a pooler said that it does not take start-up options. PgBouncer has the code 08P01 for nearly everything, an
- * overload included, so that it is its words that tell; RDS Proxy's code is 0A000.
- */
-function refusesOptions(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return false
-  return (
-    (error.code === '08P01' || error.code === '0A000') &&
-    /start-?up parameter|command-line option/i.test(String(error.message))
-  )
 }
 
 /** The start-up options that a configuration makes of what it was given. */

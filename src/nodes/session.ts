@@ -1,7 +1,7 @@
+import { isServerError } from './error-meaning.ts'
 import type { Node } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import type { PoolClientLike } from './pool.ts'
-import { isServerError } from './server-error.ts'
 
 /** A client of one node's pool, from when it is lent until it is given back. */
 export interface Session {

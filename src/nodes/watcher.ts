@@ -1,6 +1,5 @@
 import { Connecting, NotConnected } from './connecting.ts'
-import type { Failure } from './failure.ts'
-import { failureOf } from './failure.ts'
+import { type Failure, failureOf } from './error-meaning.ts'
 import type { Node, Sighting } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'

@@ -1,5 +1,5 @@
 import type { Submittable } from 'pg'
-import { isRefusal } from '../nodes/server-error.ts'
+import { isRefusal } from '../nodes/error-meaning.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
 import { markOf } from './marks.ts'

@@ -1,7 +1,6 @@
 import type { RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { mayHaveRun } from '../nodes/refusal.ts'
-import { isRefusal } from '../nodes/server-error.ts'
+import { isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
 import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import { primaryAnswer, toldCommitKind } from '../nodes/session-questions.ts'
 import type { Statement } from '../sql/classifier.ts'

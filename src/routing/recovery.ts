@@ -1,6 +1,5 @@
 import type { RoutingContext } from '../freshness/context.ts'
-import type { Failure } from '../nodes/failure.ts'
-import { refusalOf } from '../nodes/refusal.ts'
+import { type Failure, refusalOf } from '../nodes/error-meaning.ts'
 import { isOfNode } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'

@@ -136,7 +136,7 @@ test('a client whose query timed out on this side is not given to the next query
 })
 
 test('a refusal by a server that speaks another language is a refusal', async () => {
-  const { isRefusal } = await import('../../src/nodes/server-error.ts')
+  const { isRefusal } = await import('../../src/nodes/error-meaning.ts')
   const refusal = { severity: 'FEHLER', code: '23505' }
   expect(isRefusal(refusal)).toBe(true)
   expect(isRefusal({ ...refusal, code: '57P01' })).toBe(false)

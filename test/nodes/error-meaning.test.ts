@@ -2,7 +2,7 @@ import net from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { failureOf } from '../../src/nodes/failure.ts'
+import { failureOf } from '../../src/nodes/error-meaning.ts'
 import { startShop } from '../support/cluster.ts'
 
 let cluster: PostgresCluster

@@ -1,0 +1,241 @@
+/**
+ * What an error of a node's means, in one table by its code, or by its message where it has no code. All that is known of error codes
+ * and of `pg`'s errors stands here (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+
+/** What an error says about the node, the statement, or both. */
+export type Failure =
+  | 'misrouted' // a replica refused what only the primary does, or what it may not know of yet
+  | 'conflict' // the replica cancelled a read that stood in the way of its replay
+  | 'lost' // the connection was lost or refused, or the server goes down or comes up
+  | 'never-sent' // the connection was dead before the statement was handed to it
+  | 'overload' // no connection was free in time: not death, and no reason to eject
+  | 'misconfigured' // a wrong password, user or database
+  | 'other' // the statement's own fault, a cancel or a time-out: it surfaces
+
+/** What the server's refusal of a statement says about where it belongs. */
+export type Refusal =
+  | 'read-only' // a hot standby, or a read-only session: the statement writes, or is as good as a write
+  | 'recovery' // only a server that is not in recovery can do it
+  | 'undefined-object' // it may be of a migration that this replica has not replayed yet
+
+/** What one error means, in one look. */
+export interface Meaning {
+  readonly failure: Failure
+  /**
+   * As a replica gives it; undefined where the statement would be refused anywhere. In all these cases the statement had no effect
+   * (https://www.postgresql.org/docs/current/hot-standby.html).
+   */
+  readonly refusal: Refusal | undefined
+  /**
+   * Whether the server itself refused the statement, which outside a transaction had no effect then. Any other error (a lost
+   * connection, a time-out) leaves its outcome unknown.
+   */
+  readonly isRefusal: boolean
+}
+
+/** Reads an error that a node gave, when connecting or for a statement. */
+export function meaningOf(error: unknown): Meaning {
+  const known = knownOf(error)
+  return { failure: known.failure, refusal: known.refusal, isRefusal: isOfServer(error, known) }
+}
+
+/** See {@link Meaning.failure}. */
+export function failureOf(error: unknown): Failure {
+  return meaningOf(error).failure
+}
+
+/** See {@link Meaning.refusal}. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  return meaningOf(error).refusal
+}
+
+/** See {@link Meaning.isRefusal}. */
+export function isRefusal(error: unknown): boolean {
+  return meaningOf(error).isRefusal
+}
+
+/** Whether an error is one that the server sent, and none of this side's. */
+export function isServerError(error: unknown): error is { code: string; severity: unknown } {
+  if (typeof error !== 'object' || error === null) return false
+  return 'severity' in error && 'code' in error && typeof error.code === 'string'
+}
+
+/**
+ * Whether a statement with calls may have left something in the session of the replica that refused it. What is unknown is
+ * noticed before anything runs, unless it is in the body of a function, which the server then tells of.
+ */
+export function mayHaveRun(error: unknown): boolean {
+  const refusal = refusalOf(error)
+  if (refusal !== 'undefined-object') return refusal !== undefined
+  return (error as GivenError).where !== undefined
+}
+
+/** What a refusal means, in words for a human: the server's own may hold values of the statement. */
+export function whatIsRefused(error: unknown): string {
+  return knownOf(error).words ?? 'what only the primary can do'
+}
+
+/** Whether a hot standby refused a statement because its session is serializable by default, and not because of its own words. */
+export function refusesSerializable(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  // The message is translated.
+  const { code, routine } = error as GivenError
+  return (
+    code === '0A000' &&
+    typeof routine === 'string' &&
+    routine.startsWith('GetSerializableTransactionSnapshot')
+  )
+}
+
+/**
+ * Whether a pooler refused a connection because of its start-up options. PgBouncer has one code for nearly everything,
+ * overload included, so that it is its words that tell; RDS Proxy's code is 0A000.
+ */
+export function refusesOptions(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { code, message } = error as GivenError
+  if (code !== '08P01' && code !== '0A000') return false
+  return /start-?up parameter|command-line option/i.test(String(message))
+}
+
+/** The part of an error that is read here. */
+interface GivenError {
+  readonly code?: unknown
+  readonly message?: unknown
+  readonly routine?: unknown
+  readonly where?: unknown
+}
+
+/** What is known of an error by its code, or its message. */
+interface Known {
+  readonly failure: Failure
+  readonly refusal?: Refusal
+  /** What is lacking, in words for a human. */
+  readonly words?: string
+  /** Whether the statement may have had its effect all the same, also where it was the server that gave the error. */
+  readonly isOutcomeUnknown?: true
+}
+
+function knownOf(error: unknown): Known {
+  if (typeof error !== 'object' || error === null) return OTHER
+  const { code, message } = error as GivenError
+  if (typeof code === 'string') {
+    const known = CODES.get(code) ?? CODES.get(code.slice(0, 3)) ?? CODES.get(code.slice(0, 2))
+    if (known !== undefined) return typeof known === 'function' ? known(error) : known
+    if (SQLSTATE.test(code)) return OTHER
+  }
+  return MESSAGES.get(String(message)) ?? OTHER
+}
+
+function isOfServer(error: unknown, { isOutcomeUnknown }: Known): boolean {
+  if (!isServerError(error) || isOutcomeUnknown) return false
+  const { code, severity } = error
+  // The server writes its severities in its own language; those of a session that it ends have codes of their own.
+  return SQLSTATE.test(code) && severity !== 'FATAL' && severity !== 'PANIC'
+}
+
+/** PgBouncer has one code for nearly everything; its words tell (https://www.pgbouncer.org/config.html). */
+function poolerError({ message }: GivenError): Known {
+  const words = String(message)
+  // PostgreSQL's own: the statement has another number of parameters than values.
+  if (words.startsWith('bind message supplies')) return UNKNOWN_OUTCOME
+  if (/no more connections allowed|query_wait_timeout|too many/i.test(words)) {
+    return { failure: 'overload', isOutcomeUnknown: true }
+  }
+  if (/auth|no such (?:user|database)/i.test(words)) {
+    return { failure: 'misconfigured', isOutcomeUnknown: true }
+  }
+  return LOST_BY_SERVER
+}
+
+/**
+ * XX000 is any internal error; the ones that are meant say that it was the recovery (before PostgreSQL 16, a large
+ * object is refused so). Internal messages are never translated.
+ */
+function internalError({ message }: GivenError): Known {
+  return /recovery/i.test(String(message)) ? READ_ONLY : OTHER
+}
+
+/** Any malformed number has this code, and would be as malformed on the primary: only an enum's labels grow. */
+function malformedValue({ routine }: GivenError): Known {
+  const isOfEnum = typeof routine === 'string' && routine.startsWith('enum_')
+  return isOfEnum ? missing('a label of an enum is missing') : OTHER
+}
+
+function missing(words: string): Known {
+  return { failure: 'misrouted', refusal: 'undefined-object', words }
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+const OTHER: Known = { failure: 'other' }
+const LOST: Known = { failure: 'lost' }
+const CONFLICT: Known = { failure: 'conflict' }
+const OVERLOAD: Known = { failure: 'overload' }
+const MISCONFIGURED: Known = { failure: 'misconfigured' }
+const NEVER_SENT: Known = { failure: 'never-sent' }
+const READ_ONLY: Known = { failure: 'misrouted', refusal: 'read-only' }
+const RECOVERY: Known = { failure: 'misrouted', refusal: 'recovery' }
+const LOST_BY_SERVER: Known = { failure: 'lost', isOutcomeUnknown: true }
+const UNKNOWN_OUTCOME: Known = { failure: 'other', isOutcomeUnknown: true }
+
+/** By the whole code, or else by what it begins with: three characters, or the two of its class. */
+const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
+  ['25006', READ_ONLY], // read_only_sql_transaction
+  ['XX000', internalError],
+  ['0A000', RECOVERY], // feature_not_supported
+  ['55000', RECOVERY], // object_not_in_prerequisite_state
+  ['42P01', missing('a table or view is missing')],
+  ['42703', missing('a column is missing')],
+  ['42704', missing('a type or another object is missing')],
+  ['42883', missing('a function is missing')],
+  ['3F000', missing('a schema is missing')],
+  ['42501', missing('a right is missing')], // a migration grants
+  ['22P02', malformedValue],
+  // Recovery conflicts, and the deadlock that a waiting replay is part of; PostgreSQL gives them codes of their kin.
+  ['40001', CONFLICT],
+  ['40P01', CONFLICT],
+  // The server goes down, or comes up, or ends the session.
+  ['57P01', LOST_BY_SERVER], // admin_shutdown
+  ['57P02', LOST_BY_SERVER], // crash_shutdown
+  ['57P03', LOST_BY_SERVER], // cannot_connect_now
+  ['57P05', LOST_BY_SERVER], // idle_session_timeout
+  ['57P', UNKNOWN_OUTCOME],
+  ['08P01', poolerError],
+  ['08', LOST_BY_SERVER], // the connection
+  // The session was idle or busy for too long; 40003 says itself that the completion is unknown.
+  ['25P03', UNKNOWN_OUTCOME],
+  ['25P04', UNKNOWN_OUTCOME],
+  ['40003', UNKNOWN_OUTCOME],
+  ['53300', OVERLOAD], // too_many_connections
+  ['28', MISCONFIGURED],
+  ['3D000', MISCONFIGURED],
+  ['ERR_WRITE_PINNING_CREDENTIALS', MISCONFIGURED],
+  ['ERR_WRITE_PINNING_NODE_UNAVAILABLE', LOST], // it was ejected
+  // What the operating system says of a socket, or the resolver of a name.
+  ['ECONNREFUSED', LOST],
+  ['ECONNRESET', LOST],
+  ['ECONNABORTED', LOST],
+  ['EPIPE', LOST],
+  ['ETIMEDOUT', LOST],
+  ['EHOSTUNREACH', LOST],
+  ['EHOSTDOWN', LOST],
+  ['ENETUNREACH', LOST],
+  ['ENETDOWN', LOST],
+  ['EADDRNOTAVAIL', LOST],
+  ['ENOENT', LOST], // the socket of a server on this host
+  ['ENOTFOUND', LOST],
+  ['EAI_AGAIN', LOST],
+])
+
+// `pg` and `pg-pool` give no code to these.
+const MESSAGES = new Map<string, Known>([
+  ['Connection terminated unexpectedly', LOST],
+  ['Connection terminated', LOST],
+  ['Connection terminated due to connection timeout', LOST],
+  ['timeout expired', LOST],
+  ['Client has encountered a connection error and is not queryable', NEVER_SENT],
+  ['Client was closed and is not queryable', NEVER_SENT],
+  ['timeout exceeded when trying to connect', OVERLOAD],
+])
