@@ -177,7 +177,7 @@ export class ExactPositions {
    * is another record; of its own timeline a replica may tell too late.
    */
   #saw(node: Node, answer: ReplayedAnswer): void {
-    node.saw(answer, this.#set.primary.isUp)
+    node.hadReplayed(answer, this.#set.primary.isUp)
   }
 
   /** Forgets a node that is gone. */

@@ -1,10 +1,9 @@
-import { WritePinningError } from '../errors.ts'
 import { type Failure, isServerError } from './error-meaning.ts'
-import type { Node, Sighting } from './node.ts'
+import { type Node, unavailable } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
 import { PrimarySilence } from './primary-silence.ts'
-import { probeOf } from './probe.ts'
+import { probeOf, type Sighting } from './probe.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { Watcher, type WatchListener } from './watcher.ts'
 
@@ -62,7 +61,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   /** Watches a node from now on; resolves when there is a first verdict. */
   async add(node: N): Promise<void> {
     if (!node.pool.canBeWatched) {
-      node.health = 'unwatched'
+      node.goesUnwatched()
       this.#set.reports.unwatched(node)
       return
     }
@@ -115,17 +114,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
   /** A node's name leads to another server: what was seen of the one before says nothing of it, and nobody asks that any more. */
   moved(node: N): void {
     if (node === this.#set.primary) {
-      // It was the primary, of that history, and goes on being that for an election until its server is seen.
       this.#silence.end()
       this.#positions.clear()
       for (const each of this.#set.nodes) each.forgetPosition()
-    } else {
-      node.sighting = undefined
-      node.lagMs = undefined
-      node.lagBytes = undefined
-      node.forgetPosition()
     }
-    node.isClosed = false
+    node.changedServer()
     // What the old one is being asked is not heard.
     void this.remove(node)
     void this.add(node)
@@ -149,7 +142,6 @@ export class NodeWatch<N extends Node> implements WatchListener {
     // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
-    node.isClosed = false
     if (node === this.#set.primary) this.#silence.end()
     this.#see(node, sighting)
     this.#rise(node)
@@ -164,12 +156,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#unanswered.delete(node)
     this.#set.reports.failed(node, failure, error)
     const isUnreadable = (failure === 'other' || failure === 'misrouted') && isServerError(error)
-    node.isClosed =
-      failure === 'overload' || failure === 'misconfigured' || (failure === 'other' && !isUnreadable)
-    // It answers; only how late it is cannot be known, and the longer that lasts, the later it may be.
-    if (failure === 'overload') this.#doubtLag(node, error)
-    else if (isUnreadable) this.#cannotSee(node)
-    else this.#fall(node, error)
+    if (failure === 'overload') node.wasFull((error as { message?: string }).message)
+    else if (isUnreadable) {
+      node.answeredUnreadably()
+      this.#rise(node)
+    } else this.#fall(node, error, failure === 'misconfigured' || failure === 'other')
     if (node === this.#set.primary) {
       if (failure === 'lost') this.#primaryIsSilent('refused')
       else {
@@ -183,13 +174,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   onUnanswered(node: N, times: number): boolean {
     this.#unanswered.add(node)
-    const isEnough = times >= (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)
     const wasDown = node.health === 'down'
-    if (!wasDown && isEnough) this.#fall(node, new Error('it does not answer'))
-    if (wasDown || isEnough) node.isClosed = false
+    const isDown = wasDown || times >= (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)
+    if (isDown) this.#fall(node, new Error('it does not answer'), false)
     if (node === this.#set.primary) this.#primaryIsSilent('unanswered')
-    if (!wasDown && isEnough) this.#set.refresh()
-    return wasDown || isEnough
+    if (isDown && !wasDown) this.#set.refresh()
+    return isDown
   }
 
   onHurried(): void {
@@ -203,41 +193,37 @@ export class NodeWatch<N extends Node> implements WatchListener {
 
   #see(node: N, seen: Sighting): void {
     const { primary } = this.#set
-    const sighting = { ...seen, timeline: timelineOf(seen, node.sighting) }
-    node.sighting = sighting
-    const { atMs, position } = sighting
+    const { atMs, position, isInRecovery, startedAt, answeredAtMs } = seen
+    node.answered(seen)
     if (node === primary) {
       // One in recovery is no primary: there is nothing to be seen that a replica could lack.
-      if (position === undefined || sighting.isInRecovery) this.#positions.isDown(sighting)
-      else if (this.#positions.add(sighting, position)) this.#measureAnew()
-      this.#findDiverged(sighting)
+      if (position === undefined || isInRecovery) this.#positions.isDown(seen)
+      else if (this.#positions.add(seen, position)) this.#measureAnew()
+      this.#findDiverged(seen)
       return
     }
-    if (node.divergedSince !== sighting.startedAt) node.divergedSince = undefined
     if (position === undefined) node.forgetPosition()
-    else {
-      const { startedAt, answeredAtMs } = sighting
-      node.saw({ lsn: position, askedAtMs: atMs, startedAt }, primary.isUp, answeredAtMs)
-    }
-    this.#measure(node, sighting)
+    else node.hadReplayed({ lsn: position, askedAtMs: atMs, startedAt }, primary.isUp, answeredAtMs)
+    this.#measure(node, seen)
   }
 
   /** How late a replica was when it was last seen, and how long that is good for a verdict. */
   #measure(node: Node, sighting: Sighting): void {
     const { lagSource, maxLagBytes } = this.#settings
     const { position, isInRecovery, atClockMs } = sighting
-    if (lagSource !== 'wal') {
-      node.lagMs = sighting.lagMs
-    } else if (!isInRecovery) {
-      node.lagMs = 0
-      node.lagBytes = 0
-    } else {
-      node.lagMs = position === undefined ? undefined : this.#positions.lagMs(position, sighting)
-      node.lagBytes = position === undefined ? undefined : this.#positions.lagBytes(position, sighting)
+    let lagMs: number | undefined
+    let lagBytes: number | undefined
+    if (lagSource !== 'wal') lagMs = sighting.lagMs
+    else if (!isInRecovery) {
+      lagMs = 0
+      lagBytes = 0
+    } else if (position !== undefined) {
+      lagMs = this.#positions.lagMs(position, sighting)
+      lagBytes = this.#positions.lagBytes(position, sighting)
     }
     // It is later by as much as that was ago, at most. How much WAL that is nobody can tell.
-    const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (node.lagMs ?? 0)) : 0
-    node.knownUntilMs = atClockMs + roomMs + this.#pace.verdictMs
+    const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (lagMs ?? 0)) : 0
+    node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#pace.verdictMs })
   }
 
   /** More is known of the primary than what was sampled at a steady pace: the replicas are asked at once how far they are by that. */
@@ -263,42 +249,21 @@ export class NodeWatch<N extends Node> implements WatchListener {
       const its = node.sighting
       if (node.loadBalanced || !its?.isInRecovery || its.position === undefined || its.answeredAtMs > atMs)
         continue
-      if (its.position > position) node.divergedSince = its.startedAt
+      if (its.position > position) node.diverged()
     }
   }
 
   #rise(node: N): void {
-    if (node.health === 'up') return
-    node.health = 'up'
-    node.downBecause = undefined
-    node.pool.readmit()
-    this.#set.reports.changed(node, 'up')
+    if (node.wentUp()) this.#set.reports.changed(node, 'up')
   }
 
-  #fall(node: N, error: unknown): void {
+  #fall(node: N, error: unknown, isClosed: boolean): void {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
-    if (node.health === 'down') return
-    node.health = 'down'
-    node.forgetPosition()
-    node.downBecause = because
-    node.counts.ejected++
+    if (!node.wentDown(because, isClosed)) return
     this.#set.reports.changed(node, 'down', because)
     // There is nobody but the primary for what waits on it: it may still come back.
     if (node === this.#set.primary) return
-    cutOff(node, `'${node.name}' was ejected: ${because}`, error)
-  }
-
-  /** It answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */
-  #cannotSee(node: N): void {
-    node.sighting = undefined
-    node.lagMs = undefined
-    this.#rise(node)
-  }
-
-  #doubtLag(node: N, error: unknown): void {
-    if (node.health === 'unknown') node.downBecause = (error as { message?: string }).message
-    if (node.sighting === undefined || node.lagMs === undefined || node === this.#set.primary) return
-    node.lagMs = performance.now() - node.sighting.atMs
+    node.pool.cutOff(unavailable(`'${node.name}' was ejected: ${because}`, { cause: error }))
   }
 
   #areMostUnanswered(): boolean {
@@ -306,16 +271,4 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (nodes.length < 3 || !this.#unanswered.has(primary)) return false
     return this.#unanswered.size * 2 > nodes.length
   }
-}
-
-/** A server goes to a newer timeline and never back; but a replica whose receiver has ended tells an old one for a while. */
-function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
-  if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
-  return Math.max(before.timeline, now.timeline ?? 0)
-}
-
-function cutOff(node: Node, why: string, cause?: unknown): void {
-  node.pool.cutOff(
-    new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, cause }),
-  )
 }

@@ -1,10 +1,9 @@
 import { WritePinningError } from '../errors.ts'
-import type { Lsn } from '../lsn.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
-import type { OwnErrors } from './own-errors.ts'
-import type { Moment } from './positions.ts'
-import type { RefusedTexts } from './refused-texts.ts'
+import { OwnErrors } from './own-errors.ts'
+import type { Sighting } from './probe.ts'
+import { RefusedTexts } from './refused-texts.ts'
 import { Replayed, type ReplayedAnswer } from './replayed.ts'
 
 /** What is known of a node's server. */
@@ -28,32 +27,6 @@ export type Ineligibility =
   | 'old-timeline' // it does not follow the primary since a failover
   | 'newer-timeline' // it follows another one, which was promoted while the primary lives
 
-/** What a node's server said of itself when it was asked. */
-export interface Sighting extends Moment {
-  /** When its answer was there. */
-  readonly answeredAtMs: number
-  readonly isInRecovery: boolean
-  /** What a primary has flushed, what a replica has replayed; undefined where it does not say. */
-  readonly position: Lsn | undefined
-  /** A primary's is right at once; a replica's may be older than it is, and never newer. */
-  readonly timeline: number | undefined
-  readonly systemId: string | undefined
-  /** Which database of its cluster it is connected to, whatever that is called. */
-  readonly databaseOid: string | undefined
-  readonly startedAt: string | undefined
-  /** Whether its sessions are read-only by their setting, also where the server is not. */
-  readonly isReadOnly: boolean
-  /** Whether its role is let see the timeline that a replica receives. */
-  readonly seesReceiver: boolean | undefined
-  /**
-   * Whether its sessions are the server's own: a pooler in between gives its clients process ids of its own making, and may
-   * have another connection serve each statement.
-   */
-  readonly isDirect: boolean
-  /** The lag by another source than the positions, in ms. */
-  readonly lagMs: number | undefined
-}
-
 /** What a node has done since the start. */
 export interface NodeCounts {
   /** Sessions that were lent to a query, a transaction or a connection. */
@@ -63,7 +36,10 @@ export interface NodeCounts {
   ejected: number
 }
 
-/** One server of a cluster: its pool, and what is known of it. */
+/**
+ * One server of a cluster: its pool, and what is known of it. Whoever learns something of it says what happened, and the node draws the
+ * conclusion: what is read-only here is written by these methods, and by nobody else.
+ */
 export class Node {
   readonly name: string
   readonly configured: 'primary' | 'replica'
@@ -74,40 +50,42 @@ export class Node {
   readonly isDiscovered: boolean
   readonly pool: NodePool
   /** What it is used as; a failover changes it. */
-  role: 'primary' | 'replica'
-  health: Health = 'unknown'
+  readonly role: 'primary' | 'replica'
+  readonly health: Health = 'unknown'
   /** Why it is down, in words for a human. */
-  downBecause: string | undefined
-  sighting: Sighting | undefined
+  readonly downBecause: string | undefined = undefined
+  readonly sighting: Sighting | undefined = undefined
   /** How far behind it was when it was last seen; undefined where nobody knows. */
-  lagMs: number | undefined
-  lagBytes: number | undefined
-  /** Whether it let the last probe not in: no connection was left, or not for this role. Whoever is in already may go on. */
-  isClosed = false
+  readonly lagMs: number | undefined = undefined
+  readonly lagBytes: number | undefined = undefined
   /** Until when that is good for a verdict, by `Date.now()`: this process may be stopped, and its host suspended. */
-  knownUntilMs = Number.POSITIVE_INFINITY
+  readonly knownUntilMs: number = Number.POSITIVE_INFINITY
+  /** Whether it let the last probe not in: no connection was left, or not for this role. Whoever is in already may go on. */
+  readonly isClosed: boolean = false
   /** How far it has replayed, as far as that is sure to be of the primary's history. */
   readonly replayed = new Replayed()
   /** How far it has replayed of whatever history it follows: also where the primary is down, and it may follow another one. */
   readonly observed = new Replayed()
   /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
-  divergedSince: string | undefined
+  readonly divergedSince: string | undefined = undefined
+  readonly isDrained: boolean = false
+  /** Why it serves no reads; undefined where it does. */
+  readonly ineligibility: Ineligibility | undefined = 'unknown'
+  /** Whether it may be chosen for reads that name no node. */
+  readonly isEligible: boolean = false
   /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
   hasSnapshots = false
   /** The texts that it refused, as a replica, and the primary accepted; undefined where there is none. */
   refused: RefusedTexts | undefined
   /** The errors that it gave, as a replica, and the primary gave as well; undefined where there is none. */
   ownErrors: OwnErrors | undefined
-  isDrained = false
   /** Whether it lends nothing any more. */
   isClosedForGood = false
-  /** Why it serves no reads; undefined where it does. */
-  ineligibility: Ineligibility | undefined = 'unknown'
-  /** Whether it may be chosen for reads that name no node. */
-  isEligible = false
   /** How many sessions are lent, or asked for. */
   busy = 0
   readonly counts: NodeCounts = { sessions: 0, movedAway: 0, ejected: 0 }
+  /** Itself, for its own writing. */
+  readonly #now: Writable<Node> = this
 
   constructor(options: NodeOptions, pool: NodePool, defaults: { readonly maxLagMs: number }) {
     this.name = options.name
@@ -129,35 +107,6 @@ export class Node {
     await this.pool.end()
   }
 
-  /** Takes an answer about how far it has replayed; `isSure` where that can be of no history but the primary's. */
-  saw(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
-    this.observed.saw(answer, answeredAtMs)
-    if (isSure) this.replayed.saw(answer, answeredAtMs)
-  }
-
-  /** How far it had replayed says nothing any more: its server may have crashed, or has another history. */
-  forgetPosition(): void {
-    this.replayed.forget()
-    this.observed.forget()
-  }
-
-  /** It was promoted: its sessions may write. */
-  becomesPrimary(): void {
-    this.role = 'primary'
-    this.pool.setReplica(false)
-  }
-
-  /** Another node is the primary: what is under way here must not be committed, nor anything new be written. */
-  becomesReplica(): void {
-    this.role = 'replica'
-    this.pool.setReplica(true)
-    if (this.isUp) this.pool.cut()
-    else {
-      const why = `'${this.name}' is down, and not the primary any more.`
-      this.pool.cutOff(new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503 }))
-    }
-  }
-
   /** Whether its server answers, as far as is known. */
   get isUp(): boolean {
     return this.health === 'up' || this.health === 'unwatched'
@@ -170,4 +119,163 @@ export class Node {
   get isGone(): boolean {
     return this.isClosed ? this.sighting === undefined : this.health === 'down'
   }
+
+  /** Its pool makes no connections of its own, so nobody looks. */
+  goesUnwatched(): void {
+    this.#now.health = 'unwatched'
+  }
+
+  /** Its server has said what it is. */
+  answered(seen: Sighting): void {
+    this.#now.isClosed = false
+    if (this.role === 'replica' && this.divergedSince !== seen.startedAt) this.#now.divergedSince = undefined
+    this.#now.sighting = { ...seen, timeline: timelineOf(seen, this.sighting) }
+  }
+
+  /** Its server answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */
+  answeredUnreadably(): void {
+    this.#now.isClosed = false
+    this.#now.sighting = undefined
+    this.#now.lagMs = undefined
+  }
+
+  /** Its server has no connection left. It answers; only how late it is cannot be known, and the longer that lasts, the later it may be. */
+  wasFull(because: string | undefined): void {
+    this.#now.isClosed = true
+    if (this.health === 'unknown') this.#now.downBecause = because
+    if (this.sighting === undefined || this.lagMs === undefined || this.role === 'primary') return
+    this.#now.lagMs = performance.now() - this.sighting.atMs
+  }
+
+  /** It serves; gives whether that is news. */
+  wentUp(): boolean {
+    if (this.health === 'up') return false
+    this.#now.health = 'up'
+    this.#now.downBecause = undefined
+    this.pool.readmit()
+    return true
+  }
+
+  /** It refuses connections, or does not answer; gives whether that is news. `isClosed` where it may serve whoever is in already. */
+  wentDown(because: string, isClosed: boolean): boolean {
+    this.#now.isClosed = isClosed
+    if (this.health === 'down') return false
+    this.#now.health = 'down'
+    this.#now.downBecause = because
+    this.forgetPosition()
+    this.counts.ejected++
+    return true
+  }
+
+  /** Its name leads to another server. A primary, of its history, goes on being that for an election until the new one is seen. */
+  changedServer(): void {
+    this.#now.isClosed = false
+    this.forgetPosition()
+    if (this.role === 'primary') return
+    this.#now.sighting = undefined
+    this.#now.lagMs = undefined
+    this.#now.lagBytes = undefined
+  }
+
+  /** How late it was when it was last seen, and until when that is good for a verdict. */
+  wasMeasured(lag: Pick<Node, 'lagMs' | 'lagBytes' | 'knownUntilMs'>): void {
+    this.#now.lagMs = lag.lagMs
+    this.#now.lagBytes = lag.lagBytes
+    this.#now.knownUntilMs = lag.knownUntilMs
+  }
+
+  /** It told how far it has replayed; `isSure` where that can be of no history but the primary's. */
+  hadReplayed(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
+    this.observed.saw(answer, answeredAtMs)
+    if (isSure) this.replayed.saw(answer, answeredAtMs)
+  }
+
+  /** How far it had replayed says nothing any more: its server may have crashed, or has another history. */
+  forgetPosition(): void {
+    this.replayed.forget()
+    this.observed.forget()
+  }
+
+  /** What it was seen to have replayed is not what the primary wrote. */
+  diverged(): void {
+    this.#now.divergedSince = this.sighting?.startedAt
+  }
+
+  /** An operator keeps it from reads, or does not any more. */
+  wasDrained(isDrained: boolean): void {
+    this.#now.isDrained = isDrained
+  }
+
+  /** It was found to be fit for reads, or why it is not. */
+  wasJudged(ineligibility: Ineligibility | undefined): void {
+    this.#now.ineligibility = ineligibility
+    this.#now.isEligible = ineligibility === undefined
+  }
+
+  /** It was promoted: its sessions may write. */
+  becomesPrimary(): void {
+    this.#now.role = 'primary'
+    this.pool.setReplica(false)
+  }
+
+  /** Another node is the primary: what is under way here must not be committed, nor anything new be written. */
+  becomesReplica(): void {
+    this.#now.role = 'replica'
+    this.pool.setReplica(true)
+    if (this.isUp) this.pool.cut()
+    else this.pool.cutOff(unavailable(`'${this.name}' is down, and not the primary any more.`))
+  }
+
+  /** A session is asked for. */
+  lends(): void {
+    this.busy++
+    this.counts.sessions++
+  }
+
+  /** A session was given back, or was asked for in vain. */
+  getsBack(): void {
+    this.busy--
+  }
+
+  /** A session told at which isolation level it begins. */
+  sessionBegan(isolation: string | null | undefined): void {
+    this.hasSnapshots = isolation !== 'read committed'
+  }
+
+  /** A read went on to another node, because this one failed it. */
+  lostRead(): void {
+    this.counts.movedAway++
+  }
+
+  /** As a replica, it refused a text that the primary accepted; gives whether it was asked again for that, after a rest. */
+  refusedAlone(sql: string, error: unknown): boolean {
+    this.refused ??= new RefusedTexts()
+    this.ownErrors?.primaryAccepted(sql, error)
+    return this.refused.refuse(sql)
+  }
+
+  /** As a replica, it gave `error`, and the primary gave this one. */
+  refusedLikePrimary(given: unknown, sql: string, error: unknown): void {
+    this.ownErrors ??= new OwnErrors()
+    this.ownErrors.primaryGave(given, sql, error)
+  }
+
+  /** It accepted a text that it had refused. */
+  accepted(sql: string): void {
+    this.refused?.accept(sql)
+    if (this.refused?.isEmpty) this.refused = undefined
+  }
 }
+
+/** The error of whoever asks a node that serves nobody. */
+export function unavailable(why: string, options?: { readonly cause: unknown }): WritePinningError {
+  return new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, ...options })
+}
+
+/** A server goes to a newer timeline and never back; but a replica whose receiver has ended tells an old one for a while. */
+function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
+  if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
+  return Math.max(before.timeline, now.timeline ?? 0)
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -1,5 +1,4 @@
-import { WritePinningError } from '../errors.ts'
-import type { Node } from './node.ts'
+import { type Node, unavailable } from './node.ts'
 import { SignsOfLife } from './signs-of-life.ts'
 
 /** How long nothing may be heard of a primary that is down until what is under way on it is given up, in ms. */
@@ -44,8 +43,7 @@ export class PrimarySilence {
       // Once: what is connected later has got through to it.
       if (!this.#wasCut) pool.cut()
     } else {
-      const why = `'${name}' is the primary, and has not answered for ${PATIENCE_MS} ms.`
-      pool.cutOff(new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503 }))
+      pool.cutOff(unavailable(`'${name}' is the primary, and has not answered for ${PATIENCE_MS} ms.`))
     }
     this.#wasCut = true
   }

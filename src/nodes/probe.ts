@@ -1,5 +1,4 @@
-import { parseLsn } from '../lsn.ts'
-import type { Sighting } from './node.ts'
+import { type Lsn, parseLsn } from '../lsn.ts'
 import type { OwnClient } from './node-pool.ts'
 import { withPatience } from './patience.ts'
 import { type Moment, momentNow } from './positions.ts'
@@ -16,6 +15,32 @@ export type LagFunction = (replica: {
   /** Asks the replica, over the connection that watches it. */
   query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>
 }) => number | undefined | Promise<number | undefined>
+
+/** What a node's server said of itself when it was asked. */
+export interface Sighting extends Moment {
+  /** When its answer was there. */
+  readonly answeredAtMs: number
+  readonly isInRecovery: boolean
+  /** What a primary has flushed, what a replica has replayed; undefined where it does not say. */
+  readonly position: Lsn | undefined
+  /** A primary's is right at once; a replica's may be older than it is, and never newer. */
+  readonly timeline: number | undefined
+  readonly systemId: string | undefined
+  /** Which database of its cluster it is connected to, whatever that is called. */
+  readonly databaseOid: string | undefined
+  readonly startedAt: string | undefined
+  /** Whether its sessions are read-only by their setting, also where the server is not. */
+  readonly isReadOnly: boolean
+  /** Whether its role is let see the timeline that a replica receives. */
+  readonly seesReceiver: boolean | undefined
+  /**
+   * Whether its sessions are the server's own: a pooler in between gives its clients process ids of its own making, and may
+   * have another connection serve each statement.
+   */
+  readonly isDirect: boolean
+  /** The lag by another source than the positions, in ms. */
+  readonly lagMs: number | undefined
+}
 
 /** Asks a server what it is and how far it has got. */
 export type Probe = (client: OwnClient, node: string) => Promise<Sighting>

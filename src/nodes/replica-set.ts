@@ -226,7 +226,7 @@ export class ReplicaSet<N extends Member> {
     const nowMs = Date.now()
     if (nowMs > this.#knownUntilMs) this.#watch.hurry()
     this.#knownUntilMs = Number.POSITIVE_INFINITY
-    for (const node of this.nodes) node.isDrained = this.operator.drained.has(node.name)
+    for (const node of this.nodes) node.wasDrained(this.operator.drained.has(node.name))
     const { maxLagBytes } = this.settings
     const known = { primary: this.#primary, maxLagBytes, nowMs, isNoneFit: false }
     const isFit = (node: N) => node.weight > 0 && ineligibilityOf(node, known) === undefined
@@ -265,8 +265,7 @@ export class ReplicaSet<N extends Member> {
 
   #judge(node: N, standard: Standard): void {
     const before = node.ineligibility
-    node.ineligibility = ineligibilityOf(node, standard)
-    node.isEligible = node.ineligibility === undefined
+    node.wasJudged(ineligibilityOf(node, standard))
     if (node === this.#primary || before === node.ineligibility) return
     // One that was heard of before the primary was is no news.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return

@@ -1,9 +1,9 @@
 import { Connecting, NotConnected } from './connecting.ts'
 import { type Failure, failureOf } from './error-meaning.ts'
-import type { Node, Sighting } from './node.ts'
+import type { Node } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'
-import type { Probe } from './probe.ts'
+import type { Probe, Sighting } from './probe.ts'
 import { SignsOfLife } from './signs-of-life.ts'
 
 /** How often, how patiently and with which question nodes are watched. */
