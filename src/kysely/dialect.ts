@@ -1,6 +1,5 @@
 import type { DatabaseIntrospector, Dialect, Driver, QueryCompiler } from 'kysely'
-import type { Mode } from '../nodes/operator.ts'
-import type { ClusterStatus } from '../nodes/status.ts'
+import type { ClusterStatus, Mode } from '../nodes/operator.ts'
 import { ClusterOperator } from '../routing/cluster-operator.ts'
 import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
 import {

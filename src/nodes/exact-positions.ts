@@ -2,16 +2,20 @@ import { type History, haveSameHistory, type Position } from '../freshness/posit
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import type { Node } from './node.ts'
 import { withPatience } from './patience.ts'
-import type { ReplayedAnswer } from './replayed.ts'
+import {
+  COMMITTED_QUERY,
+  type CommitKind,
+  type CommittedRow,
+  REPLAYED_QUERY,
+  type ReplayedRow,
+} from './position-questions.ts'
+import type { ReplayedAnswer } from './positions.ts'
 import { SharedQuery } from './shared-query.ts'
 
 /** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
 const TIMEOUT_MS = 250
 /** How long to wait between two looks at replicas that have not caught up yet, in ms. */
 const PAUSE_MS = 5
-
-/** How a session's commits are made: with `synchronous_commit = off` they return before their WAL is flushed. */
-export type CommitKind = 'flushed' | 'unflushed'
 
 /** The nodes whose positions are read. */
 interface Positioned {
@@ -22,8 +26,8 @@ interface Positioned {
 /** Reads exact WAL positions as they are needed: the primary's after a commit, a replica's before a read. */
 export class ExactPositions {
   readonly #set: Positioned
-  readonly #primaries = new Map<Node, SharedQuery<PrimaryRow>>()
-  readonly #replicas = new Map<Node, SharedQuery<ReplicaRow>>()
+  readonly #primaries = new Map<Node, SharedQuery<CommittedRow>>()
+  readonly #replicas = new Map<Node, SharedQuery<ReplayedRow>>()
   /** When the primary read its configuration last. */
   #configuredAt: string | undefined
   /** How often it was seen to have read it anew: what a session was found to be set to may not hold any more. */
@@ -46,7 +50,7 @@ export class ExactPositions {
    */
   async committed(kind: CommitKind): Promise<Position | undefined> {
     const asked = this.#configuration
-    const answer = await this.#queryOf(this.#primaries, this.#set.primary, PRIMARY_QUERY).ask()
+    const answer = await this.#queryOf(this.#primaries, this.#set.primary, COMMITTED_QUERY).ask()
     if (answer === undefined) return undefined
     const { row } = answer
     if (this.#configuredAt !== undefined && this.#configuredAt !== row.configuredAt) this.#configuration++
@@ -165,7 +169,7 @@ export class ExactPositions {
 
   /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
   async replayed(node: Node): Promise<Lsn | undefined> {
-    const answer = await this.#queryOf(this.#replicas, node, REPLICA_QUERY).ask()
+    const answer = await this.#queryOf(this.#replicas, node, REPLAYED_QUERY).ask()
     const lsn = parseLsn(answer?.row.position)
     if (answer === undefined || lsn === undefined) return undefined
     this.#saw(node, { lsn, askedAtMs: answer.askedAtMs, startedAt: answer.row.startedAt })
@@ -207,30 +211,3 @@ export class ExactPositions {
 function isDirect(node: Node): boolean {
   return node.sighting?.isDirect === true
 }
-
-interface PrimaryRow {
-  readonly flushed: string
-  readonly inserted: string
-  readonly timeline: number
-  readonly systemId: string
-  readonly segmentSize: string
-  readonly configuredAt: string
-}
-
-// A server in recovery refuses it, and then there is no position. The view `pg_settings` would make it ten times as slow.
-const PRIMARY_QUERY = `
-  select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
-    ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
-    (select system_identifier::text from pg_control_system()) as "systemId",
-    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
-    pg_conf_load_time()::text as "configuredAt"
-  from pg_current_wal_flush_lsn() as flushed`
-
-interface ReplicaRow {
-  readonly position: string | null
-  readonly startedAt: string
-}
-
-const REPLICA_QUERY = `
-  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end as position,
-    pg_postmaster_start_time()::text as "startedAt"`

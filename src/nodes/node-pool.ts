@@ -4,7 +4,7 @@ import { refusesSerializable } from './error-meaning.ts'
 import type { Lookup } from './host.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { isElsewhere, PoolClients } from './pool-clients.ts'
-import { ReadOnlySessions, type SessionDemands } from './read-only.ts'
+import { ReplicaSessions, type SessionDemands } from './replica-sessions.ts'
 
 /** How often it is looked whether anybody still waits for a connection of a pool that is to end, in ms. */
 const QUEUE_LOOK_MS = 5
@@ -28,7 +28,7 @@ export class NodePool {
   #opened: Promise<PoolLike> | undefined
   #pool: PoolLike | undefined
   #clients: PoolClients | undefined
-  #readOnly: ReadOnlySessions | undefined
+  #sessions: ReplicaSessions | undefined
   #isReplica: boolean
   #OwnClient: ClientClass | undefined
   /** The clients that are not the pool's, until each has ended. */
@@ -120,25 +120,25 @@ export class NodePool {
   setReplica(isReplica: boolean): void {
     if (isReplica === this.#isReplica) return
     this.#isReplica = isReplica
-    this.#readOnly?.set(this.#demands)
+    this.#sessions?.set(this.#demands)
     this.recycle()
   }
 
   /** Whether an error tells that sessions are serializable by default, which a replica refuses: from now on they are not. */
   doWithoutSerializable(error: unknown): boolean {
-    if (!refusesSerializable(error) || this.#readOnly?.learnSerializable() !== true) return false
+    if (!refusesSerializable(error) || this.#sessions?.learnSerializable() !== true) return false
     this.recycle()
     return true
   }
 
   /** Whether connecting failed because of the read-only option, which is then done without. */
   doWithoutReadOnly(error: unknown): boolean {
-    return this.#readOnly?.doWithout(error) === true
+    return this.#sessions?.doWithout(error) === true
   }
 
   /** Hears whether the session of a client of its own is read-only, which a pooler may have kept it from being. */
   heardReadOnly(client: OwnClient, isReadOnly: boolean): void {
-    this.#readOnly?.heard(client, isReadOnly)
+    this.#sessions?.heard(client, isReadOnly)
   }
 
   /**
@@ -189,8 +189,8 @@ export class NodePool {
       refusal: () => this.#refusal,
     })
     if (maxLifetimeSeconds !== undefined) jitterLifetime(pool, maxLifetimeSeconds)
-    this.#readOnly = new ReadOnlySessions(name, pool)
-    if (this.#isReplica) this.#readOnly.set(this.#demands)
+    this.#sessions = new ReplicaSessions(name, pool)
+    if (this.#isReplica) this.#sessions.set(this.#demands)
     this.#clients = clients
     this.#pool = pool
     return pool
@@ -212,7 +212,7 @@ export class NodePool {
   }
 
   #isAsDemanded(client: PoolClientLike): boolean {
-    return this.#clients?.isCurrent(client) !== false && this.#readOnly?.isAsDemanded(client) !== false
+    return this.#clients?.isCurrent(client) !== false && this.#sessions?.isAsDemanded(client) !== false
   }
 }
 

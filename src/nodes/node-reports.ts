@@ -1,8 +1,7 @@
 import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
-import { ineligibilityOf, mayServeLate } from './eligibility.ts'
+import { ineligibilityOf, mayServeLate, whyUnfit } from './eligibility.ts'
 import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
-import { whyUnfit } from './why-unfit.ts'
 
 /** How soon after it was said that no replica is fit it may be said again, in ms. */
 const NO_REPLICA_REST_MS = 60_000

@@ -2,9 +2,9 @@ import { type Failure, isServerError } from './error-meaning.ts'
 import { type Node, unavailable } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
-import { PrimarySilence } from './primary-silence.ts'
 import { probeOf, type Sighting } from './probe.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
+import { PrimarySilence } from './silence.ts'
 import { Watcher, type WatchListener } from './watcher.ts'
 
 /** How often a probe goes unanswered until its node is ejected. */

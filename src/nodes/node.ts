@@ -1,10 +1,9 @@
 import { WritePinningError } from '../errors.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
-import { OwnErrors } from './own-errors.ts'
+import { Replayed, type ReplayedAnswer } from './positions.ts'
 import type { Sighting } from './probe.ts'
-import { RefusedTexts } from './refused-texts.ts'
-import { Replayed, type ReplayedAnswer } from './replayed.ts'
+import { OwnErrors, RefusedTexts } from './refused-texts.ts'
 
 /** What is known of a node's server. */
 export type Health =

@@ -1,3 +1,7 @@
+import { formatLsn } from '../lsn.ts'
+import type { Health, Ineligibility, Node, NodeCounts } from './node.ts'
+import type { ClusterNodes, NodeOptions } from './node-options.ts'
+
 /** Who serves reads: `'split'` the replicas; `'primary'` the primary; `'observe'` the primary, and what would have been is counted. */
 export type Mode = 'split' | 'primary' | 'observe'
 
@@ -19,4 +23,133 @@ export class Operator {
   observe(node: string): void {
     this.#observed.set(node, (this.#observed.get(node) ?? 0) + 1)
   }
+}
+
+/** One cluster as this process sees it. */
+export interface ClusterStatus {
+  readonly name: string
+  readonly mode: Mode
+  /** Which part of the requests may read from replicas, from 0 to 1. */
+  readonly replicaShare: number
+  /** Where reads would have gone, by node, since `setMode('observe')`. */
+  readonly observed: Observed
+  /** Reads that no replica could serve: how many the primary serves now, and how many wait for their turn. */
+  readonly spilled: { readonly running: number; readonly waiting: number }
+  /** The primary first. Those of a `discover` are here once their name was looked up, which happens when the database is opened. */
+  readonly nodes: readonly NodeStatus[]
+}
+
+/** Why a node is not fit for its role. */
+export type Unfitness =
+  | Ineligibility
+  | 'in-recovery' // the primary is a hot standby: it was demoted, or its address is a replica's
+  | 'only-by-name' // the replica's `weight` is 0
+
+/** One node as this process sees it. */
+export interface NodeStatus {
+  readonly name: string
+  readonly role: 'primary' | 'replica'
+  readonly health: Health
+  /** Whether it does its work, as far as is known: a primary takes writes, a replica serves reads that name no node. */
+  readonly isFit: boolean
+  /** Why it does not; undefined where it does. */
+  readonly because: Unfitness | undefined
+  /** Why it is down, for a human. */
+  readonly downBecause: string | undefined
+  readonly isDrained: boolean
+  readonly weight: number
+  /** How far it was behind when it was last seen. */
+  readonly lagMs: number | undefined
+  readonly lagBytes: number | undefined
+  /** What it had replayed, or a primary flushed, such as `0/3000148`. */
+  readonly position: string | undefined
+  readonly timeline: number | undefined
+  /** How many sessions are lent, or asked for, by this process. */
+  readonly busy: number
+  readonly counts: Readonly<NodeCounts>
+}
+
+/** The state of a cluster that is not open: what the options say, and that nothing is known of any node. */
+export function statusBeforeOpen(name: string, nodes: ClusterNodes, operator: Operator): ClusterStatus {
+  const { mode, replicaShare, observed, drained } = operator
+  const named = [nodes.primary, ...nodes.replicas].filter(({ discover }) => discover === undefined)
+  return {
+    name,
+    mode,
+    replicaShare,
+    observed,
+    spilled: { running: 0, waiting: 0 },
+    nodes: named.map((node) => unknownNode(node, drained.has(node.name))),
+  }
+}
+
+function unknownNode({ name, role, weight }: NodeOptions, isDrained: boolean): NodeStatus {
+  return {
+    name,
+    role,
+    health: 'unknown',
+    isFit: false,
+    because: isDrained ? 'drained' : 'unknown',
+    downBecause: undefined,
+    isDrained,
+    weight,
+    lagMs: undefined,
+    lagBytes: undefined,
+    position: undefined,
+    timeline: undefined,
+    busy: 0,
+    counts: { sessions: 0, movedAway: 0, ejected: 0 },
+  }
+}
+
+/** What is shown of an open cluster. */
+interface Shown {
+  readonly name: string
+  readonly operator: Operator
+  readonly spill: { readonly inside: number; readonly waiting: number }
+  readonly nodes: readonly Node[]
+}
+
+/** The state of a cluster, as data that can be sent or logged. */
+export function statusOf({ name, operator, spill, nodes }: Shown): ClusterStatus {
+  return {
+    name,
+    mode: operator.mode,
+    replicaShare: operator.replicaShare,
+    observed: operator.observed,
+    spilled: { running: spill.inside, waiting: spill.waiting },
+    nodes: nodes.map(nodeStatus),
+  }
+}
+
+function nodeStatus(node: Node): NodeStatus {
+  const { name, role, health, downBecause, isDrained, weight, sighting, busy, counts } = node
+  const isReplica = role === 'replica'
+  const follows = isReplica && node.ineligibility !== 'not-in-recovery'
+  const because = isReplica ? unfitnessOfReplica(node) : unfitnessOfPrimary(node)
+  return {
+    name,
+    role,
+    health,
+    isFit: because === undefined,
+    because,
+    downBecause,
+    isDrained,
+    weight,
+    lagMs: follows ? node.lagMs : undefined,
+    lagBytes: follows ? node.lagBytes : undefined,
+    position: sighting?.position === undefined ? undefined : formatLsn(sighting.position),
+    timeline: sighting?.timeline,
+    busy,
+    counts: { ...counts },
+  }
+}
+
+function unfitnessOfReplica({ ineligibility, weight }: Node): Unfitness | undefined {
+  return ineligibility ?? (weight === 0 ? 'only-by-name' : undefined)
+}
+
+function unfitnessOfPrimary({ health, sighting }: Node): Unfitness | undefined {
+  if (health === 'unknown' || health === 'down') return health
+  return sighting?.isInRecovery === true ? 'in-recovery' : undefined
 }

@@ -57,12 +57,6 @@ export class PoolClients {
     return (this.#clients.get(client) ?? this.#generation) === this.#generation
   }
 
-  /** Whether every client was. */
-  get areAllCurrent(): boolean {
-    for (const generation of this.#clients.values()) if (generation !== this.#generation) return false
-    return true
-  }
-
   /** Whether any that will be lent again is connected to another address than these: the others are on their way out. */
   isElsewhere(addresses: ReadonlySet<string>): boolean {
     for (const [client, generation] of this.#clients) {

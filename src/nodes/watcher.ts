@@ -4,7 +4,7 @@ import type { Node } from './node.ts'
 import type { OwnClient } from './node-pool.ts'
 import { Unanswered, withPatience } from './patience.ts'
 import type { Probe, Sighting } from './probe.ts'
-import { SignsOfLife } from './signs-of-life.ts'
+import { SignsOfLife } from './silence.ts'
 
 /** How often, how patiently and with which question nodes are watched. */
 export interface WatchSettings {

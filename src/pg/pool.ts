@@ -1,7 +1,6 @@
 import pg from 'pg'
-import type { Mode } from '../nodes/operator.ts'
+import type { ClusterStatus, Mode } from '../nodes/operator.ts'
 import { isPool, type PoolLike } from '../nodes/pool.ts'
-import type { ClusterStatus } from '../nodes/status.ts'
 import { ClusterOperator } from '../routing/cluster-operator.ts'
 import { type ClusterOptions, clusterSettings } from '../routing/options.ts'
 import { Router } from '../routing/router.ts'

@@ -1,9 +1,8 @@
 import { WritePinningError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ClusterNodes } from '../nodes/node-options.ts'
-import { type Mode, Operator } from '../nodes/operator.ts'
+import { type ClusterStatus, type Mode, Operator, statusBeforeOpen, statusOf } from '../nodes/operator.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
-import { type ClusterStatus, statusBeforeOpen, statusOf } from '../nodes/status.ts'
 import { choiceError } from '../options.ts'
 
 const MODES: readonly Mode[] = ['split', 'primary', 'observe']

@@ -1,5 +1,5 @@
-import type { CommitKind } from '../nodes/exact-positions.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
+import type { CommitKind } from '../nodes/position-questions.ts'
 import type { Statement } from '../sql/classifier.ts'
 
 /**

@@ -2,9 +2,9 @@ import { type RequestMemory, sawPosition } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import type { Told } from '../nodes/asked-query.ts'
 import type { Node } from '../nodes/node.ts'
+import { PRIMARY_QUESTION, primaryAnswer, REPLICA_QUESTION } from '../nodes/position-questions.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
-import { PRIMARY_QUESTION, primaryAnswer, REPLICA_QUESTION } from '../nodes/session-questions.ts'
 
 /** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
 export class ExactReads {

@@ -1,6 +1,6 @@
-import type { CommitKind } from '../nodes/exact-positions.ts'
 import type { Node } from '../nodes/node.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
+import type { CommitKind } from '../nodes/position-questions.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { CommitKinds } from './commit-kinds.ts'

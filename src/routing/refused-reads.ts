@@ -1,7 +1,6 @@
 import { refusalOf } from '../nodes/error-meaning.ts'
 import type { Node } from '../nodes/node.ts'
-import { OwnErrors } from '../nodes/own-errors.ts'
-import { RefusedTexts } from '../nodes/refused-texts.ts'
+import { OwnErrors, RefusedTexts } from '../nodes/refused-texts.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import { IS_PRIMARY, type Route } from './route.ts'

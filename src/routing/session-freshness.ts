@@ -1,7 +1,7 @@
 import type { Position } from '../freshness/position.ts'
 import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
+import { REPLICA_QUESTION } from '../nodes/position-questions.ts'
 import type { Session } from '../nodes/session.ts'
-import { REPLICA_QUESTION } from '../nodes/session-questions.ts'
 import type { Cluster } from './cluster.ts'
 
 /** A replica is behind what its route claims, or cannot prove that it is not: what it answers is not used. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Candidate, choiceOf } from '../../src/nodes/choice.ts'
-import { rendezvous } from '../../src/nodes/rendezvous.ts'
+import { type Candidate, choiceOf, rendezvous } from '../../src/nodes/choice.ts'
 import { warningsOf } from '../kysely/support.ts'
 
 const candidate = (name: string, given: Partial<Candidate> = {}): Candidate => ({

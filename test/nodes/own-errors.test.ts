@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { OwnErrors } from '../../src/nodes/own-errors.ts'
+import { OwnErrors } from '../../src/nodes/refused-texts.ts'
 
 const SQL = 'select f($1)'
 /** An error as `pg` gives it. */

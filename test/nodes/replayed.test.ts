@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Replayed } from '../../src/nodes/replayed.ts'
+import { Replayed } from '../../src/nodes/positions.ts'
 
 const answer = (lsn: number, askedAtMs: number, startedAt?: string) => ({
   lsn: BigInt(lsn),

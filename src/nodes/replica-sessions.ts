@@ -1,6 +1,5 @@
 import { warn } from '../diagnostics.ts'
 import { refusesOptions } from './error-meaning.ts'
-import { REPEATABLE_READ, saysSerializable } from './isolation.ts'
 import type { PoolClientLike, PoolLike } from './pool.ts'
 
 /**
@@ -8,6 +7,13 @@ import type { PoolClientLike, PoolLike } from './pool.ts'
  * (https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-DEFAULT-TRANSACTION-READ-ONLY).
  */
 const READ_ONLY = '-c default_transaction_read_only=on'
+
+/**
+ * A hot standby refuses every statement of a serializable transaction, so a session that is serializable by default is of no use there:
+ * repeatable read is the most that it has
+ * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CAVEATS). A space within an option has a backslash before it.
+ */
+const REPEATABLE_READ = '-c default_transaction_isolation=repeatable\\ read'
 
 /** What `pg` makes its connections of. */
 interface ConnectionOptions {
@@ -26,7 +32,7 @@ export interface SessionDemands {
  * Sees to it that the sessions of a replica's pool are read-only, also where the server is not one: a replica that is the
  * primary itself (local development), or that has just been promoted. And that none is serializable by default, which a replica refuses.
  */
-export class ReadOnlySessions {
+export class ReplicaSessions {
   readonly #node: string
   readonly #options: ConnectionOptions
   readonly #before: ConnectionOptions
@@ -153,6 +159,13 @@ function optionsOf({ options, connectionString = '' }: ConnectionOptions): strin
   return decoded || options || process.env.PGOPTIONS || ''
 }
 
+/** Whether start-up options make the transactions of a session serializable; the last of several counts. */
+function saysSerializable(options: string): boolean {
+  let isolation = ''
+  for (const [, value = ''] of options.matchAll(ISOLATION)) isolation = value
+  return isolation.toLowerCase() === 'serializable'
+}
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -161,6 +174,7 @@ function decode(text: string): string {
   }
 }
 
+const ISOLATION = /default[_-]transaction[_-]isolation=(\w*)/gi
 const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/g
 const NO_DEMANDS: SessionDemands = { isReadOnly: false, isOnReplica: false }
 

@@ -1,11 +1,13 @@
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import type { AnswerRow, Told } from './asked-query.ts'
-import type { CommitKind } from './exact-positions.ts'
 
 /**
- * What a server is asked on the session of a statement, together with it (see `asked-query.ts`). None of these ever fails, also
- * where a replica was promoted or a primary demoted meanwhile: then there is no position.
+ * All that servers are asked about positions. What is asked on the session of a statement, together with it (`*_QUESTION`, see
+ * `asked-query.ts`), never fails, also where a replica was promoted or a primary demoted meanwhile: then there is no position.
  */
+
+/** How a session's commits are made: with `synchronous_commit = off` they return before their WAL is flushed. */
+export type CommitKind = 'flushed' | 'unflushed'
 
 /** How far a replica has replayed, and at which isolation level its session is. */
 export const REPLICA_QUESTION = `
@@ -57,3 +59,36 @@ export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
   if (typeof setting !== 'string') return undefined
   return setting === 'off' ? 'unflushed' : 'flushed'
 }
+
+/** An answer to {@link COMMITTED_QUERY}. */
+export interface CommittedRow {
+  readonly flushed: string
+  readonly inserted: string
+  readonly timeline: number
+  readonly systemId: string
+  readonly segmentSize: string
+  readonly configuredAt: string
+}
+
+/**
+ * How far a primary has got, over a connection of its own. A server in recovery refuses it, and then there is no position. The view
+ * `pg_settings` would make it ten times as slow.
+ */
+export const COMMITTED_QUERY = `
+  select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
+    ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
+    (select system_identifier::text from pg_control_system()) as "systemId",
+    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
+    pg_conf_load_time()::text as "configuredAt"
+  from pg_current_wal_flush_lsn() as flushed`
+
+/** An answer to {@link REPLAYED_QUERY}. */
+export interface ReplayedRow {
+  readonly position: string | null
+  readonly startedAt: string
+}
+
+/** How far a replica has got, over a connection of its own. */
+export const REPLAYED_QUERY = `
+  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end as position,
+    pg_postmaster_start_time()::text as "startedAt"`
