@@ -61,26 +61,26 @@ function systemIdOf(current: Node, others: readonly Node[]): string | undefined 
 }
 
 /** The nodes, and how one is looked at. */
-interface Looked<N extends Node> {
-  readonly primary: N
-  readonly nodes: readonly N[]
+interface Looked {
+  readonly primary: Node
+  readonly nodes: readonly Node[]
   /** Has a node looked at, and resolves at the verdict. */
-  look(node: N): Promise<void>
+  look(node: Node): Promise<void>
 }
 
 /**
  * A position on a newer timeline than the primary's proves that another server was promoted, which this process has not noticed
  * yet. Then all nodes are looked at, at once and for all who ask meanwhile.
  */
-export class NewerTimeline<N extends Node> {
-  readonly #set: Looked<N>
+export class NewerTimeline {
+  readonly #set: Looked
   readonly #timeoutMs: number
   #looking: Promise<void> | undefined
   #restsUntilMs = Number.NEGATIVE_INFINITY
   #restMs = FIRST_REST_MS
 
   /** `timeoutMs` is how long a look may take at most. */
-  constructor(set: Looked<N>, timeoutMs: number) {
+  constructor(set: Looked, timeoutMs: number) {
     this.#set = set
     this.#timeoutMs = timeoutMs
   }

@@ -10,6 +10,13 @@ export interface Standard {
   readonly isNoneFit: boolean
 }
 
+/** What the replicas are held against, by what is known of them. */
+export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneFit'>): Standard {
+  const standard = { ...known, isNoneFit: false }
+  const isFit = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
+  return { ...standard, isNoneFit: !replicas.some(isFit) }
+}
+
 /** Why a replica serves no reads; undefined where it may. */
 export function ineligibilityOf(node: Node, standard: Standard): Ineligibility | undefined {
   if (node.isDrained) return 'drained'
@@ -24,6 +31,32 @@ export function mayServeLate({ isEligible, ineligibility, sighting }: Node): boo
   if (isEligible || ineligibility === 'lagging') return true
   // Where another source than the positions does not say how late it is, it serves nobody.
   return ineligibility === 'lag-unknown' && sighting?.position !== undefined
+}
+
+/** Whether all that keeps a replica from reads is how late it is, or that nobody knows that. */
+export function isLate({ ineligibility }: Node): boolean {
+  return ineligibility === 'lag-unknown' || ineligibility === 'lagging'
+}
+
+/** The least late of the replicas that answer, however late it is. */
+export function leastLate<N extends Node>(
+  replicas: readonly N[],
+  tried: ReadonlySet<Node> | undefined,
+): N | undefined {
+  let best: N | undefined
+  for (const node of replicas) {
+    if (!mayServeLate(node) || node.weight === 0 || tried?.has(node)) continue
+    if (best === undefined || isLessLate(node, best)) best = node
+  }
+  return best
+}
+
+/** Whether a replica is less late than another; of two of which nobody knows how late they are, whether it has replayed more. */
+function isLessLate(a: Node, b: Node): boolean {
+  if (a.lagMs !== undefined || b.lagMs !== undefined) {
+    return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
+  }
+  return (a.sighting?.position ?? 0n) > (b.sighting?.position ?? 0n)
 }
 
 /** Whether a replica has the primary's data, however late, as far as is known. */

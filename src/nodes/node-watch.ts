@@ -13,16 +13,16 @@ const UNANSWERED = 2
 const UNANSWERED_BY_MOST = 3
 
 /** The nodes that are watched, and who draws the conclusions. */
-interface Watched<N extends Node> {
-  readonly primary: N
-  readonly nodes: readonly N[]
+interface Watched {
+  readonly primary: Node
+  readonly nodes: readonly Node[]
   readonly reports: NodeReports
   refresh(): void
 }
 
 /** Watches the nodes of one cluster, and writes on each what is known of it: its health, role, position and lag. */
-export class NodeWatch<N extends Node> implements WatchListener {
-  readonly #set: Watched<N>
+export class NodeWatch implements WatchListener {
+  readonly #set: Watched
   readonly #settings: ReplicaSetSettings
   readonly #watchers = new Map<Node, Watcher>()
   readonly #pace: Pace
@@ -34,7 +34,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   #seen: Moment | undefined
   #startedAtMs: number | undefined
 
-  constructor(set: Watched<N>, settings: ReplicaSetSettings) {
+  constructor(set: Watched, settings: ReplicaSetSettings) {
     this.#set = set
     this.#settings = settings
     const { probeIntervalMs, probeTimeoutMs } = settings
@@ -54,12 +54,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
   }
 
   /** Whether a node is being asked at a short pace: what is not known of it may be known soon. */
-  isHurrying(node: N): boolean {
+  isHurrying(node: Node): boolean {
     return this.#watchers.get(node)?.isHurrying === true
   }
 
   /** Watches a node from now on; resolves when there is a first verdict. */
-  async add(node: N): Promise<void> {
+  async add(node: Node): Promise<void> {
     if (!node.pool.canBeWatched) {
       node.goesUnwatched()
       this.#set.reports.unwatched(node)
@@ -74,7 +74,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     await watcher.start()
   }
 
-  async remove(node: N): Promise<void> {
+  async remove(node: Node): Promise<void> {
     const watcher = this.#watchers.get(node)
     this.#watchers.delete(node)
     this.#unanswered.delete(node)
@@ -92,17 +92,17 @@ export class NodeWatch<N extends Node> implements WatchListener {
   }
 
   /** Has a node looked at, at once. */
-  look(node: N): void {
+  look(node: Node): void {
     this.#watchers.get(node)?.look()
   }
 
   /** Has a node asked, at once, over the connection that there is. */
-  ask(node: N): void {
+  ask(node: Node): void {
     this.#watchers.get(node)?.ask()
   }
 
   /** Has a node looked at, at once; resolves when there is a verdict. */
-  async verdict(node: N): Promise<void> {
+  async verdict(node: Node): Promise<void> {
     await this.#watchers.get(node)?.lookAnew()
   }
 
@@ -112,7 +112,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
   }
 
   /** A node's name leads to another server: what was seen of the one before says nothing of it, and nobody asks that any more. */
-  moved(node: N): void {
+  moved(node: Node): void {
     if (node === this.#set.primary) {
       this.#silence.end()
       this.#positions.clear()
@@ -137,7 +137,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#measureAnew()
   }
 
-  onSeen(node: N, sighting: Sighting): void {
+  onSeen(node: Node, sighting: Sighting): void {
     this.#unanswered.delete(node)
     // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
@@ -152,7 +152,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     if (node === this.#set.primary) this.#set.reports.role(node, node)
   }
 
-  onFailed(node: N, failure: Failure, error: unknown): void {
+  onFailed(node: Node, failure: Failure, error: unknown): void {
     this.#unanswered.delete(node)
     this.#set.reports.failed(node, failure, error)
     const isUnreadable = (failure === 'other' || failure === 'misrouted') && isServerError(error)
@@ -172,7 +172,7 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#set.refresh()
   }
 
-  onUnanswered(node: N, times: number): boolean {
+  onUnanswered(node: Node, times: number): boolean {
     this.#unanswered.add(node)
     const wasDown = node.health === 'down'
     const isDown = wasDown || times >= (this.#areMostUnanswered() ? UNANSWERED_BY_MOST : UNANSWERED)
@@ -186,12 +186,12 @@ export class NodeWatch<N extends Node> implements WatchListener {
     this.#set.refresh()
   }
 
-  onLost(node: N): void {
+  onLost(node: Node): void {
     // A server that has crashed may come up behind where it was, and with the start time that it had.
     node.forgetPosition()
   }
 
-  #see(node: N, seen: Sighting): void {
+  #see(node: Node, seen: Sighting): void {
     const { primary } = this.#set
     const { atMs, position, isInRecovery, startedAt, answeredAtMs } = seen
     node.answered(seen)
@@ -253,11 +253,11 @@ export class NodeWatch<N extends Node> implements WatchListener {
     }
   }
 
-  #rise(node: N): void {
+  #rise(node: Node): void {
     if (node.wentUp()) this.#set.reports.changed(node, 'up')
   }
 
-  #fall(node: N, error: unknown, isClosed: boolean): void {
+  #fall(node: Node, error: unknown, isClosed: boolean): void {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
     if (!node.wentDown(because, isClosed)) return
     this.#set.reports.changed(node, 'down', because)

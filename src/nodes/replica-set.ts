@@ -1,9 +1,9 @@
 import { type Candidate, type Choice, choiceOf, rendezvous } from './choice.ts'
 import { electPrimary, NewerTimeline } from './election.ts'
-import { ineligibilityOf, isSameServer, mayServeLate, type Standard } from './eligibility.ts'
+import { ineligibilityOf, isLate, isSameServer, leastLate, standardFor } from './eligibility.ts'
 import { type Failure, failureOf, refusesSerializable } from './error-meaning.ts'
 import { ExactPositions } from './exact-positions.ts'
-import type { Node } from './node.ts'
+import type { Ineligibility, Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { Operator } from './operator.ts'
@@ -29,8 +29,8 @@ export class ReplicaSet<N extends Member> {
   readonly spill: SpillGate
   readonly operator: Operator
   readonly positions: ExactPositions
-  readonly newerTimeline: NewerTimeline<N>
-  readonly #watch: NodeWatch<N>
+  readonly newerTimeline: NewerTimeline
+  readonly #watch: NodeWatch
   readonly #choice: Choice
   #primary: N
   #replicas: readonly N[]
@@ -63,7 +63,7 @@ export class ReplicaSet<N extends Member> {
     this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
     this.positions = new ExactPositions(this)
     this.#watch = new NodeWatch(this, settings)
-    this.newerTimeline = new NewerTimeline<N>(this, settings.probeTimeoutMs)
+    this.newerTimeline = new NewerTimeline(this, settings.probeTimeoutMs)
   }
 
   get primary(): N {
@@ -96,9 +96,9 @@ export class ReplicaSet<N extends Member> {
     await Promise.all(this.nodes.map((node) => node.init()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
-    await withPatience(this.#hearOfPrimary(), PRIMARY_MS).catch(ignore)
+    await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
     // Where all is well, a replica lacks the first position of the primary's for some ms: its reads need not begin on the primary.
-    await withPatience(this.#settle(), SETTLING_MS).catch(ignore)
+    await this.#waitWhile(() => this.isSettling, SETTLING_MS)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
     if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
@@ -107,20 +107,18 @@ export class ReplicaSet<N extends Member> {
     this.refresh()
   }
 
-  /** Where the primary does not answer, reads would wait for it longer than it takes to know that, and that a replica must do. */
-  async #hearOfPrimary(): Promise<void> {
-    this.refresh()
-    while (this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)) await this.#watch.nextVerdict()
-  }
-
   /** Waits while it may be known any moment how late the replicas are; for a second at most. */
-  async settled(): Promise<void> {
-    await withPatience(this.#settle(), SETTLED_MS).catch(ignore)
+  settled(): Promise<void> {
+    return this.#waitWhile(() => this.isSettling, SETTLED_MS)
   }
 
-  async #settle(): Promise<void> {
-    this.refresh()
-    while (this.isSettling) await this.#watch.nextVerdict()
+  /** Waits for verdicts while what they may tell is lacking; for so long at most. */
+  async #waitWhile(isLacking: () => boolean, waitMs: number): Promise<void> {
+    const wait = async () => {
+      this.refresh()
+      while (isLacking()) await this.#watch.nextVerdict()
+    }
+    await withPatience(wait(), waitMs).catch(ignore)
   }
 
   async stop(): Promise<void> {
@@ -166,12 +164,7 @@ export class ReplicaSet<N extends Member> {
 
   /** The least late of the replicas that answer, however late it is. */
   leastLagging(tried?: ReadonlySet<Node>): N | undefined {
-    let best: N | undefined
-    for (const node of this.#replicas) {
-      if (!mayServeLate(node) || node.weight === 0 || tried?.has(node)) continue
-      if (best === undefined || isLessLate(node, best)) best = node
-    }
-    return best
+    return leastLate(this.#replicas, tried)
   }
 
   /** Hears of an error that a node gave to a query, or when connecting; its watcher finds out what it means. */
@@ -221,38 +214,43 @@ export class ReplicaSet<N extends Member> {
   refresh(): void {
     if (this.settings.failover) this.#elect()
     const wasEligible = this.#eligible
-    const nowMs = Date.now()
-    if (nowMs > this.#knownUntilMs) this.#watch.hurry()
-    this.#knownUntilMs = Number.POSITIVE_INFINITY
-    for (const node of this.nodes) node.wasDrained(this.operator.drained.has(node.name))
-    const { maxLagBytes } = this.settings
-    const known = { primary: this.#primary, maxLagBytes, nowMs, isNoneFit: false }
-    const isFit = (node: N) => node.weight > 0 && ineligibilityOf(node, known) === undefined
-    const standard = { ...known, isNoneFit: !this.#replicas.some(isFit) }
-    for (const node of this.nodes) {
-      this.#judge(node, standard)
-      if (node.isEligible && node !== this.#primary && node.knownUntilMs < this.#knownUntilMs) {
-        this.#knownUntilMs = node.knownUntilMs
-      }
-    }
+    this.#judgeAll()
     const eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
     // The primary under another name (an endpoint that follows it, after a failover) spares it nothing.
     const others = eligible.filter((node) => !isSameServer(node, this.#primary))
     this.#eligible = others.length > 0 ? others : eligible
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
-    if (!this.#isReady || !this.#isShared) return
-    const [fit] = this.#eligible
+    if (this.#isReady && this.#isShared) this.#tellOfEligible(wasEligible)
+  }
+
+  #judgeAll(): void {
+    const nowMs = Date.now()
+    if (nowMs > this.#knownUntilMs) this.#watch.hurry()
+    this.#knownUntilMs = Number.POSITIVE_INFINITY
+    for (const node of this.nodes) node.wasDrained(this.operator.drained.has(node.name))
+    const { maxLagBytes } = this.settings
+    const standard = standardFor(this.#replicas, { primary: this.#primary, maxLagBytes, nowMs })
+    for (const node of this.nodes) {
+      const before = node.ineligibility
+      node.wasJudged(ineligibilityOf(node, standard))
+      if (node === this.#primary) continue
+      if (node.isEligible) this.#knownUntilMs = Math.min(this.#knownUntilMs, node.knownUntilMs)
+      if (node.ineligibility !== before) this.#tellOfJudged(node, before)
+    }
+  }
+
+  /** Tells the operator, and whoever waits for a replica, which ones serve by now. */
+  #tellOfEligible(wasEligible: readonly N[]): void {
+    const [eligible] = this.#eligible
     const wasSettling = this.#wasSettling
-    this.#wasSettling = fit === undefined && this.isSettling
-    if (fit === undefined) {
+    this.#wasSettling = eligible === undefined && this.isSettling
+    if (eligible === undefined) {
       // Who waits because it might have been known soon need not wait on.
       if (wasSettling && !this.#wasSettling) this.spill.lookAgain()
-      const mayBeKnownSoon =
-        this.#wasSettling || (this.#watch.isAwaitingPrimary && this.#replicas.some(isLate))
-      if (!mayBeKnownSoon) this.reports.noReplica()
+      if (!this.#wasSettling && !this.#isAwaitingPrimary) this.reports.noReplica()
       return
     }
-    this.reports.replicaFit(fit)
+    this.reports.replicaFit(eligible)
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
@@ -261,10 +259,12 @@ export class ReplicaSet<N extends Member> {
     return this.#replicas.some((node) => isLate(node) && this.#watch.isHurrying(node))
   }
 
-  #judge(node: N, standard: Standard): void {
-    const before = node.ineligibility
-    node.wasJudged(ineligibilityOf(node, standard))
-    if (node === this.#primary || before === node.ineligibility) return
+  /** Where the primary does not answer, reads would wait for it longer than it takes to know that, and that a replica must do. */
+  get #isAwaitingPrimary(): boolean {
+    return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
+  }
+
+  #tellOfJudged(node: N, before: Ineligibility | undefined): void {
     // One that was heard of before the primary was is no news.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
@@ -289,18 +289,6 @@ export class ReplicaSet<N extends Member> {
     this.positions.forgetTold()
     this.reports.switched(old, elected)
   }
-}
-
-function isLate({ ineligibility }: Node): boolean {
-  return ineligibility === 'lag-unknown' || ineligibility === 'lagging'
-}
-
-/** Of two of which nobody knows how late they are, the one that has replayed more. */
-function isLessLate(a: Node, b: Node): boolean {
-  if (a.lagMs !== undefined || b.lagMs !== undefined) {
-    return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
-  }
-  return (a.sighting?.position ?? 0n) > (b.sighting?.position ?? 0n)
 }
 
 function ignore(): void {}

@@ -1,19 +1,12 @@
-import { Connecting, NotConnected } from './connecting.ts'
 import { type Failure, failureOf } from './error-meaning.ts'
 import type { Node } from './node.ts'
-import type { OwnClient } from './node-pool.ts'
-import { Unanswered, withPatience } from './patience.ts'
-import type { Probe, Sighting } from './probe.ts'
-import { SignsOfLife } from './silence.ts'
+import { Unanswered } from './patience.ts'
+import type { Sighting } from './probe.ts'
+import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
 
-/** How often, how patiently and with which question nodes are watched. */
-export interface WatchSettings {
+/** How often, how patiently and with which question a node is watched. */
+export interface WatchSettings extends ProbeSettings {
   readonly probeIntervalMs: number
-  /** How long an answer may take. */
-  readonly probeTimeoutMs: number
-  /** How long connecting may take, where the node's pool does not say. */
-  readonly connectTimeoutMs: number
-  readonly probe: Probe
 }
 
 /** Who hears what a watcher finds. */
@@ -48,14 +41,7 @@ export class Watcher {
   readonly #node: Node
   readonly #settings: WatchSettings
   readonly #listener: WatchListener
-  readonly #signs: SignsOfLife
-  /** The connection that stands. */
-  #client: OwnClient | undefined
-  readonly #connecting: Connecting
-  /** The one that was just made, and has not answered yet. */
-  #newest: OwnClient | undefined
-  /** Whether a question went unanswered on a connection that stood: what leads there may be dead, and the pool's connections with it. */
-  #isFlowDead = false
+  readonly #connection: ProbeConnection
   #running: Promise<void> | undefined
   #isStopped = false
   #isAsking = false
@@ -71,8 +57,10 @@ export class Watcher {
     this.#node = node
     this.#settings = settings
     this.#listener = listener
-    this.#signs = new SignsOfLife(node.pool)
-    this.#connecting = new Connecting(node.pool, settings)
+    this.#connection = new ProbeConnection(node, settings, () => {
+      listener.onLost(node)
+      this.look()
+    })
   }
 
   /** Begins; resolves when there is a first verdict. */
@@ -132,14 +120,9 @@ export class Watcher {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
-    const cut = setTimeout(() => {
-      this.#connecting.cut()
-      destroy(this.#newest)
-      destroy(this.#client)
-    }, GRACE_MS)
+    const cut = setTimeout(() => this.#connection.cut(), GRACE_MS)
     await this.#running
-    this.#connecting.cut()
-    await this.#client?.end().catch(ignore)
+    await this.#connection.end()
     clearTimeout(cut)
   }
 
@@ -166,8 +149,8 @@ export class Watcher {
   #pauseMs(): number {
     const pauseMs = this.#paceMs()
     // What is being made is waited for; and who has only waited for that, in vain, has paused enough by it.
-    if (this.#connecting.isUnderWay) return 0
-    return this.#client === undefined ? pauseMs - this.#connecting.wastedMs : pauseMs
+    if (this.#connection.isConnecting) return 0
+    return this.#connection.isStanding ? pauseMs : pauseMs - this.#connection.wastedMs
   }
 
   #paceMs(): number {
@@ -186,18 +169,20 @@ export class Watcher {
     let triedWithout = false
     let triedAnother = false
     // A new connection is to tell as well, and may be late: meanwhile the one that stands is asked.
-    const isAnew = isLook || this.#connecting.isUnderWay
-    if (isAnew) this.#connecting.begin()
+    const isAnew = isLook || this.#connection.isConnecting
+    if (isAnew) this.#connection.connect()
     let hasHeard = false
     /** How long connecting takes, in probes that were not reported. */
     let waits = 0
     for (let unanswered = 0; !this.#isStopped; ) {
-      const standing = hasHeard ? undefined : this.#client
+      const isOverStanding = this.#connection.isStanding && !hasHeard
       try {
-        const sighting = standing === undefined ? await this.#askAnew() : await this.#askStanding(standing)
+        const sighting = isOverStanding
+          ? await this.#connection.askStanding()
+          : await this.#connection.askAnew()
         if (this.#isStopped) return
         this.#listener.onSeen(this.#node, sighting)
-        if (standing === undefined || !isAnew) return
+        if (!isOverStanding || !isAnew) return
         hasHeard = true
       } catch (error) {
         if (this.#isStopped) return
@@ -205,7 +190,7 @@ export class Watcher {
           if (hasHeard) return
           waits++
           // It lost its connection, which is not death: it is given the time that connecting may take.
-          const isOver = !this.#connecting.isUnderWay || waits * probeTimeoutMs >= connectTimeoutMs
+          const isOver = !this.#connection.isConnecting || waits * probeTimeoutMs >= connectTimeoutMs
           if (!isOver && unanswered === 0 && this.#isSteady) continue
           unanswered += waits
           waits = 0
@@ -214,7 +199,7 @@ export class Watcher {
           hasHeard = false
           unanswered++
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
-        } else if (standing !== undefined) {
+        } else if (isOverStanding) {
           // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
           this.#listener.onLost(this.#node)
         } else if (this.#node.loadBalanced && !triedAnother) {
@@ -225,7 +210,7 @@ export class Watcher {
           const failure = failureOf(error)
           // It lets nobody in any more, and was heard of over the connection that it had let in.
           if (hasHeard && failure !== 'lost') return
-          this.#drop()
+          this.#connection.drop()
           this.#listener.onFailed(this.#node, failure, error)
           return
         }
@@ -236,66 +221,6 @@ export class Watcher {
   /** Whether nothing but a connection is missing. Of a balanced address, each probe needs a new one. */
   get #isSteady(): boolean {
     return this.#node.health === 'up' && !this.#node.loadBalanced
-  }
-
-  async #askStanding(client: OwnClient): Promise<Sighting> {
-    this.#signs.listen()
-    try {
-      return await this.#askOver(client)
-    } catch (error) {
-      if (this.#client === client) this.#drop()
-      if (error instanceof Unanswered) this.#isFlowDead = true
-      throw error
-    }
-  }
-
-  async #askAnew(): Promise<Sighting> {
-    const client = await this.#connecting.client()
-    this.#newest = client
-    try {
-      const sighting = await this.#askOver(client)
-      if (this.#client !== undefined) this.#release(this.#client)
-      // Behind a balanced address each connection is another server's.
-      if (this.#node.loadBalanced) this.#release(client)
-      else this.#keep(client)
-      return sighting
-    } catch (error) {
-      destroy(client)
-      throw error
-    } finally {
-      this.#newest = undefined
-    }
-  }
-
-  async #askOver(client: OwnClient): Promise<Sighting> {
-    const asking = this.#settings.probe(client, this.#node.name)
-    const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
-    this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
-    // What is on the way forgot the connections that stood, and lets new ones through: the pool's idle ones lead nowhere.
-    if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
-    this.#isFlowDead = false
-    this.#signs.isWell()
-    return sighting
-  }
-
-  #keep(client: OwnClient): void {
-    this.#client = client
-    client.on('error', () => {
-      if (this.#client !== client) return
-      this.#drop()
-      this.#listener.onLost(this.#node)
-      this.look()
-    })
-  }
-
-  #release(client: OwnClient): void {
-    if (this.#client === client) this.#client = undefined
-    client.end().catch(ignore)
-  }
-
-  #drop(): void {
-    destroy(this.#client)
-    this.#client = undefined
   }
 
   #sleep(forMs: number): Promise<void> {
@@ -310,9 +235,3 @@ export class Watcher {
     })
   }
 }
-
-function destroy(client: OwnClient | undefined): void {
-  client?.connection?.stream?.destroy()
-}
-
-function ignore(): void {}
