@@ -1,9 +1,8 @@
 import { isIP } from 'node:net'
-import { warn } from '../diagnostics.ts'
 import { addressesOf, alwaysAt, hostOf, type Lookup } from './host.ts'
 import type { Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
-import { withPatience } from './patience.ts'
+import { waitAtMost } from './patience.ts'
 import type { PoolLike } from './pool.ts'
 import type { Member, ReplicaSet } from './replica-set.ts'
 
@@ -24,8 +23,6 @@ export class Discovery<N extends Member> {
   /** The nodes of each name, by their address. */
   readonly #found = new Map<NodeOptions, Map<string, N>>()
   readonly #looking = new Set<Promise<void>>()
-  /** The names of which was said that they cannot be looked up. */
-  readonly #said = new Set<NodeOptions>()
   #isStopped = false
 
   /** `names` are the nodes' options; each of them stands for as many as its name has addresses. */
@@ -50,12 +47,7 @@ export class Discovery<N extends Member> {
   async start(): Promise<void> {
     if (!this.isAny) return
     const looked = Promise.all(this.#names.map((options) => this.#keepLooking(options)))
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, FIRST_LOOK_MS)
-    })
-    await Promise.race([looked, late])
-    clearTimeout(timer)
+    await waitAtMost(looked, FIRST_LOOK_MS)
   }
 
   /** Ends it; a name server that does not answer is not waited for. */
@@ -63,7 +55,7 @@ export class Discovery<N extends Member> {
     this.#isStopped = true
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
-    if (this.#looking.size > 0) await withPatience(Promise.all(this.#looking), GRACE_MS).catch(ignore)
+    if (this.#looking.size > 0) await waitAtMost(Promise.all(this.#looking), GRACE_MS)
   }
 
   async #keepLooking(options: NodeOptions): Promise<void> {
@@ -85,12 +77,12 @@ export class Discovery<N extends Member> {
     this.#found.set(options, found)
     const addresses = await addressesOf(options.discover?.host ?? '', this.#lookup).catch(
       (error: unknown) => {
-        if (found.size === 0) this.#cannotLookUp(options, error)
+        if (found.size === 0) this.#set.reports.notLookedUp(options, error)
         return undefined
       },
     )
     if (addresses === undefined || this.#isStopped) return
-    this.#said.delete(options)
+    this.#set.reports.lookedUp(options)
     for (const [address, node] of found) {
       // One that was promoted leaves the name of the replicas, and is the primary all the same.
       if (addresses.includes(address) || node === this.#set.primary) continue
@@ -112,17 +104,6 @@ export class Discovery<N extends Member> {
       found.delete(address)
       this.#set.reports.failed(node, 'other', error)
     }
-  }
-
-  /** Says so once, until it can be again. */
-  #cannotLookUp(options: NodeOptions, error: unknown): void {
-    if (this.#said.has(options)) return
-    this.#said.add(options)
-    const { code, message } = error as { code?: string; message?: string }
-    warn(
-      'WRITE_PINNING_DISCOVER',
-      `Cluster '${this.#set.name}': '${options.discover?.host}' cannot be looked up (${code ?? message}), so there are no replicas of that name.`,
-    )
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Position } from '../freshness/position.ts'
 import { areOfOneDatabase } from './eligibility.ts'
 import type { Node } from './node.ts'
-import { withPatience } from './patience.ts'
+import { waitAtMost } from './patience.ts'
 
 /** How long all nodes are not looked at again for this reason, in ms, where that has found nothing: twice as long after each. */
 const FIRST_REST_MS = 1_000
@@ -107,8 +107,6 @@ export class NewerTimeline {
   async #lookAtAll(): Promise<void> {
     const looks = Promise.all(this.#set.nodes.map((node) => this.#set.look(node)))
     // Of one that does not answer nobody can tell what it is.
-    await withPatience(looks, this.#timeoutMs).catch(ignore)
+    await waitAtMost(looks, this.#timeoutMs)
   }
 }
-
-function ignore(): void {}

@@ -2,6 +2,7 @@ import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
 import { ineligibilityOf, mayServeLate, whyUnfit } from './eligibility.ts'
 import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
+import type { NodeOptions } from './node-options.ts'
 
 /** How soon after it was said that no replica is fit it may be said again, in ms. */
 const NO_REPLICA_REST_MS = 60_000
@@ -126,6 +127,20 @@ export class NodeReports {
       `'${node.name}' keeps refusing a read (${code}: ${whatIsRefused(error)}) that the primary accepts, so the primary serves it; it is asked again at times. ` +
         'Has that replica replayed your last migration, and is it a replica of this primary? ROUTE_CHANNEL tells which reads they are: their reason is `refused`.',
     )
+  }
+
+  /** The name of nodes that are discovered cannot be looked up, so that there are none. It is said once, until it can be. */
+  notLookedUp({ name, discover }: NodeOptions, error: unknown): void {
+    if (!this.#once(`looked up ${name}`)) return
+    const { code, message } = error as { code?: string; message?: string }
+    this.#warn(
+      'WRITE_PINNING_DISCOVER',
+      `'${discover?.host}' cannot be looked up (${code ?? message}), so there are no replicas of that name.`,
+    )
+  }
+
+  lookedUp({ name }: NodeOptions): void {
+    this.#said.delete(`looked up ${name}`)
   }
 
   unwatched(node: Node): void {

@@ -17,6 +17,11 @@ export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
   })
 }
 
+/** The same, where it does not matter what comes of `work`: resolves when it has ended, whatever with, or the time is over. */
+export function waitAtMost(work: Promise<unknown>, waitMs: number): Promise<void> {
+  return withPatience(work, waitMs).then(ignore, ignore)
+}
+
 /**
  * Calls `onOver` when `waitMs` of this process's own time are over, unless the function that it gives was called before.
  * While the event loop is blocked no time passes: an answer may be there all along, in a socket that nobody read.
@@ -35,3 +40,5 @@ export function afterPatience(waitMs: number, onOver: () => void): () => void {
   let timer = setTimeout(step, stepMs)
   return () => clearTimeout(timer)
 }
+
+function ignore(): void {}

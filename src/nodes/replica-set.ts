@@ -7,7 +7,7 @@ import type { Ineligibility, Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { Operator } from './operator.ts'
-import { withPatience } from './patience.ts'
+import { waitAtMost } from './patience.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 
@@ -95,7 +95,7 @@ export class ReplicaSet<N extends Member> {
   async start(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.init()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
-    await withPatience(heard, this.settings.probeTimeoutMs).catch(ignore)
+    await waitAtMost(heard, this.settings.probeTimeoutMs)
     await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
     // Where all is well, a replica lacks the first position of the primary's for some ms: its reads need not begin on the primary.
     await this.#waitWhile(() => this.isSettling, SETTLING_MS)
@@ -118,7 +118,7 @@ export class ReplicaSet<N extends Member> {
       this.refresh()
       while (isLacking()) await this.#watch.nextVerdict()
     }
-    await withPatience(wait(), waitMs).catch(ignore)
+    await waitAtMost(wait(), waitMs)
   }
 
   async stop(): Promise<void> {
@@ -290,5 +290,3 @@ export class ReplicaSet<N extends Member> {
     this.reports.switched(old, elected)
   }
 }
-
-function ignore(): void {}

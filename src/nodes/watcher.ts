@@ -1,6 +1,6 @@
 import { type Failure, failureOf } from './error-meaning.ts'
 import type { Node } from './node.ts'
-import { Unanswered } from './patience.ts'
+import { afterPatience, Unanswered } from './patience.ts'
 import type { Sighting } from './probe.ts'
 import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
 
@@ -120,10 +120,10 @@ export class Watcher {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
-    const cut = setTimeout(() => this.#connection.cut(), GRACE_MS)
+    const stopWaiting = afterPatience(GRACE_MS, () => this.#connection.cut())
     await this.#running
     await this.#connection.end()
-    clearTimeout(cut)
+    stopWaiting()
   }
 
   async #run(): Promise<void> {
