@@ -6,13 +6,13 @@ import type { ClientClass } from './pool.ts'
  * session must be at `read committed`, so that the statement sees no less than what the question before it was told
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never fail.
  */
-export interface Questions {
+interface Questions {
   readonly before?: string | undefined
   readonly after?: string | undefined
 }
 
 /** The first row of each answer, as texts; undefined for what was not asked, or where it did not come to that. */
-export interface Answers {
+interface Answers {
   before: AnswerRow | undefined
   after: AnswerRow | undefined
 }

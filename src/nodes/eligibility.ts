@@ -6,15 +6,15 @@ export interface Standard {
   readonly maxLagBytes: number | undefined
   /** By `Date.now()`. */
   readonly nowMs: number
-  /** Whether no replica is fit by what is known, so that one of which nobody knows how late it is may have to do. */
-  readonly isNoneFit: boolean
+  /** Whether no replica is eligible by what is known, so that one of which nobody knows how late it is may have to do. */
+  readonly isNoneEligible: boolean
 }
 
 /** What the replicas are held against, by what is known of them. */
-export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneFit'>): Standard {
-  const standard = { ...known, isNoneFit: false }
-  const isFit = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
-  return { ...standard, isNoneFit: !replicas.some(isFit) }
+export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneEligible'>): Standard {
+  const standard = { ...known, isNoneEligible: false }
+  const isEligible = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
+  return { ...standard, isNoneEligible: !replicas.some(isEligible) }
 }
 
 /** Why a replica serves no reads; undefined where it may. */
@@ -93,13 +93,13 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
 
 function ineligibilityByLag(
   { sighting, lagMs, lagBytes, maxLagMs, knownUntilMs }: Node,
-  { primary, maxLagBytes, nowMs, isNoneFit }: Standard,
+  { primary, maxLagBytes, nowMs, isNoneEligible }: Standard,
 ): Ineligibility | undefined {
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
   if (lagMs === undefined) {
     // Where there is no primary, nothing is lost by it, and nobody else could serve.
-    return isNoneFit && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
+    return isNoneEligible && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
   }
   if (lagMs > maxLagMs) return 'lagging'
   if (maxLagBytes !== undefined && (lagBytes ?? 0) > maxLagBytes) return 'lagging'
@@ -127,7 +127,7 @@ function differ(a: string | undefined, b: string | undefined): boolean {
 }
 
 /** Why a replica serves no reads, as a sentence without its end: `'replica-1' is down (connect ECONNREFUSED …)`. */
-export function whyUnfit(node: Node, maxLagBytes: number | undefined): string {
+export function whyIneligible(node: Node, maxLagBytes: number | undefined): string {
   return `'${node.name}' ${WORDS[node.ineligibility ?? 'unknown'](node, maxLagBytes)}`
 }
 

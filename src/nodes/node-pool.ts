@@ -185,7 +185,7 @@ export class NodePool {
     this.#OwnClient = makeClientsOf(pool, {
       connectTimeoutMs,
       lookup,
-      onConnecting: clients.watch,
+      onConnecting: clients.take,
       refusal: () => this.#refusal,
     })
     if (maxLifetimeSeconds !== undefined) jitterLifetime(pool, maxLifetimeSeconds)

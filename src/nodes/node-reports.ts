@@ -1,13 +1,13 @@
 import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
-import { ineligibilityOf, mayServeLate, whyUnfit } from './eligibility.ts'
+import { ineligibilityOf, mayServeLate, whyIneligible } from './eligibility.ts'
 import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
 
-/** How soon after it was said that no replica is fit it may be said again, in ms. */
+/** How soon after it was said that no replica serves it may be said again, in ms. */
 const NO_REPLICA_REST_MS = 60_000
 
-/** The nodes that are reported on, and what serves when no replica is fit. */
+/** The nodes that are reported on, and what serves when no replica is eligible. */
 interface Reported {
   readonly name: string
   readonly replicas: readonly Node[]
@@ -29,7 +29,7 @@ export class NodeReports {
   readonly #said = new Set<string>()
   readonly #told = new WeakMap<Node, Told>()
   #noReplicaAtMs = Number.NEGATIVE_INFINITY
-  /** Since when no replica has been fit; undefined where that was not said. */
+  /** Since when no replica has been eligible; undefined where that was not said. */
   #withoutSinceMs: number | undefined
 
   constructor(set: Reported) {
@@ -66,7 +66,7 @@ export class NodeReports {
     )
   }
 
-  /** No replica is fit: what serves instead. It is said once, until one is fit again. */
+  /** No replica is eligible: what serves instead. It is said once, until one is again. */
   noReplica(): void {
     if (this.#withoutSinceMs !== undefined) return
     const nowMs = performance.now()
@@ -82,7 +82,7 @@ export class NodeReports {
     const why = shared.map((node) =>
       this.#isTold(node)
         ? `'${node.name}' (see the warning before)`
-        : whyUnfit(node, this.#set.settings.maxLagBytes),
+        : whyIneligible(node, this.#set.settings.maxLagBytes),
     )
     const isAnyLate = shared.some(mayServeLate)
     this.#warn(
@@ -92,8 +92,8 @@ export class NodeReports {
     )
   }
 
-  /** A replica is fit: where it was said that none is, that is over. */
-  replicaFit(replica: Node): void {
+  /** A replica is eligible: where it was said that none is, that is over. */
+  replicaServes(replica: Node): void {
     if (this.#withoutSinceMs === undefined) return
     const seconds = Math.round((performance.now() - this.#withoutSinceMs) / 1_000)
     this.#withoutSinceMs = undefined
@@ -164,7 +164,12 @@ export class NodeReports {
       }
       return
     }
-    const why = ineligibilityOf(node, { primary, maxLagBytes: undefined, nowMs: Date.now(), isNoneFit: true })
+    const why = ineligibilityOf(node, {
+      primary,
+      maxLagBytes: undefined,
+      nowMs: Date.now(),
+      isNoneEligible: true,
+    })
     // Behind a balanced address it is now one server and now another, but of one database.
     if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)

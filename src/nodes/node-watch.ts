@@ -3,9 +3,9 @@ import { type Node, unavailable } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
 import { probeOf, type Sighting } from './probe.ts'
+import { type ProbeListener, Prober } from './prober.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { PrimarySilence } from './silence.ts'
-import { Watcher, type WatchListener } from './watcher.ts'
 
 /** How often a probe goes unanswered until its node is ejected. */
 const UNANSWERED = 2
@@ -21,10 +21,10 @@ interface Watched {
 }
 
 /** Watches the nodes of one cluster, and writes on each what is known of it: its health, role, position and lag. */
-export class NodeWatch implements WatchListener {
+export class NodeWatch implements ProbeListener {
   readonly #set: Watched
   readonly #settings: ReplicaSetSettings
-  readonly #watchers = new Map<Node, Watcher>()
+  readonly #probers = new Map<Node, Prober>()
   readonly #pace: Pace
   readonly #positions: PrimaryPositions
   /** Nodes whose last probe went unanswered. */
@@ -55,7 +55,7 @@ export class NodeWatch implements WatchListener {
 
   /** Whether a node is being asked at a short pace: what is not known of it may be known soon. */
   isHurrying(node: Node): boolean {
-    return this.#watchers.get(node)?.isHurrying === true
+    return this.#probers.get(node)?.isHurrying === true
   }
 
   /** Watches a node from now on; resolves when there is a first verdict. */
@@ -65,50 +65,50 @@ export class NodeWatch implements WatchListener {
       this.#set.reports.unwatched(node)
       return
     }
-    if (this.#watchers.has(node)) return
+    if (this.#probers.has(node)) return
     this.#startedAtMs ??= performance.now()
     const { probeTimeoutMs, lagSource } = this.#settings
     const probe = probeOf(lagSource, probeTimeoutMs)
-    const watcher = new Watcher(node, { ...this.#settings, probe }, this)
-    this.#watchers.set(node, watcher)
-    await watcher.start()
+    const prober = new Prober(node, { ...this.#settings, probe }, this)
+    this.#probers.set(node, prober)
+    await prober.start()
   }
 
   async remove(node: Node): Promise<void> {
-    const watcher = this.#watchers.get(node)
-    this.#watchers.delete(node)
+    const prober = this.#probers.get(node)
+    this.#probers.delete(node)
     this.#unanswered.delete(node)
-    await watcher?.stop()
+    await prober?.stop()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#watchers.values()].map((watcher) => watcher.stop()))
-    this.#watchers.clear()
+    await Promise.all([...this.#probers.values()].map((prober) => prober.stop()))
+    this.#probers.clear()
   }
 
   /** Resolves when there is a verdict on any node. */
   async nextVerdict(): Promise<void> {
-    await Promise.race([...this.#watchers.values()].map((watcher) => watcher.verdict()))
+    await Promise.race([...this.#probers.values()].map((prober) => prober.verdict()))
   }
 
   /** Has a node looked at, at once. */
   look(node: Node): void {
-    this.#watchers.get(node)?.look()
+    this.#probers.get(node)?.look()
   }
 
   /** Has a node asked, at once, over the connection that there is. */
   ask(node: Node): void {
-    this.#watchers.get(node)?.ask()
+    this.#probers.get(node)?.ask()
   }
 
   /** Has a node looked at, at once; resolves when there is a verdict. */
   async verdict(node: Node): Promise<void> {
-    await this.#watchers.get(node)?.lookAnew()
+    await this.#probers.get(node)?.lookAnew()
   }
 
   /** Has all nodes looked at, at once and at a short pace, over the connections that there are: what is known of them is too old. */
   hurry(): void {
-    for (const watcher of this.#watchers.values()) watcher.hurry()
+    for (const prober of this.#probers.values()) prober.hurry()
   }
 
   /** A node's name leads to another server: what was seen of the one before says nothing of it, and nobody asks that any more. */
@@ -122,7 +122,7 @@ export class NodeWatch implements WatchListener {
     // What the old one is being asked is not heard.
     void this.remove(node)
     void this.add(node)
-    this.#watchers.get(node)?.hurry()
+    this.#probers.get(node)?.hurry()
     this.#set.refresh()
   }
 
@@ -146,7 +146,7 @@ export class NodeWatch implements WatchListener {
     this.#see(node, sighting)
     this.#rise(node)
     if (node === this.#set.primary || (node.lagMs ?? Number.POSITIVE_INFINITY) <= node.maxLagMs) {
-      this.#watchers.get(node)?.calm()
+      this.#probers.get(node)?.calm()
     }
     this.#set.refresh()
     if (node === this.#set.primary) this.#set.reports.role(node, node)
@@ -197,7 +197,7 @@ export class NodeWatch implements WatchListener {
     node.answered(seen)
     if (node === primary) {
       // One in recovery is no primary: there is nothing to be seen that a replica could lack.
-      if (position === undefined || isInRecovery) this.#positions.isDown(seen)
+      if (position === undefined || isInRecovery) this.#positions.wasDown(seen)
       else if (this.#positions.add(seen, position)) this.#measureAnew()
       this.#findDiverged(seen)
       return
@@ -232,14 +232,14 @@ export class NodeWatch implements WatchListener {
       if (node === this.#set.primary) continue
       // One that was asked before the primary may have had all that already.
       if (node.lagMs === undefined && node.sighting !== undefined) this.#measure(node, node.sighting)
-      this.#watchers.get(node)?.hurry()
+      this.#probers.get(node)?.hurry()
     }
   }
 
   /** Where the sessions of its pool do hear of it, it may go on writing, and nobody sees how far it gets: replicas get later meanwhile. */
   #primaryIsSilent(how: 'refused' | 'unanswered'): void {
     const isSilent = this.#silence.goesOn(how)
-    if (isSilent && this.#set.primary.health === 'down') this.#positions.isDown(momentNow())
+    if (isSilent && this.#set.primary.health === 'down') this.#positions.wasDown(momentNow())
   }
 
   /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */

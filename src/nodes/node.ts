@@ -205,7 +205,7 @@ export class Node {
     this.#now.isDrained = isDrained
   }
 
-  /** It was found to be fit for reads, or why it is not. */
+  /** It was found to be eligible for reads, or why it is not. */
   wasJudged(ineligibility: Ineligibility | undefined): void {
     this.#now.ineligibility = ineligibility
     this.#now.isEligible = ineligibility === undefined
@@ -226,13 +226,13 @@ export class Node {
   }
 
   /** A session is asked for. */
-  lends(): void {
+  lend(): void {
     this.busy++
     this.counts.sessions++
   }
 
   /** A session was given back, or was asked for in vain. */
-  getsBack(): void {
+  giveBack(): void {
     this.busy--
   }
 

@@ -19,12 +19,12 @@ export class PoolClients {
   constructor(pool: PoolLike) {
     this.#pool = pool
     // Not `connect`: a pool of the caller's may have had connections before.
-    pool.on?.('acquire', this.#watch)
+    pool.on?.('acquire', this.take)
     pool.on?.('error', ignore)
   }
 
   /** Takes note of a client that begins to connect, or was found in the pool. */
-  readonly #watch = (client: PoolClientLike): void => {
+  readonly take = (client: PoolClientLike): void => {
     if (client.on === undefined || this.#clients.has(client)) return
     this.#clients.set(client, this.#generation)
     let reason = new Error('Connection terminated unexpectedly')
@@ -36,10 +36,6 @@ export class PoolClients {
       this.#clients.delete(client)
       if (this.#clients.size === 0) this.#onAllClosed()
     })
-  }
-
-  get watch(): (client: PoolClientLike) => void {
-    return this.#watch
   }
 
   /** The clients that there are. */
@@ -82,7 +78,7 @@ export class PoolClients {
       }, CLOSING_MS).unref()
       this.#onAllClosed = () => {
         clearTimeout(timer)
-        this.#pool.off?.('acquire', this.#watch)
+        this.#pool.off?.('acquire', this.take)
         this.#pool.off?.('error', ignore)
         resolve()
       }

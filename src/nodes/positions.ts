@@ -72,7 +72,7 @@ export class PrimaryPositions {
   }
 
   /** Takes note that the primary was found to be down: there is no newer position to be seen. */
-  isDown(at: Moment): void {
+  wasDown(at: Moment): void {
     this.#heard = at
   }
 

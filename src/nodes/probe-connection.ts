@@ -120,7 +120,7 @@ export class ProbeConnection {
     // What is on the way forgot the connections that stood, and lets new ones through: the pool's idle ones lead nowhere.
     if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
     this.#isFlowDead = false
-    this.#signs.isWell()
+    this.#signs.wasWell()
     return sighting
   }
 

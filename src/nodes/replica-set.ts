@@ -21,7 +21,7 @@ const SETTLED_MS = 1_000
 /** How long at most for the first word of the primary, or that there is none. */
 const PRIMARY_MS = 5_000
 
-/** The nodes of one cluster, watched, and the choice among those that are fit. */
+/** The nodes of one cluster, watched, and the choice among those that are eligible. */
 export class ReplicaSet<N extends Member> {
   readonly name: string
   readonly settings: ReplicaSetSettings
@@ -78,7 +78,7 @@ export class ReplicaSet<N extends Member> {
     return [this.#primary, ...this.#replicas]
   }
 
-  /** Whether any replica, fit or not, is there for reads that name no node. */
+  /** Whether any replica, eligible or not, is there for reads that name no node. */
   get isShared(): boolean {
     return this.#isShared
   }
@@ -167,14 +167,14 @@ export class ReplicaSet<N extends Member> {
     return leastLate(this.#replicas, tried)
   }
 
-  /** Hears of an error that a node gave to a query, or when connecting; its watcher finds out what it means. */
+  /** Hears of an error that a node gave to a query, or when connecting; its prober finds out what it means. */
   heard(node: N, error: unknown): Failure {
     const failure = failureOf(error)
     if (failure === 'lost') node.forgetPosition()
     // One that is down is looked at all the time.
     if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
-    // Its sessions have become serializable: its watcher, whose own are like them, finds that out over a new connection.
+    // Its sessions have become serializable: its prober, whose own are like them, finds that out over a new connection.
     else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.look(node)
     return failure
   }
@@ -191,7 +191,7 @@ export class ReplicaSet<N extends Member> {
     void this.positions.forget(node)
   }
 
-  /** Has a node asked at once, over the connection that its watcher has. */
+  /** Has a node asked at once, over the connection that its prober has. */
   ask(node: N): void {
     this.#watch.ask(node)
   }
@@ -250,7 +250,7 @@ export class ReplicaSet<N extends Member> {
       if (!this.#wasSettling && !this.#isAwaitingPrimary) this.reports.noReplica()
       return
     }
-    this.reports.replicaFit(eligible)
+    this.reports.replicaServes(eligible)
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 

@@ -6,7 +6,7 @@ import type { PoolClientLike } from './pool.ts'
 const PATIENCE_MS = 10_000
 
 /**
- * For how long nothing has been heard of a primary: neither by its watcher, nor on the sessions of its pool, which may go on where nobody
+ * For how long nothing has been heard of a primary: neither by its prober, nor on the sessions of its pool, which may go on where nobody
  * else gets in. There is nobody but the primary for what waits on it, so it is given up late; but not never.
  */
 export class PrimarySilence {
@@ -26,7 +26,7 @@ export class PrimarySilence {
     this.#wasCut = false
   }
 
-  /** Its watcher was refused a connection, or not answered; gives whether nobody else has heard of it either since the last time. */
+  /** Its prober was refused a connection, or not answered; gives whether nobody else has heard of it either since the last time. */
   goesOn(how: 'refused' | 'unanswered'): boolean {
     const nowMs = performance.now()
     const isBroken = this.#sinceMs === undefined || this.#signs.isAny
@@ -78,7 +78,7 @@ export class SignsOfLife {
   }
 
   /** All was well: the sessions that there are lead to the server. */
-  isWell(): void {
+  wasWell(): void {
     this.#old = new Set(this.#pool.clients)
   }
 

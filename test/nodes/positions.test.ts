@@ -82,7 +82,7 @@ describe('nobody knows how late a replica is', () => {
     const positions = new PrimaryPositions(PACE)
     expect(positions.lagMs(900n, at(0))).toBeUndefined()
     expect(positions.lagBytes(900n, at(0))).toBeUndefined()
-    positions.isDown(at(10))
+    positions.wasDown(at(10))
     expect(positions.lagMs(900n, at(20))).toBeUndefined()
   })
 
@@ -130,7 +130,7 @@ describe('where the primary was out of sight for a while', () => {
 
   test('because it is down, nobody is late who has replayed all there was to be seen', () => {
     const positions = seenAt([0, 100], [1_000, 200])
-    for (let second = 2; second < 60; second++) positions.isDown(at(second * 1_000))
+    for (let second = 2; second < 60; second++) positions.wasDown(at(second * 1_000))
     expect(positions.lagMs(200n, at(60_000))).toBe(0)
     expect(positions.lagMs(100n, at(60_000))).toBe(59_000)
   })

@@ -4,15 +4,15 @@ import { afterPatience, Unanswered } from './patience.ts'
 import type { Sighting } from './probe.ts'
 import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
 
-/** How often, how patiently and with which question a node is watched. */
-export interface WatchSettings extends ProbeSettings {
+/** How often, how patiently and with which question a node is asked. */
+export interface ProberSettings extends ProbeSettings {
   readonly probeIntervalMs: number
 }
 
-/** Who hears what a watcher finds. */
-export interface WatchListener {
+/** Who hears what a prober finds. */
+export interface ProbeListener {
   onSeen(node: Node, sighting: Sighting): void
-  /** The node cannot be watched, and why. */
+  /** The node cannot be asked, and why. */
   onFailed(node: Node, failure: Failure, error: unknown): void
   /** Nothing was heard within a probe's time, for the `times`th time in a row; gives whether that is enough. */
   onUnanswered(node: Node, times: number): boolean
@@ -24,7 +24,7 @@ export interface WatchListener {
 
 /** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
 const JITTER = 0.25
-/** How long a probe that is under way may take to end, and the server to close its side, when watching ends. */
+/** How long a probe that is under way may take to end, and the server to close its side, when it is to end. */
 const GRACE_MS = 250
 /** How soon after a look another one is worth it. */
 const REST_MS = 50
@@ -34,13 +34,13 @@ const HURRY_MS = 10
 const LONG_MS = 500
 
 /**
- * Watches one node, over one connection of its own: it asks at a steady pace, and at once when something seems wrong. A question has
+ * Asks one node for its state, over one connection of its own: at a steady pace, and at once when something seems wrong. A question has
  * `probeTimeoutMs`; connecting, which takes a far node several times as long, goes on from probe to probe.
  */
-export class Watcher {
+export class Prober {
   readonly #node: Node
-  readonly #settings: WatchSettings
-  readonly #listener: WatchListener
+  readonly #settings: ProberSettings
+  readonly #listener: ProbeListener
   readonly #connection: ProbeConnection
   #running: Promise<void> | undefined
   #isStopped = false
@@ -53,7 +53,7 @@ export class Watcher {
   #hurryMs: number | undefined
   #heard: (() => void)[] = []
 
-  constructor(node: Node, settings: WatchSettings, listener: WatchListener) {
+  constructor(node: Node, settings: ProberSettings, listener: ProbeListener) {
     this.#node = node
     this.#settings = settings
     this.#listener = listener
@@ -71,7 +71,7 @@ export class Watcher {
   }
 
   /**
-   * Looks at once, also over a new connection, because one was lost or refused: the node's or the watcher's own. The one that stands is
+   * Looks at once, also over a new connection, because one was lost or refused: the node's or the prober's own. The one that stands is
    * kept until the new one answers.
    */
   look(): void {
