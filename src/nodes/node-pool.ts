@@ -6,7 +6,7 @@ import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReplicaSessions, type SessionDemands } from './replica-sessions.ts'
 
-/** How often it is looked whether anybody still waits for a connection of a pool that is to end, in ms. */
+/** While a pool is to end: the pause between two looks at its queue, in ms. */
 const QUEUE_LOOK_MS = 5
 
 /** What a node's pool is made of. */
@@ -33,7 +33,7 @@ export class NodePool {
   #OwnClient: ClientClass | undefined
   /** The clients that are not the pool's, until each has ended. */
   readonly #own = new Set<OwnClient>()
-  /** How many clients may have to be let go before one comes that will do. */
+  /** How many clients at most are older than what is demanded now. */
   #olderClients = 0
   #refusal: Error | undefined
 
@@ -86,7 +86,7 @@ export class NodePool {
 
   /** Ends the pool, and waits until its connections are closed. */
   async end(): Promise<void> {
-    // Who waits for a connection of an ended pool would wait for ever.
+    // A caller in the queue of an ended pool would wait for ever.
     while ((this.#pool?.waitingCount ?? 0) > 0) await wait(QUEUE_LOOK_MS)
     try {
       await this.#pool?.end()
@@ -95,13 +95,13 @@ export class NodePool {
     }
   }
 
-  /** Has every connection there is replaced, as soon as nobody uses it. */
+  /** Replaces each existing connection, once it is idle. */
   recycle(): void {
     this.#clients?.recycle()
     this.#olderClients = this.#pool?.totalCount ?? 0
   }
 
-  /** Closes every connection at once, and, until {@link readmit}, lets none be made: whoever waits for one is told so. */
+  /** Closes every connection at once. Until {@link readmit}, connecting fails with this error. */
   cutOff(because: Error): void {
     this.#refusal = because
     this.#clients?.cut()
@@ -112,6 +112,7 @@ export class NodePool {
     this.#clients?.cut()
   }
 
+  /** Lets connections be made again. */
   readmit(): void {
     this.#refusal = undefined
   }

@@ -131,7 +131,7 @@ export class Node {
     this.#now.sighting = { ...seen, timeline: timelineOf(seen, this.sighting) }
   }
 
-  /** Its server answers, but not what it is asked: it may be a primary, and as a replica serves nobody. */
+  /** Its server is up, but the probe failed there: its lag is unknown, so as a replica it is not eligible. */
   answeredUnreadably(): void {
     this.#now.isClosed = false
     this.#now.sighting = undefined

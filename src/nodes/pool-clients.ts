@@ -43,7 +43,7 @@ export class PoolClients {
     return this.#clients.keys()
   }
 
-  /** From now on every client there is has to be let go as soon as nobody uses it. */
+  /** Marks the current clients stale: each is closed once it is idle. */
   recycle(): void {
     this.#generation++
   }
@@ -53,7 +53,7 @@ export class PoolClients {
     return (this.#clients.get(client) ?? this.#generation) === this.#generation
   }
 
-  /** Whether any that will be lent again is connected to another address than these: the others are on their way out. */
+  /** Whether a client that is not stale is connected to another address than these. */
   isElsewhere(addresses: ReadonlySet<string>): boolean {
     for (const [client, generation] of this.#clients) {
       if (generation === this.#generation && isElsewhere(client, addresses)) return true

@@ -108,7 +108,7 @@ export class SharedQuery<Row> {
       this.#drop(client)
       throw error
     }
-    // Whoever forgets to destroy the database can end all the same.
+    // Does not keep the process alive.
     client.unref?.()
     return client
   }

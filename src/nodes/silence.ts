@@ -64,7 +64,7 @@ export class SignsOfLife {
     this.#pool = pool
   }
 
-  /** From now on it is about what the sessions read that have begun by now. */
+  /** Takes note of how much each session has read by now. */
   listen(): void {
     this.#read = new Map()
     for (const client of this.#pool.clients) {
@@ -77,7 +77,7 @@ export class SignsOfLife {
     return this.#hasRead(this.#left())
   }
 
-  /** All was well: the sessions that there are lead to the server. */
+  /** The server answered: the sessions of now lead to it. */
   wasWell(): void {
     this.#old = new Set(this.#pool.clients)
   }
