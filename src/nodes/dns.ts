@@ -4,7 +4,7 @@ import type { Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
 import { waitAtMost } from './patience.ts'
 import type { PoolLike } from './pool.ts'
-import type { Member, ReplicaSet } from './replica-set.ts'
+import type { ReplicaSet } from './replica-set.ts'
 
 /** How often the nodes' host names are looked up, in ms. */
 const INTERVAL_MS = 5_000
@@ -14,22 +14,22 @@ const FIRST_LOOK_MS = 2_000
 const GRACE_MS = 250
 
 /** Keeps a node for each address that a host name has, as they come and go. */
-export class Discovery<N extends Member> {
-  readonly #set: ReplicaSet<N>
+export class Discovery {
+  readonly #set: ReplicaSet
   readonly #names: readonly NodeOptions[]
-  readonly #make: (options: NodeOptions, lookup: Lookup) => N
+  readonly #make: (options: NodeOptions, lookup: Lookup) => Node
   readonly #lookup: Lookup | undefined
   readonly #timers = new Set<NodeJS.Timeout>()
   /** The nodes of each name, by their address. */
-  readonly #found = new Map<NodeOptions, Map<string, N>>()
+  readonly #found = new Map<NodeOptions, Map<string, Node>>()
   readonly #looking = new Set<Promise<void>>()
   #isStopped = false
 
   /** `names` are the nodes' options; each of them stands for as many as its name has addresses. */
   constructor(
-    set: ReplicaSet<N>,
+    set: ReplicaSet,
     names: readonly NodeOptions[],
-    make: (options: NodeOptions, lookup: Lookup) => N,
+    make: (options: NodeOptions, lookup: Lookup) => Node,
     lookup: Lookup | undefined,
   ) {
     this.#set = set
@@ -73,7 +73,7 @@ export class Discovery<N extends Member> {
 
   /** Never throws: a name that cannot be looked up now keeps the nodes that it had. */
   async #look(options: NodeOptions): Promise<void> {
-    const found = this.#found.get(options) ?? new Map<string, N>()
+    const found = this.#found.get(options) ?? new Map<string, Node>()
     this.#found.set(options, found)
     const addresses = await addressesOf(options.discover?.host ?? '', this.#lookup).catch(
       (error: unknown) => {
@@ -93,7 +93,7 @@ export class Discovery<N extends Member> {
     await Promise.all(addresses.map((address) => this.#add(options, address, found)))
   }
 
-  async #add(options: NodeOptions, address: string, found: Map<string, N>): Promise<void> {
+  async #add(options: NodeOptions, address: string, found: Map<string, Node>): Promise<void> {
     if (found.has(address)) return
     const node = this.#make({ ...options, name: `${options.name}-${address}` }, alwaysAt(address))
     found.set(address, node)

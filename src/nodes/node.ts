@@ -73,15 +73,15 @@ export class Node {
   /** Whether it may be chosen for reads that name no node. */
   readonly isEligible: boolean = false
   /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
-  hasSnapshots = false
+  readonly hasSnapshots: boolean = false
   /** The texts that it refused, as a replica, and the primary accepted; undefined where there is none. */
-  refused: RefusedTexts | undefined
+  readonly refused: RefusedTexts | undefined = undefined
   /** The errors that it gave, as a replica, and the primary gave as well; undefined where there is none. */
-  ownErrors: OwnErrors | undefined
+  readonly ownErrors: OwnErrors | undefined = undefined
   /** Whether it lends nothing any more. */
-  isClosedForGood = false
+  readonly isEnded: boolean = false
   /** How many sessions are lent, or asked for. */
-  busy = 0
+  readonly busy: number = 0
   readonly counts: NodeCounts = { sessions: 0, movedAway: 0, ejected: 0 }
   /** Itself, for its own writing. */
   readonly #now: Writable<Node> = this
@@ -97,12 +97,13 @@ export class Node {
     this.pool = pool
   }
 
-  async init(): Promise<void> {
+  async open(): Promise<void> {
     await this.pool.open()
   }
 
-  async destroy(): Promise<void> {
-    this.isClosedForGood = true
+  /** Ends its pool, once what was lent is back. */
+  async end(): Promise<void> {
+    this.#now.isEnded = true
     await this.pool.end()
   }
 
@@ -227,18 +228,18 @@ export class Node {
 
   /** A session is asked for. */
   lend(): void {
-    this.busy++
+    this.#now.busy++
     this.counts.sessions++
   }
 
   /** A session was given back, or was asked for in vain. */
   giveBack(): void {
-    this.busy--
+    this.#now.busy--
   }
 
   /** A session told at which isolation level it begins. */
   sessionBegan(isolation: string | null | undefined): void {
-    this.hasSnapshots = isolation !== 'read committed'
+    this.#now.hasSnapshots = isolation !== 'read committed'
   }
 
   /** A read went on to another node, because this one failed it. */
@@ -248,21 +249,21 @@ export class Node {
 
   /** As a replica, it refused a text that the primary accepted; gives whether it was asked again for that, after a rest. */
   refusedAlone(sql: string, error: unknown): boolean {
-    this.refused ??= new RefusedTexts()
+    this.#now.refused ??= new RefusedTexts()
     this.ownErrors?.primaryAccepted(sql, error)
-    return this.refused.refuse(sql)
+    return this.#now.refused.refuse(sql)
   }
 
   /** As a replica, it gave `error`, and the primary gave this one. */
   refusedLikePrimary(given: unknown, sql: string, error: unknown): void {
-    this.ownErrors ??= new OwnErrors()
-    this.ownErrors.primaryGave(given, sql, error)
+    this.#now.ownErrors ??= new OwnErrors()
+    this.#now.ownErrors.primaryGave(given, sql, error)
   }
 
   /** It accepted a text that it had refused. */
   accepted(sql: string): void {
     this.refused?.accept(sql)
-    if (this.refused?.isEmpty) this.refused = undefined
+    if (this.refused?.isEmpty) this.#now.refused = undefined
   }
 }
 

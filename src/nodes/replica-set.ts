@@ -11,9 +11,6 @@ import { waitAtMost } from './patience.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 
-/** A node that can be opened and closed. */
-export type Member = Node & { init(): Promise<void>; destroy(): Promise<void> }
-
 /** How long it is waited at the start, in ms, until it is known how late the replicas are. */
 const SETTLING_MS = 100
 /** And at most, where nobody else would serve until then, in ms. */
@@ -22,7 +19,7 @@ const SETTLED_MS = 1_000
 const PRIMARY_MS = 5_000
 
 /** The nodes of one cluster, watched, and the choice among those that are eligible. */
-export class ReplicaSet<N extends Member> {
+export class ReplicaSet {
   readonly name: string
   readonly settings: ReplicaSetSettings
   readonly reports: NodeReports
@@ -32,10 +29,10 @@ export class ReplicaSet<N extends Member> {
   readonly newerTimeline: NewerTimeline
   readonly #watch: NodeWatch
   readonly #choice: Choice
-  #primary: N
-  #replicas: readonly N[]
+  #primary: Node
+  #replicas: readonly Node[]
   /** The replicas that may be chosen now. */
-  #eligible: readonly N[] = []
+  #eligible: readonly Node[] = []
   #isShared = false
   /** Until when what is known of those is good for a verdict, by `Date.now()`. */
   #knownUntilMs = Number.POSITIVE_INFINITY
@@ -46,8 +43,8 @@ export class ReplicaSet<N extends Member> {
 
   constructor(parts: {
     readonly name: string
-    readonly primary: N
-    readonly replicas: readonly N[]
+    readonly primary: Node
+    readonly replicas: readonly Node[]
     readonly settings: ReplicaSetSettings
     readonly operator: Operator
   }) {
@@ -66,15 +63,15 @@ export class ReplicaSet<N extends Member> {
     this.newerTimeline = new NewerTimeline(this, settings.probeTimeoutMs)
   }
 
-  get primary(): N {
+  get primary(): Node {
     return this.#primary
   }
 
-  get replicas(): readonly N[] {
+  get replicas(): readonly Node[] {
     return this.#replicas
   }
 
-  get nodes(): readonly N[] {
+  get nodes(): readonly Node[] {
     return [this.#primary, ...this.#replicas]
   }
 
@@ -83,17 +80,17 @@ export class ReplicaSet<N extends Member> {
     return this.#isShared
   }
 
-  get eligible(): readonly N[] {
+  get eligible(): readonly Node[] {
     return this.#eligible
   }
 
-  nodeNamed(name: string): N | undefined {
+  nodeNamed(name: string): Node | undefined {
     return this.nodes.find((node) => node.name === name)
   }
 
   /** Opens every node and begins to watch them; resolves when each was heard of, or was not within a probe's time. */
   async start(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.init()))
+    await Promise.all(this.nodes.map((node) => node.open()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await waitAtMost(heard, this.settings.probeTimeoutMs)
     await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
@@ -126,23 +123,23 @@ export class ReplicaSet<N extends Member> {
   }
 
   /** Adds a replica that was discovered. */
-  async add(node: N): Promise<void> {
-    await node.init()
+  async add(node: Node): Promise<void> {
+    await node.open()
     this.#replicas = [...this.#replicas, node]
     await this.#watch.add(node)
     this.refresh()
   }
 
   /** Takes a replica away that is no longer there; what it serves may end. */
-  async remove(node: N): Promise<void> {
+  async remove(node: Node): Promise<void> {
     this.#replicas = this.#replicas.filter((each) => each !== node)
     this.refresh()
     await Promise.all([this.#watch.remove(node), this.positions.forget(node)])
-    await node.destroy()
+    await node.end()
   }
 
   /** One of the replicas that may serve, other than those already tried; undefined where there is none. */
-  choose(key: string | undefined, tried?: ReadonlySet<Node>): N | undefined {
+  choose(key: string | undefined, tried?: ReadonlySet<Node>): Node | undefined {
     return this.chooseAmong(
       tried === undefined ? this.#eligible : this.#eligible.filter((node) => !tried.has(node)),
       key,
@@ -150,25 +147,25 @@ export class ReplicaSet<N extends Member> {
   }
 
   /** One of these replicas. */
-  chooseAmong(candidates: readonly N[], key: string | undefined): N | undefined {
+  chooseAmong(candidates: readonly Node[], key: string | undefined): Node | undefined {
     if (candidates.length === 0) return undefined
     if (key !== undefined) return rendezvous(candidates, key)
-    return this.#choice(candidates as readonly (N & Candidate)[])
+    return this.#choice(candidates as readonly (Node & Candidate)[])
   }
 
   /** Whether a read that one node does not serve would be served by another, which was not tried. */
-  hasOther(node: N, tried?: ReadonlySet<Node>): boolean {
+  hasOther(node: Node, tried?: ReadonlySet<Node>): boolean {
     if (this.#eligible.some((each) => each !== node && !tried?.has(each))) return true
     return this.settings.whenNoReplica === 'primary' && this.#primary.isUp && !tried?.has(this.#primary)
   }
 
   /** The least late of the replicas that answer, however late it is. */
-  leastLagging(tried?: ReadonlySet<Node>): N | undefined {
+  leastLagging(tried?: ReadonlySet<Node>): Node | undefined {
     return leastLate(this.#replicas, tried)
   }
 
   /** Hears of an error that a node gave to a query, or when connecting; its prober finds out what it means. */
-  heard(node: N, error: unknown): Failure {
+  heard(node: Node, error: unknown): Failure {
     const failure = failureOf(error)
     if (failure === 'lost') node.forgetPosition()
     // One that is down is looked at all the time.
@@ -180,24 +177,24 @@ export class ReplicaSet<N extends Member> {
   }
 
   /** Has a node looked at, at once; resolves at the verdict. */
-  look(node: N): Promise<void> {
+  look(node: Node): Promise<void> {
     return this.#watch.verdict(node)
   }
 
   /** Another server has a node's name by now: whatever is known of the one before is forgotten, and nobody asks that any more. */
-  moved(node: N): void {
+  moved(node: Node): void {
     this.#watch.moved(node)
     if (node === this.#primary) this.positions.forgetTold()
     void this.positions.forget(node)
   }
 
   /** Has a node asked at once, over the connection that its prober has. */
-  ask(node: N): void {
+  ask(node: Node): void {
     this.#watch.ask(node)
   }
 
   /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
-  async wasDemoted(node: N): Promise<boolean> {
+  async wasDemoted(node: Node): Promise<boolean> {
     await this.look(node)
     return node !== this.#primary || node.sighting?.isInRecovery === true
   }
@@ -240,7 +237,7 @@ export class ReplicaSet<N extends Member> {
   }
 
   /** Tells the operator, and whoever waits for a replica, which ones serve by now. */
-  #tellOfEligible(wasEligible: readonly N[]): void {
+  #tellOfEligible(wasEligible: readonly Node[]): void {
     const [eligible] = this.#eligible
     const wasSettling = this.#wasSettling
     this.#wasSettling = eligible === undefined && this.isSettling
@@ -264,7 +261,7 @@ export class ReplicaSet<N extends Member> {
     return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
   }
 
-  #tellOfJudged(node: N, before: Ineligibility | undefined): void {
+  #tellOfJudged(node: Node, before: Ineligibility | undefined): void {
     // One that was heard of before the primary was is no news.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
@@ -279,7 +276,7 @@ export class ReplicaSet<N extends Member> {
   }
 
   /** Another node is the primary from now on; the old one takes no writes, and what is under way on it ends. */
-  #switchTo(elected: N): void {
+  #switchTo(elected: Node): void {
     const old = this.#primary
     this.#replicas = this.#replicas.map((node) => (node === elected ? old : node))
     this.#primary = elected

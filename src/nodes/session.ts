@@ -22,15 +22,14 @@ export function isOfPrimary({ node, wasPrimary }: Session): boolean {
 /** Begins to lend a client of a node's, without a promise of its own: on the path of every query each one counts. */
 export function beginLending(node: Node): Promise<PoolClientLike> {
   // A connection is taken at its first statement: all may have ended since.
-  if (node.isClosedForGood) throw new Error(DESTROYED)
-  node.busy++
-  node.counts.sessions++
+  if (node.isEnded) throw new Error(DESTROYED)
+  node.lend()
   return node.pool.connect()
 }
 
 /** The session of a client that was lent; where all has ended meanwhile, it is given back. */
 export function sessionOf(node: Node, client: PoolClientLike): Session {
-  if (node.isClosedForGood) {
+  if (node.isEnded) {
     client.release()
     const error = new Error(DESTROYED)
     isNotOfNode(error)
@@ -41,19 +40,19 @@ export function sessionOf(node: Node, client: PoolClientLike): Session {
 
 /** Takes note of a client that could not be had; true where another try may succeed. */
 export function lentNothing(node: Node, error: unknown): boolean {
-  node.busy--
+  node.giveBack()
   return node.pool.doWithoutReadOnly(error)
 }
 
 /** Gives a session back to its pool. */
 export function release({ node, client }: Session): void {
-  node.busy--
+  node.giveBack()
   client.release()
 }
 
 /** Ends a session whose state is unknown, `because` of an error, instead of giving it back. */
 export function discard({ node, client }: Session, because: unknown): void {
-  node.busy--
+  node.giveBack()
   try {
     client.release(true)
   } catch {

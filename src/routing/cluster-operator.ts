@@ -1,5 +1,4 @@
 import { WritePinningError } from '../errors.ts'
-import type { Node } from '../nodes/node.ts'
 import type { ClusterNodes } from '../nodes/node-options.ts'
 import { type ClusterStatus, type Mode, Operator, statusBeforeOpen, statusOf } from '../nodes/operator.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
@@ -20,7 +19,7 @@ export class ClusterOperator {
   readonly #nodes: ClusterNodes
   /** Those that were not destroyed, whether they were used already or not. */
   readonly #databases = new Set<Openable>()
-  readonly #open = new Set<ReplicaSet<Node>>()
+  readonly #open = new Set<ReplicaSet>()
 
   constructor(name: string, nodes: ClusterNodes) {
     this.#name = name
@@ -31,11 +30,11 @@ export class ClusterOperator {
     this.#databases.add(database)
   }
 
-  opened(set: ReplicaSet<Node>): void {
+  opened(set: ReplicaSet): void {
     this.#open.add(set)
   }
 
-  closed(database: Openable, set: ReplicaSet<Node>): void {
+  closed(database: Openable, set: ReplicaSet): void {
     this.#databases.delete(database)
     this.#open.delete(set)
   }

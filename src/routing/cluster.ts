@@ -21,7 +21,7 @@ import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route }
 /** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {
   readonly name: string
-  readonly set: ReplicaSet<Node>
+  readonly set: ReplicaSet
   readonly classifier: StatementClassifier
   readonly catalog: CatalogReader
   /** What sessions know by a name. */
@@ -40,7 +40,7 @@ export class Cluster {
   readonly #functions: FunctionWatch
 
   constructor(parts: {
-    readonly set: ReplicaSet<Node>
+    readonly set: ReplicaSet
     readonly classifier: StatementClassifier
     readonly catalog: CatalogReader
     readonly withoutContext: 'primary' | 'replica'

@@ -8,9 +8,9 @@ import type { Session } from '../nodes/session.ts'
 
 /** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
 export class ExactReads {
-  readonly #set: ReplicaSet<Node>
+  readonly #set: ReplicaSet
 
-  constructor(set: ReplicaSet<Node>) {
+  constructor(set: ReplicaSet) {
     this.#set = set
   }
 

@@ -1,4 +1,3 @@
-import type { Node } from '../nodes/node.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import type { CommitKind } from '../nodes/position-questions.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
@@ -8,10 +7,10 @@ import type { PositionOfCommit } from './transaction.ts'
 
 /** Finds the positions of what was written, which exact pins name. */
 export class ExactWrites {
-  readonly #set: ReplicaSet<Node>
+  readonly #set: ReplicaSet
   readonly #kinds: CommitKinds
 
-  constructor(set: ReplicaSet<Node>) {
+  constructor(set: ReplicaSet) {
     this.#set = set
     this.#kinds = new CommitKinds(() => set.positions.configuration)
   }

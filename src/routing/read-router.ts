@@ -10,9 +10,9 @@ import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Look, type 
 
 /** Spreads the reads that any replica may serve. */
 export class ReadRouter {
-  readonly #set: ReplicaSet<Node>
+  readonly #set: ReplicaSet
 
-  constructor(set: ReplicaSet<Node>) {
+  constructor(set: ReplicaSet) {
     this.#set = set
   }
 
@@ -50,7 +50,7 @@ export class ReadRouter {
     const isDown = !primary.isUp || isPrimaryLost === true
     if (!isDown || operator.mode !== 'split') return onPrimary
     this.#set.doubtOld()
-    const kept = memory && (keptNode(memory, this.#set.name) as Node | undefined)
+    const kept = this.#kept(memory)
     const left = this.#left(tried, isDown)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
     if (node === undefined) return onPrimary
@@ -89,7 +89,7 @@ export class ReadRouter {
       })
       if (!isOfSome) return this.routeUnknown(reason, memory, before)
     }
-    const kept = memory && (keptNode(memory, name) as Node | undefined)
+    const kept = this.#kept(memory)
     // No value in a cookie makes a request wait more than once.
     if (kept === primary && !isSeen) return onPrimary
     if (left.length === 0) {
@@ -138,9 +138,14 @@ export class ReadRouter {
     return chosen
   }
 
+  /** The node that a request keeps to; freshness knows it as an object only. */
+  #kept(memory: RequestMemory | undefined): Node | undefined {
+    return memory && (keptNode(memory, this.#set.name) as Node | undefined)
+  }
+
   /** An operator has a part of the requests, and all of each one's reads, go to replicas. */
   #mayReadFromReplica(memory: RequestMemory | undefined): boolean {
-    const kept = memory === undefined ? undefined : keptNode(memory, this.#set.name)
+    const kept = this.#kept(memory)
     if (kept !== undefined) return kept !== this.#set.primary
     const may = Math.random() < this.#set.operator.replicaShare
     if (!may && memory !== undefined) keepTo(memory, this.#set.name, this.#set.primary)

@@ -110,7 +110,7 @@ function elsewhere(
   try {
     const route = routeFrom(undefined, cluster, statement, context, mark, attempt)
     if (route.look === undefined && tried.has(route.node)) return undefined
-    node.counts.movedAway++
+    node.lostRead()
     // The replicas are fit; only this read stood in the way of their replay.
     return {
       ...attempt,

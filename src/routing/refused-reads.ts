@@ -1,6 +1,5 @@
 import { refusalOf } from '../nodes/error-meaning.ts'
 import type { Node } from '../nodes/node.ts'
-import { OwnErrors, RefusedTexts } from '../nodes/refused-texts.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import { IS_PRIMARY, type Route } from './route.ts'
@@ -15,11 +14,7 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
   const asks = refused.ask(sql)
   if (asks === 'new') return route
   if (asks === 'resting') return { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
-  const accepted = () => {
-    refused.accept(sql)
-    if (refused.isEmpty && node.refused === refused) node.refused = undefined
-  }
-  return { ...route, accepted }
+  return { ...route, accepted: () => node.accepted(sql) }
 }
 
 /**
@@ -30,15 +25,10 @@ export function routeOfRefused(cluster: Cluster, node: Node, sql: string, error:
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
   if (refusalOf(error) === 'read-only') return route
   const accepted = () => {
-    node.counts.movedAway++
-    node.refused ??= new RefusedTexts()
-    node.ownErrors?.primaryAccepted(sql, error)
-    if (node.refused.refuse(sql)) cluster.set.reports.keepsRefusing(node, error)
+    node.lostRead()
+    if (node.refusedAlone(sql, error)) cluster.set.reports.keepsRefusing(node, error)
   }
-  const refused = (given: unknown) => {
-    node.ownErrors ??= new OwnErrors()
-    node.ownErrors.primaryGave(given, sql, error)
-  }
+  const refused = (given: unknown) => node.refusedLikePrimary(given, sql, error)
   return { ...route, accepted, refused }
 }
 

@@ -32,7 +32,7 @@ export interface Edge<C extends RoutedConnection> {
 export class Router<C extends RoutedConnection> {
   readonly #cluster: Cluster
   readonly #operator: ClusterOperator
-  readonly #discovery: Discovery<Node>
+  readonly #discovery: Discovery
   readonly #addresses: AddressWatch
   readonly #makeConnection: Edge<C>['makeConnection']
   // Whoever meets a connection object may remember it, as Kysely does: that is dearer than all of routing.
@@ -50,7 +50,7 @@ export class Router<C extends RoutedConnection> {
     const make = (options: NodeOptions, at = lookup) =>
       new Node(options, poolOf(options, settings, at, opened), { maxLagMs })
     const replicas = nodes.replicas.filter(({ discover }) => discover === undefined)
-    const set = new ReplicaSet<Node>({
+    const set = new ReplicaSet({
       name,
       primary: make(nodes.primary),
       replicas: replicas.map((each) => make(each)),
@@ -113,7 +113,7 @@ export class Router<C extends RoutedConnection> {
     this.#operator.closed(this, set)
     this.#addresses.stop()
     const ended = await Promise.allSettled([
-      ...set.nodes.map((node) => node.destroy()),
+      ...set.nodes.map((node) => node.end()),
       catalog.stop(),
       this.#discovery.stop(),
     ])

@@ -92,7 +92,7 @@ function isFresh(
 ): boolean {
   if (answer === undefined) return false
   const [position, isolation] = answer
-  node.hasSnapshots = isolation !== 'read committed'
+  node.sessionBegan(isolation)
   const told = cluster.set.positions.told(client, node, position, askedAtMs)
   return told !== undefined && told >= lsn
 }
