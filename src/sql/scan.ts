@@ -149,11 +149,11 @@ function beginsComment(codes: Codes, at: number): boolean {
 
 /** The operators that a token may begin with: an operator and a sign behind it are one token here, and may be two to PostgreSQL. */
 export function operatorsIn(token: string): string[] {
-  const operators: string[] = []
-  for (let end = Math.min(token.length, MAX_OPERATOR_LENGTH); end > 0; end--) {
-    operators.push(token.slice(0, end))
+  const operators = [token.slice(0, MAX_OPERATOR_LENGTH)]
+  for (let end = Math.min(token.length, MAX_OPERATOR_LENGTH); end > 1; end--) {
     const last = token.charCodeAt(end - 1)
     if (last !== PLUS && last !== MINUS) break
+    operators.push(token.slice(0, end - 1))
   }
   return operators
 }
