@@ -131,7 +131,7 @@ export class ReadRouter {
   /** One request keeps to one replica, as long as that is fit. */
   #replicaFor(memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): Node | undefined {
     if (memory === undefined) return this.#set.choose(undefined, tried)
-    const kept = keptNode(memory, this.#set.name) as Node | undefined
+    const kept = this.#kept(memory)
     if (kept?.role === 'replica' && kept.isEligible && !tried?.has(kept)) return kept
     const chosen = this.#set.choose(memory.affinityKey?.(), tried)
     if (chosen !== undefined) keepTo(memory, this.#set.name, chosen)
