@@ -1,0 +1,71 @@
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { from, to } from 'pg-copy-streams'
+import { describe, expect, it } from 'vitest'
+import { inRequest, openRequest } from '../kysely/support.ts'
+import { whereAndWhy } from '../support/routes.ts'
+import { contract, opened, startCluster } from './contract.ts'
+
+const cluster = await startCluster()
+
+contract((client) => {
+  const db = opened(client, cluster)
+
+  describe('COPY', () => {
+    it('from the client writes on the primary, and counts', async () => {
+      const request = openRequest()
+      const routes = await whereAndWhy(() =>
+        request.run(() =>
+          db().lend(async (lent) => {
+            await lent.query('select 1')
+            const copy = lent.query(from('copy item (name) from stdin'))
+            await pipeline(Readable.from(['lamp\n', 'chair\n']), copy)
+            expect(copy.rowCount).toBe(2)
+            expect((await lent.query('select name from item order by id')).rows).toHaveLength(2)
+          }),
+        ),
+      )
+      expect(routes).toEqual(['replica: read', 'primary: write', 'primary: own-write'])
+      expect(request.memory.wroteTo).toEqual(new Set(['default']))
+      expect(await cluster.primary.query('select name from item order by id')).toEqual([
+        { name: 'lamp' },
+        { name: 'chair' },
+      ])
+    })
+
+    it('to the client gives every row, of what was just written, too', async () => {
+      await inRequest(() =>
+        db().lend(async (lent) => {
+          await lent.query("insert into item (name) select 'item ' || n from generate_series(1, 20000) as n")
+          const rows = await text(lent.query(to('copy item (name) to stdout')))
+          expect(rows.trimEnd().split('\n')).toHaveLength(20_000)
+          expect((await lent.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+        }),
+      )
+    })
+
+    it('in a transaction that is rolled back leaves nothing', async () => {
+      await inRequest(() =>
+        db().lend(async (lent) => {
+          await lent.query('begin')
+          await pipeline(Readable.from(['never\n']), lent.query(from('copy item (name) from stdin')))
+          await lent.query('rollback')
+        }),
+      )
+      expect(await db().names()).toEqual([])
+    })
+
+    it('that the server refuses fails with its error, and the connection serves on', async () => {
+      await inRequest(() =>
+        db().lend(async (lent) => {
+          const copy = lent.query(from('copy item (id, name) from stdin'))
+          await expect(pipeline(Readable.from(['no number\tlamp\n']), copy)).rejects.toMatchObject({
+            code: '22P02',
+          })
+          expect((await lent.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+        }),
+      )
+    })
+  })
+}, 'lend')
