@@ -1,50 +1,51 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from './database.ts'
-import { createMigrator, type Migration } from './migrator.ts'
 import { firstProducts } from './products.ts'
 
-// A migration is frozen once it has run somewhere, so it knows nothing of today's `Database` type.
-const migrations: Record<string, Migration> = {
-  '001-products-and-wishlists': {
-    async up(db) {
-      await db.schema
-        .createTable('products')
-        .addColumn('id', 'integer', (column) => column.primaryKey().generatedAlwaysAsIdentity())
-        .addColumn('picture', 'text', (column) => column.notNull().unique())
-        .addColumn('name', 'text', (column) => column.notNull())
-        .addColumn('maker', 'text', (column) => column.notNull())
-        .addColumn('blurb', 'text', (column) => column.notNull())
-        .addColumn('price_cents', 'integer', (column) => column.notNull().check(sql`price_cents > 0`))
-        .execute()
-
-      await db.schema
-        .createTable('wishlist_items')
-        .addColumn('wishlist_id', 'uuid', (column) => column.notNull())
-        .addColumn('product_id', 'integer', (column) => column.notNull().references('products.id'))
-        .addColumn('quantity', 'integer', (column) =>
-          column.notNull().defaultTo(1).check(sql`quantity between 1 and 99`),
-        )
-        .addColumn('note', 'text', (column) => column.notNull().defaultTo(''))
-        .addColumn('is_gift', 'boolean', (column) => column.notNull().defaultTo(false))
-        .addColumn('added_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
-        .addPrimaryKeyConstraint('wishlist_items_pkey', ['wishlist_id', 'product_id'])
-        .execute()
-    },
-  },
-  '002-first-products': {
-    async up(db: Kysely<Pick<Database, 'products'>>) {
-      await db
-        .insertInto('products')
-        .values([...firstProducts])
-        .execute()
-    },
-  },
+/** The steps of the schema, in their order. One that has run somewhere is frozen. */
+const migrations: Readonly<Record<string, readonly string[]>> = {
+  '001-products-and-wishlists': [
+    `create table products (
+      id integer primary key generated always as identity,
+      picture text not null unique,
+      name text not null,
+      maker text not null,
+      blurb text not null,
+      price_cents integer not null check (price_cents > 0)
+    )`,
+    `create table wishlist_items (
+      wishlist_id uuid not null,
+      product_id integer not null references products (id),
+      quantity integer not null default 1 check (quantity between 1 and 99),
+      note text not null default '',
+      is_gift boolean not null default false,
+      added_at timestamptz not null default now(),
+      primary key (wishlist_id, product_id)
+    )`,
+  ],
+  '002-first-products': [
+    `insert into products (picture, name, maker, blurb, price_cents)
+      select * from json_to_recordset($json$${JSON.stringify(firstProducts)}$json$)
+        as product (picture text, name text, maker text, blurb text, price_cents integer)`,
+  ],
 }
 
+/** Of this shop's migrations: any number will do that nothing else locks in this database. */
+const LOCK = 1_414_213_562
+
 /** Brings the schema up to date and gives the names of the migrations that had to run. */
-export async function migrate(db: Kysely<Database>): Promise<string[]> {
-  const migrator = await createMigrator({ db, provider: { getMigrations: async () => migrations } })
-  const { error, results = [] } = await migrator.migrateToLatest()
-  if (error) throw error
-  return results.map((result) => result.migrationName)
+export function migrate(db: Kysely<Database>): Promise<string[]> {
+  return db.transaction().execute(async (transaction) => {
+    const run = async (text: string) => (await sql.raw<{ name?: unknown }>(text).execute(transaction)).rows
+    // Of two processes that start at once, one waits for the other.
+    await run(`select pg_advisory_xact_lock(${LOCK})`)
+    await run('create table if not exists migration (name text primary key)')
+    const done = new Set((await run('select name from migration')).map(({ name }) => name))
+    const missing = Object.entries(migrations).filter(([name]) => !done.has(name))
+    for (const [name, statements] of missing) {
+      for (const statement of statements) await run(statement)
+      await run(`insert into migration values ('${name}')`)
+    }
+    return missing.map(([name]) => name)
+  })
 }
