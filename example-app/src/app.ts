@@ -1,11 +1,10 @@
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { Kysely } from 'kysely'
 import { writePinning } from 'write-pinning/fastify'
 import { serveAssets } from './assets.ts'
 import { isPinningOff } from './browser.ts'
-import type { Database } from './database.ts'
+import type { ShopDatabase } from './database/shop-database.ts'
 import { LastWrites } from './last-write.ts'
 import { showErrors } from './routes/errors.ts'
 import { pinningRoutes } from './routes/pinning.ts'
@@ -16,7 +15,7 @@ import type { Shop } from './shop.ts'
 import { traceStatements } from './trace.ts'
 
 export interface ShopOptions {
-  db: Kysely<Database>
+  db: ShopDatabase
   /** How long a browser's reads go to the primary after it has written. */
   pinningSeconds?: number
 }

@@ -1,9 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
 import { useNode } from 'write-pinning'
-import { type Database, nameServers, type Servers } from './database.ts'
+import { nameServers, type Servers } from './database/servers.ts'
+import type { ShopDatabase } from './database/shop-database.ts'
 import { StartError } from './start-error.ts'
-import { listProducts } from './wishlist.ts'
 
 const UNDEFINED_TABLE = '42P01'
 const PATIENCE_MS = 30_000
@@ -13,10 +12,10 @@ const PATIENCE_MS = 30_000
  *
  * @throws {StartError} names the first one that does not answer, without its password.
  */
-export async function checkServers(db: Kysely<Database>, servers: Servers): Promise<void> {
+export async function checkServers(db: ShopDatabase, servers: Servers): Promise<void> {
   for (const { name, url } of nameServers(servers)) {
     try {
-      await useNode(name, () => sql`select 1`.execute(db))
+      await useNode(name, () => db.run('select 1'))
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException
       throw new StartError(`The database ${name} (${address(url)}) cannot be reached: ${message || code}`)
@@ -30,7 +29,7 @@ export async function checkServers(db: Kysely<Database>, servers: Servers): Prom
  * @throws {StartError} names a replica that does not get there.
  */
 export async function waitForMigrations(
-  db: Kysely<Database>,
+  db: ShopDatabase,
   servers: Servers,
   signal: AbortSignal,
 ): Promise<void> {
@@ -45,9 +44,9 @@ export async function waitForMigrations(
   }
 }
 
-async function hasProducts(db: Kysely<Database>, node: string): Promise<boolean> {
+async function hasProducts(db: ShopDatabase, node: string): Promise<boolean> {
   try {
-    return (await useNode(node, () => listProducts(db))).length > 0
+    return (await useNode(node, () => db.run('select id from products limit 1'))).length > 0
   } catch (error) {
     if ((error as { code?: string }).code === UNDEFINED_TABLE) return false
     throw error

@@ -4,15 +4,7 @@ import express, { type CookieOptions, type Express, type Request, type Response 
 import { markRoute, writePinning } from 'write-pinning/express'
 import type { ShopOptions } from './app.ts'
 import { isPinningOff, PINNING_COOKIE, WISHLIST_COOKIE, wishlistOf } from './browser.ts'
-import {
-  addItem,
-  changeItem,
-  findProduct,
-  listItems,
-  listProducts,
-  MAX_QUANTITY,
-  removeItem,
-} from './wishlist.ts'
+import { MAX_QUANTITY } from './database/shop-database.ts'
 
 /** The shop on Express: the same addresses and forms, answered with what the pages show, as JSON. */
 export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
@@ -23,11 +15,11 @@ export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
 
   const itemsOf = async (request: Request) => {
     const wishlist = wishlistOf(request)
-    return wishlist === undefined ? [] : await listItems(db, wishlist)
+    return wishlist === undefined ? [] : await db.listItems(wishlist)
   }
 
   app.get('/', async (request, response) => {
-    response.json({ products: await listProducts(db), items: await itemsOf(request), pin: request.writePin })
+    response.json({ products: await db.listProducts(), items: await itemsOf(request), pin: request.writePin })
   })
 
   app.get('/wishlist', async (request, response) => {
@@ -35,9 +27,9 @@ export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
   })
 
   app.post('/wishlist/add', async (request, response) => {
-    const product = await findProduct(db, idOf(request.body?.product))
+    const product = await db.findProduct(idOf(request.body?.product))
     if (product === undefined) return notFound(response)
-    await addItem(db, ensureWishlist(request, response), product.id)
+    await db.addItem(ensureWishlist(request, response), product.id)
     response.redirect(303, '/wishlist')
   })
 
@@ -49,13 +41,13 @@ export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
       return
     }
     const wishlist = ensureWishlist(request, response)
-    const changed = await changeItem(db, wishlist, idOf(request.params.product), wish)
+    const changed = await db.changeItem(wishlist, idOf(request.params.product), wish)
     if (changed === undefined) return notFound(response)
     response.redirect(303, '/wishlist')
   })
 
   app.post('/wishlist/:product/remove', async (request, response) => {
-    await removeItem(db, ensureWishlist(request, response), idOf(request.params.product))
+    await db.removeItem(ensureWishlist(request, response), idOf(request.params.product))
     response.redirect(303, '/wishlist')
   })
 

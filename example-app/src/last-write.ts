@@ -1,5 +1,5 @@
 import type { RouteEvent } from 'write-pinning'
-import type { Wish, WishlistItem } from './wishlist.ts'
+import type { Wish, WishlistItem } from './database/shop-database.ts'
 
 /** A form that a browser has just sent, kept until a page has shown what it did. */
 export interface LastWrite {

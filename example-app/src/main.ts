@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Kysely } from 'kysely'
 import { WritePinningError } from 'write-pinning'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from './app.ts'
 import { address, checkServers, waitForMigrations } from './check-servers.ts'
-import { type Database, nameServers, openDatabase, type Servers } from './database.ts'
+import { openWithKysely } from './database/kysely.ts'
+import { nameServers, type Servers } from './database/servers.ts'
+import type { ShopDatabase } from './database/shop-database.ts'
 import { buildExpressApp } from './express-app.ts'
 import { migrate } from './migrations.ts'
 import { portError, tryPort } from './port.ts'
@@ -43,8 +44,8 @@ async function start(): Promise<void> {
 
   say('Windfall, a wishlist shop with write pinning\n')
   const servers = settings.servers ? showServers(settings.servers) : await startServers()
-  const db = openDatabase(servers)
-  open.push({ close: () => db.destroy() })
+  const db = openWithKysely(servers)
+  open.push(db)
   signal.throwIfAborted()
 
   await checkServers(db, servers)
@@ -64,7 +65,7 @@ async function start(): Promise<void> {
   say('Turn “Write pinning” off at the top of the page and add something, to see what it cures.')
 }
 
-async function onFastify(db: Kysely<Database>) {
+async function onFastify(db: ShopDatabase) {
   const app = await buildApp({ db })
   return {
     async listen(host: string, port: number) {
@@ -75,7 +76,7 @@ async function onFastify(db: Kysely<Database>) {
   }
 }
 
-async function onExpress(db: Kysely<Database>) {
+async function onExpress(db: ShopDatabase) {
   const server = createServer(buildExpressApp({ db }))
   return {
     async listen(host: string, port: number) {

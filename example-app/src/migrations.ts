@@ -1,5 +1,4 @@
-import { type Kysely, sql } from 'kysely'
-import type { Database } from './database.ts'
+import type { ShopDatabase } from './database/shop-database.ts'
 import { firstProducts } from './products.ts'
 
 /** The steps of the schema, in their order. One that has run somewhere is frozen. */
@@ -34,9 +33,8 @@ const migrations: Readonly<Record<string, readonly string[]>> = {
 const LOCK = 1_414_213_562
 
 /** Brings the schema up to date and gives the names of the migrations that had to run. */
-export function migrate(db: Kysely<Database>): Promise<string[]> {
-  return db.transaction().execute(async (transaction) => {
-    const run = async (text: string) => (await sql.raw<{ name?: unknown }>(text).execute(transaction)).rows
+export function migrate(db: ShopDatabase): Promise<string[]> {
+  return db.transaction(async (run) => {
     // Of two processes that start at once, one waits for the other.
     await run(`select pg_advisory_xact_lock(${LOCK})`)
     await run('create table if not exists migration (name text primary key)')

@@ -1,4 +1,4 @@
-import type { Servers } from './database.ts'
+import type { Servers } from './database/servers.ts'
 import { StartError } from './start-error.ts'
 
 export interface Settings {

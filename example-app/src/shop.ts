@@ -1,9 +1,8 @@
-import type { Kysely } from 'kysely'
-import type { Database } from './database.ts'
+import type { ShopDatabase } from './database/shop-database.ts'
 import type { LastWrites } from './last-write.ts'
 
 /** What the routes work with. */
 export interface Shop {
-  readonly db: Kysely<Database>
+  readonly db: ShopDatabase
   readonly lastWrites: LastWrites
 }

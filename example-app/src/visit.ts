@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { wishlistOf } from './browser.ts'
+import type { WishlistItem } from './database/shop-database.ts'
 import { isShown, type LastWrite } from './last-write.ts'
 import type { Shop } from './shop.ts'
-import { listItems, type WishlistItem } from './wishlist.ts'
 
 /** A browser's wishlist as one node has just answered it, beside what that browser last wrote. */
 export interface Visit {
@@ -14,7 +14,7 @@ export async function visitWishlist(request: FastifyRequest, shop: Shop): Promis
   const wishlist = wishlistOf(request)
   if (wishlist === undefined) return { items: [] }
 
-  const items = await listItems(shop.db, wishlist)
+  const items = await shop.db.listItems(wishlist)
   const readFrom = request.statements.at(-1)?.node ?? 'unknown'
 
   const lastWrite = shop.lastWrites.get(wishlist)

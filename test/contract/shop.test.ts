@@ -2,13 +2,13 @@ import { createServer } from 'node:http'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from '../../example-app/src/app.ts'
-import { openDatabase } from '../../example-app/src/database.ts'
+import { openWithKysely } from '../../example-app/src/database/kysely.ts'
 import { buildExpressApp } from '../../example-app/src/express-app.ts'
 import { migrate } from '../../example-app/src/migrations.ts'
 import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
 
 const cluster = await startPostgresCluster({ replicas: 1 })
-const db = openDatabase({
+const db = openWithKysely({
   primary: cluster.primary.connectionString,
   replicas: cluster.replicas.map((replica) => replica.connectionString),
 })
@@ -43,7 +43,7 @@ afterEach(async () => {
 })
 
 afterAll(async () => {
-  await db.destroy()
+  await db.close()
   await cluster.stop()
 })
 

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import type { Kysely } from 'kysely'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from '../../example-app/src/app.ts'
-import { type Database, openDatabase } from '../../example-app/src/database.ts'
+import { openWithKysely } from '../../example-app/src/database/kysely.ts'
+import type { ShopDatabase } from '../../example-app/src/database/shop-database.ts'
 import { migrate } from '../../example-app/src/migrations.ts'
 import { findBrowser } from './find-browser.ts'
 
@@ -12,13 +12,13 @@ const PINNING_SECONDS = 5
 const executablePath = findBrowser()
 
 let cluster: PostgresCluster
-let db: Kysely<Database>
+let db: ShopDatabase
 let app: FastifyInstance
 let address: string
 
 beforeAll(async () => {
   cluster = await startPostgresCluster({ replicas: 2, applyDelayMs: 2_000 })
-  db = openDatabase({
+  db = openWithKysely({
     primary: cluster.primary.connectionString,
     replicas: cluster.replicas.map((replica) => replica.connectionString),
   })
@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await app?.close()
-  await db?.destroy()
+  await db?.close()
   await cluster?.stop()
 })
 

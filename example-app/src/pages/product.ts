@@ -1,5 +1,5 @@
+import type { Product } from '../database/shop-database.ts'
 import { type Html, html } from '../html.ts'
-import type { Product } from '../wishlist.ts'
 import { illustration } from './illustration.ts'
 
 const euros = new Intl.NumberFormat('en-IE', { style: 'currency', currency: 'EUR' })

@@ -1,5 +1,5 @@
+import type { Product, WishlistItem } from '../database/shop-database.ts'
 import { html } from '../html.ts'
-import type { Product, WishlistItem } from '../wishlist.ts'
 import type { Page } from './frame.ts'
 import { productCard } from './product.ts'
 

@@ -1,5 +1,5 @@
+import { MAX_QUANTITY, type Product, type WishlistItem } from '../database/shop-database.ts'
 import { type Html, html } from '../html.ts'
-import { MAX_QUANTITY, type Product, type WishlistItem } from '../wishlist.ts'
 import type { Page } from './frame.ts'
 import { illustration } from './illustration.ts'
 import { price, productCard } from './product.ts'

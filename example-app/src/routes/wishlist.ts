@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ensureWishlist } from '../browser.ts'
+import { MAX_QUANTITY } from '../database/shop-database.ts'
 import type { LastWrite } from '../last-write.ts'
 import { MAX_NOTE_LENGTH, wishlistPage } from '../pages/wishlist.ts'
 import type { Shop } from '../shop.ts'
 import { visitWishlist } from '../visit.ts'
-import { addItem, changeItem, findProduct, listProducts, MAX_QUANTITY, removeItem } from '../wishlist.ts'
 import { sendPage } from './send-page.ts'
 
 interface Item {
@@ -39,16 +39,16 @@ export function wishlistRoutes(app: FastifyInstance, shop: Shop): void {
 
   app.get('/wishlist', async (request, reply) => {
     const visit = await visitWishlist(request, shop)
-    const products = await listProducts(db)
+    const products = await db.listProducts()
     return sendPage(request, reply, visit, wishlistPage(visit.items, products))
   })
 
   app.post<{ Body: Item }>('/wishlist/add', { schema: { body: item } }, async (request, reply) => {
-    const product = await findProduct(db, request.body.product)
+    const product = await db.findProduct(request.body.product)
     if (!product) return reply.callNotFound()
 
     const wishlist = ensureWishlist(request, reply)
-    const wish = await addItem(db, wishlist, product.id)
+    const wish = await db.addItem(wishlist, product.id)
     return done(request, reply, wishlist, { verb: 'added', product, wish })
   })
 
@@ -56,12 +56,12 @@ export function wishlistRoutes(app: FastifyInstance, shop: Shop): void {
     '/wishlist/:product',
     { schema: { params: item, body: itemForm } },
     async (request, reply) => {
-      const product = await findProduct(db, request.params.product)
+      const product = await db.findProduct(request.params.product)
       if (!product) return reply.callNotFound()
 
       const { quantity, note, gift } = request.body
       const wishlist = ensureWishlist(request, reply)
-      const wish = await changeItem(db, wishlist, product.id, { quantity, note, isGift: gift === 'on' })
+      const wish = await db.changeItem(wishlist, product.id, { quantity, note, isGift: gift === 'on' })
       if (!wish) return reply.callNotFound()
       return done(request, reply, wishlist, { verb: 'changed', product, wish })
     },
@@ -71,11 +71,11 @@ export function wishlistRoutes(app: FastifyInstance, shop: Shop): void {
     '/wishlist/:product/remove',
     { schema: { params: item } },
     async (request, reply) => {
-      const product = await findProduct(db, request.params.product)
+      const product = await db.findProduct(request.params.product)
       if (!product) return reply.callNotFound()
 
       const wishlist = ensureWishlist(request, reply)
-      await removeItem(db, wishlist, product.id)
+      await db.removeItem(wishlist, product.id)
       return done(request, reply, wishlist, { verb: 'removed', product, wish: undefined })
     },
   )
