@@ -5,7 +5,7 @@ import { WritePinningError } from 'write-pinning'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from './app.ts'
 import { address, checkServers, waitForMigrations } from './check-servers.ts'
-import { openWithKysely } from './database/kysely.ts'
+import { openDatabase } from './database/open.ts'
 import { nameServers, type Servers } from './database/servers.ts'
 import type { ShopDatabase } from './database/shop-database.ts'
 import { buildExpressApp } from './express-app.ts'
@@ -42,9 +42,9 @@ async function start(): Promise<void> {
   const { host, port } = settings
   await tryPort(host, port)
 
-  say('Windfall, a wishlist shop with write pinning\n')
+  say(`Windfall, a wishlist shop with write pinning, on ${settings.framework} and ${settings.client}\n`)
   const servers = settings.servers ? showServers(settings.servers) : await startServers()
-  const db = openWithKysely(servers)
+  const db = openDatabase(settings.client, servers)
   open.push(db)
   signal.throwIfAborted()
 

@@ -1,3 +1,4 @@
+import { CLIENTS, type Client } from './database/open.ts'
 import type { Servers } from './database/servers.ts'
 import { StartError } from './start-error.ts'
 
@@ -5,6 +6,8 @@ export interface Settings {
   readonly host: string
   readonly port: number
   readonly framework: 'fastify' | 'express'
+  /** What the shop asks its database with. */
+  readonly client: Client
   /** `undefined`: the shop starts servers of its own. */
   readonly servers: Servers | undefined
 }
@@ -15,6 +18,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     host: env.HOST || '127.0.0.1',
     port: readPort(env.PORT || '3000'),
     framework: readFramework(env.FRAMEWORK || 'fastify'),
+    client: readClient(env.CLIENT || 'kysely'),
     servers: readServers(env),
   }
 }
@@ -30,6 +34,12 @@ function readPort(text: string): number {
 function readFramework(text: string): 'fastify' | 'express' {
   if (text === 'fastify' || text === 'express') return text
   throw new StartError(`FRAMEWORK is “${text}”: the shop runs on “fastify”, and its data on “express”.`)
+}
+
+function readClient(text: string): Client {
+  const client = CLIENTS.find((known) => known === text)
+  if (client !== undefined) return client
+  throw new StartError(`CLIENT is “${text}”: the shop asks its database with one of ${CLIENTS.join(', ')}.`)
 }
 
 function readServers({ DATABASE_URL, DATABASE_REPLICA_URLS }: NodeJS.ProcessEnv): Servers | undefined {

@@ -2,28 +2,30 @@ import { createServer } from 'node:http'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from '../../example-app/src/app.ts'
-import { openWithKysely } from '../../example-app/src/database/kysely.ts'
+import { CLIENTS, openDatabase } from '../../example-app/src/database/open.ts'
+import type { ShopDatabase } from '../../example-app/src/database/shop-database.ts'
 import { buildExpressApp } from '../../example-app/src/express-app.ts'
 import { migrate } from '../../example-app/src/migrations.ts'
 import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
 
 const cluster = await startPostgresCluster({ replicas: 1 })
-const db = openWithKysely({
+const servers = {
   primary: cluster.primary.connectionString,
   replicas: cluster.replicas.map((replica) => replica.connectionString),
-})
-await migrate(db)
+}
+const databases = CLIENTS.map((client) => ({ client, db: openDatabase(client, servers) }))
+for (const { db } of databases) await migrate(db)
 await cluster.waitForCatchup()
 
 const closing: (() => Promise<unknown>)[] = []
 
-async function onFastify(): Promise<UserAgent> {
+async function onFastify(db: ShopDatabase): Promise<UserAgent> {
   const app = await buildApp({ db })
   closing.push(() => app.close())
   return (await listen(app))()
 }
 
-async function onExpress(): Promise<UserAgent> {
+async function onExpress(db: ShopDatabase): Promise<UserAgent> {
   const server = createServer(buildExpressApp({ db }))
   closing.push(() => new Promise((resolve) => server.close(resolve)))
   return (await listenOn(server))()
@@ -43,14 +45,19 @@ afterEach(async () => {
 })
 
 afterAll(async () => {
-  await db.close()
+  await Promise.all(databases.map(({ db }) => db.close()))
   await cluster.stop()
 })
 
-describe.each([
-  ['Fastify', onFastify, wishesOfPage],
-  ['Express', onExpress, wishesOfJson],
-])('the example on %s, over a replica that is late', (_name, start, wishesOf) => {
+const frameworks = [
+  { framework: 'Fastify', startOn: onFastify, wishesOf: wishesOfPage },
+  { framework: 'Express', startOn: onExpress, wishesOf: wishesOfJson },
+]
+
+describe.each(
+  frameworks.flatMap((framework) => databases.map((database) => ({ ...framework, ...database }))),
+)('the example on $framework and $client, over a replica that is late', ({ startOn, wishesOf, db }) => {
+  const start = () => startOn(db)
   const add = (user: UserAgent) => user.post('/wishlist/add', { body: new URLSearchParams({ product: '5' }) })
   const wishes = async (user: UserAgent) => wishesOf((await user.get('/wishlist')).body)
 

@@ -3,7 +3,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
 import { buildApp } from '../../example-app/src/app.ts'
-import { openWithKysely } from '../../example-app/src/database/kysely.ts'
+import { openDatabase } from '../../example-app/src/database/open.ts'
 import type { ShopDatabase } from '../../example-app/src/database/shop-database.ts'
 import { migrate } from '../../example-app/src/migrations.ts'
 import { findBrowser } from './find-browser.ts'
@@ -18,7 +18,7 @@ let address: string
 
 beforeAll(async () => {
   cluster = await startPostgresCluster({ replicas: 2, applyDelayMs: 2_000 })
-  db = openWithKysely({
+  db = openDatabase('kysely', {
     primary: cluster.primary.connectionString,
     replicas: cluster.replicas.map((replica) => replica.connectionString),
   })

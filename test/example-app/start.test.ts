@@ -127,6 +127,44 @@ describe('with the servers that it is given', () => {
     SLOW,
   )
 
+  test.each(['kysely', 'pg', 'drizzle'])(
+    'with CLIENT=%s, a form is answered with a redirect, and the page behind it has what was added, while replay is paused',
+    async (CLIENT) => {
+      const running = shop.start({
+        CLIENT,
+        DATABASE_URL: cluster.primary.connectionString,
+        DATABASE_REPLICA_URLS: cluster.replicas.map((replica) => replica.connectionString).join(', '),
+      })
+      const [, address = ''] = await running.says(/Ready: (http:\S+)/)
+      expect(running.output).toContain(`on fastify and ${CLIENT}\n`)
+      await cluster.replicas[0]?.pauseReplay()
+      try {
+        const added = await fetch(new URL('/wishlist/add', address), {
+          method: 'POST',
+          body: new URLSearchParams({ product: '5' }),
+          redirect: 'manual',
+        })
+        expect(added.status).toBe(303)
+        const cookie = added.headers.getSetCookie().map((each) => each.split(';')[0])
+        const page = new URL(added.headers.get('location') ?? '', address)
+        expect(await wishesOf(page, cookie.join('; '))).toEqual(['Kitchen radio'])
+        const unpinned = cookie.filter((each) => !each?.startsWith('write_pin='))
+        expect(await wishesOf(page, unpinned.join('; '))).toEqual([])
+      } finally {
+        await cluster.replicas[0]?.resumeReplay()
+      }
+      running.signal('SIGTERM')
+      expect(await running.exitCode).toBe(0)
+      expect(running.errors).toBe('')
+    },
+    SLOW,
+  )
+
+  async function wishesOf(page: URL, cookie: string): Promise<(string | undefined)[]> {
+    const text = await (await fetch(page, { headers: { cookie } })).text()
+    return [...text.matchAll(/action="\/wishlist\/\d+" aria-label="([^"]+)"/g)].map(([, name]) => name)
+  }
+
   test('it names a replica that cannot be reached', async () => {
     const failed = shop.start({
       DATABASE_URL: cluster.primary.connectionString,
@@ -157,6 +195,10 @@ describe('it refuses to start, in one line,', () => {
 
   test('where FRAMEWORK is one that it does not know', async () => {
     await expectRefusal(shop.start({ FRAMEWORK: 'koa' }), /^FRAMEWORK is “koa”.*$/)
+  })
+
+  test('where CLIENT is one that it does not know', async () => {
+    await expectRefusal(shop.start({ CLIENT: 'knex' }), /^CLIENT is “knex”.*$/)
   })
 
   test('where a connection string is none', async () => {

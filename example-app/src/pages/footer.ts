@@ -62,7 +62,7 @@ function statementList(title: Html | string, statements: readonly RouteEvent[]):
         </section>`
 }
 
-// Kysely quotes every name; people read the statement better without.
+// Kysely and Drizzle quote every name; people read the statement better without.
 function line({ node, role, reason, sql }: RouteEvent): Html {
   return html`
             <li><span class="node ${role}">${node}</span> <span class="why">${reasons[reason]}</span> <code>${sql.replaceAll('"', '')}</code></li>`

@@ -1,0 +1,16 @@
+import { openWithDrizzle } from './drizzle.ts'
+import { openWithKysely } from './kysely.ts'
+import { openWithPg } from './pg.ts'
+import type { Servers } from './servers.ts'
+import type { ShopDatabase } from './shop-database.ts'
+
+const OPEN = { kysely: openWithKysely, pg: openWithPg, drizzle: openWithDrizzle }
+
+export type Client = keyof typeof OPEN
+
+export const CLIENTS = Object.keys(OPEN) as Client[]
+
+/** Opens the servers with one of the clients; the shop behind it is the same. */
+export function openDatabase(client: Client, servers: Servers): ShopDatabase {
+  return OPEN[client](servers)
+}
