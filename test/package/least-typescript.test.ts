@@ -60,6 +60,7 @@ import * as pinning from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import { orPrimary, PrimaryReplicaDialect, toPrimary, toReplica } from 'write-pinning/kysely'
+import * as ofPg from 'write-pinning/pg'
 
 const { bindContext, capturePin, dbWrite, markWrite, runWithPin, useNode, usePrimary, useReplica, withoutPin } = pinning
 
@@ -87,7 +88,10 @@ await useNode('reporting', () => useReplica(() => withoutPin(async () => markWri
 await runWithPin(await capturePin({ seconds: 60 }), async () => 1)
 new Pool().query('select 1', bindContext((error, result) => console.log(error, result.rowCount)))
 const bound: (id: number) => Promise<string> = bindContext(async (id: number) => String(id))
-export { bound, handler, row, text }
+const pool: Pool = new ofPg.PrimaryReplicaPool({ primary: 'postgres://localhost', replicas: [], maxLagMs: 1 })
+const { rows } = await pool.query<{ id: number }>(ofPg.orPrimary('select 1 as id where $1'), [true])
+const ids: number[] = rows.map(({ id }) => id)
+export { bound, handler, ids, row, text }
 `
 
 const INLINE = `

@@ -90,6 +90,43 @@ describe('the packed package', () => {
     expect(links).toContain('docs/context.md')
     for (const link of links) expect(await project.read(`node_modules/write-pinning/${link}`)).not.toBe('')
   })
+
+  it('is used with each client as its README says', { timeout: MINUTE_MS }, async () => {
+    const packages = [
+      '@prisma/adapter-pg',
+      '@types/node',
+      '@types/pg',
+      'drizzle-orm',
+      'kysely',
+      'pg',
+      'typeorm',
+    ]
+    const project = await packed.link('clients', packages, {
+      'tsconfig.json': JSON.stringify({
+        compilerOptions: {
+          ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true },
+          types: ['node'],
+        },
+      }),
+    })
+    const readme = await project.read('node_modules/write-pinning/README.md')
+    const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block as string)
+    const blockWith = (text: string) => blocks.find((block) => block.includes(text)) ?? `${text} is missing`
+    await project.write(
+      'clients.mts',
+      `${blockWith('const pool = new PrimaryReplicaPool({')}${blockWith('drizzle({ client: pool })')}
+        declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }
+        interface Database { comment: { text: string } }
+        declare const primary: string, replicas: string[]`,
+    )
+    await project.write(
+      'marks.mts',
+      `${blockWith("toReplica } from 'write-pinning/pg'")}
+        declare const pool: import('write-pinning/pg').PrimaryReplicaPool
+        declare const client: import('pg').PoolClient, id: number`,
+    )
+    await project.compile()
+  })
 })
 
 describe('a project without the optional packages', () => {
