@@ -93,6 +93,16 @@ describe('the house', () => {
     expect(wrong).toEqual([])
   })
 
+  it('is as docs/architecture.md describes it: each room, and each file by its name', () => {
+    const page = readFileSync(path.join(SRC, '../docs/architecture.md'), 'utf8')
+    const named = [...page.matchAll(/`(?:src\/)?((?:\w+\/)?[\w-]+\.ts)`/g)].map(([, name]) => name as string)
+    const known = new Set(sources.map(({ name }) => name))
+    expect(named).toContain('routing/run-statement.ts')
+    expect(named.filter((name) => !name.includes('.test.') && !known.has(name))).toEqual([])
+    const rooms = Object.keys(FLOORS).filter((room) => room !== 'base' && room !== 'index')
+    for (const room of rooms) expect(page).toMatch(new RegExp(`^\\|.*\`${room}\`.*\\|`, 'm'))
+  })
+
   it('has no circle of imports, of types neither', () => {
     expect(circlesIn(new Map(sources.map(({ name, files }) => [name, files])))).toEqual([])
   })
