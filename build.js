@@ -16,7 +16,8 @@ const inRoot = (name) => path.join(root, name)
 rmSync(inRoot('dist'), { recursive: true, force: true })
 for (const project of ['tsconfig.build.json', 'tsconfig.cjs.json']) compile(project)
 giveUrls(inRoot('dist/cjs'))
-prepend(inRoot('dist/cjs/kysely/index.js'), "'use strict'\nrequire('./peer.js')\n")
+for (const entry of ['kysely', 'pg'])
+  prepend(inRoot(`dist/cjs/${entry}/index.js`), "'use strict'\nrequire('./peer.js')\n")
 cpSync(inRoot('commonjs'), inRoot('dist/cjs'), { recursive: true })
 
 function compile(project) {

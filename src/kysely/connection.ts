@@ -91,6 +91,10 @@ class CompiledStatement<R> implements Query<QueryResult<R>> {
     return true
   }
 
+  get mayBeSentAgain(): boolean {
+    return true
+  }
+
   send(session: Session): Promise<QueryResult<R>> {
     const { connections, wantsInfo } = this.#connection
     const connection = connections.of(session)
@@ -133,6 +137,10 @@ class CompiledStream<R> implements Query<SessionStream<R>> {
 
   get canBeAskedAround(): boolean {
     return false
+  }
+
+  get mayBeSentAgain(): boolean {
+    return true
   }
 
   async send(session: Session, timeoutMs: number | undefined): Promise<SessionStream<R>> {

@@ -6,6 +6,7 @@ import { type Callback, inTurn } from './callbacks.ts'
 import type { PgConnection } from './connection.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
+import { TypeParsers } from './type-parsers.ts'
 
 /** The events of a client that its holder hears, whatever node it is on. */
 const EVENTS = ['error', 'notice', 'notification', 'end'] as const
@@ -26,7 +27,7 @@ export interface Lender {
 export class RoutedClient extends EventEmitter {
   readonly #connection: PgConnection
   readonly #lender: Lender
-  #types: InstanceType<typeof pg.TypeOverrides> | undefined
+  #types: TypeParsers | undefined
   #bound: PgClient | undefined
   #isReleased = false
   /** How many queries are under way. */
@@ -128,14 +129,13 @@ export class RoutedClient extends EventEmitter {
   }
 
   /** Has values of a type parsed by a function, in what this client sends from now on; it does not stay with the connection. */
-  setTypeParser(...args: Parameters<pg.ClientBase['setTypeParser']>): void {
-    this.#types ??= new pg.TypeOverrides(this.#lender.types as never)
-    this.#types.setTypeParser(...(args as [never, never, never]))
+  setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
+    this.#types ??= new TypeParsers(this.#lender.types)
+    this.#types.setTypeParser(oid, formatOrParser, parser)
   }
 
-  getTypeParser(...args: Parameters<pg.ClientBase['getTypeParser']>): unknown {
-    const types = this.#types ?? new pg.TypeOverrides(this.#lender.types as never)
-    return types.getTypeParser(...(args as [never, never]))
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    return (this.#types ?? new TypeParsers(this.#lender.types)).getTypeParser(oid, format)
   }
 
   /** Does not keep the process alive. */

@@ -18,6 +18,7 @@ export class ReplayedConnection extends EventEmitter {
   readonly #sent: { readonly name: (typeof MESSAGES)[number]; readonly args: readonly unknown[] }[] = []
   #real: PgConnection | undefined
   #isRecording = true
+  #isOver = false
 
   constructor() {
     super()
@@ -37,6 +38,19 @@ export class ReplayedConnection extends EventEmitter {
   detach(): void {
     for (const event of EVENTS) this.#real?.off(event, this.#forward[event] as () => void)
     this.#real = undefined
+  }
+
+  /** Nothing more comes: whoever waits for the end of the answer, now or later, has waited long enough. */
+  end(): void {
+    this.detach()
+    this.#isOver = true
+    this.emit('readyForQuery')
+  }
+
+  override once(event: string, listener: (...args: unknown[]) => void): this {
+    if (!this.#isOver || event !== 'readyForQuery') return super.once(event, listener)
+    setImmediate(listener)
+    return this
   }
 
   /** Something was delivered: it cannot be done again any more. */

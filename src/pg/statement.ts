@@ -31,6 +31,10 @@ export class PgStatement implements Query<Results> {
     return true
   }
 
+  get mayBeSentAgain(): boolean {
+    return true
+  }
+
   send({ client }: Session): Promise<Results> {
     const config = this.#types === undefined ? this.#config : withTypes(this.#config, this.#types)
     return client.query(config, this.#values) as Promise<Results>

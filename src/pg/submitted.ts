@@ -71,6 +71,10 @@ export class SubmittedQuery implements Query<void> {
     return false
   }
 
+  get mayBeSentAgain(): boolean {
+    return !this.#hasSubmitted || this.#connection?.isRecording === true
+  }
+
   affectedBy(): undefined {
     return undefined
   }
@@ -90,9 +94,9 @@ export class SubmittedQuery implements Query<void> {
   fail(error: unknown): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
-    this.#connection?.detach()
     this.#connection?.stopRecording()
     this.#given.handleError(error, this.#connection)
+    this.#connection?.end()
   }
 
   /** What `pg` sees in its place. */
@@ -101,7 +105,8 @@ export class SubmittedQuery implements Query<void> {
     const standing = this.#connection
     let failure: { readonly error: unknown } | undefined
     const isOver = () => {
-      standing?.detach()
+      if (failure === undefined || this.#hasFailed) standing?.end()
+      else standing?.detach()
       if (failure === undefined) resolve()
       else reject(failure.error)
     }

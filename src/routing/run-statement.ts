@@ -238,7 +238,7 @@ export class StatementRun<T> implements Hearer {
       wasBound,
       before,
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
-    isOver = this.#query.signal?.aborted === true,
+    isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain,
   ): Promise<Attempt> {
     const { cluster, session: own, outcome, transaction } = this.#place
     const { text, mark } = this.#query

@@ -1,0 +1,7 @@
+const { peerError } = require('../import-peer.js')
+
+try {
+  require('pg')
+} catch (cause) {
+  throw peerError('write-pinning/pg', 'pg', cause)
+}
