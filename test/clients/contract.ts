@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { clientsOf, openRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { openRequest } from '../support/request.ts'
+import { clientsOf } from '../support/server-clients.ts'
 import { type Ability, APPLICATION, type Client, type OpenClient, type Options } from './client.ts'
 import { clients } from './clients.ts'
 

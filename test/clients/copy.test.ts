@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { from, to } from 'pg-copy-streams'
 import { describe, expect, it } from 'vitest'
-import { inRequest, openRequest } from '../kysely/support.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { contract, opened, startCluster } from './contract.ts'
 

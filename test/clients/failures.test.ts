@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresNode } from 'write-pinning/testing'
-import { inRequest, openRequest, terminateClients } from '../kysely/support.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import { contract, opened, openFit, running, startCluster, terminateRunning, WAIT } from './contract.ts'
 
 // An `error` event that nobody listens to would end the process; vitest fails a file that has one.

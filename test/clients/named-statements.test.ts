@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { useNode } from 'write-pinning'
-import { terminateClients } from '../kysely/support.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import { contract, opened, startCluster } from './contract.ts'
 
 const cluster = await startCluster(2)

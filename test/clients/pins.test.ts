@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openRequest } from '../kysely/support.ts'
 import { pinCookie } from '../support/http.ts'
+import { openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
 import { contract, opened, startCluster, withReplayPaused } from './contract.ts'
 import { serving } from './shop.ts'

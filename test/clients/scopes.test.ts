@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { useNode, usePrimary, useReplica } from 'write-pinning'
-import { inRequest, openRequest } from '../kysely/support.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
 import { contract, opened, startCluster, withReplayPaused } from './contract.ts'
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { inRequest } from '../kysely/support.ts'
+import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import type { Statements } from './client.ts'
 import { contract, opened, startCluster } from './contract.ts'

@@ -2,8 +2,9 @@ import Cursor from 'pg-cursor'
 import { describe, expect, it } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresNode } from 'write-pinning/testing'
-import { inRequest, openRequest, terminateClients } from '../kysely/support.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import { contract, opened, startCluster } from './contract.ts'
 
 const cluster = await startCluster()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openRequest } from '../kysely/support.ts'
 import { pinCookie } from '../support/http.ts'
+import { openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { contract, opened, startCluster, terminateRunning, withReplayPaused } from './contract.ts'
 import { serving } from './shop.ts'

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeEach, expect, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { whereAndWhyInRequest } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
+import { whereAndWhyInRequest } from '../support/request.ts'
 
 /** A shop whose replicas lag: they replay nothing while a test runs, and have caught up before the next. */
 export async function startLaggingShop(): Promise<{

@@ -5,10 +5,10 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dbWrite, useReplica, withoutPin } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
-import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 import { overEachExpress } from './support.ts'
 
 const cluster = await startShop(1)

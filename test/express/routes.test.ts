@@ -2,10 +2,10 @@ import type { NextFunction, Request, Response } from 'express'
 import { afterAll, describe, expect, it } from 'vitest'
 import { dbWrite, markWrite } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
-import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 import { overEachExpress } from './support.ts'
 
 const cluster = await startShop(1)

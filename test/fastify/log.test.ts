@@ -2,9 +2,9 @@ import { Writable } from 'node:stream'
 import { type FastifyServerOptions, fastify } from 'fastify'
 import { expect, test } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { warningsOf } from '../kysely/support.ts'
 import { SECRET } from '../support/exact.ts'
 import { listen } from '../support/http.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 /** Has a warning of the plugin's be said in an application, by a pin that nobody has signed. */
 async function warnIn(options: FastifyServerOptions): Promise<void> {

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { terminateClients } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { more, servedAgain } from '../support/load-waits.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica dies, in each of the ways in which one does, while 200 reads per second go on: nobody notices.

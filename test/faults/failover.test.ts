@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest, openRequest } from '../kysely/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest, openRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { Watched } from '../support/watched.ts'
 

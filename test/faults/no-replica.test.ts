@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more, servedAgain } from '../support/load-waits.ts'
+import { inRequest } from '../support/request.ts'
 import { Watched } from '../support/watched.ts'
 
 // All replicas are dead: the primary serves their reads as well as it can without harm to its writes.

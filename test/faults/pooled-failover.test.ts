@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
+import { inRequest } from '../support/request.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica is promoted while the primary lives, and PgBouncer stands before each: there no start-up option makes a session

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
-import { codeOf, inRequest } from '../kysely/support.ts'
 import { readsOf, startLoad } from '../support/load.ts'
+import { inRequest } from '../support/request.ts'
+import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // The primary vacuums rows away that a read on a replica may still need: after a while the replica cancels the read, so

@@ -2,11 +2,12 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // A server that is not what its place in the configuration says.

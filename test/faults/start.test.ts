@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest, warningsOf } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, writesOf } from '../support/load.ts'
+import { inRequest } from '../support/request.ts'
+import { codeOf, warningsOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // The service starts whatever is down then, and says what is.

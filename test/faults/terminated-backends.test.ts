@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, terminateClients } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { inRequest } from '../support/request.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import { Watched } from '../support/watched.ts'
 
 // Backends are terminated on every node, whatever their clients are doing. An `error` event that nobody listens to would end

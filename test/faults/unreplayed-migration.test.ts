@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad } from '../support/load.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { Watched } from '../support/watched.ts'
 

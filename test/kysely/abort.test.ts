@@ -15,7 +15,8 @@ import { usePrimary, useReplica } from 'write-pinning'
 import type { PoolLike, PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { clientsOf, inUse, kyselyVersion, namedPool } from './support.ts'
+import { clientsOf, inUse, namedPool } from '../support/server-clients.ts'
+import { kyselyVersion } from './kysely-version.ts'
 
 // Kysely 0.28 has no abort signal: there, the one thing to be shown is that these tests were left out.
 const canAbort = kyselyVersion !== '0.28'

@@ -4,8 +4,10 @@ import { useNode } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { inRequest, namedPool, openRequest, warningsOf } from './support.ts'
+import { namedPool } from '../support/server-clients.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let replicas: readonly PostgresNode[]

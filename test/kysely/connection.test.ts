@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest, whenCatalogIsRead } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { inRequest, inUse, namedPool, openRequest, whenCatalogIsRead } from './support.ts'
+import { inUse, namedPool } from '../support/server-clients.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { useNode, usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
-import { clientsOf, codeOf, namedPool } from './support.ts'
+import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { codeOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 

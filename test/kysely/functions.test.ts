@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
-import { whenCatalogIsRead, whereAndWhyInRequest } from './support.ts'
+import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 
 let cluster: PostgresCluster
 let db: ReturnType<typeof openDatabase>

@@ -4,7 +4,7 @@ import { usePrimary, useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { inUse, namedPool } from './support.ts'
+import { inUse, namedPool } from '../support/server-clients.ts'
 
 let cluster: PostgresCluster
 

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { inRequest, warningsOf } from './support.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, poolOf, startShop } from '../support/cluster.ts'
-import { inRequest } from './support.ts'
+import { inRequest } from '../support/request.ts'
 
 let cluster: PostgresCluster
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { inUse, namedPool, terminateClients } from './support.ts'
+import { inUse, namedPool, terminateClients } from '../support/server-clients.ts'
 
 // An `error` event that nobody listens to would end the process; vitest fails a file that has one.
 let cluster: PostgresCluster

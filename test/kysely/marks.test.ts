@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, expectTyp
 import { orPrimary, toPrimary, toReplica } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
-import { inRequest, whereAndWhyInRequest } from './support.ts'
+import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
 
 let cluster: PostgresCluster
 let db: ReturnType<typeof openDatabase>

@@ -4,8 +4,9 @@ import { useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { inRequest, kyselyVersion } from './support.ts'
+import { kyselyVersion } from './kysely-version.ts'
 
 let cluster: PostgresCluster
 

@@ -3,8 +3,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { inRequest, whereAndWhyInRequest } from './support.ts'
 
 // What is taken for a read and is none: the classifier was told so, which is how it can be wrong.
 let cluster: PostgresCluster

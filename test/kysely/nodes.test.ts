@@ -5,8 +5,9 @@ import { useNode, usePrimary } from 'write-pinning'
 import { type NodeInput, PrimaryReplicaDialect } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { codeOf, inRequest } from './support.ts'
+import { codeOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 

@@ -4,8 +4,10 @@ import { useNode, useReplica } from 'write-pinning'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { clientsOf, codeOf, inRequest, namedPool, openRequest } from './support.ts'
+import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { codeOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let dialect: PrimaryReplicaDialect

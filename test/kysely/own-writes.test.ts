@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { markWrite, useNode, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { openRequest, type Request, whenCatalogIsRead } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { openRequest, type Request, whenCatalogIsRead } from './support.ts'
 
 let cluster: PostgresCluster
 let db: Kysely<Database>

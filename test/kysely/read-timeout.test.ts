@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { codeOf, inRequest } from './support.ts'
+import { inRequest } from '../support/request.ts'
+import { codeOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let db: Kysely<Database>

@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { clientsOf } from '../support/server-clients.ts'
 import { leaveUnanswered } from '../support/unanswered-port.ts'
-import { clientsOf, codeOf } from './support.ts'
+import { codeOf } from '../support/warnings.ts'
 
 // Whether the database is there is known before the first query, so that a readiness route can tell.
 let cluster: PostgresCluster

@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { inRequest } from './support.ts'
 
 let cluster: PostgresCluster
 let db: Kysely<Database>

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useNode, usePrimary, useReplica, withoutPin } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { clientsOf, codeOf, inRequest, namedPool, openRequest } from './support.ts'
+import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { codeOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode

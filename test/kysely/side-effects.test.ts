@@ -8,7 +8,7 @@ import { useNode } from 'write-pinning'
 import { orPrimary } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { inRequest } from './support.ts'
+import { inRequest } from '../support/request.ts'
 
 // Whatever a statement does, it does once, wherever it was sent first: counted at the servers.
 let cluster: PostgresCluster

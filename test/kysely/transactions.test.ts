@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
-import { inRequest, openRequest } from './support.ts'
 
 let cluster: PostgresCluster
 let db: Kysely<Database>

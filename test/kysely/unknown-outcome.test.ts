@@ -2,7 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { clientsOf, openRequest, type Request } from './support.ts'
+import { openRequest, type Request } from '../support/request.ts'
+import { clientsOf } from '../support/server-clients.ts'
 
 // A write whose outcome nobody knows counts: better a pin too many than a write that seems to have vanished.
 let cluster: PostgresCluster

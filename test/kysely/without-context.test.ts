@@ -3,8 +3,9 @@ import { usePrimary, useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { codeOf, inRequest, openRequest, warningsOf } from './support.ts'
+import { codeOf, warningsOf } from '../support/warnings.ts'
 
 // The order matters: whether a request was ever opened is a fact of the process, and a test file has its own.
 let cluster: PostgresCluster

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Candidate, choiceOf, rendezvous } from '../../src/nodes/choice.ts'
-import { warningsOf } from '../kysely/support.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 const candidate = (name: string, given: Partial<Candidate> = {}): Candidate => ({
   name,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { SpillGate } from '../../src/nodes/spill-gate.ts'
-import { codeOf } from '../kysely/support.ts'
+import { codeOf } from '../support/warnings.ts'
 
 const MANY = 40_000
 /** Long enough for whoever is not to time out. */

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, expectTypeOf, it } from 'vitest'
 import { capturePin, markWrite, type RunWithPinOptions, runWithPin } from 'write-pinning'
-import { warningsOf } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { demandIn, memoryHere, positionOf, wroteTo } from '../support/positions.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 const cluster = await startShop(1)
 afterAll(() => cluster.stop())

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, useReplica, withoutPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { listen, type UserAgent } from '../support/http.ts'
+import { whenCatalogIsRead } from '../support/request.ts'
 
 // What an attempt to write was told by the primary must not be newer than what its request reads next.
 interface Tables extends Database {

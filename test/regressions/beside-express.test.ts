@@ -12,11 +12,11 @@ import polka from 'polka'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { markWrite } from 'write-pinning'
 import { type WritePinningMiddleware, writePinning } from 'write-pinning/express'
-import { warningsOf } from '../kysely/support.ts'
 import { certificate, privateKey } from '../support/certificate.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listenOn, pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 const cluster = await startShop(1)
 const db = openDatabase(cluster)

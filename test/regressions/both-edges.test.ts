@@ -8,10 +8,10 @@ import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { dbWrite } from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning as ofFastify } from 'write-pinning/fastify'
-import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 const cluster = await startShop(1)
 const db = openDatabase(cluster)

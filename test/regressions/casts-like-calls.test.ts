@@ -3,8 +3,9 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { countsAsWrite, messagesOf, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { messagesOf } from '../support/warnings.ts'
 
 // PostgreSQL lets a cast be written like the call of a function that is named like the type, and the column of a row like a call as
 // well: there is no such function, however often the server is asked for it.

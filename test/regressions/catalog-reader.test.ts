@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { clientsOf, namedPool, whereAndWhyInRequest } from '../kysely/support.ts'
 import { openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { whereAndWhyInRequest } from '../support/request.ts'
+import { clientsOf, namedPool } from '../support/server-clients.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
+import { inRequest } from '../support/request.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 

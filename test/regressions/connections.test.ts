@@ -3,8 +3,9 @@ import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { useNode, usePrimary, useReplica } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { clientsOf, inUse, namedPool, openRequest, terminateClients } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { openRequest } from '../support/request.ts'
+import { clientsOf, inUse, namedPool, terminateClients } from '../support/server-clients.ts'
 
 let cluster: PostgresCluster
 let primary: pg.Pool

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
-import { openRequest } from '../kysely/support.ts'
 import type { Database } from '../support/cluster.ts'
+import { openRequest } from '../support/request.ts'
 import { Watched } from '../support/watched.ts'
 
 // The primary hangs while it commits, and its replica, which has the commit on its disk, is promoted: what was under way is there, and the

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { askForPassword } from '../support/password.ts'
+import { inRequest } from '../support/request.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest, inUse, namedPool, terminateClients } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
+import { inUse, namedPool, terminateClients } from '../support/server-clients.ts'
 import { Watched } from '../support/watched.ts'
 
 // What was routed, waited, and belongs elsewhere by then; and statements that come when their connection is somebody else's.

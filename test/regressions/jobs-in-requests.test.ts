@@ -2,11 +2,11 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { capturePin, runWithPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinOfToken, SECRET } from '../support/exact.ts'
 import { listen } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 // A job within a request, whose tokens are those of another cookie: the secret is that of the request's plugin.
 const cluster = await startShop(1)

@@ -3,8 +3,9 @@ import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { countsAsWrite, messagesOf, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { messagesOf } from '../support/warnings.ts'
 
 // A catalog is read in pages; what is not read yet, or cannot be read, is told, and nothing waits for it.
 let cluster: PostgresCluster

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { countsAsWrite, openRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { countsAsWrite, openRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { Watched } from '../support/watched.ts'
 
 // The catalog is read from a replica where the primary does not let it be read: what a late one says is out of date already.

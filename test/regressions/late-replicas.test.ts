@@ -3,10 +3,11 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { clientsOf, inRequest, namedPool } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { serveShop } from '../support/exact.ts'
 import { readsOf } from '../support/load.ts'
+import { inRequest } from '../support/request.ts'
+import { clientsOf, namedPool } from '../support/server-clients.ts'
 import { Watched } from '../support/watched.ts'
 
 // Every replica is late: who serves then.

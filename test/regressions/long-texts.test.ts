@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { openRequest, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { openRequest, whenCatalogIsRead } from '../support/request.ts'
 
 // Texts of many values are too long to be kept: what a replica's refusal tells of one has to hold while that is run once more.
 let cluster: PostgresCluster

@@ -2,8 +2,8 @@ import { Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { whereAndWhyInRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { whereAndWhyInRequest } from '../support/request.ts'
 
 let cluster: PostgresCluster
 

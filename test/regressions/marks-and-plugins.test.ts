@@ -11,8 +11,8 @@ import {
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { orPrimary, toPrimary, toReplica } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, whereAndWhyInRequest } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
 
 // A plugin that comes after a mark may make new nodes of the whole query.
 let cluster: PostgresCluster

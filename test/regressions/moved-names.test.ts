@@ -5,11 +5,11 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { freePort } from '../../src/testing/free-port.ts'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
 import { readsOf } from '../support/load.ts'
 import { serveAt } from '../support/other-address.ts'
+import { inRequest } from '../support/request.ts'
 import { Watched } from '../support/watched.ts'
 
 // A name leads to another server while the one before lives on: a switch from blue to green, a failover that fences nobody. All addresses

@@ -4,15 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ROUTE_CHANNEL, useNode } from 'write-pinning'
 import { orPrimary, type PoolLike, toReplica } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import {
-  inRequest,
-  inUse,
-  kyselyVersion,
-  namedPool,
-  openRequest,
-  whereAndWhyInRequest,
-} from '../kysely/support.ts'
+import { kyselyVersion } from '../kysely/kysely-version.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, openRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { inUse, namedPool } from '../support/server-clients.ts'
 
 let cluster: PostgresCluster
 let replica: PostgresNode

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { Watched } from '../support/watched.ts'
 

@@ -3,8 +3,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
-import { countsAsWrite, inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase } from '../support/cluster.ts'
+import { countsAsWrite, inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 
 // A replica answers these without an error, and not as the primary does: which transactions are under way or prepared it does not say.
 let cluster: PostgresCluster

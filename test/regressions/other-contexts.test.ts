@@ -6,10 +6,10 @@ import { afterAll, afterEach, describe, expect, expectTypeOf, it, vi } from 'vit
 import { bindContext, markWrite, runWithPin, usePrimary } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import { currentContext } from '../../src/freshness/context.ts'
-import { warningsOf } from '../kysely/support.ts'
 import { openDatabase, startShop } from '../support/cluster.ts'
 import { listen, pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { warningsOf } from '../support/warnings.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
 const cluster = await startShop(1)

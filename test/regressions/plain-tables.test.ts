@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { countsAsWrite, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { countsAsWrite, whenCatalogIsRead } from '../support/request.ts'
 
 // That a statement reports no row means that it wrote none only where its table is an ordinary one, as far as the catalog says.
 let cluster: PostgresCluster

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, messagesOf, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { messagesOf } from '../support/warnings.ts'
 
 // A policy calls its function at each reading of its table, and functions are volatile unless they are declared otherwise.
 let cluster: PostgresCluster

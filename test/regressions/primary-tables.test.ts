@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 
 // A table that is to be read from the primary only is read by other names as well.
 let cluster: PostgresCluster

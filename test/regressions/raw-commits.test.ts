@@ -1,8 +1,8 @@
 import { type ControlledTransaction, type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { openRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { openRequest } from '../support/request.ts'
 
 // Within Kysely's transaction a text commits or rolls back by itself. Kysely rolls back afterwards, which takes nothing of that back.
 let cluster: PostgresCluster

@@ -3,8 +3,9 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, warningsOf } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 let cluster: PostgresCluster
 let url: string

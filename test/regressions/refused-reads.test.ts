@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest, whereAndWhyInRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
+import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica refuses what the primary accepts: it has not replayed a migration, or never will.

@@ -3,9 +3,10 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { inRequest, warningsOf, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
+import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { warningsOf } from '../support/warnings.ts'
 
 // A hot standby refuses whatever a session runs that is serializable by default.
 let cluster: PostgresCluster

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { openRequest, type Request, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { openRequest, type Request, whenCatalogIsRead } from '../support/request.ts'
 
 // Statements about the session that write, or that run what writes.
 let cluster: PostgresCluster

@@ -4,11 +4,12 @@ import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { codeOf, inRequest } from '../kysely/support.ts'
 import { startShop } from '../support/cluster.ts'
 import { startLoad } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { inRequest } from '../support/request.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // What goes over open connections is swallowed, and nobody is told; what becomes of new ones is another matter.

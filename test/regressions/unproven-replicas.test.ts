@@ -2,10 +2,10 @@ import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { namedPool } from '../kysely/support.ts'
 import { type Database, startShop } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
 import { routesOf } from '../support/routes.ts'
+import { namedPool } from '../support/server-clients.ts'
 import { Watched, watchedPool } from '../support/watched.ts'
 
 // A replica that cannot prove what is claimed of it is not asked again and again, whatever the connection is on already.

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 
 // From PostgreSQL 14 on the tree of a view that has a list in it (`in`, `= any`) names two functions that are none: those with which
 // such a list would be hashed.

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { whenCatalogIsRead, whereAndWhyInRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 
 // What a function declares of itself is a promise of its author's. PostgreSQL refuses an insert in a stable function, and lets it call a
 // function that inserts.

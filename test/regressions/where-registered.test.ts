@@ -9,9 +9,10 @@ import { writePinning as pinningOfExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest, messagesOf, warningsOf, whenCatalogIsRead } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
+import { inRequest, whenCatalogIsRead } from '../support/request.ts'
+import { messagesOf, warningsOf } from '../support/warnings.ts'
 
 // The order matters: whether a request was ever opened is a fact of the process, and a test file has its own.
 let cluster: PostgresCluster

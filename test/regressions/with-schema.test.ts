@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 
 // Kysely's plugin for schemas makes some table nodes in another shape, over which the walk through them stumbled.

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { inRequest } from '../kysely/support.ts'
 import type { Database } from './cluster.ts'
 import { LoadReport, type Operation } from './load-report.ts'
+import { inRequest } from './request.ts'
 
 /** A load that is going on. */
 export interface Load<T> {

@@ -10,8 +10,8 @@ import {
   type PrimaryReplicaDialectOptions,
 } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { clientsOf, namedPool } from '../kysely/support.ts'
 import type { Database } from './cluster.ts'
+import { clientsOf, namedPool } from './server-clients.ts'
 
 /** A change of a node, with when it was, by `performance.now()`. */
 export interface TimedNodeEvent extends NodeEvent {
