@@ -2,7 +2,12 @@ import { Kysely } from 'kysely'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import {
+  type PostgresCluster,
+  type PostgresClusterOptions,
+  type PostgresNode,
+  startPostgresCluster,
+} from 'write-pinning/testing'
 
 export interface Item {
   id: number
@@ -15,8 +20,11 @@ export interface Database {
 }
 
 /** A cluster with the tables `item` and `session`, on every node. */
-export async function startShop(replicas = 2): Promise<PostgresCluster> {
-  const cluster = await startPostgresCluster({ replicas })
+export async function startShop(
+  replicas = 2,
+  others: Omit<PostgresClusterOptions, 'replicas'> = {},
+): Promise<PostgresCluster> {
+  const cluster = await startPostgresCluster({ ...others, replicas })
   await cluster.primary.query('create table item (id serial primary key, name text not null)')
   await cluster.primary.query('create table session (sid text primary key, data text not null)')
   await cluster.waitForCatchup()
@@ -28,14 +36,20 @@ export function openDatabase(
   cluster: PostgresCluster,
   options: Partial<PrimaryReplicaDialectOptions> = {},
 ): Kysely<Database> {
-  return new Kysely<Database>({
-    dialect: new PrimaryReplicaDialect({
-      primary: poolOf(cluster.primary),
-      replicas: cluster.replicas.map(poolOf),
-      cursor: Cursor,
-      ...options,
-    }),
+  return databaseOf({
+    primary: poolOf(cluster.primary),
+    replicas: cluster.replicas.map(poolOf),
+    ...options,
   })
+}
+
+/** The same on whatever nodes. */
+export function databaseOf(options: PrimaryReplicaDialectOptions): Kysely<Database> {
+  return new Kysely<Database>({ dialect: new PrimaryReplicaDialect({ cursor: Cursor, ...options }) })
+}
+
+export function readItems(on: Kysely<Database>): Promise<Item[]> {
+  return on.selectFrom('item').selectAll().execute()
 }
 
 export function poolOf(node: PostgresNode): pg.Pool {

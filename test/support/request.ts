@@ -31,6 +31,17 @@ export function whereAndWhyInRequest(fn: () => unknown): Promise<string[]> {
   return whereAndWhy(() => inRequest(async () => fn()))
 }
 
+/** The route of a read in a request, after what else it does. */
+export async function routeAfter(
+  request: Request,
+  fn: () => unknown,
+  read: () => unknown,
+): Promise<string | undefined> {
+  await request.run(async () => fn())
+  const [route] = await whereAndWhy(() => request.run(read))
+  return route
+}
+
 /** Whether a statement counts as a write of the request that sends it. */
 export async function countsAsWrite(db: Kysely<Database>, text: string): Promise<boolean> {
   const request = openRequest()

@@ -1,0 +1,44 @@
+import { afterAll, afterEach, beforeEach } from 'vitest'
+
+/** Takes how something ends. What a test opens ends after that test, what was opened before after the last one. */
+export type AtEnd = (end: () => unknown) => void
+
+/**
+ * Has what a file or a suite opens end by itself, the latest first; one that fails keeps no other from ending.
+ *
+ * @example
+ * const atEnd = useEnds()
+ * atEnd(() => server.close())
+ */
+export function useEnds(): AtEnd {
+  const ofTest: Ends = []
+  const ofSuite: Ends = []
+  let opened = ofSuite
+
+  beforeEach(() => {
+    opened = ofTest
+  })
+  afterEach(async () => {
+    opened = ofSuite
+    await endAll(ofTest)
+  })
+  afterAll(() => endAll(ofSuite))
+
+  return (end) => {
+    opened.push(end)
+  }
+}
+
+type Ends = (() => unknown)[]
+
+async function endAll(ends: Ends): Promise<void> {
+  const errors: unknown[] = []
+  for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
+    try {
+      await end()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors.length === 1 ? errors[0] : new AggregateError(errors)
+}
