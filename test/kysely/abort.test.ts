@@ -1,21 +1,12 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  type MockInstance,
-  test,
-  vi,
-} from 'vitest'
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PoolLike, PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { clientsOf, inUse, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { kyselyVersion } from './kysely-version.ts'
 
 // Kysely 0.28 has no abort signal: there, the one thing to be shown is that these tests were left out.
@@ -33,17 +24,15 @@ let cluster: PostgresCluster
 let consoleError: MockInstance
 
 if (canAbort) {
-  beforeAll(async () => {
-    cluster = await startShop(2)
-    await cluster.primary.query("insert into item (name) select 'item ' || n from generate_series(1, 100) n")
-    await cluster.waitForCatchup()
-  })
+  cluster = useShop({
+    replicas: 2,
+    sql: "insert into item (name) select 'item ' || n from generate_series(1, 100) n",
+  }).cluster
   // Kysely prints what fails in the background after an abort, as the cancelled query does.
   beforeEach(() => {
     consoleError = vi.spyOn(console, 'error').mockImplementation(() => {})
   })
   afterEach(() => consoleError.mockRestore())
-  afterAll(() => cluster.stop())
 }
 
 const sleepers = (node: PostgresNode, who = '') =>

@@ -1,31 +1,27 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { beforeAll, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { openDatabase, poolOf, readItems } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let replicas: readonly PostgresNode[]
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   replicas = cluster.replicas
 })
-
-afterAll(() => cluster.stop())
-
-const read = (db: Kysely<Database>) => db.selectFrom('item').selectAll().execute()
 
 /** The node that served each of so many requests of one read. */
 async function servedBy(options: Partial<PrimaryReplicaDialectOptions>, requests: number): Promise<string[]> {
   await using db = openDatabase(cluster, options)
   const routes = await routesOf(async () => {
-    for (let i = 0; i < requests; i++) await inRequest(() => read(db))
+    for (let i = 0; i < requests; i++) await inRequest(() => readItems(db))
   })
   return routes.map(({ node }) => node)
 }
@@ -66,15 +62,15 @@ test('the less busy replica is chosen', async () => {
   const [, route] = await routesOf(() =>
     inRequest(() =>
       db.connection().execute(async (one) => {
-        await read(one)
-        await openRequest().run(() => read(db))
+        await readItems(one)
+        await openRequest().run(() => readItems(db))
       }),
     ).then(() => {
       busy = 'over'
     }),
   )
   expect(busy).toBe('over')
-  const first = (await routesOf(() => inRequest(() => read(db))))[0]?.node
+  const first = (await routesOf(() => inRequest(() => readItems(db))))[0]?.node
   expect(['replica-1', 'replica-2']).toContain(first)
   expect(['replica-1', 'replica-2']).toContain(route?.node)
 })
@@ -85,7 +81,7 @@ test('one request keeps to one replica, whatever the others do', async () => {
     Promise.all(
       Array.from({ length: 6 }, () =>
         inRequest(async () => {
-          for (let i = 0; i < 3; i++) await read(db)
+          for (let i = 0; i < 3; i++) await readItems(db)
         }),
       ),
     ),
@@ -101,7 +97,7 @@ test('a request’s affinity key chooses its replica, the same each time', async
   const nodeOf = async (key: string) => {
     const request = openRequest()
     request.memory.affinityKey = () => key
-    return (await routesOf(() => request.run(() => read(db))))[0]?.node
+    return (await routesOf(() => request.run(() => readItems(db))))[0]?.node
   }
   const keys = Array.from({ length: 20 }, (_, index) => `account ${index}`)
   const first: unknown[] = []
@@ -118,8 +114,8 @@ test('a node of weight 0 serves only by its name', async () => {
     replicas: [poolOf(one), { name: 'reporting', pool: poolOf(two), weight: 0 }],
   })
   const routes = await routesOf(async () => {
-    for (let i = 0; i < 10; i++) await inRequest(() => read(db))
-    await useNode('reporting', () => read(db))
+    for (let i = 0; i < 10; i++) await inRequest(() => readItems(db))
+    await useNode('reporting', () => readItems(db))
   })
   expect(routes.map(({ node }) => node)).toEqual([...Array(10).fill('replica-1'), 'reporting'])
 })
@@ -130,7 +126,7 @@ test('with only nodes of weight 0 the primary serves, and nobody is warned of it
     await using db = openDatabase(cluster, {
       replicas: [{ name: 'reporting', pool: poolOf(one), weight: 0 }],
     })
-    const routes = await routesOf(() => inRequest(() => read(db)))
+    const routes = await routesOf(() => inRequest(() => readItems(db)))
     expect(routes.map(({ node, reason }) => [node, reason])).toEqual([['primary', 'no-replica']])
   })
   expect(warnings).toEqual([])

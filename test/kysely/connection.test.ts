@@ -1,31 +1,23 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica, withoutPin } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase, readItems } from '../support/cluster.ts'
 import { inRequest, openRequest, whenCatalogIsRead } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
 import { inUse, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
+const { cluster, db } = useShop({
+  sql: "insert into item (name) select 'item ' || n from generate_series(1, 10) n",
+})
 let replica: PostgresNode
-let db: Kysely<Database>
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) select 'item ' || n from generate_series(1, 10) n")
-  await cluster.waitForCatchup()
   replica = cluster.replicas[0] as PostgresNode
   await replica.pauseReplay()
-  db = openDatabase(cluster)
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = (on: Kysely<Database>) => on.selectFrom('item').selectAll().execute()
 const add = (on: Kysely<Database>, name: string) => on.insertInto('item').values({ name }).execute()
 
 describe('a connection taken with db.connection()', () => {
@@ -33,10 +25,10 @@ describe('a connection taken with db.connection()', () => {
     const routes = await whereAndWhy(() =>
       inRequest(() =>
         db.connection().execute(async (one) => {
-          await read(one)
+          await readItems(one)
           await add(one, 'moved')
-          expect((await read(one)).map(({ name }) => name)).toContain('moved')
-          await useReplica(() => read(one))
+          expect((await readItems(one)).map(({ name }) => name)).toContain('moved')
+          await useReplica(() => readItems(one))
         }),
       ),
     )
@@ -56,7 +48,7 @@ describe('a connection taken with db.connection()', () => {
           await withoutPin(() =>
             one.updateTable('item').set({ name: 'nobody' }).where('id', '=', -1).execute(),
           )
-          await read(one)
+          await readItems(one)
           await sql`set application_name = 'mine'`.execute(one)
           const { rows } = await sql`select current_setting('application_name') as name`.execute(one)
           expect(rows).toEqual([{ name: 'mine' }])
@@ -81,9 +73,9 @@ describe('a connection taken with db.connection()', () => {
     const routes = await whereAndWhy(() =>
       inRequest(() =>
         db.connection().execute(async (one) => {
-          await read(one)
-          await usePrimary(() => read(one))
-          await read(one)
+          await readItems(one)
+          await usePrimary(() => readItems(one))
+          await readItems(one)
           await one.selectFrom('item').selectAll().forUpdate().execute()
         }),
       ),
@@ -107,7 +99,7 @@ describe('a connection taken with db.connection()', () => {
     })
     await inRequest(() =>
       own.connection().execute(async (one) => {
-        await read(one)
+        await readItems(one)
         expect([inUse(primaryPool), inUse(replicaPool)]).toEqual([0, 1])
         await add(one, 'moved')
         expect([inUse(primaryPool), inUse(replicaPool)]).toEqual([1, 0])
@@ -175,7 +167,7 @@ describe('a stream', () => {
       for (const reader of readers) results.push(await scope(reader).catch((error: Error) => error.message))
       expect(results).toEqual([undefined, undefined, 'reader', 'division by zero', undefined])
       // The one connection of the pool can still be had, and is a sound one.
-      await scope(() => read(own))
+      await scope(() => readItems(own))
       expect([inUse(primaryPool), inUse(replicaPool)]).toEqual([0, 0])
       expect(primaryPool.totalCount + replicaPool.totalCount).toBe(scope === useReplica ? 1 : 2)
     }
@@ -229,6 +221,6 @@ describe('a stream', () => {
       for await (const _ of own.selectFrom('item').selectAll().stream());
     }
     await expect(reading()).rejects.toThrow(/cursor.* is not present/)
-    expect(await read(own)).not.toEqual([])
+    expect(await readItems(own)).not.toEqual([])
   })
 })

@@ -1,19 +1,14 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { useNode, usePrimary, useReplica } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { openDatabase } from '../support/cluster.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop({ replicas: 2 })
 
 const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length
 const listenersOf = (pool: pg.Pool) => pool.eventNames().map((name) => [name, pool.listenerCount(name)])

@@ -1,15 +1,11 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
+import { openDatabase } from '../support/cluster.ts'
 import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: ReturnType<typeof openDatabase>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  for (const statement of [
+const { cluster, db } = useShop({
+  sql: [
     'create sequence counter',
     'create function undeclared(int) returns int language sql as $$ select $1 $$',
     'create function declared(int) returns int language sql stable as $$ select $1 $$',
@@ -17,18 +13,10 @@ beforeAll(async () => {
     "create view counted as select nextval('counter') as n",
     'create view over_counted as select n from counted',
     'create view plain as select id from item',
-  ]) {
-    await cluster.primary.query(statement)
-  }
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster)
-  await whenCatalogIsRead(db)
+  ],
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+beforeAll(() => whenCatalogIsRead(db))
 
 const routes = (text: string, on = db) => whereAndWhyInRequest(() => sql.raw(text).execute(on))
 

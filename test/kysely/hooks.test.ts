@@ -1,18 +1,13 @@
 import { type DatabaseConnection, Kysely, PostgresDialect, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase, readItems } from '../support/cluster.ts'
 import { inUse, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop()
 
 /** Hooks that say when they are called, and that use their connection. */
 function recordingHooks() {
@@ -29,8 +24,6 @@ function recordingHooks() {
 // Only compiles; it never connects.
 const compiler = new Kysely<Database>({ dialect: new PostgresDialect({ pool: {} as never }) })
 
-const read = (db: Kysely<Database>) => db.selectFrom('item').selectAll().execute()
-
 function openSmall(options: Partial<PrimaryReplicaDialectOptions>) {
   const primary = namedPool(cluster.primary, 'hooks', { max: 1 })
   const replica = namedPool(cluster.replicas[0] as PostgresNode, 'hooks', { max: 1 })
@@ -40,14 +33,14 @@ function openSmall(options: Partial<PrimaryReplicaDialectOptions>) {
 test('the hooks are called as Kysely calls them: once per connection made, and once per connection taken', async () => {
   const { calls, ...hooks } = recordingHooks()
   await using db = openSmall(hooks).db
-  await usePrimary(() => read(db))
-  await usePrimary(() => read(db))
+  await usePrimary(() => readItems(db))
+  await usePrimary(() => readItems(db))
 
   const { calls: theirCalls, ...theirHooks } = recordingHooks()
   const pool = namedPool(cluster.primary, 'theirs', { max: 1 })
   await using plain = new Kysely<Database>({ dialect: new PostgresDialect({ pool, ...theirHooks }) })
-  await read(plain)
-  await read(plain)
+  await readItems(plain)
+  await readItems(plain)
   expect(calls).toEqual(theirCalls)
   expect(calls).toEqual(['create: primary', 'reserve: primary', 'reserve: primary'])
 })
@@ -57,8 +50,8 @@ test('they are called on each node that a connection comes to', async () => {
   await using db = openSmall(hooks).db
   await useReplica(() =>
     db.connection().execute(async (one) => {
-      await read(one)
-      await read(one)
+      await readItems(one)
+      await readItems(one)
       await one.deleteFrom('item').execute()
     }),
   )
@@ -73,12 +66,12 @@ for (const hook of ['onCreateConnection', 'onReserveConnection'] as const) {
     }
     const { db, primary, replica } = openSmall({ [hook]: failing })
     await using _ = db
-    await expect(usePrimary(() => read(db))).rejects.toThrow(`${hook} failed`)
-    await expect(useReplica(() => read(db))).rejects.toThrow(`${hook} failed`)
-    await expect(db.transaction().execute(read)).rejects.toThrow(`${hook} failed`)
-    await usePrimary(() => read(db))
-    await useReplica(() => read(db))
-    await db.transaction().execute(read)
+    await expect(usePrimary(() => readItems(db))).rejects.toThrow(`${hook} failed`)
+    await expect(useReplica(() => readItems(db))).rejects.toThrow(`${hook} failed`)
+    await expect(db.transaction().execute(readItems)).rejects.toThrow(`${hook} failed`)
+    await usePrimary(() => readItems(db))
+    await useReplica(() => readItems(db))
+    await db.transaction().execute(readItems)
     expect([inUse(primary), inUse(replica)]).toEqual([0, 0])
   })
 }
@@ -95,12 +88,12 @@ test('where a hook throws in the middle of a move, nothing is left checked out',
   await using _ = db
   const moving = useReplica(() =>
     db.connection().execute(async (one) => {
-      await read(one)
+      await readItems(one)
       const failed = await one
         .deleteFrom('item')
         .execute()
         .catch((error: Error) => error.message)
-      await read(one)
+      await readItems(one)
       await one.deleteFrom('item').execute()
       return failed
     }),

@@ -1,17 +1,17 @@
 import { Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, poolOf } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let replica: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   // What an Aurora replica has, as far as it is asked for.
   await cluster.primary.query('create table aurora_lag (ms float8)')
@@ -24,8 +24,6 @@ beforeAll(async () => {
   )
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 async function open(options: Partial<PrimaryReplicaDialectOptions>) {
   const dialect = new PrimaryReplicaDialect({

@@ -1,18 +1,12 @@
 import { Kysely, type LogEvent, PostgresDialect, sql } from 'kysely'
 import Cursor from 'pg-cursor'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { type Database, poolOf } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop()
 
 const ours = () =>
   new PrimaryReplicaDialect({

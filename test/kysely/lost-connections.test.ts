@@ -1,21 +1,18 @@
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inUse, namedPool, terminateClients } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
 // An `error` event that nobody listens to would end the process; vitest fails a file that has one.
-let cluster: PostgresCluster
+const { cluster } = useShop({
+  sql: "insert into item (name) select 'item ' || n from generate_series(1, 1000) n",
+})
 let pools: pg.Pool[]
 let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) select 'item ' || n from generate_series(1, 1000) n")
-  await cluster.waitForCatchup()
-})
 
 beforeEach(() => {
   pools = cluster.nodes.map((node) => namedPool(node, 'lost', { max: 1 }))
@@ -24,8 +21,6 @@ beforeEach(() => {
 })
 
 afterEach(() => db.destroy())
-
-afterAll(() => cluster.stop())
 
 const pidOf = async (on: Kysely<Database>) =>
   (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(on)).rows[0]?.pid

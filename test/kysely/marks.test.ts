@@ -1,30 +1,16 @@
 import { CamelCasePlugin, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest'
 import { orPrimary, toPrimary, toReplica } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: ReturnType<typeof openDatabase>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) values ('old')")
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster)
-})
+const { cluster, db } = useShop({ sql: "insert into item (name) values ('old')" })
 
 beforeEach(() => cluster.replicas[0]?.pauseReplay())
 
 afterEach(async () => {
   await cluster.replicas[0]?.resumeReplay()
   await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
 })
 
 const items = () => db.selectFrom('item').select(['id', 'name'])

@@ -1,18 +1,15 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { kyselyVersion } from './kysely-version.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
+const { cluster } = useShop()
 
 // Each test begins with a replica that knows nothing of any migration, and learns nothing.
 beforeEach(async () => {
@@ -24,8 +21,6 @@ beforeEach(async () => {
   await cluster.waitForCatchup()
   await replica.pauseReplay()
 })
-
-afterAll(() => cluster.stop())
 
 /** Kysely's migrator, as far as it is used here: 0.29 has it in an entry of its own. */
 interface Migrator {

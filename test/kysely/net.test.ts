@@ -1,26 +1,22 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { openDatabase, poolOf } from '../support/cluster.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // What is taken for a read and is none: the classifier was told so, which is how it can be wrong.
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { cluster } = useShop({
+  sql: [
+    `
     create function add_item(text) returns int language sql volatile as
-      $$ insert into item (name) values ($1) returning id $$`)
-  await cluster.primary.query(`
+      $$ insert into item (name) values ($1) returning id $$`,
+    `
     create function lock_and_add(text) returns int language plpgsql volatile as
-      $$ begin perform pg_advisory_lock(42); return add_item($1); end $$`)
-  await cluster.waitForCatchup()
+      $$ begin perform pg_advisory_lock(42); return add_item($1); end $$`,
+  ],
 })
-
-afterAll(() => cluster.stop())
 
 const names = async () =>
   (await cluster.primary.query<{ name: string }>('select name from item order by id')).map(

@@ -1,21 +1,15 @@
 import { Kysely } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { useNode, usePrimary } from 'write-pinning'
 import { type NodeInput, PrimaryReplicaDialect } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { type Database, openDatabase, poolOf } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop()
 
 describe('a node may be given', () => {
   const forms: Record<string, (url: string) => NodeInput> = {

@@ -1,23 +1,17 @@
 import { Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { useNode, useReplica } from 'write-pinning'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import { type Database, poolOf, readItems } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let dialect: PrimaryReplicaDialect
 let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
-afterAll(() => cluster.stop())
 
 beforeEach(() => {
   dialect = new PrimaryReplicaDialect({
@@ -29,7 +23,7 @@ beforeEach(() => {
 
 afterEach(() => db.destroy())
 
-const read = () => db.selectFrom('item').selectAll().execute()
+const read = () => readItems(db)
 const nodesOf = async (requests: number) => {
   const routes = await routesOf(async () => {
     for (let i = 0; i < requests; i++) await inRequest(read)

@@ -1,21 +1,16 @@
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { markWrite, useNode, useReplica, withoutPin } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { openRequest, type Request, whenCatalogIsRead } from '../support/request.ts'
+import { type Database, openDatabase } from '../support/cluster.ts'
+import { openRequest, type Request, routeAfter, whenCatalogIsRead } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: Kysely<Database>
+const { cluster, db, read } = useShop({ sql: "insert into item (name) values ('first')" })
 let request: Request
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) values ('first')")
-  await cluster.waitForCatchup()
   await cluster.replicas[0]?.pauseReplay()
-  db = openDatabase(cluster)
   await whenCatalogIsRead(db)
 })
 
@@ -23,19 +18,9 @@ beforeEach(() => {
   request = openRequest()
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
 const names = async () => (await read()).map(({ name }) => name)
 /** The route of a read after `fn`, in one request. */
-const readAfter = async (fn: () => unknown) => {
-  await request.run(async () => fn())
-  const [route] = await whereAndWhy(() => request.run(read))
-  return route
-}
+const readAfter = (fn: () => unknown) => routeAfter(request, fn, read)
 
 const OWN = 'primary: own-write'
 const FREE = 'replica: read'

@@ -1,24 +1,13 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) select 'item ' || n from generate_series(1, 5) n")
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster, { readTimeoutMs: 200 })
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
+const { db } = useShop({
+  sql: "insert into item (name) select 'item ' || n from generate_series(1, 5) n",
+  dialect: { readTimeoutMs: 200 },
 })
 
 const sleep = (seconds: number) => sql`select pg_sleep(${seconds})`.execute(db)

@@ -1,21 +1,18 @@
 import { fastify } from 'fastify'
 import { Kysely } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect, type PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, poolOf, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, poolOf, readItems } from '../support/cluster.ts'
 import { clientsOf } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { leaveUnanswered } from '../support/unanswered-port.ts'
 import { codeOf } from '../support/warnings.ts'
 
 // Whether the database is there is known before the first query, so that a readiness route can tell.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let dialect: PrimaryReplicaDialect
 const open: Kysely<Database>[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
 
 afterEach(async () => {
   for (const db of open.splice(0)) {
@@ -24,8 +21,6 @@ afterEach(async () => {
     await db.destroy()
   }
 })
-
-afterAll(() => cluster.stop())
 
 function make(options: Partial<PrimaryReplicaDialectOptions> = {}): PrimaryReplicaDialect {
   dialect = new PrimaryReplicaDialect({
@@ -42,7 +37,6 @@ function openOn(on: PrimaryReplicaDialect): Kysely<Database> {
   return db
 }
 
-const read = (db: Kysely<Database>) => db.selectFrom('item').selectAll().execute()
 const healthOf = (on = dialect) => on.status().nodes.map(({ name, health }) => `${name}: ${health}`)
 const primaryOf = (on = dialect) => on.status().nodes.find(({ role }) => role === 'primary')
 const ofPackage = async (node: PostgresNode) =>
@@ -85,7 +79,7 @@ describe('the status before the first query', () => {
   test('has the fields that it has later', async () => {
     const db = openOn(make())
     const before = dialect.status()
-    await read(db)
+    await readItems(db)
     const after = dialect.status()
     expect(Object.keys(before)).toEqual(Object.keys(after))
     expect(before.nodes.map((node) => Object.keys(node))).toEqual(
@@ -106,8 +100,8 @@ describe('ready()', () => {
   test("is the same work as Kysely's own first query: nothing is opened or watched twice", async () => {
     const opened = vi.fn(() => poolOf(cluster.primary))
     const db = openOn(make({ primary: opened }))
-    await Promise.all([dialect.ready(), dialect.ready(), read(db)])
-    await read(db)
+    await Promise.all([dialect.ready(), dialect.ready(), readItems(db)])
+    await readItems(db)
     await dialect.ready()
     expect(opened).toHaveBeenCalledTimes(1)
     expect(await Promise.all(cluster.nodes.map(ofPackage))).toEqual([1, 1, 1])
@@ -134,11 +128,11 @@ describe('ready()', () => {
       }),
     )
     await expect(dialect.ready()).rejects.toThrow('no secret store')
-    await expect(read(db)).rejects.toThrow('no secret store')
+    await expect(readItems(db)).rejects.toThrow('no secret store')
     isBroken = false
     await dialect.ready()
     expect(primaryOf()).toMatchObject({ isFit: true })
-    await read(db)
+    await readItems(db)
   })
 
   test('opens every database that was made with the dialect', async () => {
@@ -156,7 +150,7 @@ describe('ready()', () => {
     expect(error).toMatchObject({ code: 'ERR_WRITE_PINNING_NOT_OPEN' })
     expect(String(error)).toContain('new Kysely({ dialect })')
     const db = new Kysely<Database>({ dialect })
-    await read(db)
+    await readItems(db)
     await db.destroy()
     expect(await codeOf(() => dialect.ready())).toBe('ERR_WRITE_PINNING_NOT_OPEN')
     expect(healthOf()).toEqual(['primary: unknown', 'replica-1: unknown', 'replica-2: unknown'])

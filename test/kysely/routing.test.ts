@@ -1,24 +1,13 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { describe, expect, test } from 'vitest'
 import { inRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop()
-  await cluster.primary.query('create schema audit')
-  await cluster.primary.query('create table audit.entry (id int primary key, note text)')
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster, { primaryTables: ['session', 'audit.entry'] })
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
+const { cluster, db } = useShop({
+  replicas: 2,
+  sql: ['create schema audit', 'create table audit.entry (id int primary key, note text)'],
+  dialect: { primaryTables: ['session', 'audit.entry'] },
 })
 
 const whereAndWhyInRequest = (fn: () => unknown) => whereAndWhy(() => inRequest(fn))

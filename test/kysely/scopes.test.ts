@@ -1,30 +1,22 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { useNode, usePrimary, useReplica, withoutPin } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
+const { cluster, db, read } = useShop()
 let replica: PostgresNode
-let db: Kysely<Database>
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   await replica.pauseReplay()
-  db = openDatabase(cluster)
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
 const insert = () => db.insertInto('item').values({ name: 'a' }).execute()
 
 describe('a statement in a scope', () => {

@@ -6,14 +6,16 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
 import { orPrimary } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // Whatever a statement does, it does once, wherever it was sent first: counted at the servers.
-let cluster: PostgresCluster
+const { cluster, db } = useShop({
+  dialect: { replicaFunctions: ['add_trusted', 'lock_and_add', 'lock_and_look'] },
+})
 let replica: PostgresNode
-let db: Kysely<Database>
 let listener: pg.Client
 let heard = 0
 const directory = mkdtempSync(join(tmpdir(), 'write-pinning-copied-'))
@@ -24,7 +26,6 @@ beforeAll(async () => {
   // The servers run as a user of their own.
   chmodSync(directory, 0o777)
   chmodSync(copied, 0o666)
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   const { pathname } = new URL(cluster.primary.connectionString)
   const { host, port } = cluster.primary
@@ -52,7 +53,6 @@ beforeAll(async () => {
   await listener.connect()
   await listener.query('listen news')
   // These are taken for reads, which is how the net under the classifier gets its work.
-  db = openDatabase(cluster, { replicaFunctions: ['add_trusted', 'lock_and_add', 'lock_and_look'] })
 })
 
 afterEach(async () => {
@@ -61,9 +61,7 @@ afterEach(async () => {
 })
 
 afterAll(async () => {
-  await db.destroy()
   await listener.end()
-  await cluster.stop()
   rmSync(directory, { recursive: true })
 })
 

@@ -1,25 +1,15 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: Kysely<Database>
+const { cluster, db } = useShop({ replicas: 2, sql: "insert into item (name) values ('first')" })
 
 beforeAll(async () => {
-  cluster = await startShop(2)
-  await cluster.primary.query("insert into item (name) values ('first')")
-  await cluster.waitForCatchup()
   for (const replica of cluster.replicas) await replica.pauseReplay()
-  db = openDatabase(cluster)
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
 })
 
 const namesIn = async (on: Kysely<Database>) =>

@@ -1,37 +1,25 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { openRequest, type Request } from '../support/request.ts'
 import { clientsOf } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
 // A write whose outcome nobody knows counts: better a pin too many than a write that seems to have vanished.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-let request: Request
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("insert into item (name) values ('first')")
-  await cluster.primary.query('create table slow (id int)')
-  await cluster.primary.query(
+const { cluster, db } = useShop({
+  sql: [
+    "insert into item (name) values ('first')",
+    'create table slow (id int)',
     `create function sleep() returns trigger language plpgsql as 'begin perform pg_sleep(30); return null; end'`,
-  )
-  // A commit that takes its time.
-  await cluster.primary.query(
+    // A commit that takes its time.
     `create constraint trigger slow_commit after insert on slow deferrable initially deferred
      for each row execute function sleep()`,
-  )
-  db = openDatabase(cluster)
+  ],
 })
+let request: Request
 
 beforeEach(() => {
   request = openRequest()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
 })
 
 const slowUpdate = (on: Kysely<Database>) =>

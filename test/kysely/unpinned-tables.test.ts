@@ -1,38 +1,24 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { withoutPin } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { openRequest, type Request } from '../support/request.ts'
-import { whereAndWhy } from '../support/routes.ts'
+import { openRequest, type Request, routeAfter } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-let db: Kysely<Database>
-let request: Request
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query('create schema audit; create table audit.entry (note text)')
-  db = openDatabase(cluster, { unpinnedTables: ['session', 'audit.entry', 'Mixed'] })
-  await cluster.primary.query('create table "Mixed" (id int); create table session_log (id int)')
+const { cluster, db, read } = useShop({
+  sql: [
+    'create schema audit; create table audit.entry (note text)',
+    'create table "Mixed" (id int); create table session_log (id int)',
+  ],
+  dialect: { unpinnedTables: ['session', 'audit.entry', 'Mixed'] },
 })
+let request: Request
 
 beforeEach(() => {
   request = openRequest()
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
 /** The route of a read after `fn`, in one request. */
-const readAfter = async (fn: () => unknown) => {
-  await request.run(async () => fn())
-  const [route] = await whereAndWhy(() => request.run(read))
-  return route
-}
+const readAfter = (fn: () => unknown) => routeAfter(request, fn, read)
 
 const OWN = 'primary: own-write'
 const FREE = 'replica: read'

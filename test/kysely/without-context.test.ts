@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { openDatabase } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf, warningsOf } from '../support/warnings.ts'
 
 // The order matters: whether a request was ever opened is a fact of the process, and a test file has its own.
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop()
 
 const MANY = 1_000
 

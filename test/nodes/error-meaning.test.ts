@@ -1,20 +1,12 @@
 import net from 'node:net'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
+import { describe, expect, test } from 'vitest'
 import { failureOf } from '../../src/nodes/error-meaning.ts'
-import { startShop } from '../support/cluster.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query("create role app login password 'wrong'")
-  await cluster.primary.query('create role crowd login connection limit 0')
-  await cluster.waitForCatchup()
+const { cluster } = useShop({
+  sql: ["create role app login password 'wrong'", 'create role crowd login connection limit 0'],
 })
-
-afterAll(() => cluster.stop())
 
 /** The error of connecting so, or of a statement then. */
 async function errorOf(
