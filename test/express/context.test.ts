@@ -2,30 +2,24 @@ import { once } from 'node:events'
 import { request as requestHttp } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { dbWrite, useReplica, withoutPin } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 import { overEachExpress } from './support.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { cluster, read, insert, atEnd } = useShop()
 // Connected outside every request: its callbacks run in none.
-const shared = new pg.Client({ connectionString: cluster.primary.connectionString })
+let shared: pg.Client
 
-beforeAll(() => shared.connect())
-
-afterAll(async () => {
-  await shared.end()
-  await db.destroy()
-  await cluster.stop()
+beforeAll(async () => {
+  shared = new pg.Client({ connectionString: cluster.primary.connectionString })
+  atEnd(() => shared.end())
+  await shared.connect()
 })
-
-const read = () => db.selectFrom('item').selectAll().execute()
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
 
 function losing(_request: Request, _response: Response, next: NextFunction): void {
   shared.query('select 1', () => next())

@@ -4,30 +4,14 @@ import cookieParser from 'cookie-parser'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import multer from 'multer'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/express'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie, type RequestInit } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { overEachExpress } from './support.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-
-beforeEach(() => cluster.replicas[0]?.pauseReplay())
-
-afterEach(async () => {
-  await cluster.replicas[0]?.resumeReplay()
-  await cluster.primary.query('truncate item')
-  await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
+const { read, insert } = useShop({ isLate: true })
 
 const middlewares: [string, () => RequestHandler][] = [
   ['body-parser', () => [bodyParser.json(), bodyParser.urlencoded({ extended: false })] as never],
@@ -73,7 +57,7 @@ overEachExpress((express, serve) => {
       app.all('/items', async (request, response, next) => {
         try {
           await read()
-          if (request.method === 'POST') await db.insertInto('item').values({ name: 'lamp' }).execute()
+          if (request.method === 'POST') await insert()
           const items = await read()
           response
             .cookie('own', '1')

@@ -1,23 +1,14 @@
 import type { NextFunction, Request, Response } from 'express'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { dbWrite, markWrite } from 'write-pinning'
 import { markRoute, writePinning } from 'write-pinning/express'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 import { overEachExpress } from './support.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
+const { read, insert } = useShop()
 
 function reading(_request: Request, response: Response, next: NextFunction): void {
   read().then((items) => response.json(items), next)

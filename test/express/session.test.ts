@@ -1,11 +1,12 @@
 import session from 'express-session'
 import type { Kysely } from 'kysely'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { markWrite } from 'write-pinning'
 import { writePinning } from 'write-pinning/express'
 import { orPrimary } from 'write-pinning/kysely'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 import { overEachExpress } from './support.ts'
 
 declare module 'express-session' {
@@ -14,23 +15,9 @@ declare module 'express-session' {
   }
 }
 
-const cluster = await startShop(1)
-const unpinned = openDatabase(cluster, { unpinnedTables: ['session'] })
-const pinning = openDatabase(cluster)
-
-beforeEach(() => cluster.replicas[0]?.pauseReplay())
-
-afterEach(async () => {
-  await cluster.replicas[0]?.resumeReplay()
-  await cluster.primary.query('truncate session')
-  await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await unpinned.destroy()
-  await pinning.destroy()
-  await cluster.stop()
-})
+const { open } = useShop({ isLate: true })
+const unpinned = open({ unpinnedTables: ['session'] })
+const pinning = open()
 
 /** A session store in the database, as one would write it with Kysely. */
 class KyselyStore extends session.Store {

@@ -1,8 +1,9 @@
-import { createServer, type Server } from 'node:http'
 import express5, { type Express } from 'express'
 import express4 from 'express4'
-import { afterEach, describe } from 'vitest'
-import { listenOn, type UserAgent } from '../support/http.ts'
+import { describe } from 'vitest'
+import { useEnds } from '../support/ends.ts'
+import type { UserAgent } from '../support/http.ts'
+import { listening } from '../support/listening.ts'
 
 /** Starts an application of Express's, which ends with its test, and gives a user agent for it. */
 export type Serve = (app: Express) => Promise<UserAgent>
@@ -14,17 +15,7 @@ export function overEachExpress(tests: (express: typeof express5, serve: Serve) 
     ['5', express5],
   ]
   describe.each(versions)('over Express %s', (_version, express) => {
-    const servers: Server[] = []
-    afterEach(async () => {
-      for (const server of servers.splice(0)) {
-        server.closeAllConnections()
-        await new Promise((resolve) => server.close(resolve))
-      }
-    })
-    tests(express, async (app) => {
-      const server = createServer(app)
-      servers.push(server)
-      return (await listenOn(server))()
-    })
+    const listen = listening(useEnds())
+    tests(express, async (app) => (await listen(app))())
   })
 }
