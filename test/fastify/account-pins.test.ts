@@ -7,23 +7,15 @@ import {
   type FastifyRequest,
   fastify,
 } from 'fastify'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { type Pin, pinAccount, runWithPin } from 'write-pinning'
+import { describe, expect, it } from 'vitest'
+import { memoryPinStore, type Pin, type PinStore, pinAccount, runWithPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
-import { memoryPinStore, type PinStore } from 'write-pinning/stores'
-import { startShop } from '../support/cluster.ts'
-import { listen, UserAgent } from '../support/http.ts'
+import { UserAgent } from '../support/http.ts'
 import { demandIn, positionOf, wroteTo } from '../support/positions.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const apps: FastifyInstance[] = []
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(() => cluster.stop())
+const { cluster, listen } = useShop()
 
 async function write() {
   await cluster.primary.query(`insert into item (name) values ('lamp')`)
@@ -38,7 +30,6 @@ async function serve(
   routes: FastifyPluginAsync = async () => {},
 ): Promise<[(account?: string) => UserAgent, FastifyInstance]> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, {
     pin: 'exact',
     account: (request) => loggedIn.get(request),
@@ -175,7 +166,6 @@ describe('the pin of an account', () => {
     const store = memoryPinStore()
     await store.raise('anna', { kind: 'time', untilMs: Date.now() + 10_000 })
     const app = fastify()
-    apps.push(app)
     app.get('/demand', async () => demandIn())
     await app.register(writePinning, { pinStore: store, account: () => 'anna' })
     app.setNotFoundHandler(async () => demandIn())
@@ -254,7 +244,6 @@ describe('a pin store that', () => {
   ])('%s sends reads to the primary, and fails no request', async (_what, pinStore) => {
     const lines: string[] = []
     const app = fastify({ logger: { level: 'warn', stream: { write: (line) => void lines.push(line) } } })
-    apps.push(app)
     await app.register(writePinning, { pinStore, account: () => 'anna' })
     app.all('/demand', async () => demandIn())
     const user = (await listen(app))()

@@ -1,21 +1,14 @@
-import { type FastifyInstance, type FastifyPluginAsync, fastify } from 'fastify'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { type FastifyPluginAsync, fastify } from 'fastify'
+import { describe, expect, it } from 'vitest'
 import { capturePin, runWithPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
-import { startShop } from '../support/cluster.ts'
-import { listen, UserAgent } from '../support/http.ts'
+import { UserAgent } from '../support/http.ts'
 import { demandIn, positionOf, wroteTo } from '../support/positions.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const apps: FastifyInstance[] = []
+const { cluster, listen } = useShop()
 const secret = 'a secret of at least thirty-two characters'
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(() => cluster.stop())
 
 async function write() {
   await cluster.primary.query(`insert into item (name) values ('lamp')`)
@@ -24,7 +17,6 @@ async function write() {
 
 async function serve(routes: FastifyPluginAsync, options: WritePinningOptions = {}): Promise<UserAgent> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, { pin: 'exact', secret, header: 'x-write-pin', ...options })
   app.get('/demand', async () => ({ kind: demandIn()?.kind }))
   await app.register(routes)

@@ -1,12 +1,11 @@
 import { fastify } from 'fastify'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { openDatabase } from '../support/cluster.ts'
 import { listen } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
-const cluster = await startShop(2)
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop({ replicas: 2 })
 
 const OURS = "select count(*)::int as n from pg_stat_activity where application_name = 'leak-test'"
 

@@ -3,19 +3,15 @@ import { request } from 'node:http'
 import type { Readable } from 'node:stream'
 import { fastify } from 'fastify'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie, type UserAgent } from '../support/http.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { cluster, read, insert, listen, atEnd } = useShop()
 const app = fastify()
 await app.register(writePinning)
-
-const read = () => db.selectFrom('item').selectAll().execute()
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
 
 app.all('/everywhere', {
   preValidation: async () => void (await read()),
@@ -24,11 +20,13 @@ app.all('/everywhere', {
   handler: async () => void (await read()),
 })
 
-const shared = new pg.Client({ connectionString: cluster.primary.connectionString })
+let shared: pg.Client
 
 // A hook, as a session store of callbacks has it, and a handler, which go on in a callback of a client that other
 // requests use as well.
-app.all('/lost', { onRequest: (_request, _reply, done) => shared.query('select 1', () => done()) }, read)
+app.all('/lost', { onRequest: (_request, _reply, done) => shared.query('select 1', () => done()) }, () =>
+  read(),
+)
 app.all('/callback', { onSend: async () => void (await read()) }, (_request, reply) => {
   shared.query('select 1', () => reply.send('done'))
 })
@@ -48,15 +46,10 @@ app.get('/feed', (_request, reply) => {
 let agent: () => UserAgent
 
 beforeAll(async () => {
+  shared = new pg.Client({ connectionString: cluster.primary.connectionString })
+  atEnd(() => shared.end())
   await shared.connect()
   agent = await listen(app)
-})
-
-afterAll(async () => {
-  await app.close()
-  await shared.end()
-  await db.destroy()
-  await cluster.stop()
 })
 
 describe('the context of a request', () => {

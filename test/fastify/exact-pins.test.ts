@@ -1,24 +1,17 @@
-import { type FastifyInstance, type FastifyPluginAsync, fastify } from 'fastify'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { type FastifyPluginAsync, fastify } from 'fastify'
+import { describe, expect, it } from 'vitest'
 import { markWrite, type Position } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
 import { sawPosition } from '../../src/freshness/memory.ts'
 import type { Pin } from '../../src/freshness/pin.ts'
 import { readToken } from '../../src/pinning/token.ts'
-import { startShop } from '../support/cluster.ts'
-import { type Answer, listen, pinCookie, UserAgent, valueOfCookie } from '../support/http.ts'
+import { type Answer, pinCookie, UserAgent, valueOfCookie } from '../support/http.ts'
 import { demandIn, memoryHere, positionOf, wroteTo } from '../support/positions.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const apps: FastifyInstance[] = []
+const { cluster, listen } = useShop()
 const SECRET = 'a secret of at least thirty-two characters'
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(() => cluster.stop())
 
 /** A write of the application's, and the position of it, as a dialect reads it. */
 async function write(): Promise<Position> {
@@ -28,7 +21,6 @@ async function write(): Promise<Position> {
 
 async function serve(routes: FastifyPluginAsync, options: WritePinningOptions = {}): Promise<UserAgent> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, { pin: 'exact', secret: SECRET, ...options })
   await app.register(routes)
   app.get('/demand', async () => show(demandIn()))
@@ -180,7 +172,6 @@ describe('a response', () => {
 
   it('waits for writes of whatever hook comes last, also in one that was added later', async () => {
     const app = fastify()
-    apps.push(app)
     await app.register(writePinning, { pin: 'exact', secret: SECRET })
     app.addHook('onSend', async () => wroteTo('default', write()))
     app.get('/', async () => 'done')
@@ -190,7 +181,6 @@ describe('a response', () => {
 
   it.each(['/missing', '/fails', '/stream'])('of %s waits as well', async (path) => {
     const app = fastify()
-    apps.push(app)
     await app.register(writePinning, { pin: 'exact', secret: SECRET })
     app.setNotFoundHandler(async (_request, reply) => {
       wroteTo('default', write())

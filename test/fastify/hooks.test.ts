@@ -1,37 +1,19 @@
 import { type FastifyInstance, type FastifyPluginAsync, fastify } from 'fastify'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { dbWrite } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie, type UserAgent } from '../support/http.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
-const cluster = await startShop(2)
-const db = openDatabase(cluster, { unpinnedTables: ['session'] })
-const apps: FastifyInstance[] = []
-
-beforeEach(async () => {
-  for (const replica of cluster.replicas) await replica.pauseReplay()
+const { read, insert, listen } = useShop({
+  replicas: 2,
+  isLate: true,
+  dialect: { unpinnedTables: ['session'] },
 })
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-  for (const replica of cluster.replicas) await replica.resumeReplay()
-  await cluster.primary.query('truncate item, session')
-  await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
-const read = () => db.selectFrom('item').selectAll().execute()
 
 async function serve(routes: FastifyPluginAsync, options: WritePinningOptions = {}): Promise<UserAgent> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, options)
   await app.register(routes)
   return (await listen(app))()
@@ -40,7 +22,6 @@ async function serve(routes: FastifyPluginAsync, options: WritePinningOptions = 
 describe('dbWrite', () => {
   it('is honoured on routes that were defined before the plugin was registered', async () => {
     const app = fastify()
-    apps.push(app)
     app.get('/config', { config: { dbWrite: true } }, read)
     app.get('/decorator', dbWrite(read))
     app.register(async (child) => {
@@ -55,7 +36,6 @@ describe('dbWrite', () => {
 
   it('is honoured where another plugin has wrapped the handler', async () => {
     const app = fastify()
-    apps.push(app)
     app.addHook('onRoute', (route) => {
       const { handler } = route
       route.handler = async function (request, reply) {

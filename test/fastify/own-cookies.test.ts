@@ -1,14 +1,12 @@
 import cookie, { type FastifyCookieOptions } from '@fastify/cookie'
 import { type FastifyInstance, fastify } from 'fastify'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { listen, pinCookie } from '../support/http.ts'
+import { useEnds } from '../support/ends.ts'
+import { pinCookie } from '../support/http.ts'
+import { listening } from '../support/listening.ts'
 
-const apps: FastifyInstance[] = []
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
+const listen = listening(useEnds())
 
 describe("the application's own @fastify/cookie", () => {
   const secret = 'a secret of the application, not ours, of 32'
@@ -23,7 +21,6 @@ describe("the application's own @fastify/cookie", () => {
     ['with parseOptions and signing of its own', [theirs(signing), ours]],
   ])('registered %s loses no cookie and no pin', async (_when, steps) => {
     const app = fastify()
-    apps.push(app)
     for (const register of steps) await register(app)
     app.post('/', async (_request, reply) => {
       reply.setCookie('own', 'value').header('set-cookie', 'header=1')
@@ -41,7 +38,6 @@ describe("the application's own @fastify/cookie", () => {
 
   it('registered with hook: false, which leaves cookies to the handler, loses no cookie and no pin', async () => {
     const app = fastify()
-    apps.push(app)
     await app.register(cookie, { hook: false })
     await app.register(writePinning)
     app.post('/', async (_request, reply) =>
@@ -53,7 +49,6 @@ describe("the application's own @fastify/cookie", () => {
 
   it('registered in a child loses no pin', async () => {
     const app = fastify()
-    apps.push(app)
     await app.register(writePinning)
     app.register(async (child) => {
       await child.register(cookie)

@@ -1,20 +1,21 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { listen, pinCookie } from '../support/http.ts'
+import { useEnds } from '../support/ends.ts'
+import { pinCookie } from '../support/http.ts'
+import { listening } from '../support/listening.ts'
 
-const apps: FastifyInstance[] = []
+const listen = listening(useEnds())
+
 const lines: { level: number; msg: string }[] = []
 
 afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
   lines.length = 0
 })
 
 function newApp(): FastifyInstance {
   const stream = { write: (line: string) => void lines.push(JSON.parse(line)) }
   const app = fastify({ logger: { level: 'warn', stream } })
-  apps.push(app)
   return app
 }
 

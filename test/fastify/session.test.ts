@@ -1,11 +1,12 @@
 import cookie from '@fastify/cookie'
 import session from '@fastify/session'
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import type { Kysely } from 'kysely'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/fastify'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie, type UserAgent } from '../support/http.ts'
+import type { Database } from '../support/cluster.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
 declare module 'fastify' {
   interface Session {
@@ -13,25 +14,9 @@ declare module 'fastify' {
   }
 }
 
-const cluster = await startShop(1)
-const unpinned = openDatabase(cluster, { unpinnedTables: ['session'] })
-const pinning = openDatabase(cluster)
-const apps: FastifyInstance[] = []
-
-beforeEach(() => cluster.replicas[0]?.pauseReplay())
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-  await cluster.replicas[0]?.resumeReplay()
-  await cluster.primary.query('truncate session')
-  await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await unpinned.destroy()
-  await pinning.destroy()
-  await cluster.stop()
-})
+const { open, listen } = useShop({ isLate: true })
+const unpinned = open({ unpinnedTables: ['session'] })
+const pinning = open()
 
 /** A session store in the database, as one would write it with Kysely. */
 function storeIn(db: Kysely<Database>): session.SessionStore {
@@ -59,7 +44,6 @@ function storeIn(db: Kysely<Database>): session.SessionStore {
 
 async function serve(db: Kysely<Database>): Promise<UserAgent> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning)
   await app.register(cookie)
   const secret = 'a secret of at least thirty-two characters'
