@@ -1,12 +1,10 @@
-import { afterAll, describe, expect, expectTypeOf, it } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 import { capturePin, markWrite, type RunWithPinOptions, runWithPin } from 'write-pinning'
-import { startShop } from '../support/cluster.ts'
 import { demandIn, memoryHere, positionOf, wroteTo } from '../support/positions.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-const cluster = await startShop(1)
-afterAll(() => cluster.stop())
-
+const { cluster } = useShop()
 const SECRET = 'a secret of at least thirty-two characters'
 const OTHER = 'another secret of thirty-two characters'
 
