@@ -5,9 +5,9 @@ import { pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 import { contract } from './contract.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { insert, read } = await startLaggingShop()
+const { insert, read } = useLaggingShop()
 
 contract((serve) => {
   describe('a request whose client goes away', () => {

@@ -8,9 +8,9 @@ import { whereAndWhy } from '../support/routes.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 import { contract } from './contract.ts'
 import type { Handler, Route, Served } from './framework.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { cluster, db, insert, read } = await startLaggingShop()
+const { cluster, db, insert, read } = useLaggingShop()
 
 // Two servers are two processes of one service, in the middle of a rolling deployment; a user agent's jar is for both.
 contract((serve) => {

@@ -2,16 +2,14 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { OutgoingHttpHeaders } from 'node:http'
 import { sql } from 'kysely'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import type { RequestInit } from '../support/http.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { contract } from './contract.ts'
 import type { App } from './framework.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { cluster, db, read } = useShop()
 
-const read = () => db.selectFrom('item').selectAll().execute()
 // What is awaited between two reads: each of these has lost a context somewhere before.
 const detours: (() => Promise<unknown>)[] = [
   () => Promise.resolve(),
@@ -61,8 +59,6 @@ afterEach(() => {
 
 afterAll(async () => {
   unsubscribe('http.server.request.start', requestStart)
-  await db.destroy()
-  await cluster.stop()
 })
 
 contract((serve) => {

@@ -1,4 +1,5 @@
-import { afterEach, describe } from 'vitest'
+import { describe } from 'vitest'
+import { useEnds } from '../support/ends.ts'
 import type { App, Framework, Served } from './framework.ts'
 import { frameworks } from './frameworks.ts'
 
@@ -8,13 +9,10 @@ export type Serve = (app: App) => Promise<Served>
 /** Holds each framework to the same tests. */
 export function contract(tests: (serve: Serve, framework: Framework) => void): void {
   describe.each(frameworks)('over $name', (framework) => {
-    const open: Served[] = []
-    afterEach(async () => {
-      for (const served of open.splice(0)) await served.close()
-    })
+    const atEnd = useEnds()
     tests(async (app) => {
       const served = await framework.serve(app)
-      open.push(served)
+      atEnd(() => served.close())
       return served
     }, framework)
   })

@@ -5,9 +5,9 @@ import { pinCookie, valueOfCookie } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
 import { contract } from './contract.ts'
 import type { App } from './framework.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { cluster, insert, read } = await startLaggingShop()
+const { cluster, insert, read } = useLaggingShop()
 
 const SECRET = 'a secret of at least thirty-two characters'
 const shop = (options: object): App => ({

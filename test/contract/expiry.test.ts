@@ -1,21 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
-import { afterAll, describe, expect, it } from 'vitest'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { describe, expect, it } from 'vitest'
 import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 import { contract } from './contract.ts'
 import type { App } from './framework.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { read } = useShop()
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
 const app: App = {
   options: { pinningSeconds: 1 },
   routes: {

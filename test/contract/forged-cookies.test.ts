@@ -1,27 +1,21 @@
 import { createHmac } from 'node:crypto'
-import { afterAll, describe, expect, it } from 'vitest'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { describe, expect, it } from 'vitest'
 import type { UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { contract } from './contract.ts'
 import type { Served } from './framework.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { read } = useShop()
 const OLD_SECRET = 'the secret of yesterday, of 32 characters'
 const NEW_SECRET = 'the secret of today, also 32 characters'
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
 
 contract((serve) => {
   const shop = (options: object = {}): Promise<Served> =>
     serve({
       options: { pinningSeconds: 15, ...options },
       routes: {
-        'ALL /items': async () => ({ body: await db.selectFrom('item').selectAll().execute() }),
+        'ALL /items': async () => ({ body: await read() }),
         'GET /pin': async ({ writePin }) => ({ body: writePin }),
       },
     })

@@ -7,9 +7,9 @@ import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 import { contract } from './contract.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { insert, read } = await startLaggingShop()
+const { insert, read } = useLaggingShop()
 
 contract((serve) => {
   describe('a streamed response', () => {
@@ -108,12 +108,12 @@ contract((serve) => {
         routes: {
           'GET /visit': async ({ response }) => {
             response.once('close', () => over.resolve(undefined))
-            void over.promise.then(insert)
+            void over.promise.then(() => insert())
             return { body: 'done' }
           },
           'POST /visit': async ({ response }) => {
             response.once('close', () => over.resolve(undefined))
-            void over.promise.then(insert)
+            void over.promise.then(() => insert())
             return { body: 'done' }
           },
         },

@@ -3,9 +3,9 @@ import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { contract } from './contract.ts'
 import type { Handler } from './framework.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { insert, read } = await startLaggingShop()
+const { insert, read } = useLaggingShop()
 
 const reading: Handler = async () => ({ body: await read() })
 const writing: Handler = async () => {

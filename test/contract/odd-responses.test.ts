@@ -2,21 +2,13 @@ import { once } from 'node:events'
 import { request as requestHttp, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterAll, describe, expect, it } from 'vitest'
-import { openDatabase, startShop } from '../support/cluster.ts'
+import { describe, expect, it } from 'vitest'
 import { type Answer, pinCookie } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 import { contract } from './contract.ts'
 import type { Handler } from './framework.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
+const { insert } = useShop()
 
 /** Writes, and answers over Node.js's own response. */
 function answering(answer: (response: ServerResponse) => unknown): Handler {

@@ -6,9 +6,9 @@ import { whenCatalogIsRead } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { contract } from './contract.ts'
 import type { Handler } from './framework.ts'
-import { startLaggingShop } from './lagging-shop.ts'
+import { useLaggingShop } from './lagging-shop.ts'
 
-const { db, insert, read } = await startLaggingShop()
+const { db, insert, read } = useLaggingShop()
 
 const doing =
   (...steps: (() => unknown)[]): Handler =>

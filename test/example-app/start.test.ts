@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
+import { useCluster } from '../support/shop.ts'
 import { BuiltShop, type ShopProcess } from './shop-process.ts'
 
 const SLOW = 120_000
@@ -83,13 +83,7 @@ describe('with servers of its own', () => {
 })
 
 describe('with the servers that it is given', () => {
-  let cluster: PostgresCluster
-
-  beforeAll(async () => {
-    cluster = await startPostgresCluster({ replicas: 1 })
-  }, SLOW)
-
-  afterAll(() => cluster?.stop(), SLOW)
+  const { cluster } = useCluster()
 
   test(
     'it starts none, reads from the replica, and starts again where nothing is left to migrate',

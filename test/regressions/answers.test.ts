@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { memoryPinStore } from 'write-pinning/stores'
 import { contract } from '../contract/contract.ts'
-import { startLaggingShop } from '../contract/lagging-shop.ts'
+import { useLaggingShop } from '../contract/lagging-shop.ts'
 import { pinCookie } from '../support/http.ts'
 
-const { read } = await startLaggingShop()
+const { read } = useLaggingShop()
 const WITHOUT_ACCOUNT =
   ", so this request has no account, and only its cookie is pinned. Give undefined where it is nobody's; on Express, use the " +
   'middleware once more behind authentication: `app.use(pinning, authentication, pinning)`.'

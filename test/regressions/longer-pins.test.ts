@@ -3,13 +3,13 @@ import { capturePin, pinAccount } from 'write-pinning'
 import { memoryPinStore } from 'write-pinning/stores'
 import { contract } from '../contract/contract.ts'
 import type { Served } from '../contract/framework.ts'
-import { startLaggingShop } from '../contract/lagging-shop.ts'
+import { useLaggingShop } from '../contract/lagging-shop.ts'
 import { type Answer, pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 
 // Processes, and parts of one application, differ in how long a pin lasts: an operator raises `pinningSeconds` in an incident, one
 // deployment after the other.
-const { insert, read } = await startLaggingShop()
+const { insert, read } = useLaggingShop()
 const SECRET = 'a secret of at least thirty-two characters'
 const SIGNED = { secret: SECRET }
 const NAME = { name: 'write_pin' }

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { contract } from '../contract/contract.ts'
 import type { Served } from '../contract/framework.ts'
-import { startLaggingShop } from '../contract/lagging-shop.ts'
+import { useLaggingShop } from '../contract/lagging-shop.ts'
 import type { UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
 
 // A browser's jar knows a host, and no application: two that have one each, with secrets of their own, must not overwrite each
 // other's cookie.
-const { cluster, insert, read } = await startLaggingShop()
+const { cluster, insert, read } = useLaggingShop()
 const ONE = 'the secret of one application, of 32 characters'
 const OTHER = 'the secret of another application, of 32 too'
 const [OLD, NEW] = [ONE, OTHER]
