@@ -1,23 +1,20 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { seesOn, serveShop } from '../support/exact.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica whose process crashes comes up again by itself, with the start time that it had, and at first behind where it was.
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let replica: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   // It begins anew from its last restart point, which is that of a checkpoint of the primary's.
   await cluster.primary.query('checkpoint')
   await cluster.waitForCatchup()
   await replica.query('checkpoint')
 })
-
-afterAll(() => cluster.stop())
 
 /** Has one of the server's processes die as by the kernel's hand; resolves when it takes connections again. */
 async function crash(node: PostgresNode): Promise<void> {

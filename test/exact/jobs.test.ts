@@ -1,38 +1,25 @@
-import type { FastifyInstance } from 'fastify'
-import type { Kysely } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { capturePin, runWithPin } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { heldBy, pinOfToken, SECRET, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { heldBy, pinOfToken, SECRET } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // A job reads from a replica, and from one that has what its queuer wrote.
-let cluster: PostgresCluster
+const { cluster, db, serveShop } = useShop({ replicas: 2 })
 let first: PostgresNode
-let db: Kysely<Database>
-let app: FastifyInstance
 let agent: UserAgent
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   first = cluster.replicas[0] as PostgresNode
-  db = openDatabase(cluster)
   const shop = await serveShop(db, {}, async (routes) => {
     routes.post<{ Params: { name: string } }>('/jobs/:name', async ({ params: { name } }) => {
       await add(name)
       return { pin: await capturePin({ seconds: 3_600 }) }
     })
   })
-  app = shop.app
   agent = shop.openAgent()
-})
-
-afterAll(async () => {
-  await app.close()
-  await db.destroy()
-  await cluster.stop()
 })
 
 const add = (name: string) => db.insertInto('item').values({ name }).execute()

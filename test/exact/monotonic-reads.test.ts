@@ -1,32 +1,30 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // With `monotonicReads`, what a user agent has seen does not disappear again, wherever its reads go.
-let cluster: PostgresCluster
+const { cluster, open, watch, serveShop } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
 let watched: Watched
 let agent: UserAgent
 /** What happens between the reads of one request. */
 let between: (read: number) => unknown
-const closing: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
 })
 
 beforeEach(async () => {
   between = () => {}
-  watched = await Watched.open(cluster, { probeIntervalMs: 100 })
+  watched = await watch({ probeIntervalMs: 100 })
   await watched.untilEligible('replica-1', 'replica-2')
-  const { app, openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
+  const { openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
     shop.get('/count', () => countOf())
     shop.get('/counts', async () => {
       const counts: [number, string][] = []
@@ -42,19 +40,12 @@ beforeEach(async () => {
       return [before, await usePrimary(countOf), await countOf()]
     })
   })
-  closing.push(
-    () => watched[Symbol.asyncDispose](),
-    () => app.close(),
-  )
   agent = openAgent()
 })
 
 afterEach(async () => {
   for (const replica of cluster.replicas) await replica.resumeReplay()
-  for (const close of closing.splice(0).reverse()) await close()
 })
-
-afterAll(() => cluster.stop())
 
 /** How many items there are, and who says so. */
 async function countOf(): Promise<[number, string]> {
@@ -123,12 +114,8 @@ describe('from request to request', () => {
 
 test('what was seen behind a balanced name, where the next connection is another server, only the primary is sure to have', async () => {
   const replicas = [{ pool: first.connectionString, loadBalanced: true }]
-  const balanced = openDatabase(cluster, { replicas })
-  const { app, openAgent } = await serveShop(balanced, { monotonicReads: true })
-  closing.push(
-    () => balanced.destroy(),
-    () => app.close(),
-  )
+  const balanced = open({ replicas })
+  const { openAgent } = await serveShop(balanced, { monotonicReads: true })
   await vi.waitFor(async () => expect((await seesOn(openAgent(), 'anything'))[1]).toBe('replica-1'), {
     timeout: 10_000,
   })

@@ -1,29 +1,17 @@
-import type { FastifyInstance } from 'fastify'
-import type { Kysely } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import { seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
 // What a replica has not replayed, it does not serve to whoever wrote it; what it has, it serves, however young the pin is.
-let cluster: PostgresCluster
+const { cluster, db, serveShop } = useShop({ replicas: 2 })
 let first: PostgresNode
-let db: Kysely<Database>
-let app: FastifyInstance
 let openAgent: () => UserAgent
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   first = cluster.replicas[0] as PostgresNode
-  db = openDatabase(cluster)
-  ;({ app, openAgent } = await serveShop(db, { pinningSeconds: 60 }))
-})
-
-afterAll(async () => {
-  await app.close()
-  await db.destroy()
-  await cluster.stop()
+  ;({ openAgent } = await serveShop(db, { pinningSeconds: 60 }))
 })
 
 /** Reads so often; gives how often each node served, and fails where the item was not there. */

@@ -1,29 +1,26 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { capturePin, runWithPin } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // A read under an exact pin is asked in the same message how far its server has replayed. That changes nothing of what it gives.
-let cluster: PostgresCluster
+const { cluster, open: openDatabase } = useShop()
 let replica: PostgresNode
 let db: Kysely<Database>
 let pinned: <T>(fn: () => T) => T
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
 })
-
-afterEach(() => db.destroy())
-afterAll(() => cluster.stop())
 
 /** Opens a database whose reads, in `pinned()`, demand a position that its replica has replayed. */
 async function open(config: pg.PoolConfig & { pipeline?: boolean } = {}): Promise<void> {
   const pool = new pg.Pool({ connectionString: replica.connectionString, ...config })
-  db = openDatabase(cluster, { replicas: [pool] })
+  db = openDatabase({ replicas: [pool] })
   const token = await runWithPin(
     undefined,
     async () => {

@@ -1,35 +1,31 @@
 import type { Kysely } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Position } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { signingKeys } from '../../src/pinning/signer.ts'
 import { encodeToken } from '../../src/pinning/token.ts'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { type ExactShop, heldBy, pinOfAgent, sees, seesOn, serveShop } from '../support/exact.ts'
+import type { Database } from '../support/cluster.ts'
+import { type ExactShop, heldBy, pinOfAgent, sees, seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { type OwnQuestions, poolThatCounts } from '../support/own-questions.ts'
 import { positionOf } from '../support/positions.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // Who serves a read under an exact pin, and what finding that out costs.
-let cluster: PostgresCluster
+const { cluster, open: openOn, serveShop, atEnd } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
-const closing: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
 })
 
 afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
   for (const replica of cluster.replicas) await replica.resumeReplay()
 })
-
-afterAll(() => cluster.stop())
 
 interface Shop extends ExactShop {
   readonly db: Kysely<Database>
@@ -42,7 +38,7 @@ async function open(
   plugin: Parameters<typeof serveShop>[1] = {},
 ): Promise<Shop> {
   const asked = cluster.replicas.map((replica) => poolThatCounts(replica))
-  const db = openDatabase(cluster, { replicas: asked.map(({ pool }) => pool), ...dialect })
+  const db = openOn({ replicas: asked.map(({ pool }) => pool), ...dialect })
   const shop = await serveShop(db, plugin, async (app) => {
     app.get<{ Params: { name: string } }>('/thrice/:name', async ({ params: { name } }) => {
       for (let read = 0; read < 3; read++) await readOf(db, name)
@@ -61,10 +57,6 @@ async function open(
       for await (const _row of db.selectFrom('item').select('id').where('name', '=', name).stream()) rows++
       return { isThere: rows > 0 }
     })
-  })
-  closing.push(async () => {
-    await shop.app.close()
-    await db.destroy()
   })
   return { ...shop, db, asked }
 }
@@ -148,7 +140,7 @@ describe('under an exact pin', () => {
     const proxy = await TcpProxy.start(first)
     const frozen = poolThatCounts(first, { host: '127.0.0.1', port: proxy.port })
     const shop = await open({ replicas: [frozen.pool, second.connectionString] })
-    closing.push(() => proxy.stop())
+    atEnd(() => proxy.stop())
     const agent = shop.openAgent()
     await agent.post('/items/before')
     await cluster.waitForCatchup()
@@ -166,7 +158,7 @@ test('the only replica, where it does not answer, holds nobody up for more than 
   const proxy = await TcpProxy.start(first)
   const frozen = poolThatCounts(first, { host: '127.0.0.1', port: proxy.port })
   const shop = await open({ replicas: [frozen.pool] })
-  closing.push(() => proxy.stop())
+  atEnd(() => proxy.stop())
   const agent = shop.openAgent()
   await agent.post('/items/only')
   await cluster.waitForCatchup()

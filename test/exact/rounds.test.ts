@@ -1,32 +1,18 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { ASYNCHRONOUSLY } from '../support/async-commit.ts'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { makeNoise, type RoundsReport, runRounds } from '../support/exact-rounds.ts'
+import { useShop } from '../support/shop.ts'
 
 // Who has written reads right afterwards. A few rounds of each kind; thousands of them run with the fault tests.
 const ROUNDS = 40
-let cluster: PostgresCluster
+const { cluster, open, atEnd } = useShop({ replicas: 2 })
 let replica: PostgresNode
-const opened: { destroy(): Promise<void> }[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   replica = cluster.replicas[0] as PostgresNode
 })
-
-afterEach(async () => {
-  for (const db of opened.splice(0)) await db.destroy()
-})
-
-afterAll(() => cluster.stop())
-
-function open() {
-  const db = openDatabase(cluster)
-  opened.push(db)
-  return db
-}
 
 const ASYNC = { catchUpEvery: 5, flushes: false }
 const PROMISED: Partial<RoundsReport> = { stale: 0, withoutPosition: 0, waitedForNothing: 0 }
@@ -80,7 +66,7 @@ describe('the same, where commits are asynchronous by', () => {
   for (const [what, begin] of Object.entries(ASYNCHRONOUSLY)) {
     test(what, async () => {
       const { db, write } = await begin(cluster)
-      opened.push(db)
+      atEnd(() => db.destroy())
       expect(await runRounds({ cluster, db, rounds: ROUNDS, write, ...ASYNC })).toMatchObject(PROMISED)
     })
   }

@@ -1,44 +1,31 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { stringFor } from '../support/async-commit.ts'
 import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { heldBy, pinOfAgent, seesOn, serveShop } from '../support/exact.ts'
+import { heldBy, pinOfAgent, seesOn } from '../support/exact.ts'
 import { UserAgent } from '../support/http.ts'
 import { type OwnQuestions, poolThatCounts } from '../support/own-questions.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // What the pin of a write holds, however it is made and whatever goes wrong meanwhile.
-let cluster: PostgresCluster
+const { cluster, open, serveShop, atEnd } = useShop()
 let asked: OwnQuestions
 let db: Kysely<Database>
-const closing: (() => Promise<unknown>)[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
 
 beforeEach(() => {
   asked = poolThatCounts(cluster.primary)
-  db = openDatabase(cluster, { primary: asked.pool })
+  db = open({ primary: asked.pool })
 })
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-  await db.destroy()
-})
-
-afterAll(() => cluster.stop())
 
 /** Serves what `write` does as a POST, and opens a user agent. */
 async function serve(write: (name: string) => Promise<unknown>, on = db): Promise<UserAgent> {
-  const { app, openAgent } = await serveShop(on, {}, async (shop) => {
+  const { openAgent } = await serveShop(on, {}, async (shop) => {
     shop.post<{ Params: { name: string } }>('/write/:name', async ({ params: { name } }) => {
       await write(name)
       return name
     })
   })
-  closing.push(() => app.close())
   return openAgent()
 }
 
@@ -100,11 +87,10 @@ describe('the pin of a request', () => {
     await cluster.primary.query('grant insert, select on item to plain; grant usage on item_id_seq to plain')
     await cluster.waitForCatchup()
     const [replica] = cluster.replicas
-    const plain = openDatabase(cluster, {
+    const plain = open({
       primary: stringFor(cluster, 'plain', 'test'),
       replicas: [`postgres://plain@${replica?.host}:${replica?.port}/test`],
     })
-    closing.push(() => plain.destroy())
     const agent = await serve((name) => insert(name, plain), plain)
     expect(await heldAfter(agent, 'plain')).toEqual(exact)
     await cluster.waitForCatchup()
@@ -116,15 +102,14 @@ describe('two clusters in one application', () => {
   test('have a place of their own in the pin, and a write to one binds nobody in the other', async () => {
     const other = await startShop(1)
     const stock = openDatabase(other, { name: 'stock' })
-    closing.push(async () => {
+    atEnd(async () => {
       await stock.destroy()
       await other.stop()
     })
-    const { app, openAgent } = await serveShop(db, {}, async (shop) => {
+    const { openAgent } = await serveShop(db, {}, async (shop) => {
       shop.post('/both', () => Promise.all([insert('both'), insert('both', stock)]))
       shop.post('/stock', () => insert('stock', stock))
     })
-    closing.push(() => app.close())
     const agent = openAgent()
     await agent.post('/stock')
     expect(heldBy(await pinOfAgent(agent), 'stock')).toEqual(exact)
@@ -152,8 +137,7 @@ describe('one position read', () => {
   })
 
   test('is made for nobody who does not want it', async () => {
-    const { app, openAgent } = await serveShop(db, { pin: 'time' })
-    closing.push(() => app.close())
+    const { openAgent } = await serveShop(db, { pin: 'time' })
     await openAgent().post('/items/timely')
     expect(asked.positions).toBe(0)
   })
@@ -182,7 +166,7 @@ describe('where no position can be read', () => {
     const proxy = await TcpProxy.start(cluster.primary)
     const { pool } = poolThatCounts(cluster.primary, { host: '127.0.0.1', port: proxy.port })
     const frozen = openDatabase(cluster, { primary: pool })
-    closing.push(async () => {
+    atEnd(async () => {
       await proxy.stop()
       await frozen.destroy()
     })
@@ -204,7 +188,7 @@ describe('where no position can be read', () => {
   test('because the outcome is unknown, it is a time pin, whatever is written after it', async () => {
     const proxy = await TcpProxy.start(cluster.primary)
     const cut = openDatabase(cluster, { primary: proxy.connectionString })
-    closing.push(async () => {
+    atEnd(async () => {
       await cut.destroy()
       await proxy.stop()
     })

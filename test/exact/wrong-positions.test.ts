@@ -1,31 +1,24 @@
-import type { FastifyInstance } from 'fastify'
-import type { Kysely } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { Position } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
 import { parseLsn } from '../../src/lsn.ts'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import { seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { positionOf, wroteTo } from '../support/positions.ts'
+import { useShop } from '../support/shop.ts'
 
 // Ways to read a position that is too low. That each of them is caught says that the right way is tested.
 const ROUNDS = 10
-let cluster: PostgresCluster
+const { cluster, db, serveShop } = useShop({ replicas: 2 })
 let client: pg.Client
-let db: Kysely<Database>
-let app: FastifyInstance
 let openAgent: () => UserAgent
 /** Writes an item, and gives the position that is taken for that of its commit. */
 let write: (name: string) => Promise<string>
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   client = new pg.Client(cluster.primary.connectionString)
   await client.connect()
-  db = openDatabase(cluster)
-  ;({ app, openAgent } = await serveShop(db, {}, async (shop) => {
+  ;({ openAgent } = await serveShop(db, {}, async (shop) => {
     shop.post<{ Params: { name: string } }>('/write/:name', async ({ params: { name } }) => {
       const { systemId, timeline } = await positionOf(cluster.primary)
       const lsn = parseLsn(await write(name)) ?? 0n
@@ -39,16 +32,9 @@ beforeEach(async () => {
   for (const replica of cluster.replicas) await replica.setApplyDelay(60)
 })
 
-afterEach(async () => {
-  await client.query('reset synchronous_commit')
-})
+afterEach(() => client.query('reset synchronous_commit'))
 
-afterAll(async () => {
-  await app.close()
-  await client.end()
-  await db.destroy()
-  await cluster.stop()
-})
+afterAll(() => client.end())
 
 const INSERT = 'insert into item (name) values ($1)'
 const FLUSHED = 'select pg_current_wal_flush_lsn()::text as lsn'
