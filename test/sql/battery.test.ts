@@ -1,7 +1,8 @@
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import { beforeAll, expect, test } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
+import { useCluster } from '../support/shop.ts'
 import { FUNCTIONS } from './battery/functions.ts'
 import { READS } from './battery/reads.ts'
 import { SCHEMA } from './battery/schema.ts'
@@ -11,11 +12,10 @@ import { readCatalog } from './read-catalog.ts'
 
 const ALL = [...READS, ...WRITES, ...FUNCTIONS, ...SESSION]
 
-let cluster: PostgresCluster
+const { cluster } = useCluster()
 let classifier: StatementClassifier
 
 beforeAll(async () => {
-  cluster = await startPostgresCluster({ replicas: 1 })
   const { host, port } = cluster.primary
   await cluster.primary.query(
     SCHEMA.replace(':fdw', `host '${host}', port '${port}', dbname '${database()}'`),
@@ -35,10 +35,6 @@ beforeAll(async () => {
     options,
   )
 }, 60_000)
-
-afterAll(async () => {
-  await cluster?.stop()
-})
 
 test('the battery has at least 250 different statements', () => {
   expect(new Set(ALL.map(([, sql]) => sql)).size).toBeGreaterThanOrEqual(250)

@@ -1,8 +1,8 @@
 import { loadModule } from 'libpg-query'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
+import { beforeAll, expect, test } from 'vitest'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
 import { hasOtherReading } from '../../src/sql/lexer.ts'
+import { useCluster } from '../support/shop.ts'
 import { disguise } from './disguise.ts'
 import { mutate } from './mutate.ts'
 import { parse } from './parse-tree.ts'
@@ -20,16 +20,15 @@ const COUNT = Number(process.env.WRITE_PINNING_STATEMENTS ?? 50_000)
 const GARBLED = COUNT / 5
 const LONG = 600_000
 
-let cluster: PostgresCluster
+const { cluster } = useCluster({
+  replicas: 0,
+  sql: `create function "Log Access"(a text = '') returns text language sql as 'select a'`,
+})
 const classifiers: StatementClassifier[] = []
 
 beforeAll(async () => {
   console.log(`The seed is ${SEED}.`)
   await loadModule()
-  cluster = await startPostgresCluster({ replicas: 0 })
-  await cluster.primary.query(
-    `create function "Log Access"(a text = '') returns text language sql as 'select a'`,
-  )
   const informed = new StatementClassifier(NO_NAMES)
   informed.catalog = await readCatalog(
     (text, values) => cluster.primary.query(text, values as unknown[]),
@@ -37,10 +36,6 @@ beforeAll(async () => {
   )
   classifiers.push(new StatementClassifier(NO_NAMES), informed)
 }, 60_000)
-
-afterAll(async () => {
-  await cluster?.stop()
-})
 
 test('no statement that writes, locks, is several or calls a volatile function is called a read', {
   timeout: LONG,
