@@ -1,37 +1,33 @@
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, useReplica, withoutPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { listen, type UserAgent } from '../support/http.ts'
+import type { Database } from '../support/cluster.ts'
+import type { UserAgent } from '../support/http.ts'
 import { whenCatalogIsRead } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // What an attempt to write was told by the primary must not be newer than what its request reads next.
 interface Tables extends Database {
   task: { id: number; state: string; version: number }
 }
 
-let cluster: PostgresCluster
+const { cluster, open, listen } = useShop({
+  sql: `create table task (id int primary key, state text not null default 'pending' check (state <> ''), version int not null default 1);
+     insert into task (id) values (1), (2)`,
+})
 let db: Kysely<Tables>
-let app: FastifyInstance
 let openAgent: () => UserAgent
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(
-    `create table task (id int primary key, state text not null default 'pending' check (state <> ''), version int not null default 1);
-     insert into task (id) values (1), (2)`,
-  )
-  await cluster.waitForCatchup()
-  const opened = openDatabase(cluster, { unpinnedTables: ['session'] })
+  const opened = open({ unpinnedTables: ['session'] })
   // What it knows of the replica, and of its tables, it knows from before.
   await whenCatalogIsRead(opened)
   db = opened as unknown as Kysely<Tables>
   await cluster.replicas[0]?.pauseReplay()
   await cluster.primary.query("update task set version = 2, state = 'taken'")
-  app = fastify()
+  const app = fastify()
   await app.register(writePinning, { pinOn: 'write' })
   app.get('/state/:attempt', async (request) => {
     const { attempt } = request.params as { attempt: string }
@@ -60,15 +56,7 @@ beforeAll(async () => {
   openAgent = await listen(app)
 })
 
-beforeEach(async () => {
-  await cluster.primary.query('update task set version = 2')
-})
-
-afterAll(async () => {
-  await app.close()
-  await db.destroy()
-  await cluster.stop()
-})
+beforeEach(() => cluster.primary.query('update task set version = 2'))
 
 const state = async () =>
   (await db.selectFrom('task').select('state').where('id', '=', 1).executeTakeFirst())?.state

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server, type Http2Server } from 'node:http2'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -9,33 +9,16 @@ import { Hono } from 'hono'
 import Koa from 'koa'
 import koaConnect from 'koa-connect'
 import polka from 'polka'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { markWrite } from 'write-pinning'
 import { type WritePinningMiddleware, writePinning } from 'write-pinning/express'
 import { certificate, privateKey } from '../support/certificate.ts'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listenOn, pinCookie, type UserAgent } from '../support/http.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const servers: Server[] = []
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
-const insert = (name: string) => db.insertInto('item').values({ name }).execute()
+const { read, insert, listen } = useShop()
 
 /** What the application answers, in terms of no framework. */
 async function answerTo(method: string, path: string, body: () => Promise<unknown>): Promise<number> {
@@ -125,9 +108,7 @@ const hosts: [string, (pinning: WritePinningMiddleware) => RequestListener][] = 
 ]
 
 async function serve(listener: RequestListener): Promise<UserAgent> {
-  const server = createServer(listener)
-  servers.push(server)
-  return (await listenOn(server))()
+  return (await listen(listener))()
 }
 
 describe.each(hosts)('%s', (_name, make) => {
@@ -170,8 +151,7 @@ describe('the cookie is Secure', () => {
     const server = createSecureServer({ key: privateKey, cert: certificate }, (request, response) =>
       pinning(request, response, () => plain(request, response)),
     )
-    servers.push(server)
-    expect(pinCookie(await (await listenOn(server))().post('/opaque'))).toMatch(/; Secure/)
+    expect(pinCookie(await (await listen(server))().post('/opaque'))).toMatch(/; Secure/)
   })
 
   it('not because a client says so that no framework trusts', async () => {

@@ -1,38 +1,19 @@
-import { createServer, type Server } from 'node:http'
+import type { RequestListener } from 'node:http'
 import fastifyExpress from '@fastify/express'
 import middie from '@fastify/middie'
 import express5, { type NextFunction, type Request, type Response, type Router } from 'express'
 import express4 from 'express4'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { dbWrite } from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning as ofFastify } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const servers: Server[] = []
-const apps: FastifyInstance[] = []
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
-const insert = (name: string) => db.insertInto('item').values({ name }).execute()
+const { read, insert, listen, atEnd } = useShop()
 
 type Edges = { forExpress: typeof ofExpress; forFastify: typeof ofFastify }
 const oneCopy: Edges = { forExpress: ofExpress, forFastify: ofFastify }
@@ -95,7 +76,7 @@ const ONE_EDGE_ANSWERS = ', which is registered before the plugin'
 
 async function fastifyApp(pinning: typeof ofFastify, options = {}): Promise<FastifyInstance> {
   const app = fastify()
-  apps.push(app)
+  atEnd(() => app.close())
   await app.register(pinning, options)
   return app
 }
@@ -114,10 +95,8 @@ const handingOn =
     to.routing(request.raw, reply.raw)
   }
 
-async function served(listener: Parameters<typeof createServer>[1]): Promise<UserAgent> {
-  const server = createServer(listener)
-  servers.push(server)
-  return (await listenOn(server))()
+async function served(listener: RequestListener): Promise<UserAgent> {
+  return (await listen(listener))()
 }
 
 function withExpress(version: string, express: typeof express5): [string, Arrangement][] {
@@ -137,7 +116,7 @@ function withExpress(version: string, express: typeof express5): [string, Arrang
       `Express ${version} under @fastify/express${ONE_EDGE_ANSWERS}`,
       async (first, second, options) => {
         const app = fastify()
-        apps.push(app)
+        atEnd(() => app.close())
         await app.register(fastifyExpress)
         await app.register(first.forFastify)
         const inner = expressApp(express, second.forExpress, options)
@@ -150,7 +129,7 @@ function withExpress(version: string, express: typeof express5): [string, Arrang
       `Fastify behind the middleware under @fastify/express, over Express ${version}`,
       async (first, second, options) => {
         const app = fastify()
-        apps.push(app)
+        atEnd(() => app.close())
         await app.register(fastifyExpress)
         app.use(express().use(first.forExpress()) as never)
         await app.register(second.forFastify, options ?? {})
@@ -351,7 +330,7 @@ describe('whose a request through both edges is', () => {
       account: (request: object) => (request as { user?: { id: string } }).user?.id,
     }
     const app = fastify()
-    apps.push(app)
+    atEnd(() => app.close())
     await app.register(ofFastify, options)
     await app.register(fastifyExpress)
     const inner = express5().use(ofExpress(options))
@@ -374,7 +353,7 @@ describe('a warning of a request through both edges', () => {
   it('names the route that the second has found', async () => {
     const lines: string[] = []
     const app = fastify({ logger: { level: 'warn', stream: { write: (line) => void lines.push(line) } } })
-    apps.push(app)
+    atEnd(() => app.close())
     await app.register(ofFastify)
     await app.register(fastifyExpress)
     const inner = express5().use(ofExpress())

@@ -1,15 +1,29 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import type { PoolLike } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { messagesOf } from '../support/warnings.ts'
 
 // PostgreSQL lets a cast be written like the call of a function that is named like the type, and the column of a row like a call as
 // well: there is no such function, however often the server is asked for it.
-let cluster: PostgresCluster
+const { cluster, open } = useShop({
+  sql: `
+    create sequence counter;
+    create schema other;
+    create type mood as enum ('happy');
+    create type "Weather" as enum ('fair');
+    create type other.size as enum ('small');
+    create domain positive as int check (value > 0);
+    create function counts(int) returns boolean language sql as $$ select nextval('counter') > 0 $$;
+    create domain counted as int check (counts(value));
+    create type both_ways as enum ('a');
+    create function both_ways(text) returns text language sql as $$ select $1 $$;
+    create function feels() returns text language sql stable as $$ select mood('happy')::text $$;
+    insert into session values ('s', 'data')`,
+})
 let db: Kysely<Database>
 let readings = 0
 
@@ -23,33 +37,12 @@ class Counting extends pg.Client {
   }
 }
 
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
-    create sequence counter;
-    create schema other;
-    create type mood as enum ('happy');
-    create type "Weather" as enum ('fair');
-    create type other.size as enum ('small');
-    create domain positive as int check (value > 0);
-    create function counts(int) returns boolean language sql as $$ select nextval('counter') > 0 $$;
-    create domain counted as int check (counts(value));
-    create type both_ways as enum ('a');
-    create function both_ways(text) returns text language sql as $$ select $1 $$;
-    create function feels() returns text language sql stable as $$ select mood('happy')::text $$;
-    insert into session values ('s', 'data')`)
-  await cluster.waitForCatchup()
-})
-
 beforeEach(async () => {
   const pool = new pg.Pool({ connectionString: cluster.primary.connectionString })
-  db = openDatabase(cluster, { primary: Object.assign(pool, { Client: Counting }) as unknown as PoolLike })
+  db = open({ primary: Object.assign(pool, { Client: Counting }) as unknown as PoolLike })
   await whenCatalogIsRead(db)
   readings = 0
 })
-
-afterEach(() => db.destroy())
-afterAll(() => cluster.stop())
 
 const routes = (text: string, on = db) => whereAndWhyInRequest(() => sql.raw(text).execute(on))
 
@@ -86,9 +79,8 @@ test('a cast to a type of PostgreSQL’s runs on a replica before the catalog is
   await cluster.primary.query('revoke select on pg_proc from public')
   await cluster.waitForCatchup()
   const url = (of: { connectionString: string }) => of.connectionString.replace('postgres@', 'limited@')
-  const fresh = openDatabase(cluster, { primary: url(cluster.primary), replicas: cluster.replicas.map(url) })
+  const fresh = open({ primary: url(cluster.primary), replicas: cluster.replicas.map(url) })
   for (const text of BUILT_IN) expect(await routes(text, fresh), text).toEqual(['replica: read'])
-  await fresh.destroy()
   await cluster.primary.query('grant select on pg_proc to public')
   await cluster.waitForCatchup()
 })

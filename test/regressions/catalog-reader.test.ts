@@ -1,26 +1,24 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { openDatabase, poolOf } from '../support/cluster.ts'
 import { whereAndWhyInRequest } from '../support/request.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let replica: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   await cluster.primary.query('create function declared() returns int language sql stable as $$ select 1 $$')
   await cluster.primary.query('create role limited login')
   await cluster.primary.query('grant select on item to limited')
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 const callDeclared = (db: ReturnType<typeof openDatabase>) =>
   whereAndWhyInRequest(() => sql`select declared()`.execute(db))

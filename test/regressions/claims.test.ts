@@ -1,16 +1,17 @@
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { type ExactShop, seesOn, serveShop } from '../support/exact.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase } from '../support/cluster.ts'
+import { type ExactShop, seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { poolThatCounts } from '../support/own-questions.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // What a route claims of its node is true when the statement is sent: a replica that was known to be fresh is asked again, on the
 // session of the read itself. Behind the proxy one server is swapped for another, which is behind: as after a crash.
-let cluster: PostgresCluster
+const { cluster, serveShop, atEnd } = useShop({ replicas: 2 })
 let fresh: PostgresNode
 let behind: PostgresNode
 /** Where the application's statements go: the same object all the time, so that a connection that waits goes where it says then. */
@@ -19,26 +20,21 @@ let proxy: TcpProxy
 let db: Kysely<Database>
 let shop: ExactShop
 let agent: UserAgent
-const closing: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[fresh, behind] = cluster.replicas as [PostgresNode, PostgresNode]
 })
 
 beforeEach(async () => {
   server.port = fresh.port
   proxy = await TcpProxy.start(server)
-  closing.push(() => proxy.stop())
+  atEnd(() => proxy.stop())
 })
 
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
   await behind.resumeReplay()
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 /** Serves a shop whose replica is the proxy; the package's own questions go to `questions`. */
 async function serve(questions: PostgresNode | TcpProxy): Promise<void> {
@@ -68,10 +64,7 @@ async function serve(questions: PostgresNode | TcpProxy): Promise<void> {
     }
     routes.get('/statement', () => countOn(db))
   })
-  closing.push(
-    () => db.destroy(),
-    () => shop.app.close(),
-  )
+  atEnd(() => db.destroy())
   agent = shop.openAgent()
 }
 

@@ -1,33 +1,32 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // The primary lets nobody in any more: its watcher, who has lost its connection, sees no position. The sessions of the pool, which it has
 // let in before, go on writing.
-let cluster: PostgresCluster
+const { cluster, watch, atEnd } = useShop({
+  isOfEachTest: true,
+  sql: ['create role app login', 'grant all on item to app; grant usage on sequence item_id_seq to app'],
+})
 let replica: PostgresNode
 let proxy: TcpProxy
 let watched: Watched
 
 beforeEach(async () => {
-  cluster = await startPostgresCluster({ replicas: 1 })
   replica = cluster.replicas[0] as PostgresNode
-  await cluster.primary.query('create table item (id serial primary key, name text not null)')
-  await cluster.primary.query('create role app login')
-  await cluster.primary.query('grant all on item to app; grant usage on sequence item_id_seq to app')
-  await cluster.waitForCatchup()
   proxy = await TcpProxy.start(cluster.primary)
+  atEnd(() => proxy.stop())
   const primary = new pg.Pool({
     connectionString: proxy.connectionString.replace('postgres@', 'app@'),
     max: 4,
     idleTimeoutMillis: 0,
   })
-  watched = await Watched.open(
-    cluster,
+  watched = await watch(
     {
       primary,
       replicas: [replica.connectionString],
@@ -36,12 +35,6 @@ beforeEach(async () => {
     { counts: false },
   )
   await watched.untilEligible('replica-1')
-})
-
-afterEach(async () => {
-  await watched.close()
-  await proxy.stop()
-  await cluster.stop()
 })
 
 const WAIT = { timeout: 20_000, interval: 10 }

@@ -1,42 +1,35 @@
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { useNode, usePrimary, useReplica } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase, readItems } from '../support/cluster.ts'
 import { openRequest } from '../support/request.ts'
 import { clientsOf, inUse, namedPool, terminateClients } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
+const { cluster, open } = useShop()
 let primary: pg.Pool
 let replica: pg.Pool
 let db: Kysely<Database>
 
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
-
 beforeEach(() => {
   primary = namedPool(cluster.primary, 'regressions', { max: 1 })
   replica = namedPool(cluster.replicas[0] as PostgresNode, 'regressions', { max: 1 })
-  db = openDatabase(cluster, { primary, replicas: [replica] })
-  return () => db.destroy()
+  db = open({ primary, replicas: [replica] })
 })
 
-const read = (on: Kysely<Database>) => on.selectFrom('item').selectAll().execute()
 const pidOf = async (on: Kysely<Database>) =>
   (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(on)).rows[0]?.pid
 
 test('a query that nobody awaited keeps no client after its connection was released', async () => {
   let floating: Promise<unknown> | undefined
   await db.connection().execute(async (one) => {
-    floating = usePrimary(() => read(one)).then(() => read(one))
+    floating = usePrimary(() => readItems(one)).then(() => readItems(one))
   })
   expect(await floating).toEqual([])
   await vi.waitFor(() => expect(inUse(primary)).toBe(0))
-  expect(await usePrimary(() => read(db))).toEqual([])
+  expect(await usePrimary(() => readItems(db))).toEqual([])
 })
 
 test('a transaction that nobody awaited is never left open on a pooled client', async () => {
@@ -72,10 +65,10 @@ test('a first statement after destroy() fails, and releases nobody else’s clie
   const unhandled: unknown[] = []
   const onUnhandled = (reason: unknown) => unhandled.push(reason)
   process.on('unhandledRejection', onUnhandled)
-  await useReplica(() => read(db))
+  await useReplica(() => readItems(db))
   const late = db.connection().execute(async (one) => {
     await db.destroy()
-    return useReplica(() => read(one))
+    return useReplica(() => readItems(one))
   })
   await expect(late).rejects.toThrow('driver has already been destroyed')
   await new Promise(setImmediate)
@@ -89,9 +82,9 @@ test('destroying while a connection is being made releases its client once', asy
   const onUnhandled = (reason: unknown) => unhandled.push(reason)
   process.on('unhandledRejection', onUnhandled)
   const node = cluster.replicas[0] as PostgresNode
-  await usePrimary(() => read(db))
+  await usePrimary(() => readItems(db))
   await node.freeze()
-  const failed = expect(useReplica(() => read(db))).rejects.toThrow('driver has already been destroyed')
+  const failed = expect(useReplica(() => readItems(db))).rejects.toThrow('driver has already been destroyed')
   await vi.waitFor(() => expect(replica.totalCount).toBe(1))
   const destroyed = db.destroy()
   await node.thaw()
@@ -105,7 +98,7 @@ test('destroying while a connection is being made releases its client once', asy
 test('destroying while many wait for one connection tells each of them so', async () => {
   const slow = sql`select count(*) from generate_series(1, 1000000)`
   const count = () => useReplica(() => slow.execute(db)).catch(String)
-  await useReplica(() => read(db))
+  await useReplica(() => readItems(db))
   const waiting = Array.from({ length: 10 }, count)
   await vi.waitFor(() => expect(replica.waitingCount).toBeGreaterThan(0))
   await db.destroy()
@@ -131,9 +124,9 @@ test('a client that was connected before the dialect came survives a terminated 
 test('a client whose query timed out on this side is not given to the next query, which it would poison', async () => {
   const impatient = namedPool(cluster.primary, 'impatient', { max: 1, query_timeout: 100 })
   await using own = openDatabase(cluster, { primary: impatient })
-  await usePrimary(() => read(own))
+  await usePrimary(() => readItems(own))
   await expect(usePrimary(() => sql`select pg_sleep(5)`.execute(own))).rejects.toThrow('Query read timeout')
-  expect(await usePrimary(() => read(own))).not.toBeUndefined()
+  expect(await usePrimary(() => readItems(own))).not.toBeUndefined()
 })
 
 test('a refusal by a server that speaks another language is a refusal', async () => {

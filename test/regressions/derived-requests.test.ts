@@ -1,32 +1,23 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { afterAll, afterEach, expect, it } from 'vitest'
+import { afterAll, beforeEach, expect, it } from 'vitest'
 import { writePinning } from 'write-pinning/express'
 import { overEachExpress } from '../express/support.ts'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listenOn, pinCookie } from '../support/http.ts'
+import { pinCookie } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
 // Applications make requests out of requests: one that inherits from Node.js's own, with another URL, or one with copies of its properties.
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const servers: Server[] = []
+const { insert, listen, atEnd } = useShop()
 const errors: unknown[] = []
 const note = (error: unknown) => void errors.push(error)
 process.on('uncaughtException', note)
 
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  expect(errors.splice(0)).toEqual([])
-})
+// Looked at when the test's servers have ended.
+beforeEach(() => atEnd(() => expect(errors.splice(0)).toEqual([])))
 
 afterAll(async () => {
   process.off('uncaughtException', note)
-  await db.destroy()
-  await cluster.stop()
 })
 
 async function answerTo(answer: (request: IncomingMessage) => Promise<string>) {
@@ -39,14 +30,11 @@ async function answerTo(answer: (request: IncomingMessage) => Promise<string>) {
       )
     })
   })
-  servers.push(server)
-  const answered = (await listenOn(server))().post('/', { body: '"lamp"' })
+  const answered = (await listen(server))().post('/', { body: '"lamp"' })
   // An error in an event ends the connection, or leaves it open.
   const failed = new Promise<never>((_resolve, reject) => process.once('uncaughtException', reject))
   return Promise.race([answered, failed])
 }
-
-const insert = (name: string) => db.insertInto('item').values({ name }).execute()
 
 it.each([1, 3])(
   'a request that inherits from another one, %i deep, has its body read in its context',

@@ -1,26 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { Watched, watchedPool } from '../support/watched.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import { useShop } from '../support/shop.ts'
+import { type Watched, watchedPool } from '../support/watched.ts'
 
 // The primary is down when the process starts, with `failover`, and what is configured as its replica is of another cluster.
-let cluster: PostgresCluster
-let other: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 0, isOfEachTest: true })
+const { cluster: other } = useShop({ isOfEachTest: true })
 let watched: Watched
 
-beforeEach(async () => {
-  ;[cluster, other] = await Promise.all([startShop(0), startShop(1)])
-  await cluster.primary.kill()
-})
-
-afterEach(async () => {
-  await watched.close()
-  await Promise.all([cluster.stop(), other.stop()])
-})
+beforeEach(() => cluster.primary.kill())
 
 async function open(replica: PostgresNode): Promise<void> {
   const replicas = [watchedPool(replica)]
-  watched = await Watched.open(cluster, { replicas, failover: true, probeIntervalMs: 50 }, { counts: false })
+  watched = await watch({ replicas, failover: true, probeIntervalMs: 50 }, { counts: false })
 }
 
 const add = () => watched.db.insertInto('item').values({ name: 'order' }).execute()

@@ -1,30 +1,24 @@
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import type { Database } from '../support/cluster.ts'
 import { openRequest } from '../support/request.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // The primary hangs while it commits, and its replica, which has the commit on its disk, is promoted: what was under way is there, and the
 // old primary's answer never comes.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ synchronous: true, isOfEachTest: true })
 let replica: PostgresNode
 let watched: Watched
 
 beforeEach(async () => {
-  cluster = await startPostgresCluster({ replicas: 1, synchronous: true })
   replica = cluster.replicas[0] as PostgresNode
-  await cluster.primary.query('create table item (id serial primary key, name text not null)')
-  await cluster.waitForCatchup()
-  watched = await Watched.open(cluster, { failover: true, probeIntervalMs: 50 }, { counts: false })
+  watched = await watch({ failover: true, probeIntervalMs: 50 }, { counts: false })
   await watched.untilEligible('replica-1')
 })
 
-afterEach(async () => {
-  await cluster.primary.thaw().catch(() => {})
-  await watched.close()
-  await cluster.stop()
-})
+afterEach(() => cluster.primary.thaw().catch(() => {}))
 
 /** Runs what commits, has the cluster fail over meanwhile, and gives the error. */
 async function loseInFailover(committing: () => Promise<unknown>): Promise<unknown> {

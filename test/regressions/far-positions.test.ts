@@ -1,37 +1,23 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { heldBy, pinOfAgent } from '../support/exact.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { Watched } from '../support/watched.ts'
 
 // A primary that is far away: a position is read well within the 250 ms that a response waits for it, but not where it has to be connected
 // to first.
-let cluster: PostgresCluster
+const { cluster, watch, serveShop, atEnd } = useShop({ isOfEachTest: true })
 let proxy: TcpProxy
-let watched: Watched
 
 beforeEach(async () => {
-  cluster = await startShop(1)
   proxy = await TcpProxy.start(cluster.primary)
+  atEnd(() => proxy.stop())
   // Each way.
   proxy.slow(50)
 })
 
-afterEach(async () => {
-  await watched.close()
-  await proxy.stop()
-  await cluster.stop()
-})
-
 async function open(): Promise<() => Promise<unknown>> {
-  watched = await Watched.open(cluster, { primary: proxy.connectionString }, { counts: false })
-  const { app, openAgent } = await serveShop(watched.db)
-  const close = watched.close.bind(watched)
-  watched.close = async () => {
-    await app.close()
-    await close()
-  }
+  const watched = await watch({ primary: proxy.connectionString }, { counts: false })
+  const { openAgent } = await serveShop(watched.db)
   return async () => {
     const agent = openAgent()
     await agent.post('/items/thing')

@@ -1,39 +1,30 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
 import { askForPassword } from '../support/password.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A primary that is far away: each answer comes within `probeTimeoutMs`, and connecting within `connectTimeoutMs`, but not both together
 // within the first of them.
-let cluster: PostgresCluster
+const { cluster, watch, atEnd } = useShop()
 let proxy: TcpProxy
 let watched: Watched
 
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
 beforeEach(async () => {
   proxy = await TcpProxy.start(cluster.primary)
+  atEnd(() => proxy.stop())
 })
 
-afterEach(async () => {
-  await proxy.forward()
-  await watched.close()
-  await proxy.stop()
-})
-
-afterAll(() => cluster.stop())
+afterEach(() => proxy.forward())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 /** A way to the server and back takes twice as long. */
 const FAR_MS = 150
 
 const open = async () => {
-  watched = await Watched.open(cluster, { primary: proxy.connectionString }, { counts: false })
+  watched = await watch({ primary: proxy.connectionString }, { counts: false })
 }
 const write = () => inRequest(() => watched.db.insertInto('item').values({ name: 'x' }).execute())
 const watcherOf = async (node: PostgresCluster['primary']) =>
@@ -59,8 +50,7 @@ test('connecting to it may take as long as its pool lets it', async () => {
   proxy.slow(FAR_MS)
   const sinceMs = performance.now()
   // With a password it is two ways there and back, which is more than a probe's time.
-  watched = await Watched.open(
-    cluster,
+  watched = await watch(
     {
       primary: {
         ...{ host: '127.0.0.1', port: proxy.port, database: 'test', user: 'app', password: 'secret' },

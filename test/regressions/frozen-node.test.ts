@@ -1,24 +1,22 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A replica is frozen, and nobody has noticed yet. With `readTimeoutMs`, another node gets its reads, within the same time in all.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let frozen: PostgresNode
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   frozen = cluster.replicas[0] as PostgresNode
 })
 
 beforeEach(async () => {
-  watched = await Watched.open(
-    cluster,
+  watched = await watch(
     {
       readTimeoutMs: 2_000,
       // It is noticed only by what is done for the sake of the reads.
@@ -32,12 +30,7 @@ beforeEach(async () => {
   await inRequest(() => watched.db.selectFrom('item').select('id').execute())
 })
 
-afterEach(async () => {
-  await frozen.thaw()
-  await watched.close()
-})
-
-afterAll(() => cluster.stop())
+afterEach(() => frozen.thaw())
 
 const where = sql<{ port: number }>`select inet_server_port() as port`
 

@@ -1,23 +1,20 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../support/request.ts'
 import { inUse, namedPool, terminateClients } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // What was routed, waited, and belongs elsewhere by then; and statements that come when their connection is somebody else's.
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let replica: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   await cluster.primary.query("insert into item (name) select 'item ' || i from generate_series(1, 100000) i")
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 

@@ -1,28 +1,16 @@
 import { type FastifyInstance, fastify, type preHandlerHookHandler } from 'fastify'
 import pg from 'pg'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { pinAccount } from 'write-pinning'
+import { describe, expect, test } from 'vitest'
+import { memoryPinStore, pinAccount } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import { memoryPinStore } from 'write-pinning/stores'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, type UserAgent } from '../support/http.ts'
+import type { UserAgent } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // Authentication as plugins add it that are registered after this one: to each route, in an `onRoute` hook of their own.
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
+const { cluster, read, listen, atEnd } = useShop()
 const pinStore = memoryPinStore()
 await pinAccount('anna', { pinStore, pinningSeconds: 600 })
-const closing: (() => Promise<unknown>)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
 
 const users = new WeakMap<object, string>()
 const authenticate: preHandlerHookHandler = async (request) => {
@@ -31,13 +19,11 @@ const authenticate: preHandlerHookHandler = async (request) => {
 
 async function serve(routes: (app: FastifyInstance) => unknown): Promise<UserAgent> {
   const app = fastify()
-  closing.push(() => app.close())
   await app.register(writePinning, { pinStore, account: (request) => users.get(request) })
   await routes(app)
   return (await listen(app))()
 }
 
-const read = () => db.selectFrom('item').selectAll().execute()
 const addPage = (app: FastifyInstance) => void app.get('/', read)
 
 describe('the pin of an account is honoured where it is known by a hook that another plugin', () => {
@@ -103,7 +89,7 @@ test('a list of hooks that several routes share stays as it is', async () => {
 test('a handler runs in the context of its request, although a hook that was added later goes on in none', async () => {
   const client = new pg.Client({ connectionString: cluster.primary.connectionString })
   await client.connect()
-  closing.push(() => client.end())
+  atEnd(() => client.end())
   const agent = await serve((app) => {
     app.addHook('onRoute', (route) => {
       const losing: preHandlerHookHandler = (_request, _reply, done) =>

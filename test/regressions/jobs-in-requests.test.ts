@@ -1,29 +1,15 @@
-import { type FastifyInstance, fastify } from 'fastify'
-import { afterAll, afterEach, expect, test } from 'vitest'
+import { fastify } from 'fastify'
+import { expect, test } from 'vitest'
 import { capturePin, runWithPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinOfToken, SECRET } from '../support/exact.ts'
-import { listen } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
 // A job within a request, whose tokens are those of another cookie: the secret is that of the request's plugin.
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const apps: FastifyInstance[] = []
+const { db, read, listen } = useShop()
 const OTHER = { cookieName: 'other_pin' }
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const read = () => db.selectFrom('item').selectAll().execute()
 
 async function writeAndCapture(): Promise<string | undefined> {
   await db.insertInto('item').values({ name: 'lamp' }).execute()
@@ -33,7 +19,6 @@ async function writeAndCapture(): Promise<string | undefined> {
 /** Does something in a request of a plugin that signs. */
 async function inRequest<T>(work: () => Promise<T>): Promise<T> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, { secret: SECRET })
   let done: Promise<T> | undefined
   app.get('/', async () => {

@@ -1,27 +1,22 @@
 import { once } from 'node:events'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { messagesOf } from '../support/warnings.ts'
 
 // A catalog is read in pages; what is not read yet, or cannot be read, is told, and nothing waits for it.
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { cluster } = useShop({
+  sql: `
     create sequence counter;
     create role limited login;
     grant all on item, session, counter to limited;
     create function declared() returns int language sql stable as $$ select 1 $$;
-    create function writes() returns bigint language sql as $$ select nextval('counter') $$`)
-  await cluster.waitForCatchup()
+    create function writes() returns bigint language sql as $$ select nextval('counter') $$`,
 })
-
-afterAll(() => cluster.stop())
 
 const routesOn = (db: Kysely<Database>, text: string) => whereAndWhyInRequest(() => sql.raw(text).execute(db))
 

@@ -1,25 +1,22 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { countsAsWrite, openRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // The catalog is read from a replica where the primary does not let it be read: what a late one says is out of date already.
-let cluster: PostgresCluster
+const { cluster } = useShop({ isOfEachTest: true })
 let primary: PostgresNode
 let replica: PostgresNode
 
 beforeEach(async () => {
-  cluster = await startShop(1)
   primary = cluster.primary
   ;[replica] = cluster.replicas as [PostgresNode]
 })
-
-afterEach(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 

@@ -1,35 +1,24 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { serveShop } from '../support/exact.ts'
 import { readsOf } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // Every replica is late: who serves then.
-let cluster: PostgresCluster
-const closing: (() => Promise<unknown>)[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
+const { cluster, watch, serveShop, atEnd } = useShop()
 
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
   await cluster.replicas[0]?.resumeReplay()
   await cluster.waitForCatchup()
 })
 
-afterAll(() => cluster.stop())
-
 async function open(options: Partial<PrimaryReplicaDialectOptions>): Promise<Watched> {
   const quick = { maxLagMs: 300, probeIntervalMs: 50 }
-  const watched = await Watched.open(cluster, { ...quick, ...options }, { counts: false })
-  closing.push(() => watched.close())
+  const watched = await watch({ ...quick, ...options }, { counts: false })
   await watched.untilEligible('replica-1')
   return watched
 }
@@ -44,8 +33,7 @@ test.each(['time', 'exact'] as const)(
   "`whenNoReplica: 'error'`: who has written reads that on the primary, under a pin of the kind %s; others are refused",
   async (pin) => {
     const watched = await open({ whenNoReplica: 'error' })
-    const { app, openAgent } = await serveShop(watched.db, { pin })
-    closing.push(() => app.close())
+    const { openAgent } = await serveShop(watched.db, { pin })
     await makeLate(watched)
     const agent = openAgent()
     await agent.post(`/items/${pin}`)
@@ -66,7 +54,7 @@ test('a read-only transaction that finds no connection to the primary begins on 
   await vi.waitFor(async () =>
     expect(await clientsOf(cluster.primary, 'busy')).toMatchObject([{ state: 'active' }]),
   )
-  closing.push(async () => {
+  atEnd(async () => {
     await cluster.primary.query(
       "select pg_cancel_backend(pid) from pg_stat_activity where application_name = 'busy'",
     )

@@ -1,29 +1,18 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openRequest, whenCatalogIsRead } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // Texts of many values are too long to be kept: what a replica's refusal tells of one has to hold while that is run once more.
-let cluster: PostgresCluster
-let db: Kysely<Database>
+const { cluster, db } = useShop({ sql: 'create view shown as select id, name from item' })
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query('create view shown as select id, name from item')
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster)
   await whenCatalogIsRead(db)
   // Somebody else changes the view: it writes from now on, which the catalog that was read does not say.
   await cluster.primary.query(`
     create function add() returns int language sql as $$ insert into item (name) values ('by a view') returning id $$;
     create or replace view shown as select add() as id, 'x'::text as name`)
   await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
 })
 
 const rowsWritten = async () => (await cluster.primary.query('select from item')).length

@@ -1,17 +1,10 @@
 import { Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
 import { whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop()
 
 type Callback = (error: Error | null, ...given: unknown[]) => void
 

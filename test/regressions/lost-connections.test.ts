@@ -1,36 +1,27 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import Cursor from 'pg-cursor'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { usePrimary, WritePinningError } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { sees, seesOn, serveShop } from '../support/exact.ts'
+import type { Database } from '../support/cluster.ts'
+import { sees, seesOn } from '../support/exact.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // A connection to the primary is lost under what has written nothing: nobody needs to hear of it.
-let cluster: PostgresCluster
+const { cluster, open, serveShop, atEnd } = useShop()
 let proxy: TcpProxy
 let db: Kysely<Database>
-const closing: (() => Promise<unknown>)[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
 
 beforeEach(async () => {
   proxy = await TcpProxy.start(cluster.primary)
-  db = openDatabase(cluster, { primary: proxy.connectionString, cursor: Cursor })
+  atEnd(() => proxy.stop())
+  db = open({ primary: proxy.connectionString, cursor: Cursor })
 })
 
 afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-  await db.destroy()
-  await proxy.stop()
   for (const replica of cluster.replicas) await replica.resumeReplay()
 })
-
-afterAll(() => cluster.stop())
 
 const one = sql<{ one: number }>`select 1 as one`
 const reads: [string, (on: Kysely<Database>) => Promise<unknown>, unknown][] = [
@@ -69,8 +60,7 @@ describe.each(reads)('%s that is read from the primary', (_what, read, rows) => 
 })
 
 test('a read that a pin holds on the primary runs there once more, where no replica has what it demands', async () => {
-  const { app, openAgent } = await serveShop(db)
-  closing.push(() => app.close())
+  const { openAgent } = await serveShop(db)
   const agent = openAgent()
   await cluster.replicas[0]?.pauseReplay()
   await agent.post('/items/pinned')

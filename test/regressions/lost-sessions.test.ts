@@ -1,29 +1,18 @@
 import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { inRequest } from '../support/request.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
 // A session is one connection's, from when it takes it until it gives it back, and nobody else's; nor is it replaced by another unseen.
-let cluster: PostgresCluster
-const closing: (() => Promise<unknown>)[] = []
-
-beforeEach(async () => {
-  cluster = await startShop(1)
-  closing.push(() => cluster.stop())
-})
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
+const { cluster, watch } = useShop({ isOfEachTest: true })
 
 async function open(options: Parameters<typeof Watched.open>[1]): Promise<Watched> {
-  const watched = await Watched.open(cluster, options, { counts: false })
-  closing.push(() => watched.close())
+  const watched = await watch(options, { counts: false })
   await watched.untilEligible('replica-1')
   return watched
 }

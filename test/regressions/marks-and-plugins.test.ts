@@ -8,25 +8,13 @@ import {
   sql,
   WithSchemaPlugin,
 } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { orPrimary, toPrimary, toReplica } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // A plugin that comes after a mark may make new nodes of the whole query.
-let cluster: PostgresCluster
-let db: ReturnType<typeof openDatabase>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  db = openDatabase(cluster)
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+const { db } = useShop()
 
 /** Plugins that see the query's nodes: each makes new ones. */
 class Rebuilder extends OperationNodeTransformer {}

@@ -2,23 +2,24 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { Kysely, sql } from 'kysely'
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { capturePin } from 'write-pinning'
 import { writePinning as forExpress } from 'write-pinning/express'
 import { writePinning as forFastify } from 'write-pinning/fastify'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { overEachExpress } from '../express/support.ts'
-import { type Database, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { heldBy, pinOfToken, SECRET } from '../support/exact.ts'
 import { type Answer, listen, pinCookie, type UserAgent, valueOfCookie } from '../support/http.ts'
 import { poolThatCounts } from '../support/own-questions.ts'
 import type { Target } from '../support/proxy-link.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // With `monotonicReads` every response carries what its reads have seen, also where that is not known as they end. One replica is
 // ahead; the other does not replay. The package's own questions to the first go through a proxy, which keeps them when it is told to.
-let cluster: PostgresCluster
+const { cluster, atEnd } = useShop({ replicas: 2 })
 let ahead: PostgresNode
 let behind: PostgresNode
 let questions: TcpProxy
@@ -28,20 +29,15 @@ let dialect: PrimaryReplicaDialect
 let db: Kysely<Database>
 /** Which replica serves reads that may go to either. */
 let chosen: 'ahead' | 'behind'
-const closing: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[ahead, behind] = cluster.replicas as [PostgresNode, PostgresNode]
 })
 
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
   await behind.resumeReplay()
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 /** Opens the database. Clients that cannot ask along with a statement are as those of `pg-native` are. */
 async function open(client: 'asks along' | 'cannot ask along'): Promise<void> {
@@ -67,11 +63,9 @@ async function open(client: 'asks along' | 'cannot ask along'): Promise<void> {
     cursor: Cursor,
   })
   db = new Kysely({ dialect })
-  closing.push(
-    () => questions.stop(),
-    () => statements.stop(),
-    () => db.destroy(),
-  )
+  atEnd(() => questions.stop())
+  atEnd(() => statements.stop())
+  atEnd(() => db.destroy())
   await db.connection().execute(async () => {})
 }
 
@@ -105,7 +99,7 @@ async function serveFastify(routes: (app: FastifyInstance) => void): Promise<Use
   const app = fastify()
   await app.register(forFastify, OPTIONS)
   routes(app)
-  closing.push(() => app.close())
+  atEnd(() => app.close())
   return (await listen(app))()
 }
 

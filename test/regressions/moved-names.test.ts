@@ -3,18 +3,18 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { freePort } from '../../src/testing/free-port.ts'
-import { startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import { seesOn } from '../support/exact.ts'
 import { readsOf } from '../support/load.ts'
 import { serveAt } from '../support/other-address.ts'
 import { inRequest } from '../support/request.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A name leads to another server while the one before lives on: a switch from blue to green, a failover that fences nobody. All addresses
 // are the loopback's (Linux only); `lookup` is the test's.
-let cluster: PostgresCluster
+const { cluster, watch, serveShop } = useShop({ replicas: 2, isOfEachTest: true })
 let first: PostgresNode
 let second: PostgresNode
 let port: number
@@ -23,7 +23,6 @@ let answers: Record<string, string[]>
 /** How often all addresses of a name were asked for. */
 let asked: number
 const listening: Server[] = []
-const closing: (() => Promise<unknown>)[] = []
 
 const lookup: NonNullable<PrimaryReplicaDialectOptions['lookup']> = (host, { all }, callback) => {
   const found = (answers[host] ?? []).map((address) => ({ address, family: 4 }))
@@ -33,7 +32,6 @@ const lookup: NonNullable<PrimaryReplicaDialectOptions['lookup']> = (host, { all
 }
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
   port = await freePort()
   asked = 0
@@ -45,9 +43,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   vi.restoreAllMocks()
-  for (const close of closing.splice(0).reverse()) await close()
   for (const server of listening.splice(0)) server.close()
-  await cluster.stop()
 })
 
 /** Has a server answer at another address as well. */
@@ -57,8 +53,7 @@ async function serve(host: string, node: PostgresNode): Promise<void> {
 
 async function open(options: Partial<PrimaryReplicaDialectOptions>): Promise<Watched> {
   const quick = { lookup, probeIntervalMs: 100, maxLagMs: 500 }
-  const watched = await Watched.open(cluster, { ...quick, ...options }, { counts: false })
-  closing.push(() => watched.close())
+  const watched = await watch({ ...quick, ...options }, { counts: false })
   await watched.untilEligible('replica-1')
   return watched
 }
@@ -102,8 +97,7 @@ test('a primary whose name has moved, while the one before lives on, is asked fo
   await serve('127.0.0.2', first)
   await serve('127.0.0.4', cluster.primary)
   const watched = await open({ primary: urlOf('primary.test'), replicas: [second.connectionString] })
-  const { app, openAgent } = await serveShop(watched.db)
-  closing.push(() => app.close())
+  const { openAgent } = await serveShop(watched.db)
   await openAgent().post('/items/before')
   // The other replica goes on following the server that nobody fenced.
   await first.promote()

@@ -1,15 +1,16 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ROUTE_CHANNEL, useNode } from 'write-pinning'
 import { orPrimary, type PoolLike, toReplica } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { kyselyVersion } from '../kysely/kysely-version.ts'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inRequest, openRequest, whereAndWhyInRequest } from '../support/request.ts'
 import { inUse, namedPool } from '../support/server-clients.ts'
+import { useShop } from '../support/shop.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let replica: PostgresNode
 let db: Kysely<Database>
 let primaryPool: ReturnType<typeof namedPool>
@@ -17,7 +18,6 @@ let replicaPool: ReturnType<typeof namedPool>
 const functions = ['add', 'lock_and_add', 'raise']
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   for (const statement of [
     'create table once (name text primary key)',
@@ -44,8 +44,6 @@ beforeEach(async () => {
     await db.destroy()
   }
 })
-
-afterAll(() => cluster.stop())
 
 const added = async () =>
   (await cluster.primary.query<{ name: string }>('select name from once')).map(({ name }) => name)

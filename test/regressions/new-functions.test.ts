@@ -1,43 +1,29 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { serveShop } from '../support/exact.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Database } from '../support/cluster.ts'
 import { pinCookie, type UserAgent } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // A function is created while the process runs. Its declaration says what its calls are; where that cannot be known yet, the server
 // says whether one wrote.
-let cluster: PostgresCluster
+const { cluster, open, serveShop } = useShop()
 let db: Kysely<Database>
 let agent: UserAgent
-let closeApp: () => Promise<void>
 let made = 0
 
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
 beforeEach(async () => {
-  db = openDatabase(cluster)
-  const { app, openAgent } = await serveShop(db, {}, async (routes) => {
+  db = open()
+  const { openAgent } = await serveShop(db, {}, async (routes) => {
     routes.get('/call/:name', (request) => call(db, (request.params as { name: string }).name))
     routes.get('/in-transaction/:name', (request) =>
       db.transaction().execute((trx) => call(trx, (request.params as { name: string }).name)),
     )
   })
-  closeApp = () => app.close()
   agent = openAgent()
   // The catalog is read, and once more for the second: nobody has it read again for a while.
   for (let time = 0; time < 2; time++) await agent.get(`/call/${await create('stable', 'select 1')}`)
 })
-
-afterEach(async () => {
-  await closeApp()
-  await db.destroy()
-})
-
-afterAll(() => cluster.stop())
 
 async function call(on: Kysely<Database>, name: string): Promise<unknown> {
   return (await sql.raw(`select ${name}() as answer`).execute(on)).rows[0]
@@ -56,9 +42,9 @@ async function create(volatility: 'stable' | 'volatile', body: string): Promise<
 const WRITES = "insert into item (name) values ('by a function') returning 1"
 
 test('a function that was made after the catalog was read goes where its declaration says, at its first call', async () => {
-  const fresh = openDatabase(cluster)
+  const fresh = open()
   await fresh.connection().execute(async () => {})
-  const { app, openAgent } = await serveShop(fresh, {}, async (routes) => {
+  const { openAgent } = await serveShop(fresh, {}, async (routes) => {
     routes.get('/call/:name', (request) => call(fresh, (request.params as { name: string }).name))
   })
   const user = openAgent()
@@ -69,8 +55,6 @@ test('a function that was made after the catalog was read goes where its declara
     expect([answer.json(), pinCookie(answer)]).toEqual([{ answer: 7 }, undefined])
   })
   expect(routes.map(({ node, reason }) => [node, reason])).toEqual([['replica-1', 'read']])
-  await app.close()
-  await fresh.destroy()
 })
 
 describe.each(['/call', '/in-transaction'])('GET %s of a function that nobody has heard of', (path) => {

@@ -1,32 +1,21 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { WritePinningOptions } from 'write-pinning/fastify'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { type ExactShop, serveShop } from '../support/exact.ts'
+import type { ExactShop } from '../support/exact.ts'
 import { UserAgent } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // Two processes: one has noticed a promotion, the other will not for an hour. A pin of the first names a newer timeline, which proves to
 // the second that the primary it knows is an old one.
-let cluster: PostgresCluster
-const closing: (() => Promise<unknown>)[] = []
-
-beforeEach(async () => {
-  cluster = await startShop(1)
-  closing.push(() => cluster.stop())
-})
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
+const { cluster, watch, serveShop } = useShop({ isOfEachTest: true })
 
 async function serve(
   probeIntervalMs: number,
   { failover = true, ...options }: WritePinningOptions & { failover?: boolean } = {},
 ): Promise<ExactShop & { watched: Watched }> {
-  const watched = await Watched.open(cluster, { failover, probeIntervalMs }, { counts: false })
+  const watched = await watch({ failover, probeIntervalMs }, { counts: false })
   await watched.untilEligible('replica-1')
   const shop = await serveShop(watched.db, options, async (app) => {
     app.post('/transaction', () =>
@@ -45,10 +34,6 @@ async function serve(
       return watched.db.selectFrom('item').select('name').where('name', '=', name).execute()
     })
   })
-  closing.push(
-    () => watched[Symbol.asyncDispose](),
-    () => shop.app.close(),
-  )
   return { watched, ...shop }
 }
 

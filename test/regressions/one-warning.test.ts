@@ -1,22 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // One fault is one warning, in words that say what happens now; and one more when no replica was fit, and one is again.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let replica: PostgresNode
 let other: PostgresNode
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   ;[replica, other] = cluster.replicas as [PostgresNode, PostgresNode]
 })
-
-afterEach(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const PORT = 'postgres://127.0.0.1:1/test'

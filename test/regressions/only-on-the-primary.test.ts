@@ -1,23 +1,19 @@
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase } from '../support/cluster.ts'
+import { openDatabase } from '../support/cluster.ts'
 import { countsAsWrite, inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // A replica answers these without an error, and not as the primary does: which transactions are under way or prepared it does not say.
-let cluster: PostgresCluster
-let db: Kysely<Database>
+const { cluster, db } = useShop({ settings: { max_prepared_transactions: 2 } })
 let underWay: pg.Client
 let xid: string
 
 beforeAll(async () => {
-  cluster = await startPostgresCluster({ replicas: 1, settings: { max_prepared_transactions: 2 } })
   const { primary } = cluster
   await primary.query(`
-    create table item (id serial primary key, name text not null);
-    create table session (sid text primary key, data text not null);
     create view snapshot as select pg_current_snapshot() as s;
     create function snapshot_now() returns text language sql stable as $$ select pg_current_snapshot()::text $$;
     create view prepared as select gid from pg_prepared_xacts`)
@@ -28,7 +24,6 @@ beforeAll(async () => {
   xid = (await underWay.query<{ xid: string }>('select pg_current_xact_id()::text as xid')).rows[0]?.xid ?? ''
   await primary.query("insert into item (name) values ('later')")
   await cluster.waitForCatchup()
-  db = openDatabase(cluster)
   await whenCatalogIsRead(db)
 })
 
@@ -36,8 +31,6 @@ afterAll(async () => {
   await underWay.query('rollback')
   await underWay.query("rollback prepared 'one'")
   await underWay.end()
-  await db.destroy()
-  await cluster.stop()
 })
 
 const ask = async (text: string) => (await sql.raw(text).execute(db)).rows

@@ -1,29 +1,26 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import { Pool } from 'pg'
-import { afterAll, afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { bindContext, markWrite, runWithPin, usePrimary } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import { currentContext } from '../../src/freshness/context.ts'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie } from '../support/http.ts'
+import { openDatabase } from '../support/cluster.ts'
+import { pinCookie } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const apps: FastifyInstance[] = []
+const { cluster, listen } = useShop()
 const CODE = 'WRITE_PINNING_ENDED_CONTEXT'
 /** What is said of a write after the response of its request, whenever that is. */
 const LATE_WRITE = 'WRITE_PINNING_RESPONSE'
 
 afterEach(async () => {
   vi.useRealTimers()
-  for (const app of apps.splice(0)) await app.close()
 })
-
-afterAll(() => cluster.stop())
 
 /** A queue of one at a time, as p-queue, bottleneck, fastq and async have it: what waits is begun by whatever ends before it. */
 class Queue {
@@ -55,7 +52,6 @@ function shop(replicas?: []) {
 
 async function pinningApp() {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, { pinOn: 'write' })
   return app
 }

@@ -1,25 +1,22 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { useNode } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // The URL of a replica names another database of the same servers: its rows are not the primary's.
-let cluster: PostgresCluster
+const { cluster } = useShop({ isOfEachTest: true })
 let replica: PostgresNode
 
 beforeEach(async () => {
-  cluster = await startShop(1)
   ;[replica] = cluster.replicas as [PostgresNode]
   await cluster.primary.query('create database elsewhere')
   await cluster.waitForCatchup()
 })
-
-afterEach(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const elsewhere = ({ connectionString }: PostgresNode) => connectionString.replace('/test', '/elsewhere')

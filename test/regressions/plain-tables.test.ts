@@ -1,15 +1,13 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { countsAsWrite, whenCatalogIsRead } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // That a statement reports no row means that it wrote none only where its table is an ordinary one, as far as the catalog says.
-let cluster: PostgresCluster
-let db: Kysely<Database>
+const { cluster, db } = useShop()
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   const { host, port } = cluster.primary
   const dbname = new URL(cluster.primary.connectionString).pathname.slice(1)
   await cluster.primary.query(`
@@ -65,16 +63,10 @@ beforeAll(async () => {
     create schema twin;
     create table twin.plain (id int, name text)`)
   await cluster.waitForCatchup()
-  db = openDatabase(cluster)
   await whenCatalogIsRead(db)
 })
 
 afterEach(() => cluster.primary.query('truncate audit'))
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
 
 const pins = countsAsWrite
 

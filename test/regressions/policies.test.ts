@@ -1,16 +1,13 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { describe, expect, test } from 'vitest'
+import { type Database, openDatabase } from '../support/cluster.ts'
 import { inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { messagesOf } from '../support/warnings.ts'
 
 // A policy calls its function at each reading of its table, and functions are volatile unless they are declared otherwise.
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { cluster } = useShop({
+  sql: `
     create schema app;
     create function app.tenant() returns int language sql as $$ select 1 $$;
     create function checks(int) returns boolean language sql as $$ select true $$;
@@ -30,11 +27,8 @@ beforeAll(async () => {
     create policy disabled on disabled using (checks(id));
     create table app.item (id int);
     alter table app.item enable row level security;
-    create policy item on app.item using (checks(id))`)
-  await cluster.waitForCatchup()
+    create policy item on app.item using (checks(id))`,
 })
-
-afterAll(() => cluster.stop())
 
 /** What is warned of when a text was sent 50 times. */
 async function warningsOf(text: string, on: Kysely<Database>): Promise<string[]> {

@@ -1,29 +1,25 @@
-import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import { heldBy, pinOfAgent } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // Who has only read, with `monotonicReads`, does not suffer from a primary that is down; who has written still reads from nobody that
 // may not have it.
-let cluster: PostgresCluster
+const { cluster, watch, serveShop } = useShop({ replicas: 2, isOfEachTest: true })
 let ahead: PostgresNode
 let behind: PostgresNode
 let watched: Watched
 let openAgent: () => UserAgent
-const closing: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   ;[ahead, behind] = cluster.replicas as [PostgresNode, PostgresNode]
-  watched = await Watched.open(cluster, { probeIntervalMs: 100 }, { counts: false })
+  watched = await watch({ probeIntervalMs: 100 }, { counts: false })
   await watched.untilEligible('replica-1', 'replica-2')
-  let app: FastifyInstance
-  ;({ app, openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
+  ;({ openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
     shop.get('/count', () => count())
     shop.get('/count-on-primary', () => usePrimary(count))
     shop.get('/counts', async () => [await count(), await count(), await count()])
@@ -40,15 +36,6 @@ beforeEach(async () => {
       })
     })
   }))
-  closing.push(
-    () => cluster.stop(),
-    () => watched[Symbol.asyncDispose](),
-    () => app.close(),
-  )
-})
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
 })
 
 async function count(): Promise<number> {
@@ -121,7 +108,6 @@ test('where nobody could say how far a read had seen, its reader is served all t
   )
   await blind.untilEligible('replica-1', 'replica-2')
   const shop = await serveShop(blind.db, { monotonicReads: true })
-  closing.push(() => shop.app.close())
   const user = shop.openAgent()
   await user.get('/items/more')
   expect(heldBy(await pinOfAgent(user))).toBe('primary')
@@ -148,7 +134,6 @@ test('where all replicas are late as well, its reader is served by one that has 
     )
     routes.get('/transaction', () => late.db.transaction().setAccessMode('read only').execute(countOn))
   })
-  closing.push(() => shop.app.close())
   await addAhead()
   const user = shop.openAgent()
   late.dialect.drain('replica-2')

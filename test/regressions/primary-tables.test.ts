@@ -1,16 +1,11 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // A table that is to be read from the primary only is read by other names as well.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { db } = useShop({
+  sql: `
     create schema app;
     create table app.account (id int primary key, balance int);
     create table account_log (id int);
@@ -35,16 +30,11 @@ beforeAll(async () => {
     create table event_1_1 partition of event_1 for values from (0) to (5);
     create table event_2 partition of event for values from (10) to (20);
     create table base (id int);
-    create table derived () inherits (base)`)
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster, { primaryTables: ['App.Account', 'event_1', 'derived'] })
-  await whenCatalogIsRead(db)
+    create table derived () inherits (base)`,
+  dialect: { primaryTables: ['App.Account', 'event_1', 'derived'] },
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+beforeAll(() => whenCatalogIsRead(db))
 
 const routes = (text: string) => whereAndWhyInRequest(() => sql.raw(text).execute(db))
 

@@ -1,24 +1,12 @@
 import { type ControlledTransaction, type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { describe, expect, test } from 'vitest'
+import type { Database } from '../support/cluster.ts'
 import { openRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // Within Kysely's transaction a text commits or rolls back by itself. Kysely rolls back afterwards, which takes nothing of that back.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(
-    'create table once (id int unique deferrable initially deferred); insert into once values (1)',
-  )
-  db = openDatabase(cluster)
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
+const { cluster, db } = useShop({
+  sql: 'create table once (id int unique deferrable initially deferred); insert into once values (1)',
 })
 
 const run = (on: Kysely<Database>, text: string) => sql.raw(text).execute(on)

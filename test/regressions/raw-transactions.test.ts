@@ -1,35 +1,27 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
-import { type ExactShop, heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { type Database, poolOf } from '../support/cluster.ts'
+import { type ExactShop, heldBy, pinOfAgent } from '../support/exact.ts'
+import { useShop } from '../support/shop.ts'
 
 // A text may begin a transaction that nobody ends: its session is closed when it is given back, so that no other statement gets into it.
 // What a text that cannot be read has done to a transaction is told by the server.
-let cluster: PostgresCluster
+const { cluster, open, serveShop } = useShop({
+  sql: 'create table once (id int unique deferrable initially deferred); insert into once values (1)',
+})
 let db: Kysely<Database>
 let shop: ExactShop
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(
-    'create table once (id int unique deferrable initially deferred); insert into once values (1)',
-  )
   const primary = poolOf(cluster.primary)
   primary.options.max = 1
-  db = openDatabase(cluster, { primary })
+  db = open({ primary })
   shop = await serveShop(db, {}, async (routes) => {
     routes.post<{ Params: { work: string } }>('/do/:work', async ({ params }) => {
       await works[params.work]?.()
       return {}
     })
   })
-})
-
-afterAll(async () => {
-  await shop.app.close()
-  await db.destroy()
-  await cluster.stop()
 })
 
 const add = (on: Kysely<Database>) => on.insertInto('item').values({ name: 'x' }).execute()

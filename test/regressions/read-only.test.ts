@@ -1,23 +1,21 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PoolLike } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { type Database, openDatabase } from '../support/cluster.ts'
+import { RefusingClient } from '../support/refusing-client.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
-let cluster: PostgresCluster
+const { cluster } = useShop()
 let url: string
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   url = cluster.primary.connectionString
 })
 
 afterEach(() => vi.unstubAllEnvs())
-
-afterAll(() => cluster.stop())
 
 // The replica is the primary itself, which says no by itself to nothing.
 const open = (replica: string | pg.PoolConfig | PoolLike) =>
@@ -94,18 +92,6 @@ test('a pool may be a replica of two dialects, and of one that is made later', a
   expect(() => open(plain)).not.toThrow()
   await third.destroy()
 })
-
-/** What a pooler does that takes no start-up options, as PgBouncer does unless it is told to ignore them. */
-class RefusingClient extends pg.Client {
-  // biome-ignore lint/suspicious/noExplicitAny: it is overloaded, and only the form that pools use matters here.
-  override connect(callback?: any): any {
-    const { options } = (this as unknown as { connectionParameters: { options?: string } })
-      .connectionParameters
-    if (!options) return super.connect(callback)
-    const refused = Object.assign(new Error('unsupported startup parameter: options'), { code: '08P01' })
-    setTimeout(() => callback(refused), 5)
-  }
-}
 
 describe('behind a pooler that takes no start-up options', () => {
   const pooled = () => new pg.Pool({ connectionString: url, Client: RefusingClient } as pg.PoolConfig)

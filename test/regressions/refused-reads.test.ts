@@ -1,19 +1,18 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { useNode } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A replica refuses what the primary accepts: it has not replayed a migration, or never will.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop()
 let replica: PostgresNode
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   ;[replica] = cluster.replicas as [PostgresNode]
   await cluster.primary.query("create type mood as enum ('sad')")
   await cluster.primary.query('create table person (id int primary key, feels mood)')
@@ -21,20 +20,17 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
-  watched = await Watched.open(cluster, { maxLagMs: 3_600_000 })
+  watched = await watch({ maxLagMs: 3_600_000 })
   await watched.untilEligible('replica-1')
   await replica.pauseReplay()
   await cluster.primary.query('create table note (id int)')
 })
 
 afterEach(async () => {
-  await watched.close()
   await replica.resumeReplay()
   await cluster.primary.query('drop table if exists note')
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 20 }
 const ASKED_TWICE = ['replica: read', 'primary: refused']

@@ -2,42 +2,21 @@ import { Readable } from 'node:stream'
 import { type FastifyInstance, fastify } from 'fastify'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { markWrite, usePrimary, useReplica, withoutPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie } from '../support/http.ts'
+import { pinCookie } from '../support/http.ts'
 import { whenCatalogIsRead } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster, { cursor: Cursor })
-const apps: FastifyInstance[] = []
-const clients: pg.Client[] = []
+const { cluster, db, read, insert, listen, atEnd } = useShop({ isLate: true, dialect: { cursor: Cursor } })
 
-beforeEach(() => cluster.replicas[0]?.pauseReplay())
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-  for (const client of clients.splice(0)) await client.end()
-  await cluster.replicas[0]?.resumeReplay()
-  await cluster.primary.query('truncate item')
-  await cluster.waitForCatchup()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
-
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
 const update = () => db.updateTable('item').set({ name: 'lamp' }).where('id', '=', -1).execute()
-const read = () => db.selectFrom('item').selectAll().execute()
 
 async function pinningApp(options: WritePinningOptions = {}): Promise<FastifyInstance> {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, options)
   return app
 }
@@ -45,7 +24,7 @@ async function pinningApp(options: WritePinningOptions = {}): Promise<FastifyIns
 /** A client that was connected outside every request: its callbacks run in none. */
 async function sharedClient(): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: cluster.primary.connectionString })
-  clients.push(client)
+  atEnd(() => client.end())
   await client.connect()
   return client
 }
@@ -58,8 +37,8 @@ describe('a context that a callback of a shared client has lost', () => {
       void client.query('select 1', () => done())
     app.addHook(hook as 'preHandler', goOn)
     app.get('/items', read)
-    app.get('/visit', insert)
-    app.get('/own', { [hook]: goOn }, insert)
+    app.get('/visit', () => insert())
+    app.get('/own', { [hook]: goOn }, () => insert())
     const user = (await listen(app))()
     expect(await whereAndWhy(() => user.get('/items'))).toEqual(['replica: read'])
     expect(pinCookie(await user.get('/visit'))).toBeDefined()
@@ -149,7 +128,6 @@ describe('a header full of forged pins', () => {
   it('costs a few signatures, and one line in the log', async () => {
     const lines: string[] = []
     const app = fastify({ logger: { level: 'debug', stream: { write: (line) => void lines.push(line) } } })
-    apps.push(app)
     await app.register(writePinning, { secret: 'a secret of at least thirty-two characters' })
     app.get('/', async () => 'done')
     const until = Date.now() + 10_000
@@ -166,7 +144,6 @@ describe('a header full of forged pins', () => {
 describe('a plugin that is registered in a child first, and then at the root', () => {
   it('serves the child by its own registration only', async () => {
     const app = fastify()
-    apps.push(app)
     await app.register(async (child) => {
       await child.register(writePinning, { cookie: { name: 'child_pin' } })
       child.post('/child', async () => 'done')

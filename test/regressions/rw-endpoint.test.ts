@@ -1,25 +1,17 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeEach, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf } from '../support/load.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { follow } from '../support/walreceiver.ts'
-import { Watched } from '../support/watched.ts'
 
 // The primary stands behind an endpoint that leads to whoever is the primary, and `failover` is on: afterwards two nodes are one server.
-let cluster: PostgresCluster
+const { cluster, watch, atEnd } = useShop({ replicas: 2, isOfEachTest: true })
 let endpoint: TcpProxy
-let watched: Watched
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   endpoint = await TcpProxy.start(cluster.primary)
-})
-
-afterEach(async () => {
-  await watched.close()
-  await endpoint.stop()
-  await cluster.stop()
+  atEnd(() => endpoint.stop())
 })
 
 test('what is the primary under another name serves no reads while a replica is fit, and does where none is', async () => {
@@ -27,7 +19,7 @@ test('what is the primary under another name serves no reads while a replica is 
   const replicas = [first, second].map(({ name, connectionString }) => ({ name, pool: connectionString }))
   const primary = { name: 'endpoint', pool: endpoint.connectionString }
   const options = { failover: true, probeIntervalMs: 100, primary, replicas }
-  watched = await Watched.open(cluster, options, { counts: false })
+  const watched = await watch(options, { counts: false })
   await watched.untilEligible('replica-1', 'replica-2')
   await cluster.primary.kill()
   await first.promote()

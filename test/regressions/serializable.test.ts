@@ -1,22 +1,22 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
+import { seesOn } from '../support/exact.ts'
+import { RefusingClient } from '../support/refusing-client.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { warningsOf } from '../support/warnings.ts'
 
 // A hot standby refuses whatever a session runs that is serializable by default.
-let cluster: PostgresCluster
+const { cluster, open: openDatabase, serveShop } = useShop()
 let replica: PostgresNode
 let primaryUrl: string
 let url: string
-const opened: Kysely<Database>[] = []
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   primaryUrl = cluster.primary.connectionString
   url = replica.connectionString
@@ -24,12 +24,9 @@ beforeAll(async () => {
 
 afterEach(async () => {
   vi.unstubAllEnvs()
-  for (const db of opened.splice(0)) await db.destroy().catch(() => {})
   await cluster.primary.query('alter role postgres reset default_transaction_isolation')
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 const SERIALIZABLE = '-c default_transaction_isolation=serializable'
 
@@ -38,9 +35,7 @@ function open(
   primary: string | pg.PoolConfig = primaryUrl,
   options: Partial<PrimaryReplicaDialectOptions> = {},
 ): Kysely<Database> {
-  const db = openDatabase(cluster, { primary, replicas: [given], ...options })
-  opened.push(db)
-  return db
+  return openDatabase({ primary, replicas: [given], ...options })
 }
 
 interface Settings {
@@ -115,7 +110,7 @@ describe('a replica serves reads where sessions are serializable by default', ()
 
   test('with exact pins', async () => {
     const db = open({ connectionString: url, options: SERIALIZABLE })
-    const { app, openAgent } = await serveShop(db)
+    const { openAgent } = await serveShop(db)
     const agent = openAgent()
     await agent.post('/items/exact')
     await cluster.waitForCatchup()
@@ -124,7 +119,6 @@ describe('a replica serves reads where sessions are serializable by default', ()
     await agent.post('/items/later')
     expect(await seesOn(agent, 'later')).toEqual([true, 'primary'])
     await replica.resumeReplay()
-    await app.close()
   })
 })
 
@@ -154,18 +148,6 @@ test('another isolation level is left as it is', async () => {
     expect(await settings(db)).toMatchObject({ node: 'replica', isolation: 'read committed' })
   }
 })
-
-/** A pooler that takes no start-up options. */
-class RefusingClient extends pg.Client {
-  // biome-ignore lint/suspicious/noExplicitAny: it is overloaded, and only the form that pools use matters here.
-  override connect(callback?: any): any {
-    const { options } = (this as unknown as { connectionParameters: { options?: string } })
-      .connectionParameters
-    if (!options) return super.connect(callback)
-    const refused = Object.assign(new Error('unsupported startup parameter: options'), { code: '08P01' })
-    setTimeout(() => callback(refused), 5)
-  }
-}
 
 test('behind a pooler that takes no start-up options, the primary serves, and nothing is tried for ever', async () => {
   await cluster.primary.query("alter role postgres set default_transaction_isolation = 'serializable'")

@@ -1,33 +1,23 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, poolOf, startShop } from '../support/cluster.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { type Database, poolOf } from '../support/cluster.ts'
 import { openRequest, type Request, whenCatalogIsRead } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // Statements about the session that write, or that run what writes.
-let cluster: PostgresCluster
+const { cluster, open } = useShop({
+  sql: `create function add() returns int language sql as $$ insert into item (name) values ('added') returning id $$`,
+})
 let db: Kysely<Database>
 let request: Request
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(
-    `create function add() returns int language sql as $$ insert into item (name) values ('added') returning id $$`,
-  )
-  await cluster.waitForCatchup()
-})
 
 beforeEach(async () => {
   request = openRequest()
   // A session of its own for each test: what one prepares, the next does not find.
   const primary = poolOf(cluster.primary)
-  db = openDatabase(cluster, { primary })
+  db = open({ primary })
   await request.run(() => db.selectFrom('item').select('id').execute())
 })
-
-afterEach(() => db.destroy())
-
-afterAll(() => cluster.stop())
 
 /** Runs texts on one connection, one after the other, and tells whether the request has written. */
 async function counts(...texts: string[]): Promise<boolean> {

@@ -1,16 +1,10 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { contract } from '../contract/contract.ts'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { pinCookie } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+const { db } = useShop()
 
 /** Node.js emits a warning one tick later. */
 const warned = () => new Promise(setImmediate)

@@ -1,33 +1,23 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { heldBy, pinOfToken, SECRET, seesOn, serveShop } from '../support/exact.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { heldBy, pinOfToken, SECRET, seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
 // With `monotonicReads`, a read that is answered after a later write of the same user agent carries an older position.
-let cluster: PostgresCluster
+const { cluster, watch, serveShop } = useShop()
 let watched: Watched
-const closing: (() => Promise<unknown>)[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
 
 beforeEach(async () => {
-  watched = await Watched.open(cluster, { probeIntervalMs: 100 })
-  closing.push(() => watched.close())
+  watched = await watch({ probeIntervalMs: 100 })
   await watched.untilEligible('replica-1')
 })
 
 afterEach(async () => {
   await cluster.replicas[0]?.resumeReplay()
-  for (const close of closing.splice(0).reverse()) await close()
   await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 interface SlowShop {
   readonly agent: UserAgent
@@ -38,20 +28,15 @@ interface SlowShop {
 async function serveSlowly(options: object, setCookie?: string): Promise<SlowShop> {
   let hasRead = withResolvers<void>()
   let mayAnswer = withResolvers<void>()
-  const { app, openAgent } = await serveShop(
-    watched.db,
-    { monotonicReads: true, ...options },
-    async (shop) => {
-      shop.get('/slow', async (_request, reply) => {
-        const items = await watched.db.selectFrom('item').select('id').execute()
-        hasRead.resolve()
-        await mayAnswer.promise
-        if (setCookie !== undefined) reply.header('set-cookie', setCookie)
-        return items.length
-      })
-    },
-  )
-  closing.push(() => app.close())
+  const { openAgent } = await serveShop(watched.db, { monotonicReads: true, ...options }, async (shop) => {
+    shop.get('/slow', async (_request, reply) => {
+      const items = await watched.db.selectFrom('item').select('id').execute()
+      hasRead.resolve()
+      await mayAnswer.promise
+      if (setCookie !== undefined) reply.header('set-cookie', setCookie)
+      return items.length
+    })
+  })
   const agent = openAgent()
   return {
     agent,

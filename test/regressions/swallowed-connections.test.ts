@@ -1,34 +1,33 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { startLoad } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { codeOf } from '../support/warnings.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // What goes over open connections is swallowed, and nobody is told; what becomes of new ones is another matter.
-let cluster: PostgresCluster
+const { cluster, watch, atEnd } = useShop()
 let replica: PostgresNode
 let toPrimary: TcpProxy
 let toReplica: TcpProxy
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
 })
 
 beforeEach(async () => {
   toPrimary = await TcpProxy.start(cluster.primary)
   toReplica = await TcpProxy.start(replica)
-  watched = await Watched.open(
-    cluster,
+  for (const proxy of [toPrimary, toReplica]) atEnd(() => proxy.stop())
+  watched = await watch(
     {
       primary: toPrimary.connectionString,
       replicas: [toReplica.connectionString],
@@ -39,15 +38,10 @@ beforeEach(async () => {
   await watched.untilEligible('replica-1')
 })
 
-afterEach(async () => {
+afterEach(() => {
   toPrimary.cut()
   toReplica.cut()
-  await watched.close()
-  await toPrimary.stop()
-  await toReplica.stop()
 })
-
-afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const read = () => inRequest(() => sql`select 1`.execute(watched.db))

@@ -1,46 +1,20 @@
 import { createServer, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import express from 'express'
-import { Kysely } from 'kysely'
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Kysely } from 'kysely'
+import { describe, expect, it, vi } from 'vitest'
 import { capturePin } from 'write-pinning'
-import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import { contract } from '../contract/contract.ts'
 import type { Handler, Reply, Served } from '../contract/framework.ts'
-import { type Database, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { SECRET } from '../support/exact.ts'
 import { type Answer, listenOn } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
 // A gateway writes to a cluster of its own, and passes on what an upstream has answered, which wrote to another one. A browser keeps
 // one cookie of a name: the last.
 const OTHER_SECRET = 'another secret of at least 32 characters'
-const [shop, billing] = [await startShop(1), await startShop(1)]
-const [shopDb, billingDb] = [shop, billing].map(
-  ({ primary, replicas }, index) =>
-    new Kysely<Database>({
-      dialect: new PrimaryReplicaDialect({
-        name: ['shop', 'billing'][index] as string,
-        primary: primary.connectionString,
-        replicas: replicas.map(({ connectionString }) => connectionString),
-      }),
-    }),
-) as [Kysely<Database>, Kysely<Database>]
-
-beforeEach(async () => {
-  for (const { replicas } of [shop, billing]) await replicas[0]?.pauseReplay()
-})
-
-afterEach(async () => {
-  for (const cluster of [shop, billing]) {
-    await cluster.replicas[0]?.resumeReplay()
-    await cluster.primary.query('truncate item')
-    await cluster.waitForCatchup()
-  }
-})
-
-afterAll(async () => {
-  for (const db of [shopDb, billingDb]) await db.destroy()
-  for (const cluster of [shop, billing]) await cluster.stop()
-})
+const [shop, billing] = [useShop({ isLate: true }), useShop({ isLate: true })]
+const [shopDb, billingDb] = [shop.open({ name: 'shop' }), billing.open({ name: 'billing' })]
 
 const insert = (db: Kysely<Database>) => db.insertInto('item').values({ name: 'lamp' }).execute()
 const count = async (db: Kysely<Database>) => (await db.selectFrom('item').selectAll().execute()).length

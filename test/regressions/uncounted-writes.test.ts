@@ -1,19 +1,19 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, withoutPin } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { type ExactShop, heldBy, pinOfToken, SECRET, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
+import { type ExactShop, heldBy, pinOfToken, SECRET } from '../support/exact.ts'
+import { useShop } from '../support/shop.ts'
 
 // A pin that is set anyway holds the position of all that its request may have written, whether that counts or not.
-let cluster: PostgresCluster
+const { cluster, open, serveShop } = useShop()
 let replica: PostgresNode
 let db: Kysely<Database>
 let shop: ExactShop
 const exact = expect.any(BigInt)
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   for (const text of [
     'create table touched (name text)',
@@ -31,7 +31,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await cluster.primary.query('truncate touched')
   await cluster.waitForCatchup()
-  db = openDatabase(cluster, { unpinnedTables: ['session', 'touched'] })
+  db = open({ unpinnedTables: ['session', 'touched'] })
   shop = await serveShop(db, {}, async (routes) => {
     routes.post('/do/:work', async (request) => {
       const { work } = request.params as { work: string }
@@ -42,13 +42,7 @@ beforeEach(async () => {
   })
 })
 
-afterEach(async () => {
-  await shop.app.close()
-  await db.destroy()
-  await replica.resumeReplay()
-})
-
-afterAll(() => cluster.stop())
+afterEach(() => replica.resumeReplay())
 
 const touched = sql<{ n: number }>`select count(*)::int as n from touched`
 /** Writes something that counts, and lets the replica have that and nothing more. */

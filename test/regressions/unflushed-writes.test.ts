@@ -1,13 +1,22 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseLsn } from '../../src/lsn.ts'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { type ExactShop, heldBy, pinOfAgent, serveShop } from '../support/exact.ts'
+import type { Database } from '../support/cluster.ts'
+import { type ExactShop, heldBy, pinOfAgent } from '../support/exact.ts'
+import { useShop } from '../support/shop.ts'
 
 // What a write runs may set how its session commits: a trigger, a default, a function that it calls. Its text does not say so.
-let cluster: PostgresCluster
+const { cluster, open, serveShop } = useShop({
+  sql: `
+    create function relax(name text) returns text language plpgsql as
+      $$ begin perform set_config('synchronous_commit', 'off', false); return name; end $$;
+    create function relax() returns trigger language plpgsql as
+      $$ begin perform set_config('synchronous_commit', 'off', false); return new; end $$;
+    create table triggered (name text);
+    create trigger relax before insert or update on triggered for each row execute function relax();
+    create table defaulted (name text, other text default relax('x'))`,
+})
 let db: Kysely<Database>
 let shop: ExactShop
 let queries = 0
@@ -29,18 +38,9 @@ class CountingClient extends pg.Client {
 }
 
 beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
-    create function relax(name text) returns text language plpgsql as
-      $$ begin perform set_config('synchronous_commit', 'off', false); return name; end $$;
-    create function relax() returns trigger language plpgsql as
-      $$ begin perform set_config('synchronous_commit', 'off', false); return new; end $$;
-    create table triggered (name text);
-    create trigger relax before insert or update on triggered for each row execute function relax();
-    create table defaulted (name text, other text default relax('x'))`)
   const { host, port } = cluster.primary
   const config = { host, port, user: 'postgres', database: 'test', max: 1, Client: CountingClient }
-  db = openDatabase(cluster, { primary: new pg.Pool(config as pg.PoolConfig) })
+  db = open({ primary: new pg.Pool(config as pg.PoolConfig) })
   shop = await serveShop(db, {}, async (routes) => {
     routes.post<{ Params: { work: string } }>('/do/:work', async ({ params }) => ({
       lsn: ((await works[params.work]?.()) as { lsn?: string } | undefined)?.lsn,
@@ -48,15 +48,7 @@ beforeAll(async () => {
   })
 })
 
-beforeEach(async () => {
-  await sql`reset synchronous_commit`.execute(db)
-})
-
-afterAll(async () => {
-  await shop.app.close()
-  await db.destroy()
-  await cluster.stop()
-})
+beforeEach(() => sql`reset synchronous_commit`.execute(db))
 
 // Where the server was when the row was written, which is before its commit.
 const lsn = sql<string>`pg_current_wal_insert_lsn()::text`

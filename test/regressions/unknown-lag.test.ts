@@ -1,29 +1,22 @@
 import { Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
-import { type Database, startShop } from '../support/cluster.ts'
+import { type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
 import { startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
 import { ReadingProcess } from '../support/reading-process.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // How late a replica is, nobody knows before it has replayed what the primary had written when it was first seen: after a start, or after
 // this process, its host, or the primary was away for a while.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let watched: Watched
-
-beforeEach(async () => {
-  cluster = await startShop(2)
-})
-
-afterEach(async () => {
-  await cluster.stop()
-})
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const MAX_LAG_MS = 1_000

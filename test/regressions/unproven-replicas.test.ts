@@ -1,32 +1,25 @@
 import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { usePrimary } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, startShop } from '../support/cluster.ts'
-import { seesOn, serveShop } from '../support/exact.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
+import { seesOn } from '../support/exact.ts'
 import { routesOf } from '../support/routes.ts'
 import { namedPool } from '../support/server-clients.ts'
-import { Watched, watchedPool } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import { type Watched, watchedPool } from '../support/watched.ts'
 
 // A replica that cannot prove what is claimed of it is not asked again and again, whatever the connection is on already.
-let cluster: PostgresCluster
+const { cluster, watch, serveShop } = useShop({ replicas: 2, isOfEachTest: true })
 let first: PostgresNode
 let second: PostgresNode
-const closing: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
-  closing.push(() => cluster.stop())
-})
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
 })
 
 async function open(options: Parameters<typeof Watched.open>[1]): Promise<Watched> {
-  const watched = await Watched.open(cluster, options, { counts: false })
-  closing.push(() => watched.close())
+  const watched = await watch(options, { counts: false })
   return watched
 }
 
@@ -38,8 +31,7 @@ test('a read under a pin is sent once to a replica that was promoted, before any
     replicas: [first, second].map((node) => namedPool(node, 'watched', { maxUses: 1 })),
   })
   await watched.untilEligible('replica-1', 'replica-2')
-  const { app, openAgent } = await serveShop(watched.db)
-  closing.push(() => app.close())
+  const { openAgent } = await serveShop(watched.db)
   const agent = openAgent()
   await agent.post('/items/own')
   await cluster.waitForCatchup()
@@ -54,11 +46,10 @@ test('a read behind a balanced name that is not as far is sent there once, while
     probeIntervalMs: 100,
   })
   await watched.untilEligible('reader')
-  const { app, openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
+  const { openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
     shop.get('/on-primary', () => usePrimary(() => count(watched.db)))
     shop.get('/count', () => count(watched.db))
   })
-  closing.push(() => app.close())
   const agent = openAgent()
   await first.pauseReplay()
   await cluster.primary.query("insert into item (name) values ('seen')")
@@ -74,7 +65,7 @@ test('one lost connection to the primary does not make a read go back in time, w
   // This source of lag tells no positions.
   const watched = await open({ replicas: [watchedPool(first)], lagSource: () => 0, probeIntervalMs: 100 })
   await watched.untilEligible('replica-1')
-  const { app, openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
+  const { openAgent } = await serveShop(watched.db, { monotonicReads: true }, async (shop) => {
     shop.get('/on-primary', () => usePrimary(() => count(watched.db)))
     shop.get('/slowly', async () => {
       const { rows } = await sql<{ count: number }>`
@@ -84,7 +75,6 @@ test('one lost connection to the primary does not make a read go back in time, w
       return rows[0]?.count ?? -1
     })
   })
-  closing.push(() => app.close())
   const agent = openAgent()
   await first.pauseReplay()
   await cluster.primary.query("insert into item (name) values ('seen')")

@@ -1,29 +1,17 @@
 import { once } from 'node:events'
 import { type FastifyInstance, type FastifyPluginAsync, fastify } from 'fastify'
 import { createClient } from 'redis'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { pinAccount, runWithPin } from 'write-pinning'
+import { describe, expect, it } from 'vitest'
+import { type PinStore, pinAccount, redisPinStore, runWithPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import { type PinStore, redisPinStore } from 'write-pinning/stores'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { FailingStore } from '../support/failing-store.ts'
-import { listen, type UserAgent } from '../support/http.ts'
+import type { UserAgent } from '../support/http.ts'
 import { hasRedisServer, startRedisServer } from '../support/redis-server.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const apps: FastifyInstance[] = []
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+const { db, listen } = useShop()
 
 const insert = async () => void (await db.insertInto('item').values({ name: 'lamp' }).execute())
 const read = () => db.selectFrom('item').select('id').execute()
@@ -40,7 +28,6 @@ async function serve(pinStore: PinStore, routes: FastifyPluginAsync = async () =
   const lines: string[] = []
   const stream = { write: (line: string) => void lines.push(JSON.parse(line).msg) }
   const app = fastify({ logger: { level: 'warn', stream }, forceCloseConnections: true })
-  apps.push(app)
   await app.register(writePinning, { pinStore, account: () => 'anna' })
   app.post('/items', async () => (await insert()) ?? 'done')
   app.get('/items', read)

@@ -1,14 +1,11 @@
 import { type FastifyInstance, fastify } from 'fastify'
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { memoryPinStore } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
-import { memoryPinStore } from 'write-pinning/stores'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen } from '../support/http.ts'
+import { useShop } from '../support/shop.ts'
 
 // An answer that Fastify cannot send is the error handler's, also where its headers, or its handler, have waited for the pin.
-const cluster = await startShop(1)
-const db = openDatabase(cluster)
-const apps: FastifyInstance[] = []
+const { insert, listen, atEnd } = useShop()
 let rejections: unknown[]
 let firstRejection: Promise<string>
 let note: (error: unknown) => void
@@ -26,28 +23,20 @@ beforeEach(() => {
 
 afterEach(async () => {
   process.off('unhandledRejection', note)
-  for (const app of apps.splice(0)) {
-    app.server.closeAllConnections()
-    await app.close()
-  }
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
 })
 
 /** The status of what is answered; why, where nobody answers. */
 async function statusOf(options: WritePinningOptions, routes: (app: FastifyInstance) => void) {
   const app = fastify()
-  apps.push(app)
   await app.register(writePinning, options)
   routes(app)
-  const answered = (await listen(app))().post('/')
+  const agent = (await listen(app))()
+  // Ends first: what nobody answers would keep the application from closing.
+  atEnd(() => app.server.closeAllConnections())
+  const answered = agent.post('/')
   return Promise.race([answered.then(({ status }) => status), firstRejection])
 }
 
-const insert = () => db.insertInto('item').values({ name: 'lamp' }).execute()
 const anna = { pinStore: memoryPinStore(), account: () => 'anna' }
 
 describe.each([

@@ -1,17 +1,12 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { beforeAll, expect, test } from 'vitest'
 import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // From PostgreSQL 14 on the tree of a view that has a list in it (`in`, `= any`) names two functions that are none: those with which
 // such a list would be hashed.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { db } = useShop({
+  sql: `
     create view chosen as select id, name from item where id in (1, 2, 3);
     create view left_out as select id, name from item where id not in (1, 2, 3);
     create view one_of as select id, name from item where id = any (array[1, 2, 3]);
@@ -24,16 +19,10 @@ beforeAll(async () => {
     create function same(int, int) returns boolean language sql as $$ select nextval('counter') > 0 and $1 = $2 $$;
     create operator === (leftarg = int, rightarg = int, function = same);
     create view counted as select id, name from item where id operator(public.===) any (array[1, 2, 3]);
-    create view numbered as select id, nextval('counter') as n from item where id in (1, 2, 3)`)
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster)
-  await whenCatalogIsRead(db)
+    create view numbered as select id, nextval('counter') as n from item where id in (1, 2, 3)`,
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+beforeAll(() => whenCatalogIsRead(db))
 
 test.each([
   'select * from chosen',

@@ -1,27 +1,16 @@
 import { ReadableStream } from 'node:stream/web'
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import Cursor from 'pg-cursor'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import { openDatabase, startShop } from '../support/cluster.ts'
-import { listen } from '../support/http.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // A stream of the web that a scope gives back asks for its rows when it is read, which is outside of the scope.
-const cluster = await startShop(1)
-await cluster.primary.query("insert into item (name) values ('lamp'), ('chair')")
-await cluster.waitForCatchup()
-const db = openDatabase(cluster, { cursor: Cursor })
-const apps: FastifyInstance[] = []
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
+const { db, listen } = useShop({
+  sql: "insert into item (name) values ('lamp'), ('chair')",
+  dialect: { cursor: Cursor },
 })
 
 const ON_PRIMARY = ['primary: use-primary']
@@ -78,7 +67,6 @@ describe.each(streams)('a stream of the web %s', (_how, open) => {
 
   test('is what Fastify answers', async () => {
     const app = fastify()
-    apps.push(app)
     await app.register(writePinning)
     app.get('/', async (_request, reply) => {
       const stream = await usePrimary(async () => open())

@@ -1,17 +1,13 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { openDatabase } from '../support/cluster.ts'
 import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 
 // What a function declares of itself is a promise of its author's. PostgreSQL refuses an insert in a stable function, and lets it call a
 // function that inserts.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  await cluster.primary.query(`
+const { cluster, db } = useShop({
+  sql: `
     create sequence counter;
     create function writes() returns int language sql as $$ insert into item (name) values ('by a function') returning id $$;
     create schema app;
@@ -55,16 +51,11 @@ beforeAll(async () => {
       end $$;
     create function reads_other(n int) returns int language sql immutable as $$ select n + 1 $$;
     create function trusted() returns int language sql stable as $$ select writes() $$;
-    create function calls_trusted() returns int language sql stable as $$ select trusted() $$`)
-  await cluster.waitForCatchup()
-  db = openDatabase(cluster, { replicaFunctions: ['trusted'] })
-  await whenCatalogIsRead(db)
+    create function calls_trusted() returns int language sql stable as $$ select trusted() $$`,
+  dialect: { replicaFunctions: ['trusted'] },
 })
 
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+beforeAll(() => whenCatalogIsRead(db))
 
 const routes = (text: string, on = db) => whereAndWhyInRequest(() => sql.raw(text).execute(on))
 

@@ -1,49 +1,23 @@
-import { createServer, type Server } from 'node:http'
 import express5, { type RequestHandler } from 'express'
 import express4 from 'express4'
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import { CompiledQuery, type Kysely } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, usePrimary, withoutPin } from 'write-pinning'
 import { writePinning as pinningOfExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
-import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { listen, listenOn, pinCookie, type UserAgent } from '../support/http.ts'
+import type { Database } from '../support/cluster.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { inRequest, whenCatalogIsRead } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { messagesOf, warningsOf } from '../support/warnings.ts'
 
 // The order matters: whether a request was ever opened is a fact of the process, and a test file has its own.
-let cluster: PostgresCluster
-const databases: Kysely<Database>[] = []
-const apps: FastifyInstance[] = []
-const servers: Server[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-})
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close()
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  for (const db of databases.splice(0)) await db.destroy()
-})
-
-afterAll(() => cluster.stop())
+// Every database warns for itself, once.
+const { open, listen } = useShop()
 
 const OUTSIDE = 'WRITE_PINNING_WRITE_WITHOUT_CONTEXT'
 const MANY = 1_000
-
-/** Every database warns for itself, once. */
-function open(options: Partial<PrimaryReplicaDialectOptions> = {}): Kysely<Database> {
-  const db = openDatabase(cluster, options)
-  databases.push(db)
-  return db
-}
 
 const insert = (db: Kysely<Database>) => db.insertInto('item').values({ name: 'lamp' }).execute()
 const read = (db: Kysely<Database>) => db.selectFrom('item').select('id').limit(1).execute()
@@ -76,7 +50,6 @@ type Start = (db: Kysely<Database>) => Promise<UserAgent>
 
 const inChildOfFastify: Start = async (db) => {
   const app = fastify()
-  apps.push(app)
   await app.register(
     async (child) => {
       await child.register(writePinning)
@@ -119,9 +92,7 @@ function underPathOfExpress(express: typeof express5): Start {
       '/orders',
       answer(() => db.transaction().execute(insert)),
     )
-    const server = createServer(app)
-    servers.push(server)
-    return (await listenOn(server))()
+    return (await listen(app))()
   }
 }
 

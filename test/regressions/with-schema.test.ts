@@ -1,23 +1,12 @@
-import { type Kysely, sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import { sql } from 'kysely'
+import { expect, test } from 'vitest'
 import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 
 // Kysely's plugin for schemas makes some table nodes in another shape, over which the walk through them stumbled.
-let cluster: PostgresCluster
-let db: Kysely<Database>
-
-beforeAll(async () => {
-  cluster = await startShop(1)
-  db = openDatabase(cluster, { primaryTables: ['session'] }).withSchema('public')
-})
-
-afterAll(async () => {
-  await db.destroy()
-  await cluster.stop()
-})
+const shop = useShop({ dialect: { primaryTables: ['session'] } })
+const db = shop.db.withSchema('public')
 
 test('`for update of` under withSchema() is a locking read', async () => {
   const lock = () => db.selectFrom('item').selectAll().forUpdate('item').execute()
