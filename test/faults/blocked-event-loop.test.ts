@@ -1,26 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeEach, expect, test } from 'vitest'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // This process does not turn its event loop for a while (a large JSON, a bad regular expression, a paused container):
 // what it hears from the nodes then is late, and no fault of theirs.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
 beforeEach(async () => {
-  watched = await Watched.open(cluster)
+  watched = await watch()
 })
-
-afterEach(() => watched.close())
-
-afterAll(() => cluster.stop())
 
 function blockFor(ms: number): void {
   for (const untilMs = performance.now() + ms; performance.now() < untilMs; );

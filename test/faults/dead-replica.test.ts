@@ -1,31 +1,26 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { more, servedAgain } from '../support/load-waits.ts'
 import { terminateClients } from '../support/server-clients.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A replica dies, in each of the ways in which one does, while 200 reads per second go on: nobody notices.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let replica: PostgresNode
 let watched: Watched
 let load: Load<string>
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   replica = cluster.replicas[0] as PostgresNode
 })
 
 beforeEach(async () => {
-  watched = await Watched.open(cluster)
+  watched = await watch()
   load = startLoad(readsOf(cluster, watched.db))
   await more(load)
 })
-
-afterEach(() => watched.close())
-
-afterAll(() => cluster.stop())
 
 /** How long it took from `sinceMs` until the replica was ejected. */
 const ejectedAfterMs = async (sinceMs: number) =>

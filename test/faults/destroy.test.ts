@@ -1,20 +1,14 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { useShop } from '../support/shop.ts'
 import { expectNoClients, Watched } from '../support/watched.ts'
 
 // A service ends while a server does not answer, and statements wait for it: they end, and so does the service.
-let cluster: PostgresCluster
-
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
-afterAll(() => cluster.stop())
+const { cluster } = useShop({ replicas: 2 })
 
 /** Whether each of so many operations, begun all at once, was fulfilled or rejected. */
 async function outcomesOf(count: number, operation: () => Promise<unknown>): Promise<string[]> {

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { freePort } from '../../src/testing/free-port.ts'
-import { startShop } from '../support/cluster.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // Names whose nodes are promoted, and functions that look names up in a way of their own (Linux only).
-let cluster: PostgresCluster
+const { cluster } = useShop({ isOfEachTest: true })
 let replica: PostgresNode
 let port: number
 let close: () => void
@@ -21,7 +21,6 @@ const lookup = ((_host: string, _options: object, callback: (error: null, answer
 }) as NonNullable<PrimaryReplicaDialectOptions['lookup']>
 
 beforeEach(async () => {
-  cluster = await startShop(1)
   replica = cluster.replicas[0] as PostgresNode
   port = await freePort()
   const server = createServer({ noDelay: true }, (client) => {
@@ -34,10 +33,7 @@ beforeEach(async () => {
   close = () => server.close()
 })
 
-afterEach(async () => {
-  close()
-  await cluster.stop()
-})
+afterEach(() => close())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const at = (address: string) => [{ address, family: 4 }]

@@ -1,16 +1,16 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { freePort } from '../../src/testing/free-port.ts'
-import { startShop } from '../support/cluster.ts'
-import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { readsOf, startLoad } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { serveAt } from '../support/other-address.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // Names that mean other servers than before. All addresses are the loopback's (Linux only); `lookup` is the test's.
-let cluster: PostgresCluster
+const { cluster, atEnd } = useShop({ replicas: 2 })
 let port: number
-const closing: (() => void)[] = []
 
 /** A name's addresses, by now. */
 let answers: Record<string, string[]>
@@ -30,33 +30,19 @@ const lookup: NonNullable<PrimaryReplicaDialectOptions['lookup']> = (host, { all
 }
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   port = await freePort()
   const [first, second] = cluster.replicas as [PostgresNode, PostgresNode]
   await serve('127.0.0.2', first)
   await serve('127.0.0.3', second)
 })
 
-afterAll(async () => {
-  for (const close of closing) close()
-  await cluster.stop()
-})
-
 /** Has a node answer at another address as well. */
 async function serve(host: string, node: PostgresNode): Promise<void> {
   const server = await serveAt(host, port, node)
-  closing.push(() => server.close())
+  atEnd(() => server.close())
 }
 
 const WAIT = { timeout: 30_000, interval: 20 }
-
-async function more(load: Load<string>, count: number): Promise<void> {
-  const fromMs = load.nowMs()
-  await vi.waitFor(
-    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
-    WAIT,
-  )
-}
 
 const urlOf = (name: string) => `postgres://postgres@${name}:${port}/test`
 

@@ -1,33 +1,26 @@
-import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
-import { heldBy, pinOfAgent, seesOn, serveShop } from '../support/exact.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import { heldBy, pinOfAgent, seesOn } from '../support/exact.ts'
 import type { UserAgent } from '../support/http.ts'
 import { type Load, startLoad } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { useShop } from '../support/shop.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 
 // The primary dies with writes that no replica ever got. The positions of their pins are soon reached again, by other writes: a
 // replica that is that far has not what was meant.
 const AGENTS = 20
-let cluster: PostgresCluster
+const { cluster, serveShop } = useShop({ replicas: 2, isOfEachTest: true })
 let primary: PostgresNode
 let first: PostgresNode
 let second: PostgresNode
-let app: FastifyInstance
 let openAgent: () => UserAgent
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   primary = cluster.primary
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
-})
-
-afterEach(async () => {
-  await app.close()
-  await cluster.stop()
 })
 
 async function serve(watched: Watched): Promise<void> {
@@ -40,7 +33,6 @@ async function serve(watched: Watched): Promise<void> {
       return { node: cluster.nodes.find(({ port }) => port === rows[0]?.port)?.name }
     })
   })
-  app = shop.app
   openAgent = shop.openAgent
 }
 
@@ -62,14 +54,6 @@ function readsOf(agents: readonly UserAgent[]): Load<string> {
     const { status, json } = await (agents[index] as UserAgent).get(`/where/lost-${index}`)
     return status === 200 ? json().node : String(status)
   })
-}
-
-async function more(load: Load<string>, count: number): Promise<void> {
-  const fromMs = load.nowMs()
-  await vi.waitFor(
-    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
-    { timeout: 20_000, interval: 10 },
-  )
 }
 
 /** Writes to `node` until it is far beyond where the old primary was, and `follower` has all of it. */

@@ -1,24 +1,13 @@
 import { type Kysely, sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
+import { describe, expect, test } from 'vitest'
 import { ASYNCHRONOUSLY, type Committing } from '../support/async-commit.ts'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
+import type { Database } from '../support/cluster.ts'
 import { makeNoise, type RoundsReport, runRounds } from '../support/exact-rounds.ts'
+import { useShop } from '../support/shop.ts'
 
 // Thousands of writes, each read right afterwards by whoever made it.
 const ROUNDS = 3_000
-let cluster: PostgresCluster
-const opened: { destroy(): Promise<void> }[] = []
-
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
-afterEach(async () => {
-  for (const db of opened.splice(0)) await db.destroy()
-})
-
-afterAll(() => cluster.stop())
+const { cluster, open, atEnd } = useShop({ replicas: 2 })
 
 const PROMISED: Partial<RoundsReport> = { stale: 0, waitedForNothing: 0 }
 
@@ -26,7 +15,7 @@ const KINDS: Record<string, { flushes: boolean; begin: () => Promise<Committing>
   'synchronous commits': {
     flushes: true,
     begin: async () => {
-      const db = openDatabase(cluster)
+      const db = open()
       return { db, write: (name) => insert(db, name) }
     },
   },
@@ -47,7 +36,7 @@ for (const [kind, { flushes, begin }] of Object.entries(KINDS)) {
     after?: (db: Kysely<Database>) => Promise<unknown>,
   ) => {
     const { db, write } = await begin()
-    opened.push(db)
+    atEnd(() => db.destroy())
     const report = await runRounds({
       cluster,
       db,

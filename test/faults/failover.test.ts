@@ -1,26 +1,25 @@
 import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, startShop } from '../support/cluster.ts'
-import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
+import { readsOf, startLoad } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { inRequest, openRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica is promoted. With `failover: true` the service goes on without a restart, and nothing more is written where it
 // would be lost; without it, the promoted node is left alone until somebody changes the configuration.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let primary: PostgresNode
 let first: PostgresNode
 let second: PostgresNode
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   primary = cluster.primary
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
 })
-
-afterEach(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 
@@ -36,14 +35,6 @@ function writesTo(db: Kysely<Database>): () => Promise<string> {
 }
 
 /** Resolves once the load has begun and ended so many more. */
-async function more(load: Load<string>, count: number): Promise<void> {
-  const fromMs = load.nowMs()
-  await vi.waitFor(
-    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
-    WAIT,
-  )
-}
-
 const untilPrimary = (watched: Watched, node: PostgresNode) =>
   vi.waitFor(() => expect(watched.node(node.name).role).toBe('primary'), WAIT)
 
@@ -61,6 +52,15 @@ const itemsOn = async (node: PostgresNode) => (await node.query('select from ite
 const FAILOVER = expect.stringMatching(
   /^WRITE_PINNING_FAILOVER: .*'replica-[12]' is the primary now, on timeline 2/,
 )
+
+/** The primary dies, one replica is promoted, and the other follows it. */
+async function failOver(watched: Watched): Promise<void> {
+  await watched.untilEligible(first.name, second.name)
+  await primary.kill()
+  await first.promote()
+  await untilPrimary(watched, first)
+  await follow(second, first)
+}
 
 describe('with `failover`', () => {
   test('the primary dies and a replica is promoted: no read fails, and writes go on there', async () => {
@@ -94,11 +94,7 @@ describe('with `failover`', () => {
 
   test('the new primary dies as well: what followed it goes on serving reads', async () => {
     await using watched = await Watched.open(cluster, { failover: true })
-    await watched.untilEligible(first.name, second.name)
-    await primary.kill()
-    await first.promote()
-    await untilPrimary(watched, first)
-    await follow(second, first)
+    await failOver(watched)
     await watched.untilEligible(second.name)
     const reads = startLoad(readsOf(cluster, watched.db))
     await more(reads, 50)
@@ -213,11 +209,7 @@ describe('with `failover`', () => {
 
   test('an old primary that comes back as it was gets neither writes nor reads', async () => {
     await using watched = await Watched.open(cluster, { failover: true })
-    await watched.untilEligible(first.name, second.name)
-    await primary.kill()
-    await first.promote()
-    await untilPrimary(watched, first)
-    await follow(second, first)
+    await failOver(watched)
     await watched.untilEligible(second.name)
     const reads = startLoad(readsOf(cluster, watched.db))
     const writes = startLoad(writesTo(watched.db), { perSecond: 50 })
@@ -255,15 +247,6 @@ describe('a role without privileges', () => {
     await cluster.waitForCatchup()
   })
 
-  async function failOver(watched: Watched): Promise<void> {
-    await watched.untilEligible(first.name, second.name)
-    await primary.kill()
-    await first.promote()
-    await untilPrimary(watched, first)
-    await follow(second, first)
-    expect(await writesTo(watched.db)()).toBe(first.name)
-  }
-
   test('that is in pg_monitor sees at once that a replica follows the new primary', async () => {
     const replicas = cluster.replicas.map(as('monitor'))
     await using watched = await Watched.open(cluster, {
@@ -272,6 +255,7 @@ describe('a role without privileges', () => {
       replicas,
     })
     await failOver(watched)
+    expect(await writesTo(watched.db)()).toBe(first.name)
     expect(await watched.untilEligible(second.name)).toBeLessThan(5_000)
   })
 
@@ -283,6 +267,7 @@ describe('a role without privileges', () => {
       replicas,
     })
     await failOver(watched)
+    expect(await writesTo(watched.db)()).toBe(first.name)
     expect(await readsOf(cluster, watched.db)()).toBe(first.name)
     await first.query('checkpoint')
     const checkpointed = await first.lsn()

@@ -1,41 +1,35 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { useNode } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
 import { more, servedAgain } from '../support/load-waits.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { Watched, watchedPool } from '../support/watched.ts'
+import { type Watched, watchedPool } from '../support/watched.ts'
 
 // A replica that does not answer any more, and does not say so either: its process is stopped, or packets are dropped on
 // the way. 200 reads per second go on, and a query of 10 s on the other replica.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let replica: PostgresNode
 let proxy: TcpProxy
 let watched: Watched
 let load: Load<string>
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   replica = cluster.replicas[0] as PostgresNode
   proxy = await TcpProxy.start(replica)
 })
 
 beforeEach(async () => {
   const [, other] = cluster.replicas as [PostgresNode, PostgresNode]
-  watched = await Watched.open(cluster, { replicas: [proxy.connectionString, watchedPool(other)] })
+  watched = await watch({ replicas: [proxy.connectionString, watchedPool(other)] })
   load = startLoad(readsOf(cluster, watched.db))
   await more(load)
 })
 
-afterEach(() => watched.close())
-
-afterAll(async () => {
-  await proxy.stop()
-  await cluster.stop()
-})
+afterAll(() => proxy.stop())
 
 /** A query of 10 s by itself, which gives how long it took. */
 async function queryFor10s(node: string): Promise<number> {

@@ -1,35 +1,30 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { useShop } from '../support/shop.ts'
 import { cutReceiver, freezeReceiver } from '../support/walreceiver.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A replica answers, and does not follow its primary any more.
 const MAX_LAG_MS = 1_500
 /** A probe of the primary finds the position that the replica does not reach, and a later one of the replica the lag. */
 const PROBES_MS = 2 * 1_000
 
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let replica: PostgresNode
 let watched: Watched
 let reads: Load<string>
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   replica = cluster.replicas[0] as PostgresNode
 })
 
 beforeEach(async () => {
-  watched = await Watched.open(cluster, { maxLagMs: MAX_LAG_MS })
+  watched = await watch({ maxLagMs: MAX_LAG_MS })
   reads = startLoad(readsOf(cluster, watched.db))
   await more(reads)
 })
-
-afterEach(() => watched.close())
-
-afterAll(() => cluster.stop())
 
 const faults: { what: string; make: () => Promise<() => unknown> }[] = [
   {
@@ -74,7 +69,7 @@ describe('a replica', () => {
 describe('an idle primary', () => {
   test('makes no replica look late, however long nothing is written', async () => {
     await watched.close()
-    watched = await Watched.open(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
+    watched = await watch({ maxLagMs: 1_000, probeIntervalMs: 100 })
     await cluster.primary.query("insert into item (name) values ('the last one')")
     await more(reads, 400)
     // From here on the position is that of a page's header.
@@ -87,7 +82,7 @@ describe('an idle primary', () => {
 
   test('that writes from time to time makes no replica look late', async () => {
     await watched.close()
-    watched = await Watched.open(cluster, { maxLagMs: 1_000, probeIntervalMs: 100 })
+    watched = await watch({ maxLagMs: 1_000, probeIntervalMs: 100 })
     const rare = startLoad(writesOf(watched.db), { perSecond: 0.7 })
     await more(rare, 4)
     expect((await rare.stop()).failures()).toEqual([])

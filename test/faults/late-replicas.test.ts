@@ -1,25 +1,19 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // More is written than the replicas replay in time: all of them are late, one more than the other.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(2)
-  watched = await Watched.open(cluster, { maxLagMs: 500, probeIntervalMs: 100 })
-})
-
-afterAll(async () => {
-  await watched.close()
-  await cluster.stop()
+  watched = await watch({ maxLagMs: 500, probeIntervalMs: 100 })
 })
 
 const lagOf = (name: string) => watched.dialect.status().nodes.find((node) => node.name === name)?.lagMs ?? 0

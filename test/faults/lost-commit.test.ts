@@ -1,29 +1,28 @@
-import { type FastifyInstance, fastify } from 'fastify'
+import { fastify } from 'fastify'
 import type { Kysely } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RouteEvent } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { type Database, openDatabase, startShop } from '../support/cluster.ts'
-import { listen, pinCookie, type UserAgent } from '../support/http.ts'
+import type { Database } from '../support/cluster.ts'
+import { pinCookie, type UserAgent } from '../support/http.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // The connection to the primary is lost while it commits. Nobody can know what became of the write, so the error
 // surfaces, nothing is sent again, and the user agent is pinned: if the write is there, it sees it.
-let cluster: PostgresCluster
+const { cluster, open, listen, atEnd } = useShop()
 let proxy: TcpProxy
 let db: Kysely<Database>
-let app: FastifyInstance
 let openAgent: () => UserAgent
 let agent: UserAgent
 let errors: unknown[]
 
 beforeAll(async () => {
-  cluster = await startShop(1)
   proxy = await TcpProxy.start(cluster.primary)
-  db = openDatabase(cluster, { primary: proxy.connectionString })
-  app = fastify()
+  atEnd(() => proxy.stop())
+  db = open({ primary: proxy.connectionString })
+  const app = fastify()
   await app.register(writePinning)
   app.addHook('onError', async (_request, _reply, error) => {
     errors.push(error)
@@ -45,13 +44,6 @@ beforeAll(async () => {
 beforeEach(() => {
   errors = []
   agent = openAgent()
-})
-
-afterAll(async () => {
-  await app.close()
-  await db.destroy()
-  await proxy.stop()
-  await cluster.stop()
 })
 
 const UNKNOWN = {

@@ -1,25 +1,21 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, writesOf } from '../support/load.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched, watchedPool } from '../support/watched.ts'
 
 // The primary's address leads to another server: a load balancer or a DNS name follows a failover, and what the old primary
 // wrote last is lost.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let proxy: TcpProxy
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   proxy = await TcpProxy.start(cluster.primary)
 })
 
-afterAll(async () => {
-  await proxy.stop()
-  await cluster.stop()
-})
+afterAll(() => proxy.stop())
 
 test('where the primary’s address moves to a promoted server, behind what the old one had written, its replica is not late', async () => {
   const [next, replica] = cluster.replicas as [PostgresNode, PostgresNode]

@@ -1,27 +1,18 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeEach, expect, test } from 'vitest'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more, servedAgain } from '../support/load-waits.ts'
 import { inRequest } from '../support/request.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // All replicas are dead: the primary serves their reads as well as it can without harm to its writes.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
-beforeAll(async () => {
-  cluster = await startShop(2)
-})
-
 beforeEach(async () => {
-  watched = await Watched.open(cluster)
+  watched = await watch()
 })
-
-afterEach(() => watched.close())
-
-afterAll(() => cluster.stop())
 
 const killReplicas = async () => {
   const sinceMs = performance.now()

@@ -1,32 +1,33 @@
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { toReplica } from 'write-pinning/kysely'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
 // There is no connection to be had: on the server, or in this process's own pool. That is no reason to eject anybody, nor
 // to knock again and again.
-let cluster: PostgresCluster
+const { cluster } = useShop({
+  replicas: 2,
+  settings: { max_connections: 40 },
+  sql: [
+    // A superuser has connections in reserve.
+    'create role app login',
+    'grant select, insert on item to app',
+    'grant usage on sequence item_id_seq to app',
+  ],
+})
 let first: PostgresNode
 let second: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startPostgresCluster({ replicas: 2, settings: { max_connections: 40 } })
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
-  await cluster.primary.query('create table item (id serial primary key, name text not null)')
-  // A superuser has connections in reserve.
-  await cluster.primary.query('create role app login')
-  await cluster.primary.query('grant select, insert on item to app')
-  await cluster.primary.query('grant usage on sequence item_id_seq to app')
-  await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 const asApp = ({ connectionString }: { connectionString: string }) =>

@@ -1,16 +1,15 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { askForPassword } from '../support/password.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // The password of the service's role changes while it runs; `password` is a function, as with a secret store.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let current: string
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   current = 'secret-one'
   await cluster.primary.query("create role app login password 'secret-one'")
   await cluster.primary.query('grant select, insert on item to app')
@@ -18,8 +17,6 @@ beforeEach(async () => {
   await cluster.waitForCatchup()
   for (const node of cluster.nodes) await askForPassword(node, 'app')
 })
-
-afterEach(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 

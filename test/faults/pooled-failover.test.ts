@@ -1,28 +1,24 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // A replica is promoted while the primary lives, and PgBouncer stands before each: there no start-up option makes a session
 // read-only, so nothing but the router keeps a write from the old primary.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let first: PostgresNode
 let bouncers: PgBouncer[]
 
 beforeEach(async () => {
-  cluster = await startShop(2)
   first = cluster.replicas[0] as PostgresNode
   bouncers = await Promise.all(cluster.nodes.map((node) => startPgBouncer(node)))
 })
 
-afterEach(async () => {
-  await Promise.all(bouncers.map((bouncer) => bouncer.stop()))
-  await cluster.stop()
-})
+afterEach(() => Promise.all(bouncers.map((bouncer) => bouncer.stop())))
 
 const WAIT = { timeout: 20_000, interval: 10 }
 

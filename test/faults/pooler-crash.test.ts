@@ -1,26 +1,21 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type PostgresCluster, type PostgresNode, startPostgresCluster } from 'write-pinning/testing'
+import { beforeAll, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { openDatabase } from '../support/cluster.ts'
 import { seesOn, serveShop } from '../support/exact.ts'
 import { startLoad } from '../support/load.ts'
 import { startPgBouncer } from '../support/pgbouncer.ts'
+import { useShop } from '../support/shop.ts'
 
 // Behind PgBouncer nobody hears that a replica has crashed: its clients' connections stay, and recovery in place keeps the server's start
 // time. It comes up behind where it was.
-let cluster: PostgresCluster
+// So that hardly anything of what is replayed is on disk when it crashes, and it has a second's work to do again.
+const settings = { max_wal_size: '4GB', shared_buffers: '512MB', bgwriter_lru_maxpages: 0 }
+const { cluster } = useShop({ settings, sql: 'create index on item (name)' })
 let replica: PostgresNode
 
 beforeAll(async () => {
-  // So that hardly anything of what is replayed is on disk when it crashes, and it has a second's work to do again.
-  const settings = { max_wal_size: '4GB', shared_buffers: '512MB', bgwriter_lru_maxpages: 0 }
-  cluster = await startPostgresCluster({ replicas: 1, settings })
   replica = cluster.replicas[0] as PostgresNode
-  await cluster.primary.query('create table item (id serial primary key, name text not null)')
-  await cluster.primary.query('create index on item (name)')
-  await cluster.waitForCatchup()
 })
-
-afterAll(() => cluster.stop())
 
 test.each([1, 2, 3])('a user reads their own write while the replica crashes (round %i)', async (round) => {
   await using bouncer = await startPgBouncer(replica, {

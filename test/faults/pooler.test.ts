@@ -1,19 +1,21 @@
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, useNode, usePrimary } from 'write-pinning'
 import type { PrimaryReplicaDialectOptions } from 'write-pinning/kysely'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { type Database, startShop } from '../support/cluster.ts'
-import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
+import type { PostgresNode } from 'write-pinning/testing'
+import type { Database } from '../support/cluster.ts'
+import { readsOf, startLoad, writesOf } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
 // PgBouncer in transaction mode stands before each node: a session belongs to nobody for longer than a transaction.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
 let bouncers: PgBouncer[]
@@ -21,17 +23,11 @@ let bouncers: PgBouncer[]
 const SETTINGS = { default_pool_size: 10, server_login_retry: 1, query_wait_timeout: 5 }
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
   bouncers = await Promise.all(cluster.nodes.map((node) => startPgBouncer(node, SETTINGS)))
 })
 
-afterAll(async () => {
-  await Promise.all(bouncers.map((bouncer) => bouncer.stop()))
-  await cluster.stop()
-})
-
-const WAIT = { timeout: 20_000, interval: 10 }
+afterAll(() => Promise.all(bouncers.map((bouncer) => bouncer.stop())))
 
 /** A database behind the poolers; PgBouncer keeps its own connections to the servers, so nobody counts them. */
 async function open(options: Partial<PrimaryReplicaDialectOptions> = {}): Promise<Watched> {
@@ -39,14 +35,6 @@ async function open(options: Partial<PrimaryReplicaDialectOptions> = {}): Promis
   const watched = await Watched.open(cluster, { primary, replicas, ...options }, { counts: false })
   await watched.untilEligible('replica-1', 'replica-2')
   return watched
-}
-
-async function more(load: Load<string>, count: number): Promise<void> {
-  const fromMs = load.nowMs()
-  await vi.waitFor(
-    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
-    WAIT,
-  )
 }
 
 const portOf = (db: Kysely<Database>) => async () => {

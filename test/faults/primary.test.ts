@@ -1,20 +1,19 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
 // The primary is gone, and nobody takes its place: what it alone can do fails, in bounded time, and reads go on.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let primary: PostgresNode
 let proxy: TcpProxy
 let watched: Watched
 let reads: Load<string>
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   primary = cluster.primary
   proxy = await TcpProxy.start(primary)
 })
@@ -25,10 +24,7 @@ beforeEach(async () => {
   await more(reads)
 })
 
-afterAll(async () => {
-  await proxy.stop()
-  await cluster.stop()
-})
+afterAll(() => proxy.stop())
 
 test("a primary that is killed fails writes with the server's error at once, and no read; it takes writes when it is back", async () => {
   const writes = startLoad(writesOf(watched.db), { perSecond: 50 })

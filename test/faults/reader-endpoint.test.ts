@@ -1,32 +1,22 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, expect, test, vi } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { startReaderEndpoint } from '../support/haproxy.ts'
 import { type Load, readsOf, startLoad } from '../support/load.ts'
+import { more } from '../support/load-waits.ts'
+import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
 // One address for several replicas, as Aurora's reader endpoint is: the service cannot choose among them, but it can see to
 // it that its connections do not stay for ever where they are.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
 })
 
-afterAll(() => cluster.stop())
-
 const WAIT = { timeout: 20_000, interval: 10 }
-
-async function more(load: Load<string>, count: number): Promise<void> {
-  const fromMs = load.nowMs()
-  await vi.waitFor(
-    () => expect(load.soFar().between(fromMs).operations.length).toBeGreaterThanOrEqual(count),
-    WAIT,
-  )
-}
 
 const serves = (load: Load<string>, name: string, fromMs: number) =>
   vi.waitFor(() => expect(load.soFar().servedBy(fromMs)).toHaveProperty([name]), WAIT)

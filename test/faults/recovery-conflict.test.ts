@@ -1,36 +1,28 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { readsOf, startLoad } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
-import { Watched } from '../support/watched.ts'
+import type { Watched } from '../support/watched.ts'
 
 // The primary vacuums rows away that a read on a replica may still need: after a while the replica cancels the read, so
 // that replay can go on.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({
+  replicas: 2,
+  settings: { max_standby_streaming_delay: '200ms', autovacuum: false },
+  sql: [
+    "insert into item (name) select 'x' from generate_series(1, 2000)",
+    // Reads that take about a second, over rows of the table all along.
+    `create function slowly(item) returns int stable language plpgsql as
+     'begin perform pg_sleep(0.0005); return $1.id; end'`,
+  ],
+})
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startPostgresCluster({
-    replicas: 2,
-    settings: { max_standby_streaming_delay: '200ms', autovacuum: false },
-  })
-  await cluster.primary.query('create table item (id serial primary key, name text not null)')
-  await cluster.primary.query("insert into item (name) select 'x' from generate_series(1, 2000)")
-  // Reads that take about a second, over rows of the table all along.
-  await cluster.primary.query(
-    `create function slowly(item) returns int stable language plpgsql as
-     'begin perform pg_sleep(0.0005); return $1.id; end'`,
-  )
-  await cluster.waitForCatchup()
-  watched = await Watched.open(cluster)
+  watched = await watch()
   await watched.untilEligible('replica-1', 'replica-2')
-})
-
-afterAll(async () => {
-  await watched[Symbol.asyncDispose]()
-  await cluster.stop()
 })
 
 const WAIT = { timeout: 30_000, interval: 10 }

@@ -1,26 +1,23 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { useNode } from 'write-pinning'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
+import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // A server that is not what its place in the configuration says.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[first, second] = cluster.replicas as [PostgresNode, PostgresNode]
 })
-
-afterAll(() => cluster.stop())
 
 const WAIT = { timeout: 20_000, interval: 10 }
 

@@ -1,41 +1,24 @@
-import { createServer } from 'node:http'
 import express from 'express'
 import { fastify } from 'fastify'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { writePinning as forExpress } from 'write-pinning/express'
 import { writePinning as forFastify } from 'write-pinning/fastify'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { openDatabase, startShop } from '../support/cluster.ts'
 import { SECRET } from '../support/exact.ts'
-import { listen, listenOn } from '../support/http.ts'
 import { checkGuarantees, READERS, tick } from '../support/session-guarantees.ts'
+import { useShop } from '../support/shop.ts'
 
 // With `monotonicReads` nobody goes back in time, nor misses a write of their own, whatever fails: by Fastify, which can hold a response up,
 // and by Express, which cannot. So many reads each; give a higher number by hand.
 const READS = Number(process.env.READS ?? 50_000)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-let cluster: PostgresCluster
-const closing: (() => Promise<unknown>)[] = []
+const { cluster, open: openOn, listen } = useShop({ replicas: 2, sql: 'create table tick as select 1 as n' })
 
-beforeAll(async () => {
-  cluster = await startShop(2)
-  await cluster.primary.query('create table tick as select 1 as n')
-  await cluster.waitForCatchup()
-  console.log(`The seed is ${SEED}.`)
-})
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-afterAll(() => cluster.stop())
+beforeAll(() => console.log(`The seed is ${SEED}.`))
 
 const OPTIONS = { pin: 'exact', monotonicReads: true, secret: SECRET } as const
 
 function open() {
-  const db = openDatabase(cluster, { probeIntervalMs: 200, readTimeoutMs: 5_000 })
-  closing.push(() => db.destroy())
-  return db
+  return openOn({ probeIntervalMs: 200, readTimeoutMs: 5_000 })
 }
 
 const APPLICATIONS: Record<string, () => Promise<string>> = {
@@ -45,7 +28,6 @@ const APPLICATIONS: Record<string, () => Promise<string>> = {
     await app.register(forFastify, OPTIONS)
     for (const [path, read] of Object.entries(READERS)) app.get(`/${path}`, () => read(db))
     app.post('/tick', async () => [await tick(db)])
-    closing.push(() => app.close())
     return (await listen(app))().origin
   },
   Express: async () => {
@@ -63,9 +45,7 @@ const APPLICATIONS: Record<string, () => Promise<string>> = {
     app.use(((_error, _request, response, _next) => {
       response.status(500).end()
     }) as express.ErrorRequestHandler)
-    const server = createServer(app)
-    closing.push(() => new Promise((resolve) => server.close(resolve)))
-    return (await listenOn(server))().origin
+    return (await listen(app))().origin
   },
 }
 

@@ -1,13 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { PostgresNode } from 'write-pinning/testing'
 import { readsOf, writesOf } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
+import { useShop } from '../support/shop.ts'
 import { codeOf, warningsOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
 // The service starts whatever is down then, and says what is.
-let cluster: PostgresCluster
+const { cluster } = useShop({ replicas: 2 })
 let primary: PostgresNode
 let replica: PostgresNode
 let other: PostgresNode
@@ -16,7 +16,6 @@ let watched: Watched
 let startMs: number
 
 beforeAll(async () => {
-  cluster = await startShop(2)
   ;[primary, replica, other] = cluster.nodes as [PostgresNode, PostgresNode, PostgresNode]
 })
 
@@ -26,7 +25,6 @@ beforeEach(() => {
 
 // Also after a test that failed, whose clients the next one would count.
 afterEach(() => watched.close())
-afterAll(() => cluster.stop())
 
 /** Opens the database, and gives what the process was warned of. */
 const warningsAtStart = () =>

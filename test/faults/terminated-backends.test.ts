@@ -1,26 +1,19 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { beforeAll, expect, test } from 'vitest'
 import { type Load, readsOf, startLoad, writesOf } from '../support/load.ts'
 import { more } from '../support/load-waits.ts'
 import { inRequest } from '../support/request.ts'
 import { terminateClients } from '../support/server-clients.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // Backends are terminated on every node, whatever their clients are doing. An `error` event that nobody listens to would end
 // the process; vitest fails a file that has one.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(2)
-  watched = await Watched.open(cluster)
-})
-
-afterAll(async () => {
-  await watched.close()
-  await cluster.stop()
+  watched = await watch()
 })
 
 test('backends that are terminated on every node, in statements, transactions and streams, or idle, cost what was under way and nothing more', async () => {

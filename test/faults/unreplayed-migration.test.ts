@@ -1,38 +1,34 @@
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { PostgresCluster } from 'write-pinning/testing'
-import { startShop } from '../support/cluster.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { readsOf, startLoad } from '../support/load.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { Watched } from '../support/watched.ts'
+import { useShop } from '../support/shop.ts'
+import type { Watched } from '../support/watched.ts'
 
 // A migration ran on the primary, the new version of the service is there, and the replicas have not replayed it yet.
-let cluster: PostgresCluster
+const { cluster, watch } = useShop({
+  replicas: 2,
+  sql: [
+    "create type mood as enum ('sad')",
+    'create table person (id int primary key, feels mood)',
+    'create table secret (id int)',
+    'create role app login',
+    'grant select, insert on item, person to app',
+    'grant usage on sequence item_id_seq to app',
+  ],
+})
 let watched: Watched
 
 beforeAll(async () => {
-  cluster = await startShop(2)
-  await cluster.primary.query("create type mood as enum ('sad')")
-  await cluster.primary.query('create table person (id int primary key, feels mood)')
-  await cluster.primary.query('create table secret (id int)')
-  await cluster.primary.query('create role app login')
-  await cluster.primary.query('grant select, insert on item, person to app')
-  await cluster.primary.query('grant usage on sequence item_id_seq to app')
-  await cluster.waitForCatchup()
   const as = ({ connectionString }: { connectionString: string }) =>
     connectionString.replace('postgres@', 'app@')
-  watched = await Watched.open(cluster, {
+  watched = await watch({
     primary: as(cluster.primary),
     replicas: cluster.replicas.map(as),
     maxLagMs: 3_600_000,
   })
   await watched.untilEligible('replica-1', 'replica-2')
-})
-
-afterAll(async () => {
-  await watched[Symbol.asyncDispose]()
-  await cluster.stop()
 })
 
 const MIGRATIONS = {
