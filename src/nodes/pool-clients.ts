@@ -75,7 +75,7 @@ export class PoolClients {
       const timer = setTimeout(() => {
         this.cut()
         resolve()
-      }, CLOSING_MS).unref()
+      }, CLOSING_MS)
       this.#onAllClosed = () => {
         clearTimeout(timer)
         this.#pool.off?.('acquire', this.take)

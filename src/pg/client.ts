@@ -30,6 +30,8 @@ export class RoutedClient extends EventEmitter {
   #types: TypeParsers | undefined
   #bound: PgClient | undefined
   #isReleased = false
+  /** Whether its holder has ended it. */
+  #isEnded = false
   /** How many queries are under way. */
   #queries = 0
 
@@ -45,6 +47,7 @@ export class RoutedClient extends EventEmitter {
     if (config === null || config === undefined) {
       throw new TypeError('Client was passed a null or undefined query')
     }
+    if (this.#isEnded) return this.#refuse(config, values, callback)
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
     if (then !== undefined && typeof then !== 'function') throw new TypeError('callback is not a function')
@@ -68,16 +71,33 @@ export class RoutedClient extends EventEmitter {
     this.#lender.takeBack(this, Boolean(errorOrTrue), errorOrTrue)
   }
 
-  /** Closes the connection that it is on, if any; the next statement would get another one. */
-  end(callback?: (error?: Error) => void): Promise<void> | undefined {
-    const ended = new Promise<void>((resolve) => {
-      const client = this.#bound
-      this.#connection.closeSession()
-      if (client?.end === undefined) resolve()
-      else client.end(() => resolve())
-    })
+  /** Closes the connection that it is on, if any, and takes no query any more; it has to be released all the same. */
+  end(callback?: Callback<void>): Promise<void> | undefined {
+    const ended = this.#end()
     if (callback === undefined) return ended
-    ended.then(() => callback())
+    inTurn(ended, callback)
+    return undefined
+  }
+
+  async #end(): Promise<void> {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    const client = this.#bound
+    this.#connection.closeSession()
+    if (client?.end !== undefined) await new Promise<void>((resolve) => client.end?.(() => resolve()))
+    this.emit('end')
+  }
+
+  /** As `pg` refuses a query once its client was ended. */
+  #refuse(config: unknown, values: unknown, callback: Callback<Results> | undefined): unknown {
+    const error = new Error('Client was closed and is not queryable')
+    if (isSubmittable(config)) {
+      process.nextTick(() => new SubmittedQuery(config).fail(error))
+      return config
+    }
+    const then = callbackOf(config, values, callback)
+    if (then === undefined) return Promise.reject(error)
+    process.nextTick(then, error)
     return undefined
   }
 

@@ -44,6 +44,9 @@ export class PrimaryReplicaPool extends Base {
   readonly #router: Router<PgConnection>
   readonly #pools = new Set<PoolLike>()
   #isOpen = false
+  /** How many queries and clients are out. */
+  #lent = 0
+  #onAllBack: (() => void) | undefined
 
   constructor(options: PrimaryReplicaPoolOptions) {
     const settings = clusterSettings('PrimaryReplicaPool', options)
@@ -57,7 +60,8 @@ export class PrimaryReplicaPool extends Base {
 
   /** Sends a query to the node where it belongs, in every form that `pg` has. */
   readonly query = ((config: unknown, values?: unknown, callback?: unknown): unknown => {
-    const then = (typeof values === 'function' ? values : callback) as Callback<unknown> | undefined
+    const given = [callback, values, config].find((each) => typeof each === 'function')
+    const then = given as Callback<unknown> | undefined
     const sent = this.#query(config, typeof values === 'function' ? undefined : values)
     if (then === undefined) return sent
     inTurn(sent, then)
@@ -186,27 +190,40 @@ export class PrimaryReplicaPool extends Base {
   }
 
   #query(config: unknown, values: unknown): Promise<unknown> {
-    if (isSubmittable(config)) return this.#submit(config)
     if (typeof config === 'function') {
-      return Promise.reject(
-        new Error('Passing a function as the first parameter to pool.query is not supported'),
-      )
+      const why = 'Passing a function as the first parameter to pool.query is not supported'
+      return Promise.reject(new Error(why))
     }
+    if (isSubmittable(config)) return this.#submit(config)
     if (config === null || config === undefined) {
       return Promise.reject(new TypeError('Client was passed a null or undefined query'))
     }
-    const statement = new PgStatement(config, values)
-    return this.#isOpen && !this.ending
-      ? this.#send(statement)
-      : this.#open().then(() => this.#send(statement))
+    // Whoever listens to what is lent is told of a client.
+    if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
+      return this.#queryByClient(config as string, values)
+    }
+    return this.#send(new PgStatement(config, values))
   }
 
   async #send(statement: PgStatement): Promise<Results> {
-    const connection = this.#router.connect()
+    this.#lent++
+    let connection: PgConnection | undefined
     try {
+      if (!this.#isOpen || this.ending) await this.#open()
+      connection = this.#router.connect()
       return await connection.run(statement)
     } finally {
-      this.#router.release(connection)
+      if (connection !== undefined) this.#router.release(connection)
+      this.#tookBack()
+    }
+  }
+
+  async #queryByClient(config: string, values: unknown): Promise<unknown> {
+    const client = await this.#lend()
+    try {
+      return await client.query(config, values as unknown[])
+    } finally {
+      client.release()
     }
   }
 
@@ -225,12 +242,19 @@ export class PrimaryReplicaPool extends Base {
   }
 
   async #lend(): Promise<pg.PoolClient> {
-    await this.#open()
+    this.#lent++
+    try {
+      await this.#open()
+    } catch (error) {
+      this.#tookBack()
+      throw error
+    }
     const connection = this.#router.connect()
     const client = new RoutedClient(connection, {
       takeBack: (lent, isToBeClosed, reason) => {
         this.#router.release(connection, isToBeClosed)
         lent.forget()
+        this.#tookBack()
         this.emit('release', reason as Error, lent as unknown as pg.PoolClient)
       },
       types: (this.options as { types?: unknown }).types,
@@ -250,8 +274,14 @@ export class PrimaryReplicaPool extends Base {
     if (this.ending) throw new Error('Called end on pool more than once')
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
+    if (this.#lent > 0) await new Promise<void>((resolve) => (this.#onAllBack = resolve))
     await this.#router.destroy()
     state.ended = true
+  }
+
+  #tookBack(): void {
+    this.#lent--
+    if (this.#lent === 0) this.#onAllBack?.()
   }
 
   /** Tells what a node's pool tells. An `error` that nobody listens to must not end the process. */

@@ -59,10 +59,6 @@ export class ReplayedConnection extends EventEmitter {
     this.#sent.length = 0
   }
 
-  get isRecording(): boolean {
-    return this.#isRecording
-  }
-
   /** Ends the answer to messages of which one has failed, where nobody has done so. */
   endAnswer(): void {
     if (!this.#sent.some(({ name }) => name === 'sync' || name === 'query')) this.#real?.sync()

@@ -38,6 +38,17 @@ const DELIVERIES: ReadonlySet<string> = new Set([
   'handleCopyData',
 ])
 
+/**
+ * What it may be: `'cursor'` sends messages by and by, so that they have to be remembered; `'query'` (a `Query` of `pg`'s) sends all at once,
+ * and can be submitted anew; `'copy'` reads and writes the socket itself.
+ */
+type Kind = 'cursor' | 'query' | 'copy'
+
+function kindOf(given: Submittable): Kind {
+  if ('requiresPreparation' in given) return 'query'
+  return 'handlePortalSuspended' in given ? 'cursor' : 'copy'
+}
+
 export function isSubmittable(query: unknown): query is Submittable {
   return typeof (query as Partial<Submittable> | null | undefined)?.submit === 'function'
 }
@@ -48,16 +59,19 @@ export function isSubmittable(query: unknown): query is Submittable {
  */
 export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers
+  readonly #kind: Kind
   readonly #connection: ReplayedConnection | undefined
   #hasSubmitted = false
+  /** Whether it was given something of the answer. */
+  #hasDelivered = false
   #hasFailed = false
   readonly text: string
   readonly mark: Mark | undefined
 
   constructor(given: Submittable) {
     this.#given = given as Handlers
-    // What copies reads and writes the socket itself.
-    this.#connection = 'handlePortalSuspended' in given ? new ReplayedConnection() : undefined
+    this.#kind = kindOf(given)
+    this.#connection = this.#kind === 'cursor' ? new ReplayedConnection() : undefined
     this.text = textOf(this.#given)
     const mark = markOf(given)
     this.mark = mark === 'or-primary' ? undefined : mark
@@ -72,7 +86,7 @@ export class SubmittedQuery implements Query<void> {
   }
 
   get mayBeSentAgain(): boolean {
-    return !this.#hasSubmitted || this.#connection?.isRecording === true
+    return !this.#hasSubmitted || (this.#kind !== 'copy' && !this.#hasDelivered)
   }
 
   affectedBy(): undefined {
@@ -114,19 +128,18 @@ export class SubmittedQuery implements Query<void> {
       submit: (real: PgConnection) => {
         const isFirst = !this.#hasSubmitted
         this.#hasSubmitted = true
-        if (standing === undefined) return given.submit(real as never)
-        standing.attach(real)
-        return isFirst ? given.submit(standing as never) : undefined
+        standing?.attach(real)
+        return standing === undefined || isFirst ? given.submit((standing ?? real) as never) : undefined
       },
       handleError: (error: unknown, real: PgConnection) => {
         failure ??= { error }
         const isAnswered = isRefusal(error)
         // `pg` tells nobody when the answer with an error ends; where the connection is lost, nothing else comes.
         if (isAnswered) real.once('readyForQuery', isOver)
-        if (standing === undefined || !standing.isRecording) {
+        if (!this.mayBeSentAgain) {
           this.#hasFailed = true
           given.handleError(error, standing ?? real)
-        } else if (isAnswered) standing.endAnswer()
+        } else if (isAnswered) standing?.endAnswer()
         if (!isAnswered) isOver()
       },
       handleReadyForQuery: (real: unknown) => {
@@ -137,7 +150,10 @@ export class SubmittedQuery implements Query<void> {
     for (const name of HANDLERS) {
       if (given[name] === undefined) continue
       facing[name] = (first: unknown, second: unknown) => {
-        if (DELIVERIES.has(name)) standing?.stopRecording()
+        if (DELIVERIES.has(name)) {
+          this.#hasDelivered = true
+          standing?.stopRecording()
+        }
         given[name]?.(...(standing === undefined ? [first, second] : standingIn(standing, first, second)))
       }
     }
