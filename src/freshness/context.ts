@@ -33,7 +33,7 @@ interface Shared {
 }
 
 // Versioned, so that a later, incompatible context does not meet this one.
-const SHARED = Symbol.for('write-pinning.routing.v2')
+const SHARED = Symbol.for('write-pinning.routing.v3')
 const holder = globalThis as { [SHARED]?: Shared }
 holder[SHARED] ??= { storage: new AsyncLocalStorage(), requestsOpened: 0 }
 const shared: Shared = holder[SHARED]

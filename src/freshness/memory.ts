@@ -79,8 +79,8 @@ export interface RequestMemory extends MemorySettings {
 /** The node that the reads of one cluster keep to; a request has one cluster, rarely two. Plain data. */
 export interface KeptNode {
   readonly cluster: string
-  /** The dialect's own. */
-  node: object
+  /** Its name: another router of this process may have a node of that name of its own, and of the same server. */
+  node: string
   readonly next: KeptNode | undefined
 }
 
@@ -197,13 +197,13 @@ export function raiseCarried(memory: RequestMemory, pin: Pin | undefined): void 
   memory.carried = mergePins(memory.carried, pin)
 }
 
-/** The node that the reads of `cluster` keep to. */
-export function keptNode(memory: Keeper, cluster: string): object | undefined {
+/** The name of the node that the reads of `cluster` keep to. */
+export function keptNode(memory: Keeper, cluster: string): string | undefined {
   return findKept(memory, cluster)?.node
 }
 
 /** Has the reads of `cluster` keep to a node from now on. */
-export function keepTo(memory: Keeper, cluster: string, node: object): void {
+export function keepTo(memory: Keeper, cluster: string, node: string): void {
   const kept = findKept(memory, cluster)
   if (kept === undefined) memory.kept = { cluster, node, next: memory.kept }
   else kept.node = node

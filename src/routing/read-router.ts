@@ -54,7 +54,7 @@ export class ReadRouter {
     const left = this.#left(tried, isDown)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
     if (node === undefined) return onPrimary
-    if (memory !== undefined) keepTo(memory, this.#set.name, node)
+    if (memory !== undefined) keepTo(memory, this.#set.name, node.name)
     return { node, reason, claim: node.isEligible ? IS_FIT : IS_LATE }
   }
 
@@ -103,14 +103,14 @@ export class ReadRouter {
     if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason, claim }
     const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
     if (node !== undefined) {
-      if (memory !== undefined) keepTo(memory, name, node)
+      if (memory !== undefined) keepTo(memory, name, node.name)
       return { node, reason, claim }
     }
     if (!looked?.has('positions') && left.some(({ loadBalanced }) => !loadBalanced)) {
       const run = () => positions.lookFor(position, settings.catchUpMs, has)
       return { ...onPrimary, look: { at: 'positions', run } }
     }
-    if (memory !== undefined) keepTo(memory, name, primary)
+    if (memory !== undefined) keepTo(memory, name, primary.name)
     return onPrimary
   }
 
@@ -134,13 +134,17 @@ export class ReadRouter {
     const kept = this.#kept(memory)
     if (kept?.role === 'replica' && kept.isEligible && !tried?.has(kept)) return kept
     const chosen = this.#set.choose(memory.affinityKey?.(), tried)
-    if (chosen !== undefined) keepTo(memory, this.#set.name, chosen)
+    if (chosen !== undefined) keepTo(memory, this.#set.name, chosen.name)
     return chosen
   }
 
-  /** The node that a request keeps to; freshness knows it as an object only. */
+  /** The node of this set's that a request keeps to. */
   #kept(memory: RequestMemory | undefined): Node | undefined {
-    return memory && (keptNode(memory, this.#set.name) as Node | undefined)
+    const name = memory && keptNode(memory, this.#set.name)
+    if (name === undefined) return undefined
+    // A loop over a handful: this is on the path of every read.
+    for (const node of this.#set.replicas) if (node.name === name) return node
+    return this.#set.primary.name === name ? this.#set.primary : undefined
   }
 
   /** An operator has a part of the requests, and all of each one's reads, go to replicas. */
@@ -148,7 +152,7 @@ export class ReadRouter {
     const kept = this.#kept(memory)
     if (kept !== undefined) return kept !== this.#set.primary
     const may = Math.random() < this.#set.operator.replicaShare
-    if (!may && memory !== undefined) keepTo(memory, this.#set.name, this.#set.primary)
+    if (!may && memory !== undefined) keepTo(memory, this.#set.name, this.#set.primary.name)
     return may
   }
 
