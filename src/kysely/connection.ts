@@ -16,6 +16,8 @@ export interface AbortOptions {
 /** The connection that Kysely sees: its statements find their node, and run there through Kysely's own connection to it. */
 export class PrimaryReplicaConnection extends RoutedConnection implements Required<DatabaseConnection> {
   readonly connections: NodeConnections
+  /** This connection, as a promise that is made once. */
+  readonly opened: Promise<this> = Promise.resolve(this)
   /** Whether its process id is wanted, so that what runs can be cancelled or killed. */
   wantsInfo = false
 

@@ -25,16 +25,17 @@ export class PrimaryReplicaDriver extends PostgresDriver {
     return this.#router.init()
   }
 
-  override async acquireConnection(): Promise<PrimaryReplicaConnection> {
-    return this.#router.connect()
+  override acquireConnection(): Promise<PrimaryReplicaConnection> {
+    return this.#router.connect().opened
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(ROLLBACK)
   }
 
-  override async releaseConnection(connection: DatabaseConnection): Promise<void> {
+  override releaseConnection(connection: DatabaseConnection): Promise<void> {
     this.#router.release(connection as PrimaryReplicaConnection)
+    return DONE
   }
 
   override destroy(): Promise<void> {
@@ -42,4 +43,5 @@ export class PrimaryReplicaDriver extends PostgresDriver {
   }
 }
 
+const DONE = Promise.resolve()
 const ROLLBACK = CompiledQuery.raw('rollback')

@@ -55,76 +55,73 @@ export class StatementRun<T> implements Hearer {
 
   /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
-    try {
-      this.#rethrowLost()
-      return await this.#run(first)
-    } finally {
-      this.#place.leave()
-    }
-  }
-
-  async #run(first: Attempt | undefined): Promise<T> {
+    // One function and one promise: on the path of every query each one costs.
     const { cluster, session: own, transaction } = this.#place
     let attempt = first
-    for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
-      const route: Route = attempt?.route ?? this.#routeAfter(attempt)
-      if (route.look !== undefined) {
-        await route.look.run()
-        attempt = { ...again(attempt), looked: new Set(attempt?.looked).add(route.look.at) }
-        continue
-      }
-      let session = own.on(route)
-      const wasBound = session !== undefined
-      // Whether anything was waited for since the route was found.
-      const hasWaited = !wasBound || attempt?.route !== undefined
-      try {
-        if (session === undefined) {
-          if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
+    try {
+      this.#rethrowLost()
+      for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
+        const route: Route = attempt?.route ?? this.#routeAfter(attempt)
+        if (route.look !== undefined) {
+          await route.look.run()
+          attempt = { ...again(attempt), looked: new Set(attempt?.looked).add(route.look.at) }
+          continue
+        }
+        let session = own.on(route)
+        const wasBound = session !== undefined
+        // Whether anything was waited for since the route was found.
+        const hasWaited = !wasBound || attempt?.route !== undefined
+        try {
+          if (session === undefined) {
+            if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
+              attempt = again(attempt)
+              continue
+            }
+            own.moveAway(transaction.isOpen)
+            // The pool's own promise is awaited, and none of ours: nearly every query is the first on its connection.
+            const lending = beginLending(route.node)
+            let lent: Session
+            try {
+              lent = own.take(sessionOf(route.node, await lending))
+            } catch (error) {
+              if (!lentNothing(route.node, error) || attempt?.didWithout === true) throw error
+              attempt = { route, tried: attempt?.tried, didWithout: true }
+              continue
+            }
+            const preparing = cluster.prepare?.(lent, this.#query.signal)
+            if (preparing !== undefined) await this.#prepared(preparing)
+            // The query may have been given up on while it waited for a connection.
+            this.#query.signal?.throwIfAborted()
+            session = lent
+          }
+          if (hasWaited && !transaction.isOpen && !cluster.holds(route)) {
+            own.letGo(false)
             attempt = again(attempt)
             continue
           }
-          own.moveAway(transaction.isOpen)
-          // The pool's own promise is awaited, and none of ours: nearly every query is the first on its connection.
-          const lending = beginLending(route.node)
-          let lent: Session
-          try {
-            lent = own.take(sessionOf(route.node, await lending))
-          } catch (error) {
-            if (!lentNothing(route.node, error) || attempt?.didWithout === true) throw error
-            attempt = { route, tried: attempt?.tried, didWithout: true }
+          const result = await this.#send(session, route)
+          route.accepted?.()
+          const conclusions = this.#received(result, session)
+          if (conclusions !== undefined) await conclusions
+          return result
+        } catch (error) {
+          if (error instanceof StaleNode) {
+            // What the connection is on already would be taken to do.
+            own.letGo(false)
+            attempt = {
+              ...again(attempt),
+              unproven: new Set(attempt?.unproven).add(route.node),
+              looked: new Set(attempt?.looked).add('positions'),
+            }
             continue
           }
-          const preparing = cluster.prepare?.(lent, this.#query.signal)
-          if (preparing !== undefined) await this.#prepared(preparing)
-          // The query may have been given up on while it waited for a connection.
-          this.#query.signal?.throwIfAborted()
-          session = lent
+          attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
         }
-        if (hasWaited && !transaction.isOpen && !cluster.holds(route)) {
-          own.letGo(false)
-          attempt = again(attempt)
-          continue
-        }
-        const result = await this.#send(session, route)
-        route.accepted?.()
-        const conclusions = this.#received(result, session)
-        if (conclusions !== undefined) await conclusions
-        return result
-      } catch (error) {
-        if (error instanceof StaleNode) {
-          // What the connection is on already would be taken to do.
-          own.letGo(false)
-          attempt = {
-            ...again(attempt),
-            unproven: new Set(attempt?.unproven).add(route.node),
-            looked: new Set(attempt?.looked).add('positions'),
-          }
-          continue
-        }
-        attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
       }
+      throw noneKeepsItsPromise(cluster.name)
+    } finally {
+      this.#place.leave()
     }
-    throw noneKeepsItsPromise(cluster.name)
   }
 
   /** Whether a replica that gave no row leaves it to the primary: nothing binds it to that replica. */
