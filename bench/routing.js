@@ -4,13 +4,12 @@
  */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import Fastify from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
 import { KyselyReplicationDialect } from 'kysely-replication'
 import { RoundRobinReplicaStrategy } from 'kysely-replication/strategy/round-robin'
-import { writePinning } from 'write-pinning/fastify'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import { FakePool } from './fake-pool.js'
+import { inRequest } from './in-request.js'
 import { printTable, show, summary, timeRounds } from './rounds.js'
 
 const CASES = [
@@ -98,26 +97,4 @@ function ours(replicas) {
     replicas: Array.from({ length: replicas }, () => new FakePool()),
     withoutContext: 'replica',
   })
-}
-
-/**
- * Runs `fn` in the handler of a GET without a pin, where queries run in earnest.
- *
- * @template T
- * @param {() => Promise<T>} fn
- * @returns {Promise<T>}
- */
-async function inRequest(fn) {
-  const app = Fastify()
-  await app.register(writePinning)
-  /** @type {T | undefined} */
-  let result
-  app.get('/', async () => {
-    result = await fn()
-    return {}
-  })
-  const { statusCode, body } = await app.inject('/')
-  await app.close()
-  if (statusCode !== 200) throw new Error(body)
-  return /** @type {T} */ (result)
 }

@@ -34,7 +34,7 @@ export class PrimaryReplicaDriver extends PostgresDriver {
   }
 
   override releaseConnection(connection: DatabaseConnection): Promise<void> {
-    this.#router.release(connection as PrimaryReplicaConnection)
+    ;(connection as PrimaryReplicaConnection).release()
     return DONE
   }
 

@@ -44,9 +44,7 @@ export class PrimaryReplicaPool extends Base {
   readonly #router: Router<PgConnection>
   readonly #pools = new Set<PoolLike>()
   #isOpen = false
-  /** How many queries and clients are out. */
-  #lent = 0
-  #onAllBack: (() => void) | undefined
+  #opening: Promise<void> | undefined
 
   constructor(options: PrimaryReplicaPoolOptions) {
     const settings = clusterSettings('PrimaryReplicaPool', options)
@@ -202,20 +200,21 @@ export class PrimaryReplicaPool extends Base {
     if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
       return this.#queryByClient(config as string, values)
     }
-    return this.#send(new PgStatement(config, values))
+    const statement = new PgStatement(config, values)
+    return this.#isOpen && !this.ending ? this.#send(statement) : this.#sendOnceOpen(statement)
   }
 
-  async #send(statement: PgStatement): Promise<Results> {
-    this.#lent++
-    let connection: PgConnection | undefined
-    try {
-      if (!this.#isOpen || this.ending) await this.#open()
-      connection = this.#router.connect()
-      return await connection.run(statement)
-    } finally {
-      if (connection !== undefined) this.#router.release(connection)
-      this.#tookBack()
-    }
+  /** It is given back when it is over: no promise of ours waits for that. */
+  #send(statement: PgStatement): Promise<Results> {
+    const connection = this.#router.connect()
+    const sent = connection.run(statement)
+    connection.release()
+    return sent
+  }
+
+  async #sendOnceOpen(statement: PgStatement): Promise<Results> {
+    await this.#open()
+    return await this.#send(statement)
   }
 
   async #queryByClient(config: string, values: unknown): Promise<unknown> {
@@ -242,19 +241,12 @@ export class PrimaryReplicaPool extends Base {
   }
 
   async #lend(): Promise<pg.PoolClient> {
-    this.#lent++
-    try {
-      await this.#open()
-    } catch (error) {
-      this.#tookBack()
-      throw error
-    }
+    if (!this.#isOpen || this.ending) await this.#open()
     const connection = this.#router.connect()
     const client = new RoutedClient(connection, {
       takeBack: (lent, isToBeClosed, reason) => {
-        this.#router.release(connection, isToBeClosed)
+        connection.release(isToBeClosed)
         lent.forget()
-        this.#tookBack()
         this.emit('release', reason as Error, lent as unknown as pg.PoolClient)
       },
       types: (this.options as { types?: unknown }).types,
@@ -263,25 +255,25 @@ export class PrimaryReplicaPool extends Base {
     return client
   }
 
-  async #open(): Promise<void> {
-    if (this.ending) throw new Error('Cannot use a pool after calling end on the pool')
-    if (this.#isOpen) return
-    await this.#router.init()
-    this.#isOpen = true
+  #open(): Promise<void> {
+    if (this.ending) return Promise.reject(new Error('Cannot use a pool after calling end on the pool'))
+    const opening = this.#router.init().then(() => {
+      this.#isOpen = true
+    })
+    this.#opening = opening
+    return opening
   }
 
   async #end(): Promise<void> {
     if (this.ending) throw new Error('Called end on pool more than once')
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
-    if (this.#lent > 0) await new Promise<void>((resolve) => (this.#onAllBack = resolve))
+    // Whoever came before it was open still gets a connection: in the turn after that.
+    await this.#opening?.catch(ignore)
+    if (this.#opening !== undefined) await new Promise(setImmediate)
+    await this.#router.allBack()
     await this.#router.destroy()
     state.ended = true
-  }
-
-  #tookBack(): void {
-    this.#lent--
-    if (this.#lent === 0) this.#onAllBack?.()
   }
 
   /** Tells what a node's pool tells. An `error` that nobody listens to must not end the process. */
@@ -315,3 +307,5 @@ function withPassword(config: object): pg.PoolConfig {
   const { password } = config as pg.PoolConfig
   return password === undefined ? { ...config } : { ...config, password }
 }
+
+function ignore(): void {}

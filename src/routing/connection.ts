@@ -46,6 +46,8 @@ export class RoutedConnection {
 
   /** Runs a query once those before it are over. */
   run<T>(query: Query<T>): Promise<T> {
+    // By now it may be somebody else's.
+    if (this.#isReleased) return Promise.reject(new Error(RELEASED))
     const run = new StatementRun(this.#place, query)
     if (this.#running > 0) return this.#runAfterOthers(run, query)
     this.#running++
@@ -54,6 +56,7 @@ export class RoutedConnection {
 
   /** The same for one whose rows come by and by: the next query waits until its reader is done. */
   async *stream<R>(query: Query<OpenStream<R>>): AsyncGenerator<R, void, undefined> {
+    if (this.#isReleased) throw new Error(RELEASED)
     const run = new StatementRun(this.#place, query)
     await this.#enter()
     try {
@@ -71,26 +74,26 @@ export class RoutedConnection {
     return this.#session.current
   }
 
+  /** Told each time that it is as good as new: released, and with nothing left that may still take a session. */
+  onFree: (() => void) | undefined
+
   /** Gives its session back as soon as nothing is under way, or has it closed. */
   release(isToBeClosed = false): void {
+    // Released twice, it must not be lent out twice.
+    if (this.#isReleased) return
     this.#isReleased = true
     if (isToBeClosed) this.#session.mistrust(undefined)
-    if (this.#running === 0) this.#letGo()
+    if (this.#running === 0) this.#free()
   }
 
   /** Has the session closed that it is on; the next statement gets another one. */
   closeSession(): void {
     this.#session.mistrust(undefined)
-    if (this.#running === 0) this.#letGo()
+    if (this.#running === 0 && !this.#isReleased) this.#letGo()
   }
 
   /** Told of each session that it comes to, and of undefined as it leaves one. */
   protected moved?(session: Session | undefined): void
-
-  /** Whether it is as good as new: released, and with nothing left that may still take a session. */
-  get isReusable(): boolean {
-    return this.#isReleased && this.#running === 0 && this.#session.current === undefined
-  }
 
   async #runAfterOthers<T>(run: StatementRun<T>, query: Query<T>): Promise<T> {
     await this.#enter()
@@ -145,7 +148,12 @@ export class RoutedConnection {
     if (next !== undefined) {
       this.#running++
       next()
-    } else if (this.#isReleased) this.#letGo()
+    } else if (this.#isReleased) this.#free()
+  }
+
+  #free(): void {
+    this.#letGo()
+    this.onFree?.()
   }
 
   /** A transaction that nobody can end any more ends with its session. */
@@ -154,3 +162,5 @@ export class RoutedConnection {
     this.#transaction.abandon()
   }
 }
+
+const RELEASED = 'This connection was released, and takes no statement any more.'

@@ -37,6 +37,9 @@ export class Router<C extends RoutedConnection> {
   readonly #makeConnection: Edge<C>['makeConnection']
   // Whoever meets a connection object may remember it, as Kysely does: that is dearer than all of routing.
   readonly #idle: C[] = []
+  /** How many connections are out. */
+  #lent = 0
+  #onAllBack: (() => void) | undefined
   #opening: Promise<void> | undefined
 
   /** Puts it together, with nodes of its own; nothing is opened before {@link init}. */
@@ -92,20 +95,28 @@ export class Router<C extends RoutedConnection> {
 
   /** Lends a connection, which takes no session before its first statement. */
   connect(): C {
-    let connection = this.#idle.pop()
-    // A statement that nobody awaited may have begun on it since.
-    while (connection?.isReusable === false) connection = this.#idle.pop()
-    connection ??= this.#makeConnection(this.#cluster)
+    const connection = this.#idle.pop() ?? this.#newConnection()
+    this.#lent++
     connection.open()
     return connection
   }
 
-  /** Takes a connection back, or has its session closed. */
-  release(connection: C, isToBeClosed = false): void {
-    // Released twice, it must not be lent out twice.
-    const wasReleased = connection.isReusable
-    connection.release(isToBeClosed)
-    if (!wasReleased && connection.isReusable && this.#idle.length < MAX_IDLE) this.#idle.push(connection)
+  /** Resolves when every connection that is lent is back, and nothing runs on any. */
+  allBack(): Promise<void> {
+    if (this.#lent === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onAllBack = resolve
+    })
+  }
+
+  #newConnection(): C {
+    const connection = this.#makeConnection(this.#cluster)
+    connection.onFree = () => {
+      this.#lent--
+      if (this.#lent === 0) this.#onAllBack?.()
+      if (this.#idle.length < MAX_IDLE) this.#idle.push(connection)
+    }
+    return connection
   }
 
   async destroy(): Promise<void> {
