@@ -20,6 +20,7 @@ export type Ability =
   | 'named' // statements that the server keeps under a name
   | 'mark' // marks on one statement
   | 'lend' // the client of `pg` itself
+  | 'lazy' // queries that are sent once somebody awaits them
 
 /** The options of the pool, which Kysely's dialect has as well. */
 export type Options = Partial<ConstructorParameters<typeof PrimaryReplicaPool>[0]>
@@ -57,6 +58,8 @@ export interface OpenClient extends Statements {
   named(name: string): Promise<string[]>
   marked(mark: Mark, text: string): Promise<Row[]>
   lend<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T>
+  /** The items, by a query that is sent once somebody awaits it. */
+  lazy(): PromiseLike<{ name: string }[]>
 }
 
 /** What an operator has, of the pool and of the dialect. */

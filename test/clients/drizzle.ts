@@ -8,7 +8,7 @@ const item = pgTable('item', { id: serial().primaryKey(), name: textColumn().not
 
 export const drizzle: Client = {
   name: 'Drizzle',
-  has: new Set(['connection', 'read only', 'named']),
+  has: new Set(['connection', 'read only', 'named', 'lazy']),
   async open(cluster, options) {
     const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
     const db = drizzleOver({ client: pool })
@@ -33,6 +33,7 @@ export const drizzle: Client = {
       readOnlyTransaction: (work) =>
         db.transaction((tx) => work(statements(tx)), { accessMode: 'read only' }),
       named: async (name) => (await byName.execute({ name })).map((each) => each.name),
+      lazy: () => db.select().from(item),
       stream: missing,
       marked: missing,
       lend: missing,
@@ -48,7 +49,8 @@ function statements(db: Database): Statements {
       const items = await db.select({ name: item.name }).from(item).orderBy(asc(item.id))
       return items.map(({ name }) => name)
     },
-    add: (name) => db.insert(item).values({ name }),
+    // What Drizzle gives is sent once it is awaited.
+    add: async (name) => await db.insert(item).values({ name }),
     async rename(from, to) {
       const { rowCount } = await db.update(item).set({ name: to }).where(eq(item.name, from))
       return rowCount ?? 0

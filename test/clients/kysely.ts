@@ -29,6 +29,7 @@ export const kysely: Client = {
       marked: async (mark, text) => (await MARKS[mark](sql.raw<Row>(text)).execute(db)).rows,
       named: missing,
       lend: missing,
+      lazy: missing,
     }
   },
 }

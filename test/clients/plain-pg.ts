@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import QueryStream from 'pg-query-stream'
 import { orPrimary, PrimaryReplicaPool, toPrimary, toReplica } from 'write-pinning/pg'
-import { type Client, nodesOf, type Statements } from './client.ts'
+import { type Client, missing, nodesOf, type Statements } from './client.ts'
 
 const MARKS = { toPrimary, toReplica, orPrimary }
 
@@ -31,6 +31,7 @@ export const plainPg: Client = {
       },
       marked: async (mark, text) => (await pool.query(MARKS[mark](text))).rows,
       lend: (work) => withClient(pool, work),
+      lazy: missing,
     }
   },
 }

@@ -25,6 +25,7 @@ export const prismaAdapter: Client = {
       stream: missing,
       marked: missing,
       lend: missing,
+      lazy: missing,
     }
   },
 }

@@ -122,6 +122,7 @@ interface Item {
 export interface PrismaStatements {
   readonly item: {
     findMany(query: { where?: Partial<Item>; orderBy?: { id: 'asc' } }): Promise<Item[]>
+    findFirst(query: { where: { id: number } }): Promise<Item | null>
     findUnique(query: { where: { id: number } }): Promise<Item | null>
     create(query: { data: { name: string } }): Promise<Item>
     updateMany(query: { where: Partial<Item>; data: Partial<Item> }): Promise<{ count: number }>
@@ -130,6 +131,7 @@ export interface PrismaStatements {
 }
 
 export interface PrismaClient extends PrismaStatements {
+  $extends(extension: object): PrismaClient
   $transaction<T>(work: (inside: PrismaStatements) => Promise<T>): Promise<T>
   $disconnect(): Promise<void>
 }

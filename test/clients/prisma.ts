@@ -6,7 +6,7 @@ import { PrismaClient, type PrismaStatements } from './prisma-client.ts'
 
 export const prisma: Client = {
   name: 'Prisma',
-  has: new Set(['named']),
+  has: new Set(['named', 'lazy']),
   async open(cluster, options) {
     const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
     const open = (settings: ConstructorParameters<typeof PrismaPg>[1]) =>
@@ -24,6 +24,7 @@ export const prisma: Client = {
         await pool.end()
       },
       named: async (name) => (await naming.item.findMany({ where: { name } })).map((item) => item.name),
+      lazy: () => client.item.findMany({}),
       connection: missing,
       readOnlyTransaction: missing,
       stream: missing,
@@ -38,10 +39,11 @@ function statements(on: PrismaStatements): Statements {
     async names() {
       return (await on.item.findMany({ orderBy: { id: 'asc' } })).map(({ name }) => name)
     },
-    add: (name) => on.item.create({ data: { name } }),
+    // What Prisma gives is sent once it is awaited.
+    add: async (name) => await on.item.create({ data: { name } }),
     async rename(from, to) {
       return (await on.item.updateMany({ where: { name: from }, data: { name: to } })).count
     },
-    run: (text, values = []) => on.$queryRawUnsafe<Row[]>(text, ...values),
+    run: async (text, values = []) => await on.$queryRawUnsafe<Row[]>(text, ...values),
   }
 }

@@ -91,6 +91,29 @@ contract((client) => {
 
 contract((client) => {
   const db = opened(client, cluster)
+
+  it('a query that is sent once it is awaited runs in the scope that it is returned from', async () => {
+    await cluster.primary.query("insert into item (name) values ('fresh')")
+    const routes = await whereAndWhy(() =>
+      inRequest(async () => {
+        expect(await usePrimary(() => db().lazy())).toMatchObject([{ name: 'fresh' }])
+        expect(await usePrimary(async () => db().lazy())).toMatchObject([{ name: 'fresh' }])
+        const [first] = await usePrimary(() => Promise.all([db().lazy()]))
+        expect(first).toMatchObject([{ name: 'fresh' }])
+        expect(await db().lazy()).toEqual([])
+      }),
+    )
+    expect(routes).toEqual([
+      'primary: use-primary',
+      'primary: use-primary',
+      'primary: use-primary',
+      'replica: read',
+    ])
+  })
+}, 'lazy')
+
+contract((client) => {
+  const db = opened(client, cluster)
   const READ = 'select name from item order by id'
 
   it('toPrimary reads from the primary, and only that once', async () => {

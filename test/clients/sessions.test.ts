@@ -20,7 +20,7 @@ contract((client) => {
   it('what sets something in the session runs on the primary', async () => {
     const routes = await whereAndWhy(() =>
       inRequest(async () => {
-        await db().run('select pg_advisory_lock(1), pg_advisory_unlock(1)')
+        await db().run('select pg_advisory_lock(1)::text, pg_advisory_unlock(1)')
         await db().run("select set_config('application_name', 'clients', false)")
       }),
     )
@@ -32,9 +32,9 @@ contract((client) => {
     await inRequest(async () => {
       let second: Promise<unknown> | undefined
       await db().transaction(async (inside) => {
-        await inside.run('select pg_advisory_xact_lock(2)')
+        await inside.run('select pg_advisory_xact_lock(2)::text')
         second = db().transaction(async (other) => {
-          await other.run('select pg_advisory_xact_lock(2)')
+          await other.run('select pg_advisory_xact_lock(2)::text')
           order.push('second')
         })
         await expect.poll(() => waiting()).toBe(1)

@@ -48,6 +48,7 @@ export const typeorm: Client = {
       readOnlyTransaction: missing,
       named: missing,
       marked: missing,
+      lazy: missing,
     }
   },
 }
