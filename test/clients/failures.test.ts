@@ -102,6 +102,8 @@ contract((client) => {
     afterEach(async () => {
       await replica.thaw().catch(() => undefined)
       await replica.start().catch(() => undefined)
+      // What was frozen sleeps on.
+      await terminateClients(replica)
       await cluster.waitForCatchup()
     })
 
@@ -119,6 +121,20 @@ contract((client) => {
         const node = db.control.status().nodes.find(({ name }) => name === 'replica-1')
         expect(node).toMatchObject({ isFit: false })
       }, WAIT)
+    })
+
+    it('is the last one left serves reads while the primary is away, and writes are done once that is back', async () => {
+      await using db = await openFit(client, cluster)
+      await cluster.primary.stop('immediate')
+      expect(await inRequest(() => db.names())).toEqual([])
+      await expect(db.add('never')).rejects.toThrow()
+      await cluster.primary.start()
+      await vi.waitFor(() => {
+        const [primary] = db.control.status().nodes
+        expect(primary).toMatchObject({ health: 'up' })
+      }, WAIT)
+      await db.add('lamp')
+      expect(await namesOnPrimary()).toEqual(['lamp'])
     })
 
     it('was away serves again once it is back', async () => {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { pinCookie } from '../support/http.ts'
-import { openRequest } from '../support/request.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { contract, opened, startCluster, terminateRunning, withReplayPaused } from './contract.ts'
+import { clientsOf } from '../support/server-clients.ts'
+import { APPLICATION, type Statements } from './client.ts'
+import { contract, opened, startCluster, terminateRunning, WAIT, withReplayPaused } from './contract.ts'
 import { serving } from './shop.ts'
 
 const cluster = await startCluster()
@@ -92,6 +94,19 @@ contract((client) => {
       expect(await namesOnPrimary()).toEqual(['kept'])
     })
 
+    it('waits for its turn where many are begun at once, each on its own connection', async () => {
+      const many = Array.from({ length: 30 }, (_, at) =>
+        openRequest().run(() =>
+          db().transaction(async (inside) => {
+            await inside.add(`item ${at}`)
+            expect(await inside.rename(`item ${at}`, `thing ${at}`)).toBe(1)
+          }),
+        ),
+      )
+      await Promise.all(many)
+      expect((await namesOnPrimary()).toSorted()).toEqual(many.map((_, at) => `thing ${at}`).toSorted())
+    })
+
     it('whose connection is lost at COMMIT fails, and pins: nobody knows what became of it', async () => {
       const userAgent = await serve(
         {},
@@ -124,6 +139,51 @@ contract((client) => {
     })
   })
 })
+
+contract((client) => {
+  const db = opened(client, cluster)
+  const committing = (work: (on: Statements) => Promise<unknown>) =>
+    db().connection(async (on) => {
+      await on.run('begin')
+      await work(on)
+      await on.run('commit')
+    })
+
+  it('a commit that the server answers with a rollback pins nobody', async () => {
+    const request = openRequest()
+    await request.run(() =>
+      committing(async (on) => {
+        await on.run("insert into item (name) values ('never')")
+        await expect(on.run('select 1 / 0')).rejects.toThrow()
+      }),
+    )
+    expect(request.memory.wroteTo).toBeUndefined()
+    expect(await namesOnPrimary()).toEqual([])
+  })
+
+  it('a commit of what only read pins nobody, and of what wrote pins', async () => {
+    const reading = openRequest()
+    await reading.run(() => committing((on) => on.names()))
+    expect(reading.memory.wroteTo).toBeUndefined()
+    const writing = openRequest()
+    await writing.run(() => committing((on) => on.run("insert into item (name) values ('lamp')")))
+    expect(writing.memory.wroteTo).toEqual(new Set(['default']))
+  })
+
+  it('a connection that is given back within a transaction leaves none open, and nothing of it', async () => {
+    await inRequest(() =>
+      db().connection(async (on) => {
+        await on.run('begin')
+        await on.run("insert into item (name) values ('never')")
+      }),
+    )
+    await expect
+      .poll(() => clientsOf(cluster.primary, APPLICATION), WAIT)
+      .not.toContainEqual(expect.objectContaining({ state: 'idle in transaction' }))
+    await inRequest(() => db().run("insert into item (name) values ('lamp')"))
+    expect(await namesOnPrimary()).toEqual(['lamp'])
+  })
+}, 'connection')
 
 contract((client) => {
   const db = opened(client, cluster)
