@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import type pg from 'pg'
 import { from, to } from 'pg-copy-streams'
 import { describe, expect, it } from 'vitest'
 import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
-import { contract, opened, startCluster } from './contract.ts'
+import { contract, opened, startCluster, terminateRunning } from './contract.ts'
 
 const cluster = await startCluster()
 
@@ -56,6 +57,26 @@ contract((client) => {
       expect(await db().names()).toEqual([])
     })
 
+    it.each([
+      ['TO', async (lent: pg.PoolClient) => await text(lent.query(to(MANY)))],
+      [
+        'FROM',
+        async (lent: pg.PoolClient) =>
+          await pipeline(endless(), lent.query(from('copy item (name) from stdin'))),
+      ],
+    ])('%s the client whose connection is lost fails, and the next one is served', async (_way, copy) => {
+      await inRequest(async () => {
+        const copying = db().lend(async (lent) => {
+          lent.on('error', () => {})
+          await copy(lent)
+        })
+        const failed = expect(copying).rejects.toThrow()
+        await terminateRunning(cluster.primary, /^copy/)
+        await failed
+        expect(await db().lend((lent) => text(lent.query(to('copy item (name) to stdout'))))).toBe('')
+      })
+    })
+
     it('that the server refuses fails with its error, and the connection serves on', async () => {
       await inRequest(() =>
         db().lend(async (lent) => {
@@ -69,3 +90,13 @@ contract((client) => {
     })
   })
 }, 'lend')
+
+// It ends with its connection, or never.
+const MANY = 'copy (select n, pg_sleep(0.01) from generate_series(1, 10000) as n) to stdout'
+
+async function* endless(): AsyncGenerator<string> {
+  for (;;) {
+    yield 'never\n'
+    await new Promise(setImmediate)
+  }
+}

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { usePrimary } from 'write-pinning'
 import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
+import { terminateClients } from '../support/server-clients.ts'
 import type { Statements } from './client.ts'
 import { contract, opened, startCluster } from './contract.ts'
 
@@ -130,6 +132,19 @@ contract((client) => {
         await lent.query('unlisten *')
       }),
     )
+  })
+
+  it('a connection that listens tells of it where it is lost', async () => {
+    await inRequest(async () => {
+      await db().lend(async (lent) => {
+        await lent.query('listen news')
+        const lost = once(lent, 'error')
+        lent.on('error', () => {})
+        await terminateClients(cluster.primary)
+        expect((await lost)[0]).toBeInstanceOf(Error)
+      })
+      expect(await usePrimary(() => db().names())).toEqual([])
+    })
   })
 
   it('a notice comes from whichever node the connection is on', async () => {

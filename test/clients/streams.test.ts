@@ -5,7 +5,7 @@ import type { PostgresNode } from 'write-pinning/testing'
 import { inRequest, openRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { terminateClients } from '../support/server-clients.ts'
-import { contract, opened, startCluster } from './contract.ts'
+import { contract, opened, startCluster, terminateRunning } from './contract.ts'
 
 const cluster = await startCluster()
 const replica = cluster.replicas[0] as PostgresNode
@@ -15,8 +15,13 @@ const all = Array.from({ length: 10 }, (_, at) => ({ n: at + 1 }))
 // More than fits into the buffers on the way.
 const MANY = "select n, repeat('x', 1000) as filler from generate_series(1, 100000) as n"
 
+await cluster.primary.query(`
+  create function add_item(text) returns int language sql volatile as
+    $$ insert into item (name) values ($1) returning id $$`)
+
 contract((client) => {
-  const db = opened(client, cluster)
+  // The classifier is told wrong, so that it takes a write for a read.
+  const db = opened(client, cluster, { replicaFunctions: ['add_item'] })
 
   const read = async (text: string, enough = Number.POSITIVE_INFINITY) => {
     const rows: unknown[] = []
@@ -59,6 +64,24 @@ contract((client) => {
       })
       expect(routes).toEqual(['primary: write'])
       expect(request.memory.wroteTo).toEqual(new Set(['default']))
+    })
+
+    it('that a replica refuses comes from the primary, and takes effect once', async () => {
+      const request = openRequest()
+      const routes = await whereAndWhy(async () => {
+        expect(await request.run(() => read(`select add_item('${client.name}') as id`))).toHaveLength(1)
+      })
+      expect(routes).toEqual(['replica: read', 'primary: refused'])
+      expect(request.memory.wroteTo).toEqual(new Set(['default']))
+      expect(await cluster.primary.query('select name from item')).toEqual([{ name: client.name }])
+    })
+
+    it('whose backend is terminated before the first row comes from another node', async () => {
+      // Only a hot standby sleeps: on the primary it is over at once.
+      const slow = 'select pg_sleep(case when pg_is_in_recovery() then 30 else 0 end)::text, 42 as answer'
+      const reading = inRequest(() => read(slow))
+      await terminateRunning(replica, /pg_sleep/)
+      expect(await reading).toMatchObject([{ answer: 42 }])
     })
 
     it.each([
