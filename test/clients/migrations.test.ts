@@ -5,7 +5,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { usePrimary } from 'write-pinning'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { nodesOf, type Options } from './client.ts'
@@ -14,6 +14,12 @@ import { startCluster, withReplayPaused } from './contract.ts'
 // A migration that a replica does not know of yet must not be run again.
 const cluster = await startCluster()
 withReplayPaused(cluster)
+
+// Each test begins with nothing, on every node: what this drops is replayed before the next one.
+afterEach(async () => {
+  await cluster.primary.query('drop schema if exists drizzle cascade')
+  await cluster.primary.query('drop table if exists migrations, drizzle_chair, typeorm_chair')
+})
 
 const folder = await mkdtemp(path.join(tmpdir(), 'migrations-'))
 afterAll(() => rm(folder, { recursive: true }))
