@@ -1,10 +1,13 @@
 /** As `pg` calls back: with an error, or with what came. */
 export type Callback<T> = (error: unknown, result?: T) => void
 
-/** Calls back once something is there, in a turn of its own: what the callback throws is nobody's rejection. */
-export function inTurn<T>(work: Promise<T>, callback: Callback<T>): void {
+/**
+ * Calls back once something is there, in a turn of its own: what the callback throws is nobody's rejection. `noError` is what it gets for an
+ * error where there is none: a pool of `pg`'s gives undefined, a client of `pg`'s null.
+ */
+export function inTurn<T>(work: Promise<T>, callback: Callback<T>, noError?: null): void {
   work.then(
-    (result) => process.nextTick(callback, undefined, result),
+    (result) => process.nextTick(callback, noError, result),
     (error: unknown) => process.nextTick(callback, error),
   )
 }

@@ -54,7 +54,7 @@ export class RoutedClient extends EventEmitter {
     const its = typeof values === 'function' ? undefined : values
     const sent = this.#track(this.#connection.run(new PgStatement(config, its, this.#types)))
     if (then === undefined) return sent
-    inTurn(sent, then)
+    inTurn(sent, then, null)
     return undefined
   }
 
