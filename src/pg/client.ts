@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Session } from '../nodes/session.ts'
+import { RoutedConnection } from '../routing/connection.ts'
 import { type Callback, inTurn } from './callbacks.ts'
-import type { PgConnection } from './connection.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
@@ -12,6 +12,16 @@ import { TypeParsers } from './type-parsers.ts'
 const EVENTS = ['error', 'notice', 'notification', 'end'] as const
 
 type PgClient = PoolClientLike & Partial<pg.PoolClient> & { ref?(): void; unref?(): void }
+
+/** A connection whose holder hears where it is. */
+export class PgConnection extends RoutedConnection {
+  /** Told of the session that it comes to, and of undefined as it leaves that. */
+  onMoved: ((session: Session | undefined) => void) | undefined
+
+  protected override moved(session: Session | undefined): void {
+    this.onMoved?.(session)
+  }
+}
 
 /** Who lent a client, and takes it back. */
 export interface Lender {

@@ -6,7 +6,7 @@ const MESSAGES = ['parse', 'bind', 'describe', 'execute', 'flush', 'sync', 'clos
 const EVENTS = ['noData', 'rowDescription', 'readyForQuery', 'end'] as const
 
 /** `pg`'s `Connection`. */
-export type PgConnection = EventEmitter & {
+export type ProtocolConnection = EventEmitter & {
   readonly stream?: unknown
 } & Record<(typeof MESSAGES)[number], (...args: readonly unknown[]) => unknown>
 
@@ -16,7 +16,7 @@ export type PgConnection = EventEmitter & {
  */
 export class ReplayedConnection extends EventEmitter {
   readonly #sent: { readonly name: (typeof MESSAGES)[number]; readonly args: readonly unknown[] }[] = []
-  #real: PgConnection | undefined
+  #real: ProtocolConnection | undefined
   #isRecording = true
   #isOver = false
 
@@ -27,7 +27,7 @@ export class ReplayedConnection extends EventEmitter {
   }
 
   /** From now on it speaks to this connection; what was sent to the one before is sent anew. */
-  attach(real: PgConnection): void {
+  attach(real: ProtocolConnection): void {
     this.detach()
     this.#real = real
     for (const event of EVENTS) real.on(event, this.#forward[event] as () => void)

@@ -3,7 +3,7 @@ import { isRefusal } from '../nodes/error-meaning.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
 import { markOf } from './marks.ts'
-import { type PgConnection, ReplayedConnection } from './replayed-connection.ts'
+import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
 
 /** What `pg` calls of a `Submittable` as its answer comes in (https://node-postgres.com/apis/cursor is one). */
 type Handlers = Submittable & {
@@ -125,13 +125,13 @@ export class SubmittedQuery implements Query<void> {
       else reject(failure.error)
     }
     const facing: Record<string, unknown> = {
-      submit: (real: PgConnection) => {
+      submit: (real: ProtocolConnection) => {
         const isFirst = !this.#hasSubmitted
         this.#hasSubmitted = true
         standing?.attach(real)
         return standing === undefined || isFirst ? given.submit((standing ?? real) as never) : undefined
       },
-      handleError: (error: unknown, real: PgConnection) => {
+      handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
         const isAnswered = isRefusal(error)
         // `pg` tells nobody when the answer with an error ends; where the connection is lost, nothing else comes.
@@ -179,7 +179,7 @@ function standingIn(standing: ReplayedConnection, first: unknown, second: unknow
 }
 
 function isConnection(value: unknown): boolean {
-  return typeof (value as Partial<PgConnection> | undefined)?.sync === 'function'
+  return typeof (value as Partial<ProtocolConnection> | undefined)?.sync === 'function'
 }
 
 /** The text that it will send; where it does not tell, it may do anything. */

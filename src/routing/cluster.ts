@@ -10,13 +10,12 @@ import type { Session } from '../nodes/session.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
-import { ExactReads } from './exact-reads.ts'
-import { ExactWrites } from './exact-writes.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import { NamedStatements } from './named-statements.ts'
 import type { Mark } from './query.ts'
 import { ReadRouter } from './read-router.ts'
 import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
+import { ExactReads, ExactWrites } from './statement-positions.ts'
 
 /** The nodes of one dialect, and which statement goes to which. */
 export class Cluster {

@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import type { RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
 import { isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
@@ -7,7 +8,6 @@ import type { Statement } from '../sql/classifier.ts'
 import type { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
 import type { Transaction } from './transaction.ts'
-import { unknownOutcome } from './unknown-outcome.ts'
 
 /** What the statements of one connection leave behind: writes that count, and sessions that nobody else may have. */
 export class Outcome {
@@ -106,4 +106,15 @@ export class Outcome {
     this.#transaction.loseCommit(told)
     return told
   }
+}
+
+/** A connection was lost at COMMIT: nobody knows whether the transaction was committed, so nobody may repeat it unseen. */
+export function unknownOutcome(node: string, cause: unknown): WritePinningError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',
+    `The connection to '${node}' was lost while it committed (${why}): the transaction may have been committed, or not. ` +
+      'Look before you run it again.',
+    { cause },
+  )
 }

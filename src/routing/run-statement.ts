@@ -1,7 +1,6 @@
 import { WritePinningError } from '../errors.ts'
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { COMMIT_QUESTION } from '../nodes/position-questions.ts'
 import { beginLending, isNotOfNode, lentNothing, type Session, sessionOf } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { BoundSession } from './bound-session.ts'
@@ -10,10 +9,9 @@ import { routeFrom } from './connection-route.ts'
 import type { Outcome } from './outcome.ts'
 import type { Query } from './query.ts'
 import { ReadBound } from './read-timeout.ts'
-import { nextAttempt } from './recovery.ts'
-import { aroundRefusals, statementOfRefused } from './refused-reads.ts'
+import { aroundRefusals, nextAttempt, statementOfRefused } from './recovery.ts'
 import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
-import { type Hearer, proveFresh, runAsked, StaleNode } from './session-freshness.ts'
+import { type Hearer, proveFresh, questionAfter, runAsked, StaleNode } from './session-freshness.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What the statements of one connection run in. */
@@ -195,21 +193,9 @@ export class StatementRun<T> implements Hearer {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
     }
-    const after = this.#questionAfter(session)
+    const after = questionAfter(cluster, session, this.#statement, this.context?.memory)
     if (position === undefined && after === undefined) return await send()
     return await runAsked(cluster, session, { position, after }, this, send)
-  }
-
-  /** Of several statements in one text, or one that changes its session, nobody can be asked along. */
-  #questionAfter({ node }: Session): string | undefined {
-    const { kind, isAllOrNothing, isUnknown, mayWrite } = this.#statement
-    if (kind === 'session' || !isAllOrNothing) return undefined
-    const memory = this.context?.memory
-    const isOnPrimary = node.role === 'primary'
-    if (memory?.wantsSeen === true || (isUnknown && isOnPrimary)) {
-      return this.#place.cluster.seen.questionFor(node)
-    }
-    return mayWrite && isOnPrimary && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
   }
 
   hear(told: Told): void {

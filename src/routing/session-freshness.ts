@@ -1,7 +1,9 @@
+import type { RequestMemory } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
-import { REPLICA_QUESTION } from '../nodes/position-questions.ts'
+import { COMMIT_QUESTION, REPLICA_QUESTION } from '../nodes/position-questions.ts'
 import type { Session } from '../nodes/session.ts'
+import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 
 /** A replica is behind what its route claims, or cannot prove that it is not: what it answers is not used. */
@@ -80,6 +82,22 @@ export async function runAsked<T>(
     hearer.hear({ client, askedAtMs, question: after, answer: answers.after })
   }
   return outcome()
+}
+
+/**
+ * What a session is asked right after a statement; undefined for nothing. Of several statements in one text, or one that changes its
+ * session, nobody can be asked along.
+ */
+export function questionAfter(
+  cluster: Cluster,
+  { node }: Session,
+  { kind, isAllOrNothing, isUnknown, mayWrite }: Statement,
+  memory: RequestMemory | undefined,
+): string | undefined {
+  if (kind === 'session' || !isAllOrNothing) return undefined
+  const isOnPrimary = node.role === 'primary'
+  if (memory?.wantsSeen === true || (isUnknown && isOnPrimary)) return cluster.seen.questionFor(node)
+  return mayWrite && isOnPrimary && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
 }
 
 /** Whether a replica that was asked `REPLICA_QUESTION` on a session has replayed `position`. */

@@ -2,9 +2,74 @@ import { type RequestMemory, sawPosition } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import type { Told } from '../nodes/asked-query.ts'
 import type { Node } from '../nodes/node.ts'
-import { PRIMARY_QUESTION, primaryAnswer, REPLICA_QUESTION } from '../nodes/position-questions.ts'
+import type { PoolClientLike } from '../nodes/pool.ts'
+import {
+  type CommitKind,
+  PRIMARY_QUESTION,
+  primaryAnswer,
+  REPLICA_QUESTION,
+} from '../nodes/position-questions.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { PositionOfCommit } from './transaction.ts'
+
+/** Finds the positions of what was written, which exact pins name. */
+export class ExactWrites {
+  readonly #set: ReplicaSet
+  readonly #kinds: CommitKinds
+
+  constructor(set: ReplicaSet) {
+    this.#set = set
+    this.#kinds = new CommitKinds(() => set.positions.configuration)
+  }
+
+  /** Takes note of a statement that a session of the primary has run, and of how that told that it commits. */
+  ran(statement: Statement, client: PoolClientLike, kind: CommitKind | undefined): void {
+    this.#kinds.saw(statement, client, kind)
+  }
+
+  /** Takes note of a statement that a session of the primary has refused. */
+  refused(statement: Statement, client: PoolClientLike): void {
+    this.#kinds.saw(statement, client, undefined)
+  }
+
+  /** How to read the position of what a session has just committed. */
+  positionOf(client: PoolClientLike): PositionOfCommit {
+    const kind = this.#kinds.of(client)
+    return () => this.#set.positions.committed(kind)
+  }
+}
+
+/**
+ * How the sessions of the primary commit what they have just run. Each write asks that along, in its own message: a hook of the
+ * application's, a role, a trigger or a function may have set it for a session, and no text says so. It holds until the session runs
+ * anything that may set it anew.
+ */
+export class CommitKinds {
+  readonly #known = new WeakMap<PoolClientLike, { kind: CommitKind; configuration: number }>()
+  readonly #configuration: () => number
+
+  /** `configuration` counts how often the server has read its own. */
+  constructor(configuration: () => number) {
+    this.#configuration = configuration
+  }
+
+  /** How a session commits. In doubt it does not flush: that position is never too low. */
+  of(client: PoolClientLike): CommitKind {
+    const known = this.#known.get(client)
+    return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
+  }
+
+  /**
+   * Takes note of a statement that a session has run, and of what the session told after it. With the end of a transaction, or to a
+   * savepoint, what was set may have been taken back.
+   */
+  saw(statement: Statement, client: PoolClientLike, kind: CommitKind | undefined): void {
+    if (kind !== undefined) this.#known.set(client, { kind, configuration: this.#configuration() })
+    else if (statement.mayWrite || statement.kind === 'session') this.#known.delete(client)
+  }
+}
 
 /** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
 export class ExactReads {
