@@ -26,6 +26,11 @@ export class PrimaryReplicaConnection extends RoutedConnection implements Requir
     this.connections = connections
   }
 
+  /** Kysely ends what it has begun, also where its caller has not awaited that. */
+  protected override get keepsTransactions(): boolean {
+    return true
+  }
+
   override open(): void {
     super.open()
     this.wantsInfo = false

@@ -59,7 +59,7 @@ export function askingClient(Given: ClientClass): ClientClass {
       return new Promise((resolve, reject) => {
         const callback = (error: unknown, result: unknown) => (error ? reject(error) : resolve(result))
         const query = new (askedQuery(Query))(text, values, callback)
-        query.ask(next.questions, next.answers)
+        query.ask(next.questions, next.answers, (text as { query_timeout?: unknown }).query_timeout)
         super.query(query)
       })
     }
@@ -69,6 +69,9 @@ export function askingClient(Given: ClientClass): ClientClass {
 /** The part of `pg`'s `Query` that is used here. */
 interface PgQuery {
   readonly portal: string
+  name: string | undefined
+  rows: number | undefined
+  query_timeout?: unknown
   requiresPreparation(): boolean
   prepare(connection: PgConnection): void
   _getRows(connection: PgConnection, rows: unknown): void
@@ -93,7 +96,7 @@ function isQueryClass(value: unknown): value is QueryClass {
   return [prepare, _getRows, handleDataRow, handleCommandComplete].every((each) => typeof each === 'function')
 }
 
-type AskedQuery = PgQuery & { ask(questions: Questions, answers: Answers): void }
+type AskedQuery = PgQuery & { ask(questions: Questions, answers: Answers, timeoutMs: unknown): void }
 
 const classes = new WeakMap<QueryClass, new (...args: ConstructorParameters<QueryClass>) => AskedQuery>()
 
@@ -104,12 +107,16 @@ function askedQuery(Query: QueryClass) {
   const Asked = class extends Query {
     #questions: Questions = {}
     #answers: Answers | undefined
+    #name: string | undefined
     /** What the messages are about that come now. */
     #part: 'before' | 'statement' | 'after' = 'statement'
 
-    ask(questions: Questions, answers: Answers): void {
+    ask(questions: Questions, answers: Answers, timeoutMs: unknown): void {
       this.#questions = questions
       this.#answers = answers
+      // Its rows come all at once: by and by, each part would end with a Sync of its own.
+      this.rows = undefined
+      this.query_timeout = timeoutMs
     }
 
     // A text that is sent as it is ends with a Sync of its own, and would not be asked around.
@@ -124,6 +131,10 @@ function askedQuery(Query: QueryClass) {
         send(before, connection)
       }
       super.prepare(connection)
+      if (before === undefined) return
+      // `pg` takes the next ParseComplete, which is the question's, for that of the statement of this name.
+      this.#name = this.name
+      this.name = undefined
     }
 
     override _getRows(connection: PgConnection): void {
@@ -139,8 +150,10 @@ function askedQuery(Query: QueryClass) {
     }
 
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
-      if (this.#part === 'before') this.#part = 'statement'
-      else if (this.#part === 'statement') {
+      if (this.#part === 'before') {
+        this.#part = 'statement'
+        this.name = this.#name
+      } else if (this.#part === 'statement') {
         super.handleCommandComplete(message, connection)
         this.#part = 'after'
       }

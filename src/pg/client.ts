@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { PoolClientLike } from '../nodes/pool.ts'
@@ -17,6 +18,13 @@ type PgClient = PoolClientLike & Partial<pg.PoolClient> & { ref?(): void; unref?
 export class PgConnection extends RoutedConnection {
   /** Told of the session that it comes to, and of undefined as it leaves that. */
   onMoved: ((session: Session | undefined) => void) | undefined
+  /** Whether it was given back while something was under way. */
+  wasLeft = false
+
+  override open(): void {
+    super.open()
+    this.wasLeft = false
+  }
 
   protected override moved(session: Session | undefined): void {
     this.onMoved?.(session)
@@ -37,6 +45,7 @@ export interface Lender {
 export class RoutedClient extends EventEmitter {
   readonly #connection: PgConnection
   readonly #lender: Lender
+  readonly #resource = new AsyncResource('write-pinning.Client')
   #types: TypeParsers | undefined
   #bound: PgClient | undefined
   #isReleased = false
@@ -44,6 +53,8 @@ export class RoutedClient extends EventEmitter {
   #isEnded = false
   /** How many queries are under way. */
   #queries = 0
+  /** With what a connection was lost while they are. */
+  #loss: readonly unknown[] | undefined
 
   constructor(connection: PgConnection, lender: Lender) {
     super()
@@ -57,7 +68,7 @@ export class RoutedClient extends EventEmitter {
     if (config === null || config === undefined) {
       throw new TypeError('Client was passed a null or undefined query')
     }
-    if (this.#isEnded) return this.#refuse(config, values, callback)
+    if (this.#isEnded || this.#isReleased) return this.#refuse(config, values, callback)
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
     if (then !== undefined && typeof then !== 'function') throw new TypeError('callback is not a function')
@@ -73,7 +84,7 @@ export class RoutedClient extends EventEmitter {
    *
    * @throws {Error} where it was given back before, as `pg` does.
    */
-  release(errorOrTrue?: unknown): void {
+  readonly release = (errorOrTrue?: unknown): void => {
     if (this.#isReleased) {
       throw new Error('Release called on client which has already been released to the pool.')
     }
@@ -93,14 +104,20 @@ export class RoutedClient extends EventEmitter {
     if (this.#isEnded) return
     this.#isEnded = true
     const client = this.#bound
-    this.#connection.closeSession()
+    // It is told of its end once, by this.
+    this.#moved(undefined)
+    this.#connection.end()
     if (client?.end !== undefined) await new Promise<void>((resolve) => client.end?.(() => resolve()))
     this.emit('end')
   }
 
   /** As `pg` refuses a query once its client was ended. */
   #refuse(config: unknown, values: unknown, callback: Callback<Results> | undefined): unknown {
-    const error = new Error('Client was closed and is not queryable')
+    const error = new Error(
+      this.#isEnded
+        ? 'Client was closed and is not queryable'
+        : 'Client was released to the pool, and takes no query any more',
+    )
     if (isSubmittable(config)) {
       process.nextTick(() => new SubmittedQuery(config).fail(error))
       return config
@@ -189,17 +206,31 @@ export class RoutedClient extends EventEmitter {
       const then = typeof values === 'function' ? values : callback
       if (then !== undefined) its.callback = then
     }
-    const submitted = new SubmittedQuery(given)
-    this.#track(this.#connection.run(submitted)).catch((error: unknown) => submitted.fail(error))
+    const submitted = new SubmittedQuery(given, this.#types)
+    // In a turn of its own: what its callback throws is nobody's rejection.
+    this.#track(this.#connection.run(submitted)).then(
+      () => process.nextTick(() => submitted.finish()),
+      (error: unknown) => process.nextTick(() => submitted.fail(error)),
+    )
     return given
+  }
+
+  #tell(event: string, args: readonly unknown[]): void {
+    if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
   }
 
   async #track<T>(running: Promise<T>): Promise<T> {
     this.#queries++
     try {
-      return await running
+      const result = await running
+      // It was done elsewhere.
+      this.#loss = undefined
+      return result
     } finally {
       this.#queries--
+      const loss = this.#loss
+      this.#loss = undefined
+      if (loss !== undefined) this.#tell('error', loss)
       if (this.#queries === 0) process.nextTick(() => this.#queries === 0 && this.emit('drain'))
     }
   }
@@ -214,11 +245,16 @@ export class RoutedClient extends EventEmitter {
     }
   }
 
-  // Nobody who listens to nothing is to end the process by an `error`.
+  // In the context of whoever took the client, and not of whoever opened its socket. Nobody who listens to nothing is to end the process by
+  // an `error`.
   readonly #forward = Object.fromEntries(
     EVENTS.map((event) => [
       event,
-      (...args: unknown[]) => this.listenerCount(event) > 0 && this.emit(event, ...args),
+      (...args: unknown[]) => {
+        // A query may be done by another node: then nothing is lost but a connection.
+        if (event === 'error' && this.#queries > 0) this.#loss = args
+        else this.#tell(event, args)
+      },
     ]),
   ) as Readonly<Record<string, () => void>>
 }
@@ -229,5 +265,5 @@ function callbackOf(
   callback: Callback<Results> | undefined,
 ): Callback<Results> | undefined {
   if (typeof values === 'function') return values as Callback<Results>
-  return callback ?? (config as { callback?: Callback<Results> }).callback
+  return callback ?? (config as { callback?: Callback<Results> }).callback ?? undefined
 }

@@ -1,5 +1,6 @@
 import type { QueryConfig, Submittable } from 'pg'
 import type { Mark } from '../routing/query.ts'
+import { snapshotOf } from './snapshot.ts'
 
 // Versioned, and shared by two copies of this package in one process: the one marks what the other sends.
 const MARK = Symbol.for('write-pinning.mark.v1')
@@ -49,5 +50,5 @@ function marked<Query extends string | QueryConfig | Submittable>(query: Query, 
   // What is submitted is sent itself, and no copy of it.
   if ('submit' in (query as object))
     return Object.assign(query as Submittable, { [MARK]: mark }) as unknown as Marked<Query>
-  return { ...(query as QueryConfig), [MARK]: mark } as unknown as Marked<Query>
+  return Object.assign(snapshotOf(query as object), { [MARK]: mark }) as unknown as Marked<Query>
 }

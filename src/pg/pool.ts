@@ -6,6 +6,7 @@ import { type ClusterOptions, clusterSettings } from '../routing/options.ts'
 import { Router } from '../routing/router.ts'
 import { type Callback, inTurn } from './callbacks.ts'
 import { PgConnection, RoutedClient } from './client.ts'
+import { snapshotOf } from './snapshot.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
 
@@ -14,6 +15,9 @@ export interface PrimaryReplicaPoolOptions extends ClusterOptions {}
 
 /** The events of a node's pool that are about one connection, and are told as the pool's own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
+
+/** How long what was left under way may take to end when the pool ends, in ms. */
+const LEFT_MS = 1_000
 
 type WithClient = (
   error: Error | undefined,
@@ -42,6 +46,7 @@ export class PrimaryReplicaPool extends Base {
   readonly #operator: ClusterOperator
   readonly #router: Router<PgConnection>
   readonly #pools = new Set<PoolLike>()
+  readonly #left = new Set<PgConnection>()
   #isOpen = false
   #opening: Promise<void> | undefined
 
@@ -216,10 +221,11 @@ export class PrimaryReplicaPool extends Base {
     return await this.#send(statement)
   }
 
-  async #queryByClient(config: string, values: unknown): Promise<unknown> {
+  async #queryByClient(config: string | object, values: unknown): Promise<unknown> {
     const client = await this.#lend()
     try {
-      return await client.query(config, values as unknown[])
+      const sent = typeof config === 'object' ? snapshotOf(config) : config
+      return await client.query(sent as string, values as unknown[])
     } finally {
       client.release()
     }
@@ -227,11 +233,14 @@ export class PrimaryReplicaPool extends Base {
 
   async #submit(given: pg.Submittable): Promise<unknown> {
     const client = await this.#lend()
+    let isBack = false
     return await new Promise((resolve, reject) => {
       client.query(
         given as never,
         ((error: unknown, result: unknown) => {
-          client.release()
+          // `pg` calls back twice where a value cannot be sent.
+          if (!isBack) client.release()
+          isBack = true
           if (error) reject(error)
           else resolve(result)
         }) as never,
@@ -246,6 +255,7 @@ export class PrimaryReplicaPool extends Base {
       takeBack: (lent, isToBeClosed, reason) => {
         connection.release(isToBeClosed)
         lent.forget()
+        if (connection.isBusy) this.#wasLeft(connection)
         this.emit('release', reason as Error, lent as unknown as pg.PoolClient)
       },
       types: (this.options as { types?: unknown }).types,
@@ -270,9 +280,20 @@ export class PrimaryReplicaPool extends Base {
     // Whoever came before it was open still gets a connection: in the turn after that.
     await this.#opening?.catch(ignore)
     if (this.#opening !== undefined) await new Promise(setImmediate)
+    const late = setTimeout(() => {
+      for (const each of this.#left) if (each.wasLeft) each.end()
+    }, LEFT_MS)
     await this.#router.allBack()
+    clearTimeout(late)
     await this.#router.destroy()
     state.ended = true
+  }
+
+  /** Takes note of a client that was given back while something is under way on it, as a cursor that nobody closes. */
+  #wasLeft(connection: PgConnection): void {
+    for (const each of this.#left) if (!each.wasLeft) this.#left.delete(each)
+    connection.wasLeft = true
+    this.#left.add(connection)
   }
 
   /** Tells what a node's pool tells. An `error` that nobody listens to must not end the process. */

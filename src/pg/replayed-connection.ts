@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 /** The part of `pg`'s `Connection` that a `Submittable` uses, and that can be done again on another: each sends one message. */
 const MESSAGES = ['parse', 'bind', 'describe', 'execute', 'flush', 'sync', 'close', 'query'] as const
 /** What it may hear. */
-const EVENTS = ['noData', 'rowDescription', 'readyForQuery', 'end'] as const
+const EVENTS = ['noData', 'rowDescription', 'end'] as const
 
 /** `pg`'s `Connection`. */
 export type ProtocolConnection = EventEmitter & {
@@ -19,6 +19,8 @@ export class ReplayedConnection extends EventEmitter {
   #real: ProtocolConnection | undefined
   #isRecording = true
   #isOver = false
+  /** Whether its reader has left. */
+  isClosed = false
 
   constructor() {
     super()
@@ -76,6 +78,7 @@ export class ReplayedConnection extends EventEmitter {
   /** Sends a message, now and, as long as nothing was delivered, where it is attached to next. */
   send(name: (typeof MESSAGES)[number], args: readonly unknown[]): unknown {
     if (this.#isRecording) this.#sent.push({ name, args })
+    if (name === 'close') this.isClosed = true
     return this.#real?.[name](...args)
   }
 }

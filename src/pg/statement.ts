@@ -2,6 +2,7 @@ import type { QueryConfig, QueryResult } from 'pg'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
 import { markOf } from './marks.ts'
+import { snapshotOf } from './snapshot.ts'
 
 /** What `pg` gives: several statements in one text give several results. */
 export type Results = QueryResult | QueryResult[]
@@ -16,7 +17,7 @@ export class PgStatement implements Query<Results> {
   readonly mark: Mark | undefined
 
   constructor(config: unknown, values: unknown, types?: unknown) {
-    this.#config = withoutCallback(config)
+    this.#config = typeof config === 'object' ? snapshotOf(config as object) : config
     this.#values = values
     this.#types = types
     this.text = textOf(config)
@@ -60,13 +61,6 @@ function textOf(config: unknown): string {
   return `execute "${String(name).replaceAll('"', '""')}"`
 }
 
-/** Whoever calls back is called by the edge, once it is known what the error of a node means. */
-function withoutCallback(config: unknown): unknown {
-  if (typeof config !== 'object' || config === null || !('callback' in config)) return config
-  return { ...config, callback: undefined }
-}
-
 function withTypes(config: unknown, types: unknown): unknown {
-  if (typeof config === 'string') return { text: config, types }
-  return { types, ...(config as QueryConfig) }
+  return typeof config === 'string' ? { text: config, types } : { types, ...(config as QueryConfig) }
 }

@@ -1,7 +1,9 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Submittable } from 'pg'
 import { isRefusal } from '../nodes/error-meaning.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
+import { ReadBound } from '../routing/read-timeout.ts'
 import { markOf } from './marks.ts'
 import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
 
@@ -12,7 +14,7 @@ type Handlers = Submittable & {
   callback?: unknown
   binary?: unknown
   query_timeout?: unknown
-  _result?: unknown
+  _result?: { _types?: unknown } | null
   readonly cursor?: { readonly text?: unknown }
 } & Partial<Record<(typeof HANDLERS)[number], (...args: readonly unknown[]) => void>> & {
     handleError(error: unknown, connection: unknown): void
@@ -60,6 +62,7 @@ export function isSubmittable(query: unknown): query is Submittable {
 export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers
   readonly #kind: Kind
+  readonly #resource = new AsyncResource('write-pinning.Submitted')
   readonly #connection: ReplayedConnection | undefined
   #hasSubmitted = false
   /** Whether it was given something of the answer. */
@@ -68,13 +71,17 @@ export class SubmittedQuery implements Query<void> {
   readonly text: string
   readonly mark: Mark | undefined
 
-  constructor(given: Submittable) {
+  constructor(given: Submittable, types?: unknown) {
     this.#given = given as Handlers
     this.#kind = kindOf(given)
     this.#connection = this.#kind === 'cursor' ? new ReplayedConnection() : undefined
     this.text = textOf(this.#given)
     const mark = markOf(given)
     this.mark = mark === 'or-primary' ? undefined : mark
+    const { _result: result } = this.#given
+    if (types !== undefined && result) result._types ??= types
+    // At once, as `pg` does: what is asked of it before it has a session is in order with the rest.
+    if (this.#connection !== undefined) this.#given.submit(this.#connection as never)
   }
 
   get signal(): undefined {
@@ -85,8 +92,13 @@ export class SubmittedQuery implements Query<void> {
     return false
   }
 
+  get boundsItself(): boolean {
+    return true
+  }
+
   get mayBeSentAgain(): boolean {
-    return !this.#hasSubmitted || (this.#kind !== 'copy' && !this.#hasDelivered)
+    if (!this.#hasSubmitted) return true
+    return this.#kind !== 'copy' && !this.#hasDelivered && this.#connection?.isClosed !== true
   }
 
   affectedBy(): undefined {
@@ -97,11 +109,26 @@ export class SubmittedQuery implements Query<void> {
     return false
   }
 
-  /** Submits it, and resolves when the server has said all. */
-  send({ client }: Session): Promise<void> {
+  /** Submits it, and resolves when the server has said all; with `timeoutMs`, so long may the first of it take. */
+  send(session: Session, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      client.query(this.#facing(resolve, reject))
+      let hear = () => {}
+      const answering = this.#facing(resolve, reject, () => hear())
+      if (timeoutMs !== undefined) {
+        const first = new Promise<void>((heard) => {
+          hear = heard
+        })
+        new ReadBound(timeoutMs).within(first, session).catch(reject)
+      }
+      session.client.query(answering)
     })
+  }
+
+  /** Tells it that all is there, once it is known what it has done. */
+  finish(): void {
+    if (this.#hasFailed) return
+    this.#tell(() => this.#given.handleReadyForQuery?.(this.#connection))
+    this.#connection?.end()
   }
 
   /** Tells it that it has failed, which it was not told yet. */
@@ -109,27 +136,32 @@ export class SubmittedQuery implements Query<void> {
     if (this.#hasFailed) return
     this.#hasFailed = true
     this.#connection?.stopRecording()
-    this.#given.handleError(error, this.#connection)
+    this.#tell(() => this.#given.handleError(error, this.#connection))
     this.#connection?.end()
   }
 
+  /** In the context of whoever sends it, and not of whoever opened the socket. */
+  #tell(what: () => void): void {
+    this.#resource.runInAsyncScope(what)
+  }
+
   /** What `pg` sees in its place. */
-  #facing(resolve: () => void, reject: (error: unknown) => void): Submittable {
+  #facing(resolve: () => void, reject: (error: unknown) => void, heard: () => void): Submittable {
     const given = this.#given
     const standing = this.#connection
     let failure: { readonly error: unknown } | undefined
     const isOver = () => {
-      if (failure === undefined || this.#hasFailed) standing?.end()
+      heard()
+      if (this.#hasFailed) standing?.end()
       else standing?.detach()
       if (failure === undefined) resolve()
       else reject(failure.error)
     }
     const facing: Record<string, unknown> = {
       submit: (real: ProtocolConnection) => {
-        const isFirst = !this.#hasSubmitted
         this.#hasSubmitted = true
         standing?.attach(real)
-        return standing === undefined || isFirst ? given.submit((standing ?? real) as never) : undefined
+        return standing === undefined ? given.submit(real as never) : undefined
       },
       handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
@@ -138,14 +170,15 @@ export class SubmittedQuery implements Query<void> {
         if (isAnswered) real.once('readyForQuery', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
-          given.handleError(error, standing ?? real)
-        } else if (isAnswered) standing?.endAnswer()
+          this.#tell(() => given.handleError(error, standing ?? real))
+        } else if (isAnswered) {
+          standing?.endAnswer()
+          // What it asks for until another node has it is sent there.
+          standing?.detach()
+        }
         if (!isAnswered) isOver()
       },
-      handleReadyForQuery: (real: unknown) => {
-        given.handleReadyForQuery?.(standing ?? real)
-        isOver()
-      },
+      handleReadyForQuery: isOver,
     }
     for (const name of HANDLERS) {
       if (given[name] === undefined) continue
@@ -153,15 +186,17 @@ export class SubmittedQuery implements Query<void> {
         if (DELIVERIES.has(name)) {
           this.#hasDelivered = true
           standing?.stopRecording()
+          heard()
         }
-        given[name]?.(...(standing === undefined ? [first, second] : standingIn(standing, first, second)))
+        const args = standing === undefined ? [first, second] : standingIn(standing, first, second)
+        this.#tell(() => given[name]?.(...args))
       }
     }
     for (const name of PROPERTIES) {
       Object.defineProperty(facing, name, {
         get: () => given[name],
         set: (value: unknown) => {
-          given[name] = value
+          Object.assign(given, { [name]: value })
         },
       })
     }

@@ -86,8 +86,11 @@ export class BoundSession {
   /** Gives the session back, and its turn on the primary; where it is in a transaction that nobody will end, it ends with it. */
   letGo(isInTransaction: boolean): void {
     const session = this.#session
-    if (session === undefined) return
     this.leaveTurn()
+    if (session === undefined) {
+      this.#doubt = undefined
+      return
+    }
     this.moveAway(isInTransaction, session)
   }
 

@@ -24,6 +24,8 @@ export class RoutedConnection {
   readonly #place: Place
   readonly #waiting: (() => void)[] = []
   #isReleased = false
+  #isFree = false
+  #isEnded = false
   /** How much is under way. */
   #running = 0
 
@@ -35,19 +37,20 @@ export class RoutedConnection {
     )
     this.#transaction = transaction
     const outcome = new Outcome(cluster, session, transaction)
-    this.#place = { cluster, session, transaction, outcome, leave: this.#leave }
+    this.#place = { cluster, session, transaction, outcome, isEnded: () => this.#isEnded, leave: this.#leave }
   }
 
   /** Lends it out, anew or again. */
   open(): void {
     this.#isReleased = false
+    this.#isFree = false
+    this.#isEnded = false
     this.#session.reset()
   }
 
   /** Runs a query once those before it are over. */
   run<T>(query: Query<T>): Promise<T> {
-    // By now it may be somebody else's.
-    if (this.#isReleased) return Promise.reject(new Error(RELEASED))
+    if (this.#isFree) return this.#runElsewhere(query)
     const run = new StatementRun(this.#place, query)
     if (this.#running > 0) return this.#runAfterOthers(run, query)
     this.#running++
@@ -56,7 +59,7 @@ export class RoutedConnection {
 
   /** The same for one whose rows come by and by: the next query waits until its reader is done. */
   async *stream<R>(query: Query<OpenStream<R>>): AsyncGenerator<R, void, undefined> {
-    if (this.#isReleased) throw new Error(RELEASED)
+    if (this.#isFree) throw new Error(RELEASED)
     const run = new StatementRun(this.#place, query)
     await this.#enter()
     try {
@@ -82,14 +85,38 @@ export class RoutedConnection {
     // Released twice, it must not be lent out twice.
     if (this.#isReleased) return
     this.#isReleased = true
-    if (isToBeClosed) this.#session.mistrust(undefined)
+    if (isToBeClosed) this.end()
     if (this.#running === 0) this.#free()
   }
 
-  /** Has the session closed that it is on; the next statement gets another one. */
-  closeSession(): void {
+  /** Ends what is under way, and has the session closed that it is on, if any; what waits for its turn fails. */
+  end(): void {
+    this.#isEnded = true
+    const session = this.#session.current
+    if (session === undefined) return
     this.#session.mistrust(undefined)
-    if (this.#running === 0 && !this.#isReleased) this.#letGo()
+    if (this.#running > 0) session.client.connection?.stream?.destroy()
+    else if (!this.#isReleased) this.#letGo()
+  }
+
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#running > 0
+  }
+
+  /** By now it may be somebody else's: a read gets a connection of its own, and nothing else may follow. */
+  #runElsewhere<T>(query: Query<T>): Promise<T> {
+    const { cluster } = this.#place
+    if (cluster.classifier.classify(query.text).kind !== 'read') return Promise.reject(new Error(RELEASED))
+    const other = new RoutedConnection(cluster)
+    const sent = other.run(query)
+    other.release()
+    return sent
+  }
+
+  /** Whether a transaction that goes on when it is released may be ended by statements that come then. */
+  protected get keepsTransactions(): boolean {
+    return false
   }
 
   /** Told of each session that it comes to, and of undefined as it leaves one. */
@@ -148,10 +175,11 @@ export class RoutedConnection {
     if (next !== undefined) {
       this.#running++
       next()
-    } else if (this.#isReleased) this.#free()
+    } else if (this.#isReleased && !(this.keepsTransactions && this.#transaction.isOpen)) this.#free()
   }
 
   #free(): void {
+    this.#isFree = true
     this.#letGo()
     this.onFree?.()
   }

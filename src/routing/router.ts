@@ -121,6 +121,8 @@ export class Router<C extends RoutedConnection> {
 
   async destroy(): Promise<void> {
     const { set, catalog } = this.#cluster
+    // What is still being opened would be watched for ever.
+    await this.#opening?.catch(ignore)
     this.#operator.closed(this, set)
     this.#addresses.stop()
     const ended = await Promise.allSettled([
@@ -163,3 +165,5 @@ function poolOf(
     ...{ name, open, isReplica, enforceReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup },
   })
 }
+
+function ignore(): void {}

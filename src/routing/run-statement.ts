@@ -1,7 +1,14 @@
 import { WritePinningError } from '../errors.ts'
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { beginLending, isNotOfNode, lentNothing, type Session, sessionOf } from '../nodes/session.ts'
+import {
+  beginLending,
+  isNotOfNode,
+  isOfPrimary,
+  lentNothing,
+  type Session,
+  sessionOf,
+} from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
@@ -20,6 +27,8 @@ export interface Place {
   readonly session: BoundSession
   readonly transaction: Transaction
   readonly outcome: Outcome
+  /** Whether whoever has it has ended it: nothing is begun on it any more. */
+  isEnded(): boolean
   /** Told as a statement is over. */
   leave(): void
 }
@@ -57,6 +66,7 @@ export class StatementRun<T> implements Hearer {
     const { cluster, session: own, transaction } = this.#place
     let attempt = first
     try {
+      if (this.#place.isEnded()) throw new Error('Connection terminated')
       this.#rethrowLost()
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -169,19 +179,23 @@ export class StatementRun<T> implements Hearer {
 
   #send(session: Session, route: Route): Promise<T> {
     const { cluster, outcome, transaction } = this.#place
-    const { kind, mayWrite, opens, isControl } = this.#statement
+    const { kind, countsAsWrite, mayWrite, opens, isControl } = this.#statement
     this.#route = route
     if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
     if (kind === 'session' && opens === undefined && route.reason === 'use-node') {
       outcome.willLeaveSomethingOn(session)
     }
+    // Its rows may be used long before it is over.
+    if (countsAsWrite && !this.#query.canBeAskedAround && isOfPrimary(session))
+      transaction.tried(this.context)
     const isBounded = kind === 'read' && !transaction.isOpen
     const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
     const asks = route.claim.kind === 'fresh' || mayWrite || this.context?.memory?.wantsSeen === true
     const sent = asks
       ? this.#sendAndAsk(session, route.claim, timeoutMs)
       : this.#query.send(session, timeoutMs)
-    return timeoutMs === undefined ? sent : this.#withinBound(sent, session, timeoutMs)
+    if (timeoutMs === undefined || this.#query.boundsItself === true) return sent
+    return this.#withinBound(sent, session, timeoutMs)
   }
 
   async #sendAndAsk(session: Session, claim: Claim, timeoutMs: number | undefined): Promise<T> {
@@ -221,7 +235,7 @@ export class StatementRun<T> implements Hearer {
       wasBound,
       before,
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
-    isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain,
+    isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#place.isEnded(),
   ): Promise<Attempt> {
     const { cluster, session: own, outcome, transaction } = this.#place
     const { text, mark } = this.#query
