@@ -23,6 +23,7 @@ export interface PoolClientLike {
       readonly remoteAddress?: string
       readonly bytesRead?: number
     }
+    once?(event: 'readyForQuery' | 'end', listener: () => void): unknown
   }
   /** Told by the server as the session begins. */
   readonly processID?: number | null

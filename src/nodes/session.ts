@@ -75,6 +75,22 @@ export function transactionStatusOf(client: PoolClientLike): TransactionStatus |
   return status === undefined || status === null ? undefined : STATUSES[status]
 }
 
+/**
+ * Waits until the answer to a statement that the server refused has ended: its error is sent before that, and only then it says what the
+ * session is in. Undefined where that is known already, or the client does not tell.
+ */
+export function answerEnded({
+  connection,
+  readyForQuery,
+  pipeline,
+}: PoolClientLike): Promise<void> | undefined {
+  if (readyForQuery !== false || pipeline === true || connection?.once === undefined) return undefined
+  return new Promise((resolve) => {
+    connection.once?.('readyForQuery', resolve)
+    connection.once?.('end', resolve)
+  })
+}
+
 const STATUSES: Readonly<Record<string, TransactionStatus>> = { I: 'idle', T: 'open', E: 'failed' }
 
 /**

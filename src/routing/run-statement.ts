@@ -1,7 +1,9 @@
 import { WritePinningError } from '../errors.ts'
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
+import { isRefusal } from '../nodes/error-meaning.ts'
 import {
+  answerEnded,
   beginLending,
   isNotOfNode,
   isOfPrimary,
@@ -243,7 +245,13 @@ export class StatementRun<T> implements Hearer {
     const wasOpen = transaction.isOpen
     let error = given
     if (session === undefined) own.leaveTurn()
-    else error = outcome.failed(given, statement, session, this.context)
+    else {
+      // Only a text that begins or ends a transaction may have left another than before.
+      const mayTell = statement.transaction !== undefined && isRefusal(given)
+      const ended = mayTell ? answerEnded(session.client) : undefined
+      if (ended !== undefined) await ended
+      error = outcome.failed(given, statement, session, this.context)
+    }
     if (session?.wasPrimary === false) {
       this.#refusedAs ??= statementOfRefused(cluster, route, text, given)
     }

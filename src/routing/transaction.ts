@@ -81,9 +81,10 @@ export class Transaction {
     const before = this.#state
     this.sawDefinition(defines)
     const isAborted = before.kind === 'open' && before.hasFailed && kind === 'session'
-    if (before.kind === 'open' && effect === undefined) {
-      if (BREAKS.has(kind)) before.isHarmless = false
-      // Then the server accepts nothing but a rollback to a savepoint.
+    if (before.kind === 'open' && (effect === undefined || effect === 'begins')) {
+      // A text of several may have ended one, begun another, and written in that.
+      if (effect === undefined ? BREAKS.has(kind) : kind === 'write') before.isHarmless = false
+      // In one that has failed the server accepts nothing but what rolls back, wholly or to a savepoint.
       before.hasFailed = false
     }
     const isSame = effect === undefined || (effect === 'begins' && before.kind === 'open')
@@ -107,15 +108,27 @@ export class Transaction {
     wasRefused: boolean,
     status: TransactionStatus | undefined,
   ): void {
-    if (this.#state.kind === 'none') return
+    const before = this.#state
+    const isInOne = status === 'open' || status === 'failed'
+    if (before.kind === 'none') {
+      // Several statements in one text: it was begun by one of them before another failed.
+      if (wasRefused && isInOne) this.#state = { ...open(false), hasFailed: true }
+      return
+    }
     if (effect === undefined || effect === 'begins') {
       if (status === 'idle') this.#state = NONE
-      else if (this.#state.kind === 'open' && wasRefused) this.#state.hasFailed = true
+      else if (before.kind === 'open' && wasRefused) before.hasFailed = true
+      return
+    }
+    if (wasRefused && isInOne) {
+      // It has ended nothing, or has begun another since: what was written before may be committed yet.
+      if (kind !== 'session') this.#end(mayCommit(effect), undefined)
+      this.#state = { ...(before.kind === 'open' ? before : open(false)), isHarmless: false, hasFailed: true }
       return
     }
     // A commit that is refused by itself has rolled back; among several statements it may have been done.
     this.#end(mayCommit(effect) && (!wasRefused || kind !== 'session'), undefined)
-    this.#state = status === 'open' || status === 'failed' ? open(false) : NONE
+    this.#state = NONE
   }
 
   /** Takes note of what may have changed the schema: it is known as that at once, and once more when it is committed. */
