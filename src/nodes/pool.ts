@@ -24,6 +24,7 @@ export interface PoolClientLike {
       readonly bytesRead?: number
     }
     once?(event: 'readyForQuery' | 'end', listener: () => void): unknown
+    off?(event: 'readyForQuery' | 'end', listener: () => void): unknown
   }
   /** Told by the server as the session begins. */
   readonly processID?: number | null

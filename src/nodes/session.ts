@@ -86,8 +86,13 @@ export function answerEnded({
 }: PoolClientLike): Promise<void> | undefined {
   if (readyForQuery !== false || pipeline === true || connection?.once === undefined) return undefined
   return new Promise((resolve) => {
-    connection.once?.('readyForQuery', resolve)
-    connection.once?.('end', resolve)
+    const onEnded = () => {
+      connection.off?.('readyForQuery', onEnded)
+      connection.off?.('end', onEnded)
+      resolve()
+    }
+    connection.once?.('readyForQuery', onEnded)
+    connection.once?.('end', onEnded)
   })
 }
 

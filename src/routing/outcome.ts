@@ -1,13 +1,14 @@
 import { WritePinningError } from '../errors.ts'
 import type { RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
+import { failureOf, isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
+import type { PoolClientLike } from '../nodes/pool.ts'
 import { primaryAnswer, toldCommitKind } from '../nodes/position-questions.ts'
 import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
-import type { Transaction } from './transaction.ts'
+import type { PositionOfCommit, Transaction } from './transaction.ts'
 
 /** What the statements of one connection leave behind: writes that count, and sessions that nobody else may have. */
 export class Outcome {
@@ -41,8 +42,7 @@ export class Outcome {
     const { exact, named } = this.#cluster
     const judged = named.judge(statement, client)
     named.ran(statement, client)
-    // How it commits is known of what has run before, or was told along with it.
-    const ofCommit = statement.transaction === undefined ? undefined : exact.positionOf(client)
+    const ofCommit = this.#positionOfCommit(statement, client)
     exact.ran(statement, client, toldCommitKind(told))
     this.#transaction.follow(statement, status, ofCommit)
     // What it has committed is counted by now.
@@ -90,6 +90,17 @@ export class Outcome {
     return error
   }
 
+  /**
+   * How to read the position of what a text has committed, where it may have: how a commit alone commits is known of what has run before,
+   * or was told along with that; one of several statements may have set it anew.
+   */
+  #positionOfCommit(statement: Statement, client: PoolClientLike): PositionOfCommit | undefined {
+    if (statement.transaction === undefined) return undefined
+    const { exact } = this.#cluster
+    if (statement.kind !== 'session') exact.ran(statement, client, undefined)
+    return exact.positionOf(client)
+  }
+
   /** Whether it is a commit, alone, of a transaction. */
   #isCommit({ kind, transaction: effect }: Statement): boolean {
     return (
@@ -101,6 +112,11 @@ export class Outcome {
 
   /** It may be committed. */
   #lostCommit(error: unknown, session: Session): unknown {
+    if (failureOf(error) === 'never-sent') {
+      // Its connection was dead before: the server has rolled back.
+      this.#transaction.loseUnsent(error)
+      return error
+    }
     const isHarmless = !isOfPrimary(session) || this.#transaction.isHarmless
     const told = isHarmless ? error : unknownOutcome(session.node.name, error)
     this.#transaction.loseCommit(told)

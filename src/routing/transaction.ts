@@ -144,6 +144,12 @@ export class Transaction {
     this.#state = { kind: 'lost', by }
   }
 
+  /** Its commit never reached the server, which has ended it before. */
+  loseUnsent(by: unknown): void {
+    this.#end(false, undefined)
+    this.#state = { kind: 'lost', by }
+  }
+
   /** It is over, whatever became of it: its session ends with it. */
   abandon(): void {
     this.#state = NONE
