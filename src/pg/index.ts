@@ -5,4 +5,5 @@ export type { ClusterStatus, Mode, NodeStatus, Unfitness } from '../nodes/operat
 export type { PoolClientLike, PoolLike } from '../nodes/pool.ts'
 export type { LagFunction, LagSource } from '../nodes/probe.ts'
 export { type Marked, orPrimary, toPrimary, toReplica } from './marks.ts'
-export { PrimaryReplicaPool, type PrimaryReplicaPoolOptions } from './pool.ts'
+export type { PrimaryReplicaPoolOptions } from './options.ts'
+export { PrimaryReplicaPool } from './pool.ts'

@@ -1,17 +1,15 @@
 import pg from 'pg'
 import type { ClusterStatus, Mode } from '../nodes/operator.ts'
-import { isPool, type PoolLike } from '../nodes/pool.ts'
+import type { PoolLike } from '../nodes/pool.ts'
 import { ClusterOperator } from '../routing/cluster-operator.ts'
-import { type ClusterOptions, clusterSettings } from '../routing/options.ts'
+import { clusterSettings } from '../routing/options.ts'
 import { Router } from '../routing/router.ts'
 import { type Callback, inTurn } from './callbacks.ts'
 import { PgConnection, RoutedClient } from './client.ts'
+import { configOf, type PrimaryReplicaPoolOptions } from './options.ts'
 import { snapshotOf } from './snapshot.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
-
-/** The options of {@link PrimaryReplicaPool}: those of the dialect, but for Kysely's own. */
-export interface PrimaryReplicaPoolOptions extends ClusterOptions {}
 
 /** The events of a node's pool that are about one connection, and are told as the pool's own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
@@ -312,20 +310,6 @@ export class PrimaryReplicaPool extends Base {
     for (const pool of this.#pools) sum += count(pool as Partial<pg.Pool>) ?? 0
     return sum
   }
-}
-
-/** What `pg` is told of the primary, so that its `options` are there for whoever looks. */
-function configOf(primary: unknown): pg.PoolConfig {
-  if (typeof primary === 'string') return { connectionString: primary }
-  if (typeof primary !== 'object' || primary === null) return {}
-  if (isPool(primary)) return withPassword(primary.options ?? {})
-  return 'pool' in primary ? configOf(primary.pool) : withPassword(primary)
-}
-
-/** In the options of a pool the password cannot be enumerated. */
-function withPassword(config: object): pg.PoolConfig {
-  const { password } = config as pg.PoolConfig
-  return password === undefined ? { ...config } : { ...config, password }
 }
 
 function ignore(): void {}
