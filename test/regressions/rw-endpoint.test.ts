@@ -26,6 +26,8 @@ test('what is the primary under another name serves no reads while a replica is 
   await follow(second, first)
   await vi.waitFor(() => expect(watched.node('replica-1').role).toBe('primary'), WAIT)
   endpoint.targets = [first]
+  // What made it eligible before was about the old primary: it follows the new one once it is on its timeline.
+  await vi.waitFor(() => expect(watched.node('replica-2').timeline).toBe(2), WAIT)
   await watched.untilEligible('endpoint', 'replica-2')
   const where = readsOf(cluster, watched.db)
   const served = await Promise.all(Array.from({ length: 40 }, where))
