@@ -77,7 +77,7 @@ export interface RequestMemory extends MemorySettings {
 }
 
 /** The node that the reads of one cluster keep to; a request has one cluster, rarely two. Plain data. */
-export interface KeptNode {
+interface KeptNode {
   readonly cluster: string
   /** Its name: another router of this process may have a node of that name of its own, and of the same server. */
   node: string
@@ -151,7 +151,7 @@ export function coverUncounted(
 }
 
 /** Whether the position of what does not count is wanted: only a pin that is set anyway can hold it. */
-export function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
+function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
   return memory.wantsPositions && memory.wroteTo?.has(cluster) === true
 }
 

@@ -125,7 +125,7 @@ export class Outcome {
 }
 
 /** A connection was lost at COMMIT: nobody knows whether the transaction was committed, so nobody may repeat it unseen. */
-export function unknownOutcome(node: string, cause: unknown): WritePinningError {
+function unknownOutcome(node: string, cause: unknown): WritePinningError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new WritePinningError(
     'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',

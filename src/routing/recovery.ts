@@ -150,7 +150,7 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
  * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
  * that both refuse is at fault itself, and is not asked twice again for a while.
  */
-export function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknown): Route {
+function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
   if (refusalOf(error) === 'read-only') return route
   const accepted = () => {
