@@ -122,6 +122,13 @@ export class CatalogReader {
     this.#readRelationsLater()
   }
 
+  /** The server says that something wrote which it calls harmless: until it is read again, nothing is known to be that. */
+  sawSurprise(): void {
+    this.#isStale = true
+    this.#publish()
+    this.#readAgain()
+  }
+
   /**
    * How to wait for what the server says of a function, until `isKnown`; undefined where it was just asked, does not have it, or does
    * not answer: then nobody waits for it again.
@@ -271,7 +278,8 @@ export class CatalogReader {
   }
 
   #publish(): void {
-    if (this.#facts !== undefined) this.#classifier().catalog = catalogOf(this.#facts, this.#relations)
+    if (this.#facts !== undefined)
+      this.#classifier().catalog = catalogOf(this.#facts, this.#relations, !this.#isStale)
   }
 }
 

@@ -6,6 +6,8 @@ import type { RelationNames } from './table-names.ts'
 
 /** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
 export interface Catalog {
+  /** Whether all of it was read, and nothing has told since that it is out of date: then what it does not name is harmless. */
+  readonly isCurrent: boolean
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
@@ -21,6 +23,7 @@ export interface Catalog {
 
 /** What is known before any server has been asked: PostgreSQL's own functions. */
 export const BUILT_IN_CATALOG: Catalog = {
+  isCurrent: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
   becauseOf: () => undefined,
@@ -30,9 +33,14 @@ export const BUILT_IN_CATALOG: Catalog = {
 }
 
 /** The catalog of a server: what it says of its functions and, where that has been read by then, of its relations. */
-export function catalogOf(functions: FunctionFacts, relations: RelationFacts = NO_RELATIONS): Catalog {
+export function catalogOf(
+  functions: FunctionFacts,
+  relations: RelationFacts = NO_RELATIONS,
+  isCurrent = true,
+): Catalog {
   const { effectful, onPrimary, plain, callers, readers } = relations
   return {
+    isCurrent,
     effectOf: (call) => {
       const effect = functions.effectOf(call)
       if (effect !== 'none' && effect !== 'session') return effect

@@ -6,6 +6,8 @@ export interface FunctionCall {
   readonly name: string
   /** Whether it is a key word that is syntax before a parenthesis, unless there is a function of that name. */
   readonly isKeyWord: boolean
+  /** Whether it is written like the column of an expression, `(x).name`: it may be just that. */
+  readonly isAttribute?: boolean
 }
 
 /** What a text does with something that its session has by a name. */
@@ -36,6 +38,10 @@ export interface StatementText {
   readonly calls: readonly FunctionCall[]
   /** The names in it, and the operators, that the caller watches. */
   readonly watched: readonly TableName[]
+  /** The names that stand where those of relations do, less those of a `with`. */
+  readonly relations: readonly TableName[]
+  /** Whether anything in it may call an operator or a cast, with a sign or without: `order by` and `in` do. */
+  readonly operates: boolean
   /** The tables that it writes to; undefined where they are not known for sure. */
   readonly targets: readonly TableName[] | undefined
   /** Whether it is a single insert, update, delete or merge: where the server refuses it, it has no effect. */
@@ -57,6 +63,8 @@ export const SOME_WRITE: StatementText = {
   kind: 'write',
   calls: [],
   watched: [],
+  relations: [],
+  operates: true,
   targets: undefined,
   isChange: false,
   isRowless: false,

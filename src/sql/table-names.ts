@@ -2,6 +2,8 @@
 export interface TableName {
   readonly schema?: string | undefined
   readonly table: string
+  /** Whether it stands where only the name of a type can, as behind `::`. */
+  readonly isAsType?: boolean
 }
 
 /** Reads a name from an option: `table` or `schema.table`, as the database spells it. */
