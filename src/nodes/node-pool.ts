@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { OwnStatement } from '../own-statements.ts'
 import { demanded, makeClientsOf } from './client-class.ts'
 import { refusesSerializable } from './error-meaning.ts'
 import type { Lookup } from './host.ts'
@@ -241,7 +242,7 @@ export interface OwnClient {
   readonly processID?: number | null
   connect(): Promise<unknown>
   connect(callback: (error?: Error) => void): void
-  query<Row>(sql: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
+  query<Row>(statement: string | OwnStatement): Promise<{ rows: Row[] }>
   end(): Promise<void>
   unref?(): void
   on(event: 'error' | 'end', listener: () => void): unknown

@@ -11,14 +11,14 @@ export type CommitKind = 'flushed' | 'unflushed'
 
 /** How far a replica has replayed, and at which isolation level its session is. */
 export const REPLICA_QUESTION = `
-  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end::text as position,
-    current_setting('transaction_isolation') as isolation`
+  select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text as position,
+    pg_catalog.current_setting('transaction_isolation') as isolation`
 
 /**
  * How the transaction of a statement will commit, by what is set once that has run: also by a trigger of its, or a function that it
  * calls, of which its text says nothing.
  */
-export const COMMIT_QUESTION = "select current_setting('synchronous_commit') as commits"
+export const COMMIT_QUESTION = "select pg_catalog.current_setting('synchronous_commit') as commits"
 
 /**
  * How far a primary has got, on which timeline: what a statement has seen there was inserted by then, though perhaps not flushed. And
@@ -26,11 +26,12 @@ export const COMMIT_QUESTION = "select current_setting('synchronous_commit') as 
  * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT), and how that will commit.
  */
 export const PRIMARY_QUESTION = `
-  select case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() end::text as inserted,
-    case when not pg_is_in_recovery() then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end as timeline,
-    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
-    pg_current_xact_id_if_assigned() is not null as wrote,
-    current_setting('synchronous_commit') as commits`
+  select case when not pg_catalog.pg_is_in_recovery() then pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as inserted,
+    case when not pg_catalog.pg_is_in_recovery() then
+      pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) end as timeline,
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::pg_catalog.text as "segmentSize",
+    pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
+    pg_catalog.current_setting('synchronous_commit') as commits`
 
 /** What a primary says of its position, and of the statement before. */
 export interface PrimaryAnswer {
@@ -60,6 +61,13 @@ export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
   return setting === 'off' ? 'unflushed' : 'flushed'
 }
 
+/** The timeline that a primary writes at a position. */
+export const timelineOf = (position: string) =>
+  `('x' operator(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(${position}), 1, 8))::bit(32)::int`
+
+/** Which cluster a server is of. */
+export const SYSTEM_ID = '(select system_identifier::pg_catalog.text from pg_catalog.pg_control_system())'
+
 /** An answer to {@link COMMITTED_QUERY}. */
 export interface CommittedRow {
   readonly flushed: string
@@ -75,12 +83,12 @@ export interface CommittedRow {
  * `pg_settings` would make it ten times as slow.
  */
 export const COMMITTED_QUERY = `
-  select pg_current_wal_insert_lsn()::text as inserted, flushed::text as flushed,
-    ('x' || substr(pg_walfile_name(flushed), 1, 8))::bit(32)::int as timeline,
-    (select system_identifier::text from pg_control_system()) as "systemId",
-    pg_size_bytes(current_setting('wal_segment_size'))::text as "segmentSize",
-    pg_conf_load_time()::text as "configuredAt"
-  from pg_current_wal_flush_lsn() as flushed`
+  select pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as inserted, flushed::pg_catalog.text as flushed,
+    ${timelineOf('flushed')} as timeline,
+    ${SYSTEM_ID} as "systemId",
+    pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))::pg_catalog.text as "segmentSize",
+    pg_catalog.pg_conf_load_time()::pg_catalog.text as "configuredAt"
+  from pg_catalog.pg_current_wal_flush_lsn() as flushed`
 
 /** An answer to {@link REPLAYED_QUERY}. */
 export interface ReplayedRow {
@@ -90,5 +98,5 @@ export interface ReplayedRow {
 
 /** How far a replica has got, over a connection of its own. */
 export const REPLAYED_QUERY = `
-  select case when pg_is_in_recovery() then pg_last_wal_replay_lsn()::text end as position,
-    pg_postmaster_start_time()::text as "startedAt"`
+  select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text end as position,
+    pg_catalog.pg_postmaster_start_time()::pg_catalog.text as "startedAt"`

@@ -1,6 +1,8 @@
 import { type Lsn, parseLsn } from '../lsn.ts'
+import { askOn } from '../own-statements.ts'
 import type { OwnClient } from './node-pool.ts'
 import { withPatience } from './patience.ts'
+import { SYSTEM_ID, timelineOf } from './position-questions.ts'
 import { type Moment, momentNow } from './positions.ts'
 
 /**
@@ -53,27 +55,28 @@ export function probeOf(source: LagSource, timeoutMs: number): Probe {
 }
 
 // The database's oid is the same on a primary and its physical replicas. It is not asked of `pg_database`, which some hosters hide.
-const SESSION = `current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
-    (select datid::text from pg_stat_get_activity(pg_backend_pid())) as "databaseOid"`
+const SESSION = `pg_catalog.current_setting('default_transaction_read_only') operator(pg_catalog.=) 'on' as "isReadOnly",
+    (select datid::pg_catalog.text from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())) as "databaseOid"`
 
 // Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
 // "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
 const WAL_QUERY = `
   select recovery as "isInRecovery",
-    case when recovery then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as position,
+    case when recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_flush_lsn()
+    end::pg_catalog.text as position,
     case when recovery
       then greatest(
-        (select timeline_id from pg_control_checkpoint()),
-        (select min_recovery_end_timeline from pg_control_recovery()),
-        (select received_tli from pg_stat_wal_receiver))
-      else ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int
+        (select timeline_id from pg_catalog.pg_control_checkpoint()),
+        (select min_recovery_end_timeline from pg_catalog.pg_control_recovery()),
+        (select received_tli from pg_catalog.pg_stat_wal_receiver))
+      else ${timelineOf('pg_catalog.pg_current_wal_flush_lsn()')}
     end as timeline,
-    (select system_identifier::text from pg_control_system()) as "systemId",
-    pg_postmaster_start_time()::text as "startedAt",
+    ${SYSTEM_ID} as "systemId",
+    pg_catalog.pg_postmaster_start_time()::pg_catalog.text as "startedAt",
     ${SESSION},
-    pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver",
-    pg_backend_pid() as pid
-  from (select pg_is_in_recovery() as recovery) as server`
+    pg_catalog.pg_has_role('pg_read_all_stats', 'usage') as "seesReceiver",
+    pg_catalog.pg_backend_pid() as pid
+  from (select pg_catalog.pg_is_in_recovery() as recovery) as server`
 
 interface WalRow {
   readonly isInRecovery: boolean
@@ -89,7 +92,7 @@ interface WalRow {
 
 async function probeWal(client: OwnClient): Promise<Sighting> {
   const asked = momentNow()
-  const [row] = (await client.query<WalRow>(WAL_QUERY)).rows
+  const [row] = await askOn<WalRow>(client, WAL_QUERY)
   if (row === undefined) throw new Error('The server gave no answer about its position.')
   return {
     ...asked,
@@ -107,7 +110,7 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
   }
 }
 
-const STATE = `pg_is_in_recovery() as "isInRecovery", ${SESSION}`
+const STATE = `pg_catalog.pg_is_in_recovery() as "isInRecovery", ${SESSION}`
 
 interface StateRow {
   readonly isInRecovery: boolean
@@ -118,13 +121,12 @@ interface StateRow {
 /** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
 const AURORA_QUERY = `
   select ${STATE},
-    (select max(replica_lag_in_msec) from aurora_replica_status()
-     where server_id = aurora_db_instance_identifier())::float8 as "lagMs"`
+    (select pg_catalog.max(replica_lag_in_msec) from pg_catalog.aurora_replica_status()
+     where server_id operator(pg_catalog.=) pg_catalog.aurora_db_instance_identifier())::pg_catalog.float8 as "lagMs"`
 
 async function probeAurora(client: OwnClient): Promise<Sighting> {
   const asked = momentNow()
-  const { rows } = await client.query<StateRow & { lagMs: number | null }>(AURORA_QUERY)
-  const [row] = rows
+  const [row] = await askOn<StateRow & { lagMs: number | null }>(client, AURORA_QUERY)
   return sightingOf(asked, row, row?.lagMs ?? undefined)
 }
 
@@ -135,7 +137,8 @@ async function probeWith(
   timeoutMs: number,
 ): Promise<Sighting> {
   const asked = momentNow()
-  const [row] = (await client.query<StateRow>(`select ${STATE}`)).rows
+  const [row] = await askOn<StateRow>(client, `select ${STATE}`)
+  // What the application asks is parsed as it has everything parsed.
   const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
   if (row?.isInRecovery !== true) return sightingOf(asked, row, 0)
   // A function that fails, or takes its time, says nothing of the server, which has just answered.

@@ -1,6 +1,6 @@
+import { askOn } from '../own-statements.ts'
 import { isServerError } from './error-meaning.ts'
 import type { Node } from './node.ts'
-import type { OwnClient } from './node-pool.ts'
 import type { PoolClientLike } from './pool.ts'
 
 /** A client of one node's pool, from when it is lent until it is given back. */
@@ -104,7 +104,7 @@ const STATUSES: Readonly<Record<string, TransactionStatus>> = { I: 'idle', T: 'o
  */
 export async function askServer<T>(
   { pool }: Node,
-  questions: (client: OwnClient) => Promise<T>,
+  questions: (server: AskedServer) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const client = await pool.ownClient(OWN_CLIENT_TIMEOUT_MS)
@@ -113,13 +113,22 @@ export async function askServer<T>(
   signal.addEventListener('abort', cut)
   try {
     await client.connect()
-    return await questions(client)
+    return await questions({
+      query: async <Row>(text: string, values?: readonly unknown[]) => ({
+        rows: await askOn<Row>(client, text, values),
+      }),
+    })
   } finally {
     const closing = setTimeout(cut, OWN_CLIENT_CLOSING_MS).unref()
     await client.end().catch(ignore)
     clearTimeout(closing)
     signal.removeEventListener('abort', cut)
   }
+}
+
+/** Takes statements of this package's own. */
+interface AskedServer {
+  query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
 }
 
 /** Errors of the application's hooks, or where all has ended: another node would not do better. */

@@ -1,3 +1,4 @@
+import { askOn } from '../own-statements.ts'
 import type { Node } from './node.ts'
 import { connected, type OwnClient } from './node-pool.ts'
 import { withPatience } from './patience.ts'
@@ -78,8 +79,8 @@ export class SharedQuery<Row> {
     const askedAtMs = performance.now()
     try {
       // Of its own: whoever has waited for the connection, too, may be gone when it is answered.
-      const { rows } = await withPatience(client.query<Row>(this.#sql), this.#timeoutMs)
-      return rows[0] && { row: rows[0], askedAtMs }
+      const [row] = await withPatience(askOn<Row>(client, this.#sql), this.#timeoutMs)
+      return row && { row, askedAtMs }
     } catch (error) {
       // The next question would wait behind this one.
       this.#drop(client)

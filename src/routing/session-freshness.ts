@@ -3,6 +3,7 @@ import type { Position } from '../freshness/position.ts'
 import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
 import { COMMIT_QUESTION, REPLICA_QUESTION } from '../nodes/position-questions.ts'
 import type { Session } from '../nodes/session.ts'
+import { askOn } from '../own-statements.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 
@@ -20,8 +21,8 @@ export async function proveFresh(cluster: Cluster, session: Session, position: P
   if (node.sighting?.isDirect !== true) throw new StaleNode()
   if (cluster.set.positions.hasTold(client, node, position)) return
   const askedAtMs = performance.now()
-  const { rows } = (await client.query(REPLICA_QUESTION)) as { rows: ReplicaAnswer[] }
-  const answer: AnswerRow = [rows[0]?.position ?? null, rows[0]?.isolation ?? null]
+  const [row] = await askOn<ReplicaAnswer>(client, REPLICA_QUESTION)
+  const answer: AnswerRow = [row?.position ?? null, row?.isolation ?? null]
   if (!isFresh(cluster, session, position, answer, askedAtMs)) throw new StaleNode()
 }
 

@@ -54,7 +54,8 @@ export class PostgresNode {
    */
   async lsn(): Promise<string> {
     const [row] = await this.#server.ask<{ lsn: string }>(
-      'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end as lsn',
+      `select case when pg_catalog.pg_is_in_recovery()
+         then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_flush_lsn() end as lsn`,
     )
     return row?.lsn ?? ''
   }
@@ -67,7 +68,7 @@ export class PostgresNode {
    */
   async pauseReplay(): Promise<void> {
     await this.#mustBeReplica('pauseReplay')
-    await this.#server.ask('select pg_wal_replay_pause()')
+    await this.#server.ask('select pg_catalog.pg_wal_replay_pause()')
     await until(
       () => isReplayPaused(this.#server),
       () => REPLAY_MS,
@@ -83,7 +84,7 @@ export class PostgresNode {
    */
   async resumeReplay(): Promise<void> {
     await this.#mustBeReplica('resumeReplay')
-    await this.#server.ask('select pg_wal_replay_resume()')
+    await this.#server.ask('select pg_catalog.pg_wal_replay_resume()')
   }
 
   /**
@@ -178,7 +179,7 @@ export class PostgresNode {
    */
   async promote(): Promise<void> {
     await this.#mustBeReplica('promote')
-    await this.#server.ask('select pg_promote(true, 60)')
+    await this.#server.ask('select pg_catalog.pg_promote(true, 60)')
     await until(
       async () => !(await isReplica(this.#server)),
       () => REPLAY_MS,

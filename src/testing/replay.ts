@@ -6,7 +6,7 @@ const CATCHUP_MS = 30_000
 
 /** Whether a server follows a primary. */
 export async function isReplica(server: Server): Promise<boolean> {
-  const [row] = await server.ask<{ is: boolean }>('select pg_is_in_recovery() as is')
+  const [row] = await server.ask<{ is: boolean }>('select pg_catalog.pg_is_in_recovery() as is')
   return row?.is === true
 }
 
@@ -15,10 +15,11 @@ export async function isReplayPaused(server: Server): Promise<boolean> {
   // Before 14, a replica can only say that a pause was asked for.
   const state =
     server.setup.majorVersion < 14
-      ? "case when pg_is_wal_replay_paused() then 'paused' end"
-      : 'pg_get_wal_replay_pause_state()'
+      ? "case when pg_catalog.pg_is_wal_replay_paused() then 'paused' end"
+      : 'pg_catalog.pg_get_wal_replay_pause_state()'
   const [row] = await server.ask<{ state: string; event: string | null }>(
-    `select ${state} as state, wait_event as event from pg_stat_activity where backend_type = 'startup'`,
+    `select ${state} as state, wait_event as event from pg_catalog.pg_stat_activity
+     where backend_type operator(pg_catalog.=) 'startup'`,
   )
   // While replay waits for a commit's delay to pass, it cannot say that it is paused; but it looks again before it
   // applies that commit.
@@ -34,8 +35,8 @@ export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Pr
     options: NOT_SERIALIZABLE,
   })
   try {
-    const [row] = await session.query<{ setting: string }>(
-      "select setting from pg_settings where name = 'recovery_min_apply_delay'",
+    const [row] = await session.ask<{ setting: string }>(
+      `select setting from pg_catalog.pg_settings where name operator(pg_catalog.=) 'recovery_min_apply_delay'`,
     )
     return row?.setting === String(applyDelayMs)
   } finally {
@@ -54,10 +55,12 @@ async function waitUntilReplayed(replica: Server, written: string): Promise<void
   let delayMs = 0
   const hasReplayed = async () => {
     const [row] = await replica.ask<{ position: string | null; delayMs: number; isDone: boolean | null }>(
-      `select pg_last_wal_replay_lsn() as position,
-         (select setting::int from pg_settings where name = 'recovery_min_apply_delay') as "delayMs",
-         case when not pg_is_in_recovery() then true
-              else pg_is_wal_replay_paused() or pg_last_wal_replay_lsn() >= $1::pg_lsn end as "isDone"`,
+      `select pg_catalog.pg_last_wal_replay_lsn() as position,
+         (select setting::int from pg_catalog.pg_settings
+          where name operator(pg_catalog.=) 'recovery_min_apply_delay') as "delayMs",
+         case when not pg_catalog.pg_is_in_recovery() then true
+              else pg_catalog.pg_is_wal_replay_paused()
+                or (pg_catalog.pg_last_wal_replay_lsn() operator(pg_catalog.>=) $1::pg_catalog.pg_lsn) end as "isDone"`,
       [written],
     )
     position = row?.position ?? position
@@ -80,11 +83,14 @@ async function writtenUpTo(primary: Server): Promise<string> {
   // reaches it; so the flushed position it is. WAL that no commit has flushed (synchronous_commit=off) may take long
   // to be sent: a commit of our own flushes it.
   const flushed = `select flushed,
-      inserted - flushed <= case when (flushed - '0/0') % 8192 = 0 then 40 else 0 end as "isAll"
-    from (select pg_current_wal_flush_lsn() as flushed, pg_current_wal_insert_lsn() as inserted) as wal`
+      (inserted operator(pg_catalog.-) flushed) operator(pg_catalog.<=)
+        case when ((flushed operator(pg_catalog.-) '0/0') operator(pg_catalog.%) 8192) operator(pg_catalog.=) 0 then 40 else 0
+        end as "isAll"
+    from (select pg_catalog.pg_current_wal_flush_lsn() as flushed,
+            pg_catalog.pg_current_wal_insert_lsn() as inserted) as wal`
   const [now] = await primary.ask<{ flushed: string; isAll: boolean }>(flushed)
   if (now?.isAll) return now.flushed
-  await primary.ask("select pg_logical_emit_message(true, 'write-pinning', '')")
+  await primary.ask("select pg_catalog.pg_logical_emit_message(true, 'write-pinning', '')")
   const [then] = await primary.ask<{ flushed: string }>(flushed)
   return then?.flushed ?? ''
 }

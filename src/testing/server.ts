@@ -65,7 +65,7 @@ export class Server {
   /** A statement of the node's own. */
   async ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     this.mustRun('query')
-    return this.#control.query<Row>(sql, params)
+    return this.#control.ask<Row>(sql, params)
   }
 
   /** Changes settings; a running server is told so, which it may not have done yet when this resolves. */
@@ -142,7 +142,7 @@ export class Server {
       throw clusterError(`${this.setup.name} did not start:\n${logTail(this.setup.logFile)}`)
     }
     try {
-      await this.#control.query('select 1')
+      await this.#control.ask('select 1')
       return true
     } catch (error) {
       if (isItsOwn(error)) throw error

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { type Askable, askOn } from '../own-statements.ts'
 import { clusterError } from './cluster-error.ts'
 
 /** Where a session connects to, and what it sets there. */
@@ -23,20 +24,32 @@ export class Session {
     this.#target = target
   }
 
-  /** One statement after the other, as pg wants them. */
+  /** Runs a statement of the caller's, and gives its rows as the caller has them parsed. */
   query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
-    const result = this.#last.then(() => this.#run<Row>(sql, params))
+    return this.#inTurn(async (client) => {
+      const { rows } = await client.query(sql, params as unknown[] | undefined)
+      return rows as Row[]
+    })
+  }
+
+  /** Runs a statement of the cluster's own. */
+  ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+    return this.#inTurn((client) => askOn<Row>(client as unknown as Askable, sql, params))
+  }
+
+  /** One statement after the other, as pg wants them. */
+  #inTurn<T>(run: (client: Client) => Promise<T>): Promise<T> {
+    const result = this.#last.then(() => this.#run(run))
     this.#last = result.catch(() => {})
     return result
   }
 
-  async #run<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+  async #run<T>(run: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#connected()
     // The process may end while nothing runs here, but not while someone waits for an answer.
     refable(client).ref()
     try {
-      const { rows } = await client.query(sql, params as unknown[] | undefined)
-      return rows as Row[]
+      return await run(client)
     } finally {
       refable(client).unref()
     }

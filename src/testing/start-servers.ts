@@ -80,7 +80,7 @@ async function nameDatabase(primary: Server, name: string): Promise<void> {
 async function createSlot(primary: Server, replicaName: string): Promise<string> {
   // A name that no other cluster has: a replica must never follow another cluster's primary that got the same port.
   const slot = `${replicaName.replace('-', '_')}_${randomBytes(4).toString('hex')}`
-  await primary.ask('select pg_create_physical_replication_slot($1, true)', [slot])
+  await primary.ask('select pg_catalog.pg_create_physical_replication_slot($1, true)', [slot])
   return slot
 }
 

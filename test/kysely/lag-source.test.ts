@@ -16,10 +16,10 @@ beforeAll(async () => {
   // What an Aurora replica has, as far as it is asked for.
   await cluster.primary.query('create table aurora_lag (ms float8)')
   await cluster.primary.query(
-    `create function aurora_db_instance_identifier() returns text stable language sql as $$ select 'reader' $$`,
+    `create function pg_catalog.aurora_db_instance_identifier() returns text stable language sql as $$ select 'reader' $$`,
   )
   await cluster.primary.query(
-    `create function aurora_replica_status() returns table (server_id text, replica_lag_in_msec float8) stable language sql
+    `create function pg_catalog.aurora_replica_status() returns table (server_id text, replica_lag_in_msec float8) stable language sql
      as $$ select 'reader', ms from aurora_lag union all select 'other', 9e9 $$`,
   )
   await cluster.waitForCatchup()

@@ -28,7 +28,7 @@ export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
       const query = this.query.bind(this) as (...args: unknown[]) => unknown
       const counting = (...args: unknown[]) => {
         const answer = query(...args)
-        if (isOwn && isOfPositions(String(args[0]))) void count(answer as Promise<unknown>)
+        if (isOwn && isOfPositions((args[0] as { text: string }).text)) void count(answer as Promise<unknown>)
         return answer
       }
       if (isOwn) this.query = counting as typeof this.query

@@ -1,0 +1,69 @@
+/**
+ * The statements that this package sends by itself, and not for the application. They must mean the same whatever the application has
+ * set up:
+ *
+ * - Their answers are parsed here. `pg.types.setTypeParser()` holds for the whole process, the `types` of a pool for all its clients.
+ * - Their texts name all that they use with its schema: `pg_catalog.now()`, `a operator(pg_catalog.=) b`, `a::pg_catalog.text`. Whoever may
+ *   create functions in a schema on the path could answer for the server otherwise (CVE-2018-1058). Only what the grammar itself
+ *   knows goes without: `case`, `is null`, `coalesce`, `greatest`, and types such as `int` and `bit`.
+ */
+export interface OwnStatement {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  readonly types: { getTypeParser(oid: number): (value: string) => unknown }
+}
+
+/** A client that takes a statement as `pg`'s does. */
+export interface Askable {
+  query(statement: OwnStatement): unknown
+}
+
+/** Runs a statement of this package's own on a client, and gives its rows. */
+export async function askOn<Row>(
+  client: Askable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const { rows } = (await client.query({ text, values, types: OWN_TYPES })) as { rows: Row[] }
+  return rows
+}
+
+const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? String }
+
+const isTrue = (value: string) => value === 't'
+
+/** By the oids of types, which are the same everywhere (https://www.postgresql.org/docs/current/catalog-pg-type.html); others stay texts. */
+const PARSERS: ReadonlyMap<number, (value: string) => unknown> = new Map<number, (value: string) => unknown>([
+  [16, isTrue], // bool
+  [21, Number], // int2
+  [23, Number], // int4
+  [26, Number], // oid
+  [700, Number], // float4
+  [701, Number], // float8
+  [1000, arrayOf(isTrue)], // bool[]
+  [1002, arrayOf(String)], // "char"[]
+  [1003, arrayOf(String)], // name[]
+  [1005, arrayOf(Number)], // int2[]
+  [1007, arrayOf(Number)], // int4[]
+  [1009, arrayOf(String)], // text[]
+  [1015, arrayOf(String)], // varchar[]
+  [1016, arrayOf(String)], // int8[]
+  [1028, arrayOf(Number)], // oid[]
+])
+
+/**
+ * Parses arrays of one dimension (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO).
+ */
+function arrayOf(parse: (value: string) => unknown): (literal: string) => unknown[] {
+  return (literal) => {
+    const items: unknown[] = []
+    for (const [, quoted, plain = ''] of literal.matchAll(ITEM)) {
+      if (quoted !== undefined) items.push(parse(quoted.replaceAll(ESCAPED, '$1')))
+      else items.push(plain === 'NULL' ? null : parse(plain))
+    }
+    return items
+  }
+}
+
+const ITEM = /[{,](?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^",{}]+))/gs
+const ESCAPED = /\\(.)/gs
