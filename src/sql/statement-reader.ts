@@ -1,14 +1,9 @@
 import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, WRITE_WORDS } from './key-words.ts'
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
+import { Parentheses } from './parentheses.ts'
 import { operatorsIn } from './scan.ts'
 import { SessionSyntax, TransactionWords } from './session-syntax.ts'
-import {
-  NameChain,
-  Parentheses,
-  readExplainOptions,
-  readExplainWords,
-  SyntaxEffects,
-} from './statement-syntax.ts'
+import { NameChain, readExplainOptions, readExplainWords, SyntaxEffects } from './statement-syntax.ts'
 import {
   type FunctionCall,
   PLAIN_INSERT,
