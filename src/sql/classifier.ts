@@ -155,7 +155,9 @@ export class StatementClassifier {
   }
 
   #knownEffectOf(call: FunctionCall): CallEffect {
-    return this.#rules.effectOf(call) ?? this.#catalog.effectOf(call)
+    const effect = this.#rules.effectOf(call) ?? this.#catalog.effectOf(call)
+    // It is a column then.
+    return effect === 'unknown' && call.isAttribute === true ? 'none' : effect
   }
 
   #isPrimaryTable(name: TableName): boolean {

@@ -70,6 +70,25 @@ export const NEVER_CALLED: ReadonlySet<string> = new Set(
 )
 
 /**
+ * Those that name no relation, unless they stand in quotes or behind a dot: the reserved ones, and those that may name functions and
+ * types only. Not `system_user`, which is none before PostgreSQL 16.
+ */
+export const RESERVED: ReadonlySet<string> = new Set(
+  `
+  all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
+  collation column concurrently constraint create cross current_catalog current_date current_role
+  current_schema current_time current_timestamp current_user default deferrable desc distinct do else end
+  except false fetch for foreign freeze from full grant group having ilike in initially inner intersect into
+  is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset on
+  only or order outer overlaps placing primary references returning right select session_user similar some
+  symmetric table tablesample then to trailing true union unique user using variadic verbose when where
+  window with
+`
+    .trim()
+    .split(/\s+/),
+)
+
+/**
  * Those that could name a function of somebody's as well, and that are syntax before a parenthesis in a read: behind
  * something that they go on with. Not `first` and `next`, which only behind `fetch` are no calls.
  */
@@ -129,3 +148,50 @@ export const SESSION_VERBS: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/),
 )
+
+/** Those that end the list of a `from`. */
+const ENDS_FROM = `do except fetch for group having intersect limit offset order returning select union where window`
+
+/** Those that may call an operator or a cast without a sign of it, a cast to `boolean` among them. */
+const OPERATING = `
+  all and any at between case distinct except group having ilike in intersect is like natural not on or order overlaps
+  partition similar some symmetric union using values when where
+`
+
+/** Those before a parenthesis or a string that call and cast nothing there. */
+const PLAIN_BEFORE = `array as exists from lateral only select table`
+
+/** Those that mean something by where they stand. */
+const TELLING = `
+  delete distinct from insert into join lateral merge on only recursive select share table update using values with
+`
+
+/** What is to be known of a word, as bits: one look-up per word of a text tells all of it. */
+export const MARK = {
+  keyWord: 1,
+  neverCalled: 2,
+  reserved: 4,
+  plainBefore: 8,
+  /** These three say what is to be done where the word is read. */
+  telling: 16,
+  endsFrom: 32,
+  operating: 64,
+} as const
+
+const marks = new Map<string, number>()
+mark(KEY_WORDS, MARK.keyWord)
+mark(NEVER_CALLED, MARK.neverCalled)
+mark(RESERVED, MARK.reserved)
+mark(TELLING.trim().split(/\s+/), MARK.telling)
+mark(ENDS_FROM.split(' '), MARK.endsFrom)
+mark(OPERATING.trim().split(/\s+/), MARK.operating)
+mark(PLAIN_BEFORE.split(' '), MARK.plainBefore)
+
+function mark(words: Iterable<string>, bit: number): void {
+  for (const word of words) marks.set(word, (marks.get(word) ?? 0) | bit)
+}
+
+/** What is to be known of a word without quotes; 0 where it is no key word. */
+export function marksOf(word: string): number {
+  return marks.get(word) ?? 0
+}

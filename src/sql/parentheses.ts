@@ -1,38 +1,100 @@
+/** What is to be known of the parenthesis that a token stands in, as bits. */
+const IN = {
+  /** The head of a `with`: between it and the statement that it belongs to. */
+  withHead: 1,
+  /** An expression may follow behind it, and no alias. */
+  prefix: 2,
+  /** A `from` in it belongs to an expression: `extract(day from x)`. */
+  expressionFrom: 4,
+  /** An `as` or a `returning` in it is followed by a type: `cast(x as int)`. */
+  typeBehindWord: 8,
+  /** The columns of an alias, which may have types: `as x (a int)`. */
+  columns: 16,
+  /** The list of a `from`, in which a comma is followed by another relation. */
+  fromList: 32,
+  /** The change of a table whose `using` names relations: one (`merge`), or a list (`delete`). */
+  usingOne: 64,
+  usingList: 128,
+} as const
+
 /**
  * Where a token stands among the parentheses of a text: how deep, whether in the head of a `with`, where names have
- * columns and bodies but nothing is called, and whether behind a parenthesis that an expression may follow.
+ * columns and bodies but nothing is called, in the list of a `from`, and whether behind a parenthesis that an expression may follow.
  */
 export class Parentheses {
   depth = 0
   #isBroken = false
-  readonly #isInWithHead: boolean[] = []
-  readonly #isPrefix: boolean[] = []
-  #isNextPrefix = false
+  readonly #marks: number[] = [0]
+  #nextMarks = 0
 
   /** Whether each that was opened is closed, and the other way round. */
   get areBalanced(): boolean {
     return this.depth === 0 && !this.#isBroken
   }
 
-  /** Whether the place is between a `with` and the statement that it belongs to. */
   get isInWithHead(): boolean {
-    return this.#isInWithHead[this.depth] === true
+    return this.#has(IN.withHead)
   }
 
   set isInWithHead(isInWithHead: boolean) {
-    this.#isInWithHead[this.depth] = isInWithHead
+    this.#set(IN.withHead, isInWithHead)
+  }
+
+  get isInFromList(): boolean {
+    return this.#has(IN.fromList)
+  }
+
+  set isInFromList(isInFromList: boolean) {
+    this.#set(IN.fromList, isInFromList)
+  }
+
+  get hasExpressionFrom(): boolean {
+    return this.#has(IN.expressionFrom)
+  }
+
+  get hasTypeBehindWord(): boolean {
+    return this.#has(IN.typeBehindWord)
+  }
+
+  get isOfColumns(): boolean {
+    return this.#has(IN.columns)
+  }
+
+  /** The `using` that comes is that of a `delete` or a `merge`. */
+  expectUsing(verb: 'delete' | 'merge'): void {
+    this.#set(verb === 'delete' ? IN.usingList : IN.usingOne, true)
+  }
+
+  /** Whether a `using` is followed by relations. One that comes later is a join's. */
+  takeUsing(): boolean {
+    const isList = this.#has(IN.usingList)
+    const isTaken = isList || this.#has(IN.usingOne)
+    this.#set(IN.usingList | IN.usingOne, false)
+    if (isList) this.isInFromList = true
+    return isTaken
   }
 
   /** The next parenthesis is that of `distinct on (…)` or `operator(…)`, behind which an expression begins. */
   expectPrefix(): void {
-    this.#isNextPrefix = true
+    this.#nextMarks |= IN.prefix
+  }
+
+  /** The next parenthesis is behind this key word. */
+  expectBehind(word: string): void {
+    if (EXPRESSION_FROM.has(word)) this.#nextMarks |= IN.expressionFrom
+    else if (TYPE_BEHIND_WORD.has(word)) this.#nextMarks |= IN.typeBehindWord
+    if (COLUMNS.has(word)) this.#nextMarks |= IN.columns
+  }
+
+  /** The next parenthesis is that of an alias. */
+  expectColumns(): void {
+    this.#nextMarks |= IN.columns
   }
 
   open(): void {
     this.depth++
-    this.#isInWithHead[this.depth] = false
-    this.#isPrefix[this.depth] = this.#isNextPrefix
-    this.#isNextPrefix = false
+    this.#marks[this.depth] = this.#nextMarks
+    this.#nextMarks = 0
   }
 
   /** Closes a parenthesis, and tells whether an expression may follow it. */
@@ -41,8 +103,36 @@ export class Parentheses {
       this.#isBroken = true
       return false
     }
-    const isPrefix = this.#isPrefix[this.depth] === true
+    const isPrefix = this.#has(IN.prefix)
     this.depth--
     return isPrefix
   }
+
+  #has(bits: number): boolean {
+    return ((this.#marks[this.depth] as number) & bits) !== 0
+  }
+
+  #set(bits: number, isSet: boolean): void {
+    const marks = this.#marks[this.depth] as number
+    this.#marks[this.depth] = isSet ? marks | bits : marks & ~bits
+  }
 }
+
+const EXPRESSION_FROM: ReadonlySet<string> = new Set(['extract', 'overlay', 'substring', 'trim'])
+// Those of JSON have it behind `returning`.
+const TYPE_BEHIND_WORD: ReadonlySet<string> = new Set([
+  'cast',
+  'json',
+  'json_array',
+  'json_arrayagg',
+  'json_object',
+  'json_objectagg',
+  'json_query',
+  'json_scalar',
+  'json_serialize',
+  'json_value',
+  'treat',
+  'xmlserialize',
+])
+// The columns of these stand among their arguments.
+const COLUMNS: ReadonlySet<string> = new Set(['as', 'columns', 'json_table', 'xmltable'])

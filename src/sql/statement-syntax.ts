@@ -1,5 +1,6 @@
-import { INFIX_WORDS, KEY_WORDS, NEVER_CALLED, PREFIX_WORDS } from './key-words.ts'
+import { INFIX_WORDS, MARK, marksOf, PREFIX_WORDS } from './key-words.ts'
 import { type Lexer, TOKEN } from './lexer.ts'
+import type { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-names.ts'
 
 /**
@@ -15,7 +16,13 @@ export class NameChain {
   name = ''
   /** Whether it is a key word without quotes and alone. */
   isKeyWord = false
+  /** What is to be known of it as a key word, one of {@link MARK} or several; 0 where it is none. */
+  marks = 0
   isQuoted = false
+  /** Whether it stands behind the dot of an expression: `(x).name`. */
+  isAttribute = false
+  /** Whether it stands where the name of a relation does. */
+  isRelation = false
   #beforeKind: number = TOKEN.end
   #beforeText = ''
 
@@ -23,17 +30,21 @@ export class NameChain {
     this.schema = undefined
     this.name = text
     this.isQuoted = kind === TOKEN.quoted
-    this.isKeyWord = kind === TOKEN.word && KEY_WORDS.has(text)
+    this.marks = kind === TOKEN.word ? marksOf(text) : 0
+    this.isKeyWord = this.marks !== 0
+    this.isAttribute = beforeKind === TOKEN.punctuation && beforeText === '.'
+    this.isRelation = false
     this.#beforeKind = beforeKind
     this.#beforeText = beforeText
   }
 
-  /** Reads what stands behind a dot. */
+  /** Reads what stands behind a dot. Behind an attribute stands an attribute of it. */
   extend(kind: number, text: string): void {
-    this.schema = this.name
+    this.schema = this.isAttribute ? undefined : this.name
     this.name = text
     this.isQuoted = kind === TOKEN.quoted
     this.isKeyWord = false
+    this.marks = 0
   }
 
   end(): void {
@@ -48,7 +59,20 @@ export class NameChain {
   /** Whether a parenthesis behind the name may be that of a call. */
   get canBeCalled(): boolean {
     if (this.schema !== undefined) return true
-    return !(this.isKeyWord && NEVER_CALLED.has(this.name)) && !this.#isAliasOrType()
+    return (this.marks & MARK.neverCalled) === 0 && !this.#isAliasOrType()
+  }
+
+  /** Whether it can name no relation: a key word that the grammar reserves. */
+  get isReserved(): boolean {
+    return (this.marks & MARK.reserved) !== 0
+  }
+
+  /** Whether a type may be named here, by what stands before it. */
+  isBehindType({ hasTypeBehindWord, isOfColumns }: Parentheses): boolean {
+    if (this.#beforeKind === TOKEN.quoted) return isOfColumns
+    if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === '::'
+    if (this.#beforeKind !== TOKEN.word) return false
+    return isOfColumns || (hasTypeBehindWord && (this.follows('as') || this.follows('returning')))
   }
 
   /** Whether a parenthesis behind the name is no call, unless there is a function of that name. */
@@ -76,7 +100,7 @@ export class NameChain {
     if (this.#beforeKind === TOKEN.quoted) return true
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ')' || this.#beforeText === '::'
     if (this.#beforeKind !== TOKEN.word) return false
-    return this.#beforeText === 'as' || this.#beforeText === 'ordinality' || !KEY_WORDS.has(this.#beforeText)
+    return this.#beforeText === 'as' || this.#beforeText === 'ordinality' || marksOf(this.#beforeText) === 0
   }
 }
 
@@ -96,6 +120,8 @@ export class SyntaxEffects {
 
   /** Reads a key word by the word before it. */
   readKeyWord(word: string, last: string): void {
+    // The name of a column in what is selected.
+    if (last === 'as') return
     switch (word) {
       case 'update':
         if (last === 'for' || last === 'key') this.locks = true

@@ -6,7 +6,7 @@ export interface FunctionCall {
   readonly name: string
   /** Whether it is a key word that is syntax before a parenthesis, unless there is a function of that name. */
   readonly isKeyWord: boolean
-  /** Whether it is written like the column of an expression, `(x).name`: it may be just that. */
+  /** Whether it is written like the attribute of an expression, `(x).name`, and is one unless there is a function of that name. */
   readonly isAttribute?: boolean
 }
 
@@ -38,9 +38,15 @@ export interface StatementText {
   readonly calls: readonly FunctionCall[]
   /** The names in it, and the operators, that the caller watches. */
   readonly watched: readonly TableName[]
-  /** The names that stand where those of relations do, less those of a `with`. */
+  /**
+   * The names that stand where those of relations do, what is written to among them, less those of a `with`. None of what is only
+   * explained, or cannot be read.
+   */
   readonly relations: readonly TableName[]
-  /** Whether anything in it may call an operator or a cast, with a sign or without: `order by` and `in` do. */
+  /**
+   * Whether anything in it may call an operator or a cast, with a sign or without: `order by` and `in` do, and so does every call, an
+   * attribute's too. What changes a table always does.
+   */
   readonly operates: boolean
   /** The tables that it writes to; undefined where they are not known for sure. */
   readonly targets: readonly TableName[] | undefined
@@ -75,7 +81,7 @@ export const SOME_WRITE: StatementText = {
 }
 
 /** What is only explained: planned, it neither writes nor locks nor calls anything that is volatile. */
-export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read' }
+export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false }
 
 /** An insert that is alone, which is all that has been made sure of. */
 export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }

@@ -2,7 +2,7 @@
 export interface TableName {
   readonly schema?: string | undefined
   readonly table: string
-  /** Whether it stands where only the name of a type can, as behind `::`. */
+  /** Whether it stands where a type may be named: behind `::`, in a `cast`, before a string, or like a function that is called. */
   readonly isAsType?: boolean
 }
 

@@ -1,4 +1,5 @@
 import { parseSync } from 'libpg-query'
+import { type NamesInTree, namesInTree } from './names-in-tree.ts'
 
 /** What PostgreSQL's own parser sees in a text. */
 export interface Parsed {
@@ -6,6 +7,19 @@ export interface Parsed {
   readonly isPlainRead: boolean
   /** The functions it calls, by their names without a schema; none where it is only explained. */
   readonly calls: ReadonlySet<string>
+}
+
+/** The names in a text that is one statement and is not explained; undefined for any other. */
+export function parseNames(sql: string): NamesInTree | undefined {
+  let statements: readonly { stmt?: object }[]
+  try {
+    statements = parseSync(sql).stmts ?? []
+  } catch {
+    return undefined
+  }
+  const [first, second] = statements
+  if (first?.stmt === undefined || second !== undefined || 'ExplainStmt' in first.stmt) return undefined
+  return namesInTree(first.stmt)
 }
 
 /** Undefined where the parser refuses the text. */

@@ -1,0 +1,264 @@
+import { CommonTables } from './common-tables.ts'
+import { MARK, WRITE_WORDS } from './key-words.ts'
+import { type Lexer, TOKEN } from './lexer.ts'
+import { Parentheses } from './parentheses.ts'
+import { operatorsIn } from './scan.ts'
+import { NameChain, SyntaxEffects } from './statement-syntax.ts'
+import type { FunctionCall } from './statement-text.ts'
+import type { TableName, Watch } from './table-names.ts'
+
+/** Reads the tokens of one statement, one by one, and keeps what they tell: what it calls, and which relations and types it names. */
+export class TokenReader {
+  readonly calls: FunctionCall[] = []
+  readonly watched: TableName[] = []
+  readonly relations: TableName[] = []
+  readonly parentheses = new Parentheses()
+  readonly effects = new SyntaxEffects()
+  readonly #watch: Watch
+  readonly #chain = new NameChain()
+  readonly #commonTables = new CommonTables()
+  /** The token before the current one; a quoted identifier has no text here, so that it is never taken for a word. */
+  #lastKind: number = TOKEN.end
+  #lastText = ''
+  /** Whether the name of a relation may come next. */
+  #awaitsRelation = false
+  /** Whether something that operates without being a call was read. */
+  #operates = false
+  #isDistinctFrom = false
+
+  constructor(watch: Watch) {
+    this.#watch = watch
+  }
+
+  /** Whether anything in it may call an operator or a cast. */
+  get operates(): boolean {
+    return this.#operates || this.calls.length > 0
+  }
+
+  /** Reads the current token of the lexer, and goes on to the next. */
+  step(lexer: Lexer): void {
+    this.#lastKind = this.#readToken(lexer)
+    this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
+    lexer.next()
+  }
+
+  /** Goes on to the next token without reading the current one. */
+  skip(lexer: Lexer): void {
+    this.#lastKind = lexer.kind
+    this.#lastText = lexer.kind === TOKEN.quoted ? '' : lexer.text
+    lexer.next()
+  }
+
+  skipParenthesis(lexer: Lexer): void {
+    this.parentheses.open()
+    this.skip(lexer)
+  }
+
+  /** What comes next begins a statement. */
+  startStatement(): void {
+    this.#lastKind = TOKEN.end
+  }
+
+  /** Whether a semicolon came before this token, which is not another: several statements in one text. */
+  beginsAnother(lexer: Lexer): boolean {
+    if (this.#lastText !== ';' || this.#lastKind !== TOKEN.punctuation) return false
+    return !lexer.isAt(';')
+  }
+
+  /** Reads the current token, and gives the kind that it is to what follows. */
+  #readToken({ kind, text }: Lexer): number {
+    const isRelation = this.#awaitsRelation
+    if (isRelation) this.#awaitsRelation = false
+    if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readNamePart(kind, text, isRelation)
+    else if (kind === TOKEN.operator) this.#readOperator(text)
+    else if (kind !== TOKEN.punctuation) this.#readLiteral(kind)
+    else if (text === '(') {
+      this.#readParenthesis()
+      this.parentheses.open()
+      this.#awaitsRelation = isRelation
+    } else if (text === ')') {
+      this.endName()
+      // Behind `distinct on (…)` and `operator(…)` stands an expression, not an alias.
+      const isPrefix = this.parentheses.close()
+      this.#commonTables.close(this.parentheses.depth)
+      return isPrefix ? TOKEN.operator : kind
+    } else if (text !== '.') {
+      this.endName()
+      if (text === ',') this.#awaitsRelation = this.parentheses.isInFromList
+      else if (text === '::' || text === '[') this.#operates = true
+    }
+    return kind
+  }
+
+  #readNamePart(kind: number, text: string, isRelation: boolean): void {
+    const chain = this.#chain
+    if (chain.name !== '' && this.#isLast('.')) {
+      if (chain.isAttribute) this.#call()
+      chain.extend(kind, text)
+      return
+    }
+    this.endName()
+    chain.begin(kind, text, this.#lastKind, this.#lastText)
+    const { marks } = chain
+    chain.isRelation = isRelation && (marks & MARK.reserved) === 0
+    if (marks >= MARK.telling) this.#readKeyWord(marks, text, isRelation)
+    if (this.parentheses.isInWithHead && chain.isOfWith) {
+      this.#commonTables.name(this.parentheses.depth, text)
+      if (chain.follows('recursive')) this.#commonTables.recurses(this.parentheses.depth)
+    }
+  }
+
+  /** What a key word means, by itself or by where it stands. */
+  #readKeyWord(marks: number, word: string, isRelation: boolean): void {
+    const { parentheses, effects } = this
+    const last = this.#lastKind === TOKEN.word ? this.#lastText : ''
+    if ((marks & MARK.operating) !== 0) this.#operates = true
+    if ((marks & MARK.endsFrom) !== 0 && parentheses.isInFromList && !WITHIN_EXPRESSION.has(last))
+      parentheses.isInFromList = false
+    if ((marks & MARK.telling) === 0) return
+    effects.readKeyWord(word, last)
+    switch (word) {
+      case 'with':
+        if (this.#lastKind === TOKEN.end || this.#isLast('(')) {
+          parentheses.isInWithHead = true
+          this.#commonTables.begin(parentheses.depth)
+        }
+        break
+      case 'on':
+        if (last === 'distinct') parentheses.expectPrefix()
+        break
+      case 'distinct':
+        this.#isDistinctFrom = last === 'is' || last === 'not'
+        break
+      case 'from':
+        this.#readFrom(last)
+        break
+      case 'join':
+      case 'into':
+        this.#awaitsRelation = true
+        if (word === 'into' && last === 'merge') parentheses.expectUsing('merge')
+        break
+      case 'using':
+        this.#awaitsRelation = parentheses.takeUsing()
+        break
+      case 'lateral':
+      case 'only':
+        this.#awaitsRelation = isRelation
+        break
+      case 'update':
+        this.#awaitsRelation = effects.isAtTarget
+        parentheses.isInWithHead = false
+        break
+      case 'table':
+        this.#awaitsRelation = true
+        parentheses.isInWithHead = false
+        break
+      case 'select':
+      case 'values':
+      case 'insert':
+      case 'merge':
+      case 'delete':
+        parentheses.isInWithHead = false
+        break
+    }
+  }
+
+  #readFrom(last: string): void {
+    const { parentheses } = this
+    if (last === 'as' || parentheses.hasExpressionFrom) return
+    if (last === 'distinct' && this.#isDistinctFrom) return
+    // `rows from (…)`: no relation of that name.
+    if (last === 'rows' && this.relations.at(-1)?.table === 'rows') this.relations.pop()
+    this.#awaitsRelation = true
+    if (last === 'delete') parentheses.expectUsing('delete')
+    else parentheses.isInFromList = true
+  }
+
+  #isLast(punctuation: string): boolean {
+    return this.#lastKind === TOKEN.punctuation && this.#lastText === punctuation
+  }
+
+  /** A parenthesis: behind a name it is a call, unless the name cannot be one there. */
+  #readParenthesis(): void {
+    const chain = this.#chain
+    const { parentheses, effects } = this
+    if (parentheses.isInWithHead) {
+      const isBody = this.#lastKind === TOKEN.word && WITH_BODY_FOLLOWS.has(this.#lastText)
+      const isPartOfHead = isBody || chain.isOfWith
+      if (isBody) this.#commonTables.openBody(parentheses.depth)
+      if (!isPartOfHead) parentheses.isInWithHead = false
+      else chain.end()
+    }
+    if (chain.name === '') return
+    // The columns of what is written to stand in parentheses as well.
+    if (!effects.isAtTarget) chain.isRelation = false
+    if (chain.canBeCalled && !effects.isAtTarget) {
+      this.calls.push({
+        schema: chain.schema,
+        name: chain.name,
+        isKeyWord: chain.isSyntax || (effects.writes && chain.isKeyWord && WRITE_WORDS.has(chain.name)),
+      })
+    } else if (!chain.isKeyWord) parentheses.expectColumns()
+    else if ((chain.marks & MARK.plainBefore) === 0) this.#operates = true
+    if (chain.isKeyWord) {
+      if (chain.name === 'operator') parentheses.expectPrefix()
+      parentheses.expectBehind(chain.name)
+    }
+    this.endName(chain.canBeCalled)
+  }
+
+  /** What has been read as a name is one: it may be watched, or what is written to. A type may stand before a string or a parenthesis. */
+  endName(isBeforeType = false): void {
+    const chain = this.#chain
+    const { schema, name } = chain
+    if (name === '') return
+    if (chain.isAttribute) this.#call()
+    if (this.#watch.has(chain.isQuoted ? name.toLowerCase() : name)) this.#see(isBeforeType)
+    const { isAtTarget } = this.effects
+    // Of that name a common table may be seen as well, which cannot be written to.
+    const isRelation =
+      chain.isRelation && (isAtTarget || schema !== undefined || !this.#commonTables.has(name))
+    if (isRelation) this.relations.push({ schema, table: name })
+    if (isAtTarget) this.effects.readTarget({ schema, table: name }, chain.isKeyWord)
+    chain.end()
+  }
+
+  /** A name that is watched. A key word without quotes is none where the grammar says so. */
+  #see(isBeforeType: boolean): void {
+    const chain = this.#chain
+    const isAsType = isBeforeType || chain.isBehindType(this.parentheses)
+    if (chain.isReserved && !isAsType) return
+    this.watched.push({ schema: chain.schema, table: chain.name, isAsType })
+  }
+
+  /** An attribute of an expression may be the call of a function as well. */
+  #call(): void {
+    this.calls.push({ schema: undefined, name: this.#chain.name, isKeyWord: false, isAttribute: true })
+  }
+
+  #readLiteral(kind: number): void {
+    const { name, marks } = this.#chain
+    const isBehindName = kind === TOKEN.string && name !== '' && (marks & MARK.plainBefore) === 0
+    if (isBehindName) this.#operates = true
+    this.endName(isBehindName)
+  }
+
+  #readOperator(token: string): void {
+    this.endName()
+    if (token !== '*' || !this.#isStar()) this.#operates = true
+    for (const operator of operatorsIn(token)) {
+      if (this.#watch.has(operator)) this.watched.push({ table: operator })
+    }
+  }
+
+  /** Whether an asterisk means all columns here: there is no operator of that name that stands before its only operand. */
+  #isStar(): boolean {
+    if (this.#lastKind === TOKEN.punctuation) return STAR_FOLLOWS.has(this.#lastText)
+    return this.#lastKind === TOKEN.word && (this.#lastText === 'select' || this.#lastText === 'returning')
+  }
+}
+
+const STAR_FOLLOWS = new Set(['.', ',', '('])
+const WITH_BODY_FOLLOWS = new Set(['as', 'materialized'])
+// `within group (…)` and `collation for (…)` are parts of an expression.
+const WITHIN_EXPRESSION = new Set(['within', 'collation'])
