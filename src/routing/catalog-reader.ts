@@ -1,7 +1,4 @@
-import { hasItsData } from '../nodes/eligibility.ts'
 import type { Node } from '../nodes/node.ts'
-import { withPatience } from '../nodes/patience.ts'
-import { askServer } from '../nodes/session.ts'
 import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
 import type { FunctionFacts } from '../sql/function-facts.ts'
@@ -14,7 +11,9 @@ import {
 } from '../sql/read-catalog.ts'
 import { NO_RELATIONS, type RelationFacts, withoutPlainTables } from '../sql/relation-facts.ts'
 import type { FunctionCall } from '../sql/statement-text.ts'
+import { AwaitedReading } from './awaited-reading.ts'
 import type { CatalogReports } from './catalog-reports.ts'
+import { CatalogSource } from './catalog-source.ts'
 import { MissingFunctions } from './missing-functions.ts'
 
 /** How long the catalog is not read again after an unknown function had it read, however many turn up. */
@@ -27,8 +26,6 @@ const DEFINITIONS_REST_MS = 1_000
 const PRIMARY_REST_MS = 1_000
 /** How many times as long as it took the relations are not read again. */
 const RELATIONS_REST = 20
-/** How long a statement waits at most for a reading from its beginning on, in ms. */
-const PATIENCE_MS = 1_000
 /** How long a reading that is under way when the database is destroyed may take to end by itself. */
 const GRACE_MS = 250
 
@@ -39,16 +36,15 @@ const GRACE_MS = 250
  * relations, in pages. Until the functions are read PostgreSQL's own are known, and any other is taken for one that writes.
  */
 export class CatalogReader {
-  readonly #nodes: () => readonly Node[]
+  readonly #source: CatalogSource
   readonly #classifier: () => StatementClassifier
   readonly #options: CatalogOptions
   readonly #reports: CatalogReports
-  readonly #stop = new AbortController()
   #isStopped = false
   /** The reading that is under way; undefined for none. */
   #reading: Promise<void> | undefined
   /** The functions that are being read, or will be before the next page of relations. */
-  #functions: Waited | undefined
+  #functions: AwaitedReading | undefined
   #facts: FunctionFacts | undefined
   readonly #missing = new MissingFunctions()
   #relations: RelationFacts = NO_RELATIONS
@@ -72,7 +68,7 @@ export class CatalogReader {
     readonly options: CatalogOptions
     readonly reports: CatalogReports
   }) {
-    this.#nodes = parts.nodes
+    this.#source = new CatalogSource(parts.nodes, parts.reports)
     this.#classifier = parts.classifier
     this.#options = parts.options
     this.#reports = parts.reports
@@ -81,7 +77,7 @@ export class CatalogReader {
   /** Reads it, unless it is being read; never throws. */
   read(): void {
     if (this.#isStopped || this.#functions !== undefined) return
-    this.#functions = new Waited()
+    this.#functions = new AwaitedReading()
     this.#isStale = true
     this.#start()
   }
@@ -153,10 +149,10 @@ export class CatalogReader {
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#next)
-    const cut = setTimeout(() => this.#stop.abort(), GRACE_MS)
+    const cut = setTimeout(() => this.#source.stop(), GRACE_MS)
     await this.#reading
     clearTimeout(cut)
-    this.#stop.abort()
+    this.#source.stop()
   }
 
   #rest(): void {
@@ -174,7 +170,7 @@ export class CatalogReader {
   #readFromPrimaryLater(): void {
     const restMs = Math.min(PRIMARY_REST_MS * 2 ** this.#lateReadings, MAX_REST_MS)
     this.#readAt(performance.now() + restMs, () => {
-      if (answersAsPrimary(this.#nodes()[0])) this.read()
+      if (this.#source.isPrimaryUp) this.read()
       else this.#readFromPrimaryLater()
     })
   }
@@ -205,34 +201,15 @@ export class CatalogReader {
     })
   }
 
-  // The primary first: it is the first to know of a new function, or of a trigger.
   async #readFromAny(): Promise<boolean> {
-    const [primary, ...replicas] = this.#nodes()
-    for (const node of [primary, ...replicas.filter(hasItsData)]) {
-      if (node === undefined) continue
-      const isLate = node !== primary || node.sighting?.isInRecovery === true
-      let hasAnswered = false
-      try {
-        await askServer(
-          node,
-          async (client) => {
-            hasAnswered = true
-            await this.#readFrom(async <Row>(text: string, values: readonly unknown[]) => {
-              return (await client.query<Row>(text, values)).rows
-            }, isLate)
-          },
-          this.#stop.signal,
-        )
-        this.#lateReadings = isLate && answersAsPrimary(primary) ? this.#lateReadings + 1 : 0
-        this.#reports.wasRead()
-        return true
-      } catch (error) {
-        // The next node may answer; if none does, what is known goes on to serve.
-        if (hasAnswered && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
-      }
+    const from = await this.#source.read((ask, { isLate }) => this.#readFrom(ask, isLate))
+    if (from === undefined) {
+      this.#reports.wasNotRead(this.#facts !== undefined)
+      return false
     }
-    this.#reports.wasNotRead(this.#facts !== undefined)
-    return false
+    this.#lateReadings = from.isLate && this.#source.isPrimaryUp ? this.#lateReadings + 1 : 0
+    this.#reports.wasRead()
+    return true
   }
 
   async #readFrom(ask: Ask, isLate: boolean): Promise<void> {
@@ -282,32 +259,3 @@ export class CatalogReader {
       this.#classifier().catalog = catalogOf(this.#facts, this.#relations, !this.#isStale)
   }
 }
-
-function answersAsPrimary(primary: Node | undefined): boolean {
-  return primary?.isUp === true && primary.sighting?.isInRecovery !== true
-}
-
-/** A reading of the functions that statements wait for. */
-class Waited {
-  readonly #sinceMs = performance.now()
-  #end: () => void = ignore
-  readonly #ended = new Promise<void>((resolve) => {
-    this.#end = resolve
-  })
-
-  /** How long it is still waited for, in ms. */
-  get leftMs(): number {
-    return this.#sinceMs + PATIENCE_MS - performance.now()
-  }
-
-  async wait(): Promise<void> {
-    const { leftMs } = this
-    if (leftMs > 0) await withPatience(this.#ended, leftMs).catch(ignore)
-  }
-
-  end(): void {
-    this.#end()
-  }
-}
-
-function ignore(): void {}
