@@ -21,6 +21,19 @@ export const REPLICA_QUESTION = `
 export const COMMIT_QUESTION = "select pg_catalog.current_setting('synchronous_commit') as commits"
 
 /**
+ * Whether the transaction has written, which gives it an id, and how it will commit: asked right after a single statement that may have
+ * written, and right before the COMMIT of a transaction in which that is not known. A sequence that is advanced, a lock, a setting and a
+ * NOTIFY give no id; a lock of rows and a temporary table give one.
+ *
+ * Of the ways to know it, this is the cheapest that tells: see `bench/README.md`. A `begin read only` around the statement costs more
+ * messages, and gives an error where it writes, so that it has to run once more; nor does it refuse what only advances a sequence of a
+ * temporary kind, or locks.
+ */
+export const WROTE_QUESTION = `
+  select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
+    pg_catalog.current_setting('synchronous_commit') as commits`
+
+/**
  * How far a primary has got, on which timeline: what a statement has seen there was inserted by then, though perhaps not flushed. And
  * whether its transaction has written, which gives it an id
  * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT), and how that will commit.
@@ -53,10 +66,21 @@ export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRo
   }
 }
 
+/** Whether the transaction has written; undefined where nobody has told. */
+export function toldWhetherWritten(told: Told | undefined): boolean | undefined {
+  if (told?.question === WROTE_QUESTION) return told.answer[0] === 't'
+  return told?.question === PRIMARY_QUESTION ? primaryAnswer(told.answer)?.hasWritten : undefined
+}
+
+/** Whether an answer tells how far the server has got. */
+export function tellsPosition({ question }: Told): boolean {
+  return question === REPLICA_QUESTION || question === PRIMARY_QUESTION
+}
+
 /** How the transaction of the statement before commits; undefined where nobody has told. */
 export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
   if (told === undefined || told.question === REPLICA_QUESTION) return undefined
-  const setting = told.question === COMMIT_QUESTION ? told.answer[0] : told.answer[4]
+  const setting = told.answer[COMMITS_AT.get(told.question) ?? -1]
   if (typeof setting !== 'string') return undefined
   return setting === 'off' ? 'unflushed' : 'flushed'
 }
@@ -67,6 +91,12 @@ export const timelineOf = (position: string) =>
 
 /** Which cluster a server is of. */
 export const SYSTEM_ID = '(select system_identifier::pg_catalog.text from pg_catalog.pg_control_system())'
+
+const COMMITS_AT: ReadonlyMap<string, number> = new Map([
+  [COMMIT_QUESTION, 0],
+  [WROTE_QUESTION, 1],
+  [PRIMARY_QUESTION, 4],
+])
 
 /** An answer to {@link COMMITTED_QUERY}. */
 export interface CommittedRow {

@@ -32,9 +32,7 @@ export class RoutedConnection {
   constructor(cluster: Cluster) {
     const session = new BoundSession(this.moved && ((to) => this.moved?.(to)))
     this.#session = session
-    const transaction = new Transaction(cluster.name, cluster.watch, (definition) =>
-      cluster.catalog.sawDefinition(definition),
-    )
+    const transaction = new Transaction(cluster.name, cluster.watch, cluster.catalog)
     this.#transaction = transaction
     const outcome = new Outcome(cluster, session, transaction)
     this.#place = { cluster, session, transaction, outcome, isEnded: () => this.#isEnded, leave: this.#leave }

@@ -3,7 +3,7 @@ import type { RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
 import { failureOf, isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
-import { primaryAnswer, toldCommitKind } from '../nodes/position-questions.ts'
+import { toldCommitKind, toldWhetherWritten } from '../nodes/position-questions.ts'
 import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { BoundSession } from './bound-session.ts'
@@ -24,7 +24,7 @@ export class Outcome {
 
   /**
    * Records what a statement did that its node accepted. `affected` is how many rows it has changed, where that is known; `told` is what the
-   * session said right after it, where it was asked.
+   * session said around it, where it was asked.
    */
   ran(
     statement: Statement,
@@ -42,18 +42,49 @@ export class Outcome {
     const { exact, named } = this.#cluster
     const judged = named.judge(statement, client)
     named.ran(statement, client)
-    const ofCommit = this.#positionOfCommit(statement, client)
-    exact.ran(statement, client, toldCommitKind(told))
-    this.#transaction.follow(statement, status, ofCommit)
+    const hasWritten = toldWhetherWritten(told)
+    const wasInTransaction = this.#transaction.isOpen
+    const ofCommit = this.#positionOfCommit(statement, client, told)
+    exact.ran(statement, client, ofCommit === undefined ? toldCommitKind(told) : undefined)
+    this.#transaction.follow(statement, status, ofCommit, hasWritten)
     // What it has committed is counted by now.
     if (statement.kind === 'session' && ofCommit !== undefined) return
-    if (judged.isUnknown && told !== undefined && primaryAnswer(told.answer)?.hasWritten === false) return
-    if (judged.countsAsWrite) this.#transaction.tried(context)
-    if (!judged.mayWrite) return
-    const counts = judged.countsAsWrite && !(judged.isRowless && Number(affected) === 0)
-    const position = this.#transaction.isKnown ? exact.positionOf(client) : undefined
-    if (counts) this.#transaction.add(context, statement.transaction, position)
-    else this.#transaction.addUncounted(context, statement.transaction, position)
+    this.#record(statement, judged, context, {
+      isRowless: judged.isRowless && Number(affected) === 0,
+      // Of a transaction its commit tells: until then it may have been another statement of it.
+      hasWritten: wasInTransaction ? undefined : hasWritten,
+      position: this.#transaction.isKnown ? exact.positionOf(client) : undefined,
+    })
+  }
+
+  /** Records what a statement did that has committed nothing but, perhaps, itself; `judged` is what it ran by its name. */
+  #record(
+    statement: Statement,
+    judged: Statement,
+    context: RoutingContext | undefined,
+    its: { isRowless: boolean; hasWritten: boolean | undefined; position: PositionOfCommit | undefined },
+  ): void {
+    const transaction = this.#transaction
+    const { countsAsWrite, mayWrite, isVouched } = judged
+    const { isRowless, hasWritten, position } = its
+    const { transaction: effect } = statement
+    const takesId = statement.takesId || judged.takesId
+    if (takesId && !isRowless) transaction.blur()
+    if (judged.isInDoubt && (isRowless || !judged.isRowless)) {
+      if (hasWritten === undefined) transaction.addDoubtful(context, effect, position)
+      if (hasWritten !== true) return
+    }
+    if (countsAsWrite) transaction.tried(context)
+    const wrote = hasWritten === true && (isRowless || !takesId)
+    if ((countsAsWrite && !isRowless) || wrote) {
+      transaction.add(context, effect, position)
+      if (!countsAsWrite && isVouched) this.#cluster.catalog.sawSurprise()
+      return
+    }
+    if (mayWrite) transaction.addUncounted(context, effect, position)
+    // What is about the session alone, and runs nothing, takes no part.
+    if (judged.kind === 'session' && !mayWrite && statement.named === undefined) return
+    if (this.#cluster.set.replicas.length > 0) transaction.addRead(context, isVouched && !countsAsWrite)
   }
 
   /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
@@ -67,6 +98,7 @@ export class Outcome {
     statement: Statement,
     session: Session,
     context: RoutingContext | undefined,
+    told: Told | undefined,
   ): unknown {
     const wasRefused = isRefusal(error)
     // A lost connection, a time-out on this side: the session may still be busy, or gone.
@@ -75,7 +107,7 @@ export class Outcome {
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
       this.#session.mistrust(undefined)
     }
-    if (!wasRefused && this.#isCommit(statement)) return this.#lostCommit(error, session)
+    if (!wasRefused && this.#isCommit(statement)) return this.#lostCommit(error, session, told)
     this.#transaction.followFailed(statement, wasRefused, transactionStatusOf(session.client))
     if (!isOfPrimary(session)) return error
     if (wasRefused) this.#cluster.exact.refused(statement, session.client)
@@ -94,10 +126,15 @@ export class Outcome {
    * How to read the position of what a text has committed, where it may have: how a commit alone commits is known of what has run before,
    * or was told along with that; one of several statements may have set it anew.
    */
-  #positionOfCommit(statement: Statement, client: PoolClientLike): PositionOfCommit | undefined {
+  #positionOfCommit(
+    statement: Statement,
+    client: PoolClientLike,
+    told: Told | undefined,
+  ): PositionOfCommit | undefined {
     if (statement.transaction === undefined) return undefined
     const { exact } = this.#cluster
-    if (statement.kind !== 'session') exact.ran(statement, client, undefined)
+    const kind = toldCommitKind(told)
+    if (statement.kind !== 'session' || kind !== undefined) exact.ran(statement, client, kind)
     return exact.positionOf(client)
   }
 
@@ -111,16 +148,16 @@ export class Outcome {
   }
 
   /** It may be committed. */
-  #lostCommit(error: unknown, session: Session): unknown {
+  #lostCommit(error: unknown, session: Session, told: Told | undefined): unknown {
     if (failureOf(error) === 'never-sent') {
       // Its connection was dead before: the server has rolled back.
       this.#transaction.loseUnsent(error)
       return error
     }
     const isHarmless = !isOfPrimary(session) || this.#transaction.isHarmless
-    const told = isHarmless ? error : unknownOutcome(session.node.name, error)
-    this.#transaction.loseCommit(told)
-    return told
+    const heard = isHarmless ? error : unknownOutcome(session.node.name, error)
+    this.#transaction.loseCommit(heard, toldWhetherWritten(told))
+    return heard
   }
 }
 

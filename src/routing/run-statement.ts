@@ -20,7 +20,14 @@ import type { Query } from './query.ts'
 import { ReadBound } from './read-timeout.ts'
 import { aroundRefusals, nextAttempt, statementOfRefused } from './recovery.ts'
 import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
-import { type Hearer, proveFresh, questionAfter, runAsked, StaleNode } from './session-freshness.ts'
+import {
+  type Hearer,
+  proveFresh,
+  questionAfter,
+  questionBefore,
+  runAsked,
+  StaleNode,
+} from './session-freshness.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What the statements of one connection run in. */
@@ -181,18 +188,19 @@ export class StatementRun<T> implements Hearer {
 
   #send(session: Session, route: Route): Promise<T> {
     const { cluster, outcome, transaction } = this.#place
-    const { kind, countsAsWrite, mayWrite, opens, isControl } = this.#statement
+    const { kind, countsAsWrite, isInDoubt, isVouched, opens, isControl } = this.#statement
     this.#route = route
     if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
     if (kind === 'session' && opens === undefined && route.reason === 'use-node') {
       outcome.willLeaveSomethingOn(session)
     }
     // Its rows may be used long before it is over.
-    if (countsAsWrite && !this.#query.canBeAskedAround && isOfPrimary(session))
+    const isToldLater = isInDoubt && transaction.isOpen
+    if (countsAsWrite && !isToldLater && !this.#query.canBeAskedAround && isOfPrimary(session))
       transaction.tried(this.context)
     const isBounded = kind === 'read' && !transaction.isOpen
     const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
-    const asks = route.claim.kind === 'fresh' || mayWrite || this.context?.memory?.wantsSeen === true
+    const asks = route.claim.kind === 'fresh' || !isVouched || this.context?.memory?.wantsSeen === true
     const sent = asks
       ? this.#sendAndAsk(session, route.claim, timeoutMs)
       : this.#query.send(session, timeoutMs)
@@ -201,7 +209,7 @@ export class StatementRun<T> implements Hearer {
   }
 
   async #sendAndAsk(session: Session, claim: Claim, timeoutMs: number | undefined): Promise<T> {
-    const { cluster } = this.#place
+    const { cluster, transaction } = this.#place
     const send = () => this.#query.send(session, timeoutMs)
     const position = claim.kind === 'fresh' ? claim.position : undefined
     this.#told = undefined
@@ -209,9 +217,11 @@ export class StatementRun<T> implements Hearer {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
     }
-    const after = questionAfter(cluster, session, this.#statement, this.context?.memory)
-    if (position === undefined && after === undefined) return await send()
-    return await runAsked(cluster, session, { position, after }, this, send)
+    const before = questionBefore(session, this.#statement, transaction)
+    const judged = cluster.named.judge(this.#statement, session.client)
+    const after = questionAfter(cluster, session, judged, this.context?.memory, transaction.isOpen)
+    if (position === undefined && before === undefined && after === undefined) return await send()
+    return await runAsked(cluster, session, { position, before, after }, this, send)
   }
 
   hear(told: Told): void {
@@ -220,8 +230,9 @@ export class StatementRun<T> implements Hearer {
 
   /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
   #received(result: T, session: Session): Promise<void> | undefined {
-    const { outcome, cluster } = this.#place
-    if (this.#statement.kind !== 'read') {
+    const { outcome, cluster, transaction } = this.#place
+    // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
+    if (this.#statement.kind !== 'read' || this.#told !== undefined || transaction.isOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
     const memory = this.context?.memory
@@ -250,7 +261,7 @@ export class StatementRun<T> implements Hearer {
       const mayTell = statement.transaction !== undefined && isRefusal(given)
       const ended = mayTell ? answerEnded(session.client) : undefined
       if (ended !== undefined) await ended
-      error = outcome.failed(given, statement, session, this.context)
+      error = outcome.failed(given, statement, session, this.context, this.#told)
     }
     if (session?.wasPrimary === false) {
       this.#refusedAs ??= statementOfRefused(cluster, route, text, given)
@@ -280,7 +291,7 @@ export class StatementRun<T> implements Hearer {
   /** What its reader has left, or read to the end, may have written. */
   streamed(): void {
     const session = this.#place.session.current
-    if (session === undefined || this.#statement.kind === 'read') return
+    if (session === undefined || (this.#statement.kind === 'read' && !this.#place.transaction.isOpen)) return
     this.#place.outcome.ran(this.#statement, session, this.context, undefined, undefined)
   }
 

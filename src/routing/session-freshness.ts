@@ -1,11 +1,12 @@
 import type { RequestMemory } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
-import { COMMIT_QUESTION, REPLICA_QUESTION } from '../nodes/position-questions.ts'
-import type { Session } from '../nodes/session.ts'
+import { COMMIT_QUESTION, REPLICA_QUESTION, WROTE_QUESTION } from '../nodes/position-questions.ts'
+import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import { askOn } from '../own-statements.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
+import type { Transaction } from './transaction.ts'
 
 /** A replica is behind what its route claims, or cannot prove that it is not: what it answers is not used. */
 export class StaleNode extends Error {}
@@ -35,11 +36,13 @@ interface ReplicaAnswer {
 export interface Asked {
   /** What a replica must have replayed before; undefined for nothing. */
   readonly position: Position | undefined
-  /** A question to be asked right after it; undefined for none. */
+  /** A question to a primary, to be asked right before it; undefined for none. */
+  readonly before: string | undefined
+  /** The same right after it. */
   readonly after: string | undefined
 }
 
-/** Who is told what came back after a statement; not where its client cannot ask. */
+/** Who is told what came back around a statement; not where its client cannot ask. */
 export interface Hearer {
   hear(told: Told): void
 }
@@ -53,7 +56,7 @@ export interface Hearer {
 export async function runAsked<T>(
   cluster: Cluster,
   session: Session,
-  { position, after }: Asked,
+  { position, before, after }: Asked,
   hearer: Hearer,
   run: () => Promise<T>,
 ): Promise<T> {
@@ -63,9 +66,9 @@ export async function runAsked<T>(
     if (!hasTold) await proveFresh(cluster, session, position)
     return await run()
   }
-  if (hasTold && after === undefined) return await run()
+  if (hasTold && before === undefined && after === undefined) return await run()
   const askedAtMs = performance.now()
-  const answers = client.askAroundNext({ before: hasTold ? undefined : REPLICA_QUESTION, after })
+  const answers = client.askAroundNext({ before: hasTold ? before : REPLICA_QUESTION, after })
   const outcome = await run().then(
     (result) => () => result,
     (error: unknown) => () => {
@@ -79,6 +82,9 @@ export async function runAsked<T>(
       throw new StaleNode()
     }
   }
+  if (hasTold && before !== undefined && answers.before !== undefined) {
+    hearer.hear({ client, askedAtMs, question: before, answer: answers.before })
+  }
   if (after !== undefined && answers.after !== undefined) {
     hearer.hear({ client, askedAtMs, question: after, answer: answers.after })
   }
@@ -86,19 +92,39 @@ export async function runAsked<T>(
 }
 
 /**
- * What a session is asked right after a statement; undefined for nothing. Of several statements in one text, or one that changes its
+ * What a session is asked right before the commit of its transaction; undefined for nothing. Never where the transaction has failed, or may
+ * have: the server refuses the question then, and skips the commit, whose answer has to be that of a rollback.
+ */
+export function questionBefore(
+  session: Session,
+  { kind, transaction: effect }: Statement,
+  transaction: Transaction,
+): string | undefined {
+  if (kind !== 'session' || (effect !== 'commits' && effect !== 'commits-and-begins')) return undefined
+  if (!transaction.isInQuestion || !isOfPrimary(session)) return undefined
+  return transactionStatusOf(session.client) === 'open' ? WROTE_QUESTION : undefined
+}
+
+/**
+ * What a session is asked right after a statement; undefined for nothing. In a transaction, its commit asks whether it wrote. Of several statements in one text, or one that changes its
  * session, nobody can be asked along.
  */
 export function questionAfter(
   cluster: Cluster,
   { node }: Session,
-  { kind, isAllOrNothing, isUnknown, mayWrite }: Statement,
+  { kind, isAllOrNothing, mayWrite, isInDoubt, isRowless, isVouched }: Statement,
   memory: RequestMemory | undefined,
+  isInTransaction: boolean,
 ): string | undefined {
   if (kind === 'session' || !isAllOrNothing) return undefined
-  const isOnPrimary = node.role === 'primary'
-  if (memory?.wantsSeen === true || (isUnknown && isOnPrimary)) return cluster.seen.questionFor(node)
-  return mayWrite && isOnPrimary && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
+  const ofPosition = memory?.wantsSeen === true ? cluster.seen.questionFor(node) : undefined
+  if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
+  const isRead = kind === 'read' || kind === 'primary-table' || isRowless
+  // Without replicas no catalog is read that could vouch for anything, and no read can be too old.
+  const isAskedOf = isRead && !isVouched && memory !== undefined && cluster.set.replicas.length > 0
+  const isUnsure = isInDoubt || isAskedOf
+  if (isUnsure && !isInTransaction) return WROTE_QUESTION
+  return mayWrite && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
 }
 
 /** Whether a replica that was asked `REPLICA_QUESTION` on a session has replayed `position`. */

@@ -8,6 +8,7 @@ import {
   PRIMARY_QUESTION,
   primaryAnswer,
   REPLICA_QUESTION,
+  tellsPosition,
 } from '../nodes/position-questions.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
@@ -91,7 +92,7 @@ export class ExactReads {
    */
   saw(memory: RequestMemory, { node }: Session, told: Told | undefined): Promise<void> | undefined {
     const { name } = this.#set
-    if (told !== undefined) {
+    if (told !== undefined && tellsPosition(told)) {
       sawPosition(memory, name, this.#positionOf(node, told))
       return undefined
     }

@@ -4,7 +4,9 @@ import type { Position } from '../freshness/position.ts'
 import type { TransactionStatus } from '../nodes/session.ts'
 import type { Definition, Statement } from '../sql/classifier.ts'
 import type { TransactionEffect } from '../sql/statement-text.ts'
+import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
+import { type Part, Participants } from './participants.ts'
 
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
@@ -20,10 +22,7 @@ type State =
 
 interface Open {
   readonly kind: 'open'
-  /** Whose writes are in it. */
-  readonly wrote: Set<RequestMemory>
-  /** Whose statements in it may have written, and do not count. */
-  readonly uncounted: Set<RequestMemory>
+  readonly participants: Participants
   /** Whether nothing can have been written in it. */
   isHarmless: boolean
   /** Whether a statement in it was refused, so that the server answers its commit with a rollback. */
@@ -42,14 +41,21 @@ const NONE: State = { kind: 'none' }
 export class Transaction {
   readonly #cluster: string
   readonly #watch: ContextWatch
-  readonly #onDefinition: (definition: Definition) => void
+  readonly #catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>
   #state: State = NONE
 
-  /** `onDefinition` hears of statements that may have changed the schema: when they ran, and when they are committed. */
-  constructor(cluster: string, watch: ContextWatch, onDefinition: (definition: Definition) => void) {
+  /**
+   * `catalog` hears of statements that may have changed the schema, when they ran and when they are committed; and of a transaction that
+   * has written although all in it was known to read only.
+   */
+  constructor(
+    cluster: string,
+    watch: ContextWatch,
+    catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>,
+  ) {
     this.#cluster = cluster
     this.#watch = watch
-    this.#onDefinition = onDefinition
+    this.#catalog = catalog
   }
 
   /** Whether its session is in a transaction, or may be, that nobody but its own statements may end. */
@@ -67,16 +73,26 @@ export class Transaction {
     return this.#state.kind === 'open' && this.#state.isHarmless
   }
 
+  /** Whether the server is to be asked, with its commit, whether it has written. */
+  get isInQuestion(): boolean {
+    const state = this.#state
+    return state.kind === 'open' && !state.isHarmless && state.participants.isInQuestion
+  }
+
   /** Whether anybody knows when what is written now is committed. */
   get isKnown(): boolean {
     return this.#state.kind !== 'unknown'
   }
 
-  /** Follows what a statement that the server accepted has done to the transaction; `position` is that of what it has committed. */
+  /**
+   * Follows what a statement that the server accepted has done to the transaction; `position` is that of what it has committed, and
+   * `hasWritten` what the server said of that, where it was asked.
+   */
   follow(
     { kind, opens, defines, transaction: effect }: Statement,
     status: TransactionStatus | undefined,
     position: PositionOfCommit | undefined,
+    hasWritten?: boolean,
   ): void {
     const before = this.#state
     this.sawDefinition(defines)
@@ -89,7 +105,7 @@ export class Transaction {
     }
     const isSame = effect === undefined || (effect === 'begins' && before.kind === 'open')
     if (!isSame) {
-      this.#end(mayCommit(effect) && !isAborted, position)
+      this.#end(mayCommit(effect) && !isAborted, position, hasWritten)
       this.#state = isOpenAfter(effect, status, before) ? open(opens === 'read-only') : NONE
       if (effect === 'unknown' && status === undefined) this.#state = { kind: 'unknown' }
     } else if (status === 'idle' && before.kind !== 'none') {
@@ -134,13 +150,13 @@ export class Transaction {
   /** Takes note of what may have changed the schema: it is known as that at once, and once more when it is committed. */
   sawDefinition(defines: Definition): void {
     if (defines === 'nothing') return
-    this.#onDefinition(defines)
+    this.#catalog.sawDefinition(defines)
     if (this.#state.kind === 'open' && this.#state.defined !== 'effects') this.#state.defined = defines
   }
 
-  /** Its commit was lost, by this error. */
-  loseCommit(by: unknown): void {
-    this.#end(true, undefined)
+  /** Its commit was lost, by this error; the server may have said before whether it wrote. */
+  loseCommit(by: unknown, hasWritten: boolean | undefined): void {
+    this.#end(true, undefined, hasWritten)
     this.#state = { kind: 'lost', by }
   }
 
@@ -152,6 +168,7 @@ export class Transaction {
 
   /** It is over, whatever became of it: its session ends with it. */
   abandon(): void {
+    this.#end(false, undefined)
     this.#state = NONE
   }
 
@@ -172,11 +189,34 @@ export class Transaction {
       return
     }
     const memory = context?.memory
+    this.#took(context, 'wrote', false)
     if (memory === undefined) this.#watch.sawWriteOutside()
     else {
-      if (this.#state.kind === 'open') this.#state.wrote.add(memory)
       if (this.#state.kind !== 'open' || mayCommit(effect)) this.#remember(memory, position)
     }
+  }
+
+  /** Records a statement that counts unless the server says that it has written nothing, and that nobody could ask about yet. */
+  addDoubtful(
+    context: RoutingContext | undefined,
+    effect: TransactionEffect,
+    position: PositionOfCommit | undefined,
+  ): void {
+    if (this.#state.kind !== 'open') {
+      this.tried(context)
+      this.add(context, effect, position)
+    } else if (context?.countsWrites === false) this.addUncounted(context, effect, position)
+    else this.#took(context, 'in-doubt', false)
+  }
+
+  /** Records a statement that does not count unless the server says, with the commit, that something has written. */
+  addRead(context: RoutingContext | undefined, isVouched: boolean): void {
+    if (context?.countsWrites !== false) this.#took(context, 'read', isVouched)
+  }
+
+  /** A statement may have given the transaction an id without a write that counts. */
+  blur(): void {
+    if (this.#state.kind === 'open') this.#state.participants.blur()
   }
 
   /** Records a statement that may have written, and does not count; `position` is that of a write. */
@@ -185,22 +225,33 @@ export class Transaction {
     effect: TransactionEffect,
     position: PositionOfCommit | undefined,
   ): void {
+    if (context?.countsWrites === false) this.blur()
     const memory = context?.memory
     if (memory === undefined || !memory.wantsPositions) return
-    if (this.#state.kind === 'open') this.#state.uncounted.add(memory)
+    if (this.#state.kind === 'open') this.#state.participants.cover(memory)
     if (this.#state.kind !== 'open' || mayCommit(effect)) coverUncounted(memory, this.#cluster, position)
   }
 
+  #took(context: RoutingContext | undefined, part: Part, isVouched: boolean): void {
+    if (this.#state.kind === 'open') this.#state.participants.took(context?.memory, part, isVouched)
+  }
+
   /** Counts what was written in the transaction that is open, where that may be committed. */
-  #end(isCommitted: boolean, position: PositionOfCommit | undefined): void {
+  #end(isCommitted: boolean, position: PositionOfCommit | undefined, hasWritten?: boolean): void {
     if (this.#state.kind !== 'open') return
-    const { wrote, uncounted, defined } = this.#state
-    if (defined !== 'nothing') this.#onDefinition(defined)
-    if (!isCommitted) return
-    for (const memory of wrote) this.#remember(memory, position)
-    for (const memory of uncounted) {
-      if (!wrote.has(memory)) coverUncounted(memory, this.#cluster, position)
+    const { participants, defined } = this.#state
+    if (defined !== 'nothing') this.#catalog.sawDefinition(defined)
+    if (!isCommitted) {
+      for (const memory of participants.attempts()) rememberAttempt(memory, this.#cluster)
+      return
     }
+    const { wrote, uncounted, isSurprising } = participants.judge(hasWritten)
+    for (const memory of wrote) {
+      if (memory === undefined) this.#watch.sawWriteOutside()
+      else this.#remember(memory, position)
+    }
+    for (const memory of uncounted) coverUncounted(memory, this.#cluster, position)
+    if (isSurprising) this.#catalog.sawSurprise()
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {
@@ -211,8 +262,7 @@ export class Transaction {
 function open(isHarmless: boolean): Open {
   return {
     kind: 'open',
-    wrote: new Set(),
-    uncounted: new Set(),
+    participants: new Participants(),
     isHarmless,
     hasFailed: false,
     defined: 'nothing',

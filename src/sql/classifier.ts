@@ -1,5 +1,7 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
+import { Lexer } from './lexer.ts'
+import type { Cause } from './relation-facts.ts'
 import {
   type Blocker,
   definitionIn,
@@ -79,11 +81,12 @@ export class StatementClassifier {
     const hasCalls = text.calls.length > 0
     if (text.kind === 'session') {
       const opens = text.transaction === 'begins' ? opensOf(sql) : undefined
-      return { ...this.#decideSession(text), opens, isControl: CONTROLS.test(sql) }
+      return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.test(sql) }
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     let isSession = false
     let isOnPrimary = false
+    let { isCurrent: isVouched } = this.#catalog
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
@@ -91,21 +94,47 @@ export class StatementClassifier {
       else if (effect !== 'none') {
         const because = this.#catalog.becauseOf(call)
         const blocker: Blocker = { kind: 'function', call, because }
-        return { ...FUNCTION, blocker, ...(effect === 'unknown' && callsUnknown(call)) }
-      }
+        return { ...this.#inDoubt(text, blocker), ...(effect === 'unknown' && callsUnknown(call)) }
+      } else if (this.#rules.effectOf(call) !== undefined) isVouched = false
     }
     for (const relation of text.watched) {
       const cause = this.#catalog.effectfulRelations.find(relation)
-      if (cause !== undefined) return { ...FUNCTION, blocker: { kind: 'relation', relation, cause } }
+      if (cause !== undefined) return this.#inDoubt(text, { kind: 'relation', relation, cause })
     }
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    if (isOnPrimary || text.watched.some((each) => this.#isPrimaryTable(each))) return PRIMARY_TABLE
-    return text.calls.every((call) => this.#catalog.leavesNothing(call)) ? READ : READ_WITH_CALLS
+    if (isOnPrimary || text.watched.some((each) => this.#isPrimaryTable(each)))
+      return { ...PRIMARY_TABLE, isVouched }
+    const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))
+    return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched }
+  }
+
+  #inDoubt(text: StatementText, blocker: Blocker): Statement {
+    return { ...FUNCTION, blocker, isInDoubt: !this.#writesUnseen(text), takesId: text.kind === 'locking' }
+  }
+
+  /** Whether it may write what no transaction id tells of: it advances a sequence, or a relation of it leaves the server. */
+  #writesUnseen({ calls, watched }: StatementText): boolean {
+    if (calls.some((call) => this.#knownEffectOf(call) === 'sequence')) return true
+    return watched.some((relation) => {
+      const cause = this.#catalog.effectfulRelations.find(relation)
+      return cause !== undefined && this.#isUnseen(cause)
+    })
+  }
+
+  #isUnseen({ function: named }: Cause): boolean {
+    if (named === undefined) return true
+    const at = named.indexOf('.')
+    const call = {
+      schema: at < 0 ? undefined : named.slice(0, at),
+      name: named.slice(at + 1),
+      isKeyWord: false,
+    }
+    return this.#knownEffectOf(call) === 'sequence'
   }
 
   /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
-  #decideSession(text: StatementText): Statement {
+  #decideSession(text: StatementText, sql: string): Statement {
     const { inner, transaction, isVoid } = text
     const named = text.named && { ...text.named, inner: text.named.does === 'prepare' ? inner : undefined }
     const isByName = named?.does === 'execute' || named?.does === 'fetch'
@@ -116,10 +145,16 @@ export class StatementClassifier {
     }
     if (isByName) return { ...SESSION_WRITE, named }
     if (inner === undefined || named?.does === 'prepare') {
-      return { ...SESSION, transaction, named, mayWrite: !isVoid }
+      return { ...SESSION, transaction, named, mayWrite: !isVoid, takesId: takesId(sql) }
     }
-    const { countsAsWrite, mayWrite, unknownCall, named: innerNamed } = this.#decideInner(inner)
-    return { ...SESSION, countsAsWrite, mayWrite, ...callsUnknown(unknownCall), named: named ?? innerNamed }
+    const its = this.#decideInner(inner)
+    const { countsAsWrite, mayWrite, unknownCall } = its
+    return {
+      ...{ ...SESSION, countsAsWrite, mayWrite, ...callsUnknown(unknownCall), named: named ?? its.named },
+      // A cursor that outlives its transaction is read to its end by the commit, behind the question.
+      isInDoubt: its.isInDoubt && !HOLDS.test(sql),
+      takesId: its.takesId || takesId(sql),
+    }
   }
 
   /** What is within a statement is no other that has one within: no text makes this go on and on. */
@@ -141,7 +176,12 @@ export class StatementClassifier {
     const doesMore =
       calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
       watched.some((each) => this.#doesMore(each) && !targets?.some((target) => isSurelyNamed(each, target)))
-    return { ...written, countsAsWrite: counts || doesMore, isRowless: mayBeRowless && !doesMore }
+    const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text)
+    return {
+      ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
+      isRowless: mayBeRowless && (isInDoubt || !doesMore),
+      isVouched: mayBeRowless && !doesMore && this.#catalog.isCurrent,
+    }
   }
 
   #doesMore(relation: TableName): boolean {
@@ -190,7 +230,17 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
 
 const CONTROLS = /^\s*(?:begin|start|commit|end|abort|rollback|savepoint|release)\b/i
 
-const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'unknown'])
+/** Whether a statement about the session gives its transaction an id: it locks a table, or makes or drops temporary ones. */
+function takesId(sql: string): boolean {
+  const lexer = new Lexer(sql)
+  lexer.next()
+  return TAKING_IDS.has(lexer.text)
+}
+
+const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])
+const HOLDS = /\bhold\b/i
+
+const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])
 
 /**
  * Values by text, of a bounded number of texts: when the young generation is full, it becomes the old one, and what

@@ -2,8 +2,8 @@ import type { FunctionRow, TypeRow } from './catalog-queries.ts'
 import { knownEffect } from './known-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
 
-/** What a call does to the route of its statement. */
-export type CallEffect = 'none' | 'session' | 'volatile' | 'unknown' | 'primary-table'
+/** What a call does to the route of its statement; `'sequence'` may advance a sequence, of which no transaction id tells. */
+export type CallEffect = 'none' | 'session' | 'volatile' | 'sequence' | 'unknown' | 'primary-table'
 
 /** A function as the catalog or a text names it. */
 export type FunctionName = Pick<FunctionCall, 'schema' | 'name'>

@@ -1,5 +1,6 @@
 /** What the lists below tell of a function, one of PostgreSQL's or of a well-known extension's, whatever a server declares. */
-export function knownEffect(name: string): 'none' | 'session' | 'volatile' | undefined {
+export function knownEffect(name: string): 'none' | 'session' | 'volatile' | 'sequence' | undefined {
+  if (SEQUENCE_FUNCTIONS.has(name)) return 'sequence'
   if (SESSION_FUNCTIONS.has(name)) return 'session'
   if (REFUSED_FUNCTIONS.has(name)) return 'volatile'
   return HARMLESS_FUNCTIONS.has(name) ? 'none' : undefined
@@ -54,6 +55,9 @@ const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/),
 )
+
+/** Functions that write what no transaction id tells of. */
+const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
 
 /** Functions that PostgreSQL declares stable, and that a hot standby refuses with 25006. */
 const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([

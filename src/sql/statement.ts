@@ -22,12 +22,27 @@ export interface Statement {
   readonly hasCalls: boolean
   /** What keeps it from a replica, where a function or a relation does. */
   readonly blocker: Blocker | undefined
-  /** Whether nobody knows what that does, so that it counts as a write unless the server says otherwise. */
+  /** Whether nobody knows what that does: the catalog may be asked first. */
   readonly isUnknown: boolean
   /** The function that nobody knows; undefined where all are known. */
   readonly unknownCall: FunctionCall | undefined
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
   readonly mayWrite: boolean
+  /**
+   * Whether it counts as a write unless the server says that it has written nothing: it calls, or reads, what may write or not. Of a
+   * rowless one that is the doubt where it affects no row.
+   */
+  readonly isInDoubt: boolean
+  /**
+   * Whether a current catalog says that it writes nothing: a read, or a rowless one where it affects no row. Where it does not, the
+   * server is asked on the primary.
+   */
+  readonly isVouched: boolean
+  /**
+   * Whether it may give its transaction an id without a write that counts: it locks rows or a table, makes a temporary one, or writes to
+   * an unpinned one. An id says nothing then.
+   */
+  readonly takesId: boolean
   /** What it does to its session's transaction. */
   readonly transaction: TransactionEffect
   /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
@@ -63,6 +78,9 @@ export const READ: Statement = {
   isUnknown: false,
   unknownCall: undefined,
   mayWrite: false,
+  isInDoubt: false,
+  isVouched: false,
+  takesId: false,
   transaction: undefined,
   opens: undefined,
   isControl: false,
@@ -82,7 +100,7 @@ export const WRITE: Statement = {
 }
 
 /** `select … for update` and the like. */
-export const LOCKING: Statement = { ...READ, kind: 'locking' }
+export const LOCKING: Statement = { ...READ, kind: 'locking', takesId: true }
 
 /** The same with calls: a stable function may call a volatile one. */
 export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
@@ -99,13 +117,14 @@ export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
 /** A statement about the session that runs what may write. */
 export const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
 
-/** A read that calls, or names a relation that calls, what may do more than read. */
+/** A read that calls, or names a relation that calls, what may do more than read: it counts unless the server says that it wrote nothing. */
 export const FUNCTION: Statement = {
   ...READ,
   kind: 'function',
   countsAsWrite: true,
   hasCalls: true,
   mayWrite: true,
+  isInDoubt: true,
 }
 
 /** What a text may change in the schema: also as one of several statements, or inside a `do` block. A word too many does no harm. */
