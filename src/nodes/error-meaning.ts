@@ -76,6 +76,19 @@ export function whatIsRefused(error: unknown): string {
   return knownOf(error).words ?? 'what only the primary can do'
 }
 
+/**
+ * Whether a server refused a statement because it is in recovery, so that the primary would take it in the same kind of transaction. The
+ * messages are translated: in another language only the places in the server's source tell.
+ */
+export function isOfRecovery(error: unknown): boolean {
+  if (refusalOf(error) !== 'read-only' && refusalOf(error) !== 'recovery') return false
+  const { message, hint, routine } = error as GivenError
+  return RECOVERY_ROUTINES.has(String(routine)) || /\brecovery\b|hot standby/i.test(`${message} ${hint}`)
+}
+
+// All that is about what only a primary does; an unlogged table is noticed where a query is planned.
+const RECOVERY_ROUTINES: ReadonlySet<string> = new Set(['PreventCommandDuringRecovery', 'get_relation_info'])
+
 /** Whether a hot standby refused a statement because its session is serializable by default, and not because of its own words. */
 export function refusesSerializable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
@@ -103,6 +116,7 @@ export function refusesOptions(error: unknown): boolean {
 interface GivenError {
   readonly code?: unknown
   readonly message?: unknown
+  readonly hint?: unknown
   readonly routine?: unknown
   readonly where?: unknown
 }

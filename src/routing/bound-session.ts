@@ -1,4 +1,4 @@
-import { discard, release, type Session } from '../nodes/session.ts'
+import { discard, isNotOfNode, release, type Session } from '../nodes/session.ts'
 import { type SpillGate, WAIT_MS } from '../nodes/spill-gate.ts'
 import type { Route } from './route.ts'
 
@@ -103,6 +103,35 @@ export class BoundSession {
     this.#moved?.(undefined)
     if (doubt === undefined && !isInTransaction) release(session)
     else discard(session, doubt?.because)
+  }
+
+  /** Waits until the session is as the application's hooks want it; one that they fail is not used. */
+  async prepared(preparing: Promise<void>): Promise<void> {
+    try {
+      await preparing
+    } catch (error) {
+      isNotOfNode(error)
+      this.mistrust(undefined)
+      this.moveAway(false)
+      throw error
+    }
+  }
+
+  /** Gives the session back once the transaction that it is in is rolled back, which nobody waits for; keeps the turn. */
+  rollBack(): void {
+    const session = this.#session
+    if (session === undefined) return
+    if (this.#doubt !== undefined) {
+      this.moveAway(true)
+      return
+    }
+    this.#session = undefined
+    this.#moved?.(undefined)
+    const rolledBack = session.client.query('rollback') as Promise<unknown>
+    rolledBack.then(
+      () => release(session),
+      (error: unknown) => discard(session, error),
+    )
   }
 
   /** Forgets what was wanted by whom it was lent to before. */

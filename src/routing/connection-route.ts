@@ -72,7 +72,7 @@ function routeOfTransaction(
 }
 
 /** What is claimed of a node that a connection is on already, and that meets the requirement. */
-function claimOf(node: Node, requirement: Requirement): Claim {
+export function claimOf(node: Node, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY
   if (requirement.kind !== 'atLeast') return node.isEligible ? IS_FIT : IS_LATE

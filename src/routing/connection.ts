@@ -3,6 +3,7 @@ import { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
 import { Outcome } from './outcome.ts'
 import type { Query } from './query.ts'
+import { ReadOnlyBinding } from './read-only-binding.ts'
 import { type Place, StatementRun } from './run-statement.ts'
 import { Transaction } from './transaction.ts'
 
@@ -35,7 +36,9 @@ export class RoutedConnection {
     const transaction = new Transaction(cluster.name, cluster.watch, cluster.catalog)
     this.#transaction = transaction
     const outcome = new Outcome(cluster, session, transaction)
-    this.#place = { cluster, session, transaction, outcome, isEnded: () => this.#isEnded, leave: this.#leave }
+    const binding = new ReadOnlyBinding(cluster, session, transaction, outcome)
+    const isEnded = () => this.#isEnded
+    this.#place = { cluster, session, transaction, binding, outcome, isEnded, leave: this.#leave }
   }
 
   /** Lends it out, anew or again. */

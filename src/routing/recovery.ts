@@ -1,3 +1,4 @@
+import { WritePinningError } from '../errors.ts'
 import type { RoutingContext } from '../freshness/context.ts'
 import { type Failure, refusalOf } from '../nodes/error-meaning.ts'
 import type { Node } from '../nodes/node.ts'
@@ -170,4 +171,12 @@ export function statementOfRefused(
 ): Statement | undefined {
   if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return undefined
   return cluster.classifier.learnRefused(sql)
+}
+
+export function noneKeepsItsPromise(cluster: string, attempts: number): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
+    `A statement of cluster '${cluster}' was given up after ${attempts} attempts: each time what was known of a node did not hold any more.`,
+    { statusCode: 503 },
+  )
 }

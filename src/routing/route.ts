@@ -73,3 +73,8 @@ export interface Attempt {
   /** Whether its node was connected to once more, without the read-only option that a pooler refused. */
   readonly didWithout?: boolean
 }
+
+/** The same attempt, with its route to be found anew. */
+export function again(attempt: Attempt | undefined): Attempt {
+  return { ...attempt, tried: attempt?.tried, route: undefined }
+}

@@ -1,11 +1,9 @@
-import { WritePinningError } from '../errors.ts'
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
 import { isRefusal } from '../nodes/error-meaning.ts'
 import {
   answerEnded,
   beginLending,
-  isNotOfNode,
   isOfPrimary,
   lentNothing,
   type Session,
@@ -17,9 +15,19 @@ import type { Cluster } from './cluster.ts'
 import { routeFrom } from './connection-route.ts'
 import type { Outcome } from './outcome.ts'
 import type { Query } from './query.ts'
+import { mayKeep, type ReadOnlyBinding, type Sent } from './read-only-binding.ts'
 import { ReadBound } from './read-timeout.ts'
-import { aroundRefusals, nextAttempt, statementOfRefused } from './recovery.ts'
-import { type Attempt, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Look, type Route } from './route.ts'
+import { aroundRefusals, nextAttempt, noneKeepsItsPromise, statementOfRefused } from './recovery.ts'
+import {
+  type Attempt,
+  again,
+  type Claim,
+  IS_BOUND,
+  IS_PRIMARY,
+  isMovable,
+  type Look,
+  type Route,
+} from './route.ts'
 import {
   type Hearer,
   proveFresh,
@@ -35,6 +43,8 @@ export interface Place {
   readonly cluster: Cluster
   readonly session: BoundSession
   readonly transaction: Transaction
+  /** The node of a `read only` transaction. */
+  readonly binding: ReadOnlyBinding
   readonly outcome: Outcome
   /** Whether whoever has it has ended it: nothing is begun on it any more. */
   isEnded(): boolean
@@ -72,11 +82,11 @@ export class StatementRun<T> implements Hearer {
   /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
     // One function and one promise: on the path of every query each one costs.
-    const { cluster, session: own, transaction } = this.#place
+    const { cluster, session: own, binding } = this.#place
     let attempt = first
     try {
       if (this.#place.isEnded()) throw new Error('Connection terminated')
-      this.#rethrowLost()
+      binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
         if (route.look !== undefined) {
@@ -94,7 +104,7 @@ export class StatementRun<T> implements Hearer {
               attempt = again(attempt)
               continue
             }
-            own.moveAway(transaction.isOpen)
+            binding.moveAway()
             // The pool's own promise is awaited, and none of ours: nearly every query is the first on its connection.
             const lending = beginLending(route.node)
             let lent: Session
@@ -106,19 +116,21 @@ export class StatementRun<T> implements Hearer {
               continue
             }
             const preparing = cluster.prepare?.(lent, this.#query.signal)
-            if (preparing !== undefined) await this.#prepared(preparing)
+            if (preparing !== undefined) await own.prepared(preparing)
             // The query may have been given up on while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
           }
-          if (hasWaited && !transaction.isOpen && !cluster.holds(route)) {
+          if (hasWaited && !binding.isBound && !cluster.holds(route)) {
             own.letGo(false)
             attempt = again(attempt)
             continue
           }
+          const beginning = binding.arrive(session, route.claim)
+          if (beginning !== undefined) await beginning
           const result = await this.#send(session, route)
           route.accepted?.()
-          const conclusions = this.#received(result, session)
+          const conclusions = this.#received(result, session, wasBound)
           if (conclusions !== undefined) await conclusions
           return result
         } catch (error) {
@@ -135,7 +147,7 @@ export class StatementRun<T> implements Hearer {
           attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
         }
       }
-      throw noneKeepsItsPromise(cluster.name)
+      throw noneKeepsItsPromise(cluster.name, MAX_ATTEMPTS)
     } finally {
       this.#place.leave()
     }
@@ -156,7 +168,7 @@ export class StatementRun<T> implements Hearer {
 
   /** Where it goes, after what was attempted before. */
   #routeAfter(before: Attempt | undefined): Route {
-    const { session, cluster, transaction } = this.#place
+    const { session, cluster, transaction, binding } = this.#place
     const { text, mark } = this.#query
     // It was waited for, or somebody else's statement had the catalog read.
     if (this.#statement.isUnknown) this.#statement = cluster.classifier.classify(text)
@@ -164,11 +176,12 @@ export class StatementRun<T> implements Hearer {
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
     const look = mayWait ? this.#lookFirst(before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
-    if (transaction.isOpen) return { node: session.bound.node, reason: 'transaction', claim: IS_BOUND }
-    if (session.isOfOldPrimary) {
+    if (!transaction.isOpen && session.isOfOldPrimary) {
       return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
     }
-    const route = routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
+    const route = transaction.isOpen
+      ? binding.routeOf(this.#sent, before)
+      : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
   }
 
@@ -188,10 +201,10 @@ export class StatementRun<T> implements Hearer {
 
   #send(session: Session, route: Route): Promise<T> {
     const { cluster, outcome, transaction } = this.#place
-    const { kind, countsAsWrite, isInDoubt, isVouched, opens, isControl } = this.#statement
+    const { kind, countsAsWrite, isInDoubt, isVouched, isControl } = this.#statement
     this.#route = route
     if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
-    if (kind === 'session' && opens === undefined && route.reason === 'use-node') {
+    if (kind !== 'read' && !isOfPrimary(session) && mayKeep(this.#statement, this.#query.text)) {
       outcome.willLeaveSomethingOn(session)
     }
     // Its rows may be used long before it is over.
@@ -200,10 +213,10 @@ export class StatementRun<T> implements Hearer {
       transaction.tried(this.context)
     const isBounded = kind === 'read' && !transaction.isOpen
     const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
-    const asks = route.claim.kind === 'fresh' || !isVouched || this.context?.memory?.wantsSeen === true
-    const sent = asks
-      ? this.#sendAndAsk(session, route.claim, timeoutMs)
-      : this.#query.send(session, timeoutMs)
+    // In a transaction that was asked before its BEGIN.
+    const claim = transaction.isOpen ? IS_BOUND : route.claim
+    const asks = claim.kind === 'fresh' || !isVouched || this.context?.memory?.wantsSeen === true
+    const sent = asks ? this.#sendAndAsk(session, claim, timeoutMs) : this.#query.send(session, timeoutMs)
     if (timeoutMs === undefined || this.#query.boundsItself === true) return sent
     return this.#withinBound(sent, session, timeoutMs)
   }
@@ -229,12 +242,14 @@ export class StatementRun<T> implements Hearer {
   }
 
   /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
-  #received(result: T, session: Session): Promise<void> | undefined {
-    const { outcome, cluster, transaction } = this.#place
+  #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
+    const { outcome, cluster, transaction, binding } = this.#place
+    const wasOpen = transaction.isOpen
     // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
-    if (this.#statement.kind !== 'read' || this.#told !== undefined || transaction.isOpen) {
+    if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
+    if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
   }
@@ -250,10 +265,13 @@ export class StatementRun<T> implements Hearer {
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
     isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#place.isEnded(),
   ): Promise<Attempt> {
-    const { cluster, session: own, outcome, transaction } = this.#place
+    const { cluster, session: own, outcome, transaction, binding } = this.#place
     const { text, mark } = this.#query
     const statement = this.#statement
     const wasOpen = transaction.isOpen
+    const isFirst = binding.isBoundBy(statement)
+    // What the primary says of a statement in a read-only transaction is the answer to it.
+    const isAnswer = isFirst && session?.wasPrimary === true && isRefusal(given)
     let error = given
     if (session === undefined) own.leaveTurn()
     else {
@@ -267,17 +285,23 @@ export class StatementRun<T> implements Hearer {
       this.#refusedAs ??= statementOfRefused(cluster, route, text, given)
     }
     const next = await nextAttempt(cluster, {
-      ...{ error: given, route, before, wasBound, statement, mark, context: this.context, sql: text },
+      ...{ error: given, route, before, mark, context: this.context, sql: text },
+      statement: isFirst ? binding.asFirst(statement, text) : statement,
       wasSent: session !== undefined,
       wasPrimary: session?.wasPrimary === true,
-      mayRunAnew: !isOver && !wasOpen,
+      wasBound: wasBound && !isFirst,
+      mayRunAnew: !isOver && (!wasOpen || isFirst) && !isAnswer,
     })
-    if (next === undefined) throw error
+    if (next === undefined) throw wasOpen ? binding.surfaces(error, session, this.context) : error
     // A session that was lost must not serve the next attempt.
     if (own.isMistrusted) own.letGo(false)
     this.#tried = next.tried
     this.#statement = this.#refusedAs ?? cluster.classifier.classify(text)
     return next
+  }
+
+  get #sent(): Sent {
+    return { query: this.#query, statement: this.#statement, context: this.context }
   }
 
   /** It has delivered rows already, and fails: it is never tried once more. Gives the error that is to be heard. */
@@ -307,42 +331,7 @@ export class StatementRun<T> implements Hearer {
       areThere: () => set.hasOther(session.node, this.#tried),
     })
   }
-
-  /** Waits until a session is as the application's hooks want it; one that they fail is not used. */
-  async #prepared(preparing: Promise<void>): Promise<void> {
-    try {
-      await preparing
-    } catch (error) {
-      isNotOfNode(error)
-      this.#place.session.mistrust(undefined)
-      this.#place.session.moveAway(false)
-      throw error
-    }
-  }
-
-  /** Whoever rolls back what was lost at its commit is told that once more. */
-  #rethrowLost(): void {
-    const { transaction, session } = this.#place
-    const { lost } = transaction
-    if (lost === undefined || this.#statement.transaction !== 'rolls-back') return
-    transaction.abandon()
-    session.letGo(true)
-    throw lost.by
-  }
-}
-
-/** The same attempt, with its route to be found anew. */
-function again(attempt: Attempt | undefined): Attempt {
-  return { ...attempt, tried: attempt?.tried, route: undefined }
 }
 
 /** Every attempt has a reason that the ones before have not; more than that there are only where something is wrong here. */
 const MAX_ATTEMPTS = 50
-
-function noneKeepsItsPromise(cluster: string): WritePinningError {
-  return new WritePinningError(
-    'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
-    `A statement of cluster '${cluster}' was given up after ${MAX_ATTEMPTS} attempts: each time what was known of a node did not hold any more.`,
-    { statusCode: 503 },
-  )
-}

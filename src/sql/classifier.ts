@@ -70,6 +70,12 @@ export class StatementClassifier {
     return statement
   }
 
+  /** Whether a statement that a replica may accept has to run on the primary all the same: its tables, or the options, say so. */
+  mustRunOnPrimary({ kind, blocker }: Statement): boolean {
+    if (kind === 'primary-table') return true
+    return blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile'
+  }
+
   /** Remembers a text that a replica refused as what it is, and gives that: a write, or something as good as one. A long text is not kept. */
   learnRefused(sql: string): Statement {
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
