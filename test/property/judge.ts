@@ -1,0 +1,126 @@
+import { CLEAN, runPlain } from './plain.ts'
+import { differences, type Glance, type State } from './state.ts'
+import type { Twins } from './twins.ts'
+import { type Outcome, type Served, sameOutcome, type Unit } from './unit.ts'
+
+/** What is wrong with how a unit was served. */
+export type Fault =
+  | 'uncounted' // it changed something, and the request does not count as a write
+  | 'another answer' // than plain `pg` on the primary gives
+  | 'failure' // where plain `pg` works
+  | 'another error'
+  | 'success' // where plain `pg` fails
+  | 'another effect' // than plain `pg` has, on the same rows
+  | 'left' // in a session of the replica, for whoever comes next
+
+/** How a unit was served, and what is wrong with that. */
+export interface Verdict {
+  readonly unit: Unit
+  readonly faults: readonly Fault[]
+  /** What was changed on the primary. */
+  readonly changed: readonly string[]
+  readonly left: string
+  readonly plain: Outcome
+  readonly served: Served
+  /** Whether a replica could have served it with the same answer; undefined where that is not for the share. */
+  readonly share: 'on replica' | 'on primary' | undefined
+}
+
+/** Runs units on both twins, and judges. */
+export class Judge {
+  readonly #twins: Twins
+  #state: State
+  /** The end of the log, and the sequences of plain `pg`'s, after the last unit. */
+  #last: Glance
+  #sinceReset = 0
+
+  static async on(twins: Twins): Promise<Judge> {
+    return new Judge(twins, await twins.state.read(), await twins.plainState.glance())
+  }
+
+  private constructor(twins: Twins, state: State, last: Glance) {
+    this.#twins = twins
+    this.#state = state
+    this.#last = last
+  }
+
+  async judge(unit: Unit): Promise<Verdict> {
+    const { product, plain: client, state, plainState } = this.#twins
+    const plain = await runPlain(client, unit)
+    const [plainAfter, before] = await Promise.all([plainState.glance(), state.glance()])
+    const served = await product.run(unit)
+    const after = await state.glance()
+    const mayDiffer = !isSame(before, after) || !isSame(plainAfter, this.#last)
+    this.#last = { lsn: after.lsn, sequences: plainAfter.sequences }
+
+    const faults = new Set<Fault>()
+    const changed: string[] = []
+    let areApart = false
+    if (mayDiffer) {
+      const now = await state.read()
+      changed.push(...differences(this.#state.versions, now.versions))
+      this.#state = now
+      if (changed.length > 0 && served.error === undefined && !served.isCounted) faults.add('uncounted')
+      areApart = differences(now.contents, (await plainState.read()).contents).length > 0
+    }
+    compare(unit, plain, served, faults)
+    // What was said differently has mostly done something else, too: that is one fault.
+    if (areApart && faults.size === 0) faults.add('another effect')
+
+    const left = await this.#left(unit, served)
+    if (left !== '') faults.add('left')
+    const isUnclean = unit.isOfSession || faults.size > 0
+    if (isUnclean) await this.#twins.clean(unit.client)
+    const isReset = areApart || ++this.#sinceReset > 150
+    if (isReset) await this.#reset()
+    if (isUnclean || isReset) this.#last = await plainState.glance()
+    const share = await this.#share(unit, plain, served, changed)
+    return { unit, faults: [...faults], changed, left, plain, served, share }
+  }
+
+  /** What it left on the replica; of what is harmless, now and then. */
+  async #left(unit: Unit, { routes }: Served): Promise<string> {
+    if (unit.isHarmless && this.#sinceReset % 8 > 0) return ''
+    return routes.some(({ role }) => role === 'replica')
+      ? await this.#twins.product.leftOnReplica(unit.client)
+      : ''
+  }
+
+  async #reset(): Promise<void> {
+    this.#sinceReset = 0
+    await this.#twins.reset()
+    this.#state = await this.#twins.state.read()
+  }
+
+  async #share(
+    unit: Unit,
+    plain: Outcome,
+    served: Served,
+    changed: readonly string[],
+  ): Promise<Verdict['share']> {
+    if (!unit.isHarmless || changed.length > 0 || plain.error !== undefined) return undefined
+    if (unit.mode !== 'auto' && unit.mode !== 'connection' && unit.mode !== 'read-only') return undefined
+    if (served.routes.every(({ role }) => role === 'replica')) return 'on replica'
+    const onReplica = await runPlain(this.#twins.plainOnReplica, unit)
+    await this.#twins.plainOnReplica.query(CLEAN)
+    return sameOutcome(plain, onReplica) ? 'on primary' : undefined
+  }
+}
+
+function isSame(a: Glance, b: Glance): boolean {
+  return a.lsn === b.lsn && a.sequences === b.sequences
+}
+
+function compare(unit: Unit, plain: Outcome, served: Served, faults: Set<Fault>): void {
+  if (sameOutcome(plain, served)) return
+  if (served.error === undefined) faults.add(plain.error === undefined ? 'another answer' : 'success')
+  else if (plain.error !== undefined) faults.add('another error')
+  else if (!isExplained(unit, served)) faults.add('failure')
+}
+
+/** A read-only transaction stays where its first statement has bound it; what belongs to the primary later fails by a word of our own. */
+function isExplained(unit: Unit, { error, answers }: Served): boolean {
+  return (
+    unit.mode === 'read-only' && answers.length > 0 && (error?.code?.startsWith('ERR_WRITE_PINNING') ?? false)
+  )
+}
