@@ -1,4 +1,5 @@
 import type { FoundFault, Report } from './run.ts'
+import type { ShrunkFault } from './shrink.ts'
 import type { Unit } from './unit.ts'
 
 export function describeReport(seed: number, report: Report): string {
@@ -23,6 +24,13 @@ export function describeFault({ schemaSeed, verdict }: FoundFault): string {
     `  it gave ${describeOutcome(served)}`,
     `  plain pg gave ${describeOutcome(plain)}`,
   ].join('\n')
+}
+
+/** A fault with the statements of its schema that it takes. */
+export function describeShrunk(found: FoundFault, shrunk: ShrunkFault | undefined): string {
+  if (shrunk === undefined) return `It takes what ran before:\n${describeFault(found)}`
+  const verdict = { ...found.verdict, unit: shrunk.unit }
+  return [...shrunk.statements.map((each) => `  ${each};`), describeFault({ ...found, verdict })].join('\n')
 }
 
 export function describeUnit({ mode, client, steps }: Unit): string {
