@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const ALL = ['classify', 'linear', 'routing', 'pool', 'fastify', 'exact', 'gate']
+const ALL = ['classify', 'linear', 'routing', 'pool', 'fastify', 'exact', 'asked', 'gate']
 const named = process.argv.slice(2)
 
 for (const name of named) {

@@ -25,9 +25,8 @@ export const COMMIT_QUESTION = "select pg_catalog.current_setting('synchronous_c
  * written, and right before the COMMIT of a transaction in which that is not known. A sequence that is advanced, a lock, a setting and a
  * NOTIFY give no id; a lock of rows and a temporary table give one.
  *
- * Of the ways to know it, this is the cheapest that tells: see `bench/README.md`. A `begin read only` around the statement costs more
- * messages, and gives an error where it writes, so that it has to run once more; nor does it refuse what only advances a sequence of a
- * temporary kind, or locks.
+ * A `begin read only` and a `commit` around the statement, in the same message, cost as much (see `bench/README.md`), and would catch a
+ * sequence too. But they refuse what writes, so that it has to run once more; and what handles that error by itself gives another answer.
  */
 export const WROTE_QUESTION = `
   select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
