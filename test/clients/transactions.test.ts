@@ -203,6 +203,18 @@ contract((client) => {
     expect(await namesOnPrimary()).toEqual([])
   })
 
+  it('a read only transaction runs on the primary where its first statement belongs there', async () => {
+    const request = openRequest()
+    await request.run(() =>
+      db().readOnlyTransaction(async (inside) => {
+        expect(await inside.run('select pg_current_wal_lsn() is not null as it')).toEqual([{ it: true }])
+        const [at] = await inside.run('select pg_is_in_recovery() as replica')
+        expect(at?.replica).toBe(false)
+      }),
+    )
+    expect(request.memory.wroteTo).toBeUndefined()
+  })
+
   it('a read only transaction under a pin runs on the primary', async () => {
     await cluster.primary.query("insert into item (name) values ('fresh')")
     const pinned = openRequest({ pinnedUntilMs: Date.now() + 60_000 })

@@ -72,7 +72,7 @@ test('a stream that has delivered nothing runs anew', async () => {
   expect(await streaming).toEqual([{ max: 2000 }])
 })
 
-test('inside a transaction it surfaces', async () => {
+test('inside a transaction that has read it surfaces', async () => {
   let code: unknown
   const transaction = inRequest(() =>
     watched.db
@@ -80,6 +80,8 @@ test('inside a transaction it surfaces', async () => {
       .setAccessMode('read only')
       .setIsolationLevel('repeatable read')
       .execute(async (trx) => {
+        // What has not read yet runs anew elsewhere.
+        await sql`select 1 from item limit 1`.execute(trx)
         for (;;) await slowRead.execute(trx)
       }),
   )
