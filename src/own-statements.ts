@@ -67,3 +67,43 @@ function arrayOf(parse: (value: string) => unknown): (literal: string) => unknow
 
 const ITEM = /[{,](?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^",{}]+))/gs
 const ESCAPED = /\\(.)/gs
+
+/** The part of `pg`'s `Client` in which it keeps what its queries and its session are to be bounded by. */
+interface Limited {
+  binary?: boolean
+  readonly connectionParameters?: object
+}
+
+/**
+ * Takes from a client of this package's own, before it connects, what an application wants of its own statements only: bounds of time, and
+ * answers in binary. The configuration cannot say so: `pg` takes 0 and `false` there for nothing, and goes by `pg.defaults`. Options
+ * of the session stay, since a proxy may find its server by them; of two of a kind the last one holds.
+ */
+export function withoutLimits<T extends object>(given: T, queryTimeoutMs = 0): T {
+  const client: Limited = given
+  client.binary = false
+  const parameters = client.connectionParameters as ConnectionParameters | undefined
+  if (parameters === undefined) return given
+  parameters.query_timeout = queryTimeoutMs
+  parameters.statement_timeout = 0
+  parameters.lock_timeout = 0
+  parameters.idle_in_transaction_session_timeout = 0
+  const { options } = parameters
+  if (options) {
+    const limits = [...options.matchAll(TIMEOUT)].map(([name]) => ` -c ${name.replaceAll('-', '_')}=0`)
+    parameters.options = options + limits.join('')
+  }
+  return given
+}
+
+interface ConnectionParameters {
+  query_timeout?: number
+  statement_timeout?: number
+  lock_timeout?: number
+  idle_in_transaction_session_timeout?: number
+  options?: string
+}
+
+/** In `-c name=…`, `-cname=…` and `--name=…`. */
+const TIMEOUT =
+  /(?<=-c\s*|--)(statement|lock|transaction|idle[_-]in[_-]transaction[_-]session|idle[_-]session)[_-]timeout(?==)/gi

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { OwnStatement } from '../own-statements.ts'
+import { type OwnStatement, withoutLimits } from '../own-statements.ts'
 import { demanded, makeClientsOf } from './client-class.ts'
 import { refusesSerializable } from './error-meaning.ts'
 import type { Lookup } from './host.ts'
@@ -167,12 +167,12 @@ export class NodePool {
   async ownClient(timeoutMs?: number): Promise<OwnClient> {
     const pool = await this.open()
     if (this.#OwnClient === undefined) throw new Error('This pool cannot make clients of its own.')
-    const client = new this.#OwnClient({
+    const made = new this.#OwnClient({
       ...demanded(pool.options ?? {}, this.#options),
       connectionTimeoutMillis: timeoutMs ?? 0,
-      query_timeout: timeoutMs ?? 0,
       application_name: 'write-pinning',
     }) as unknown as OwnClient
+    const client = withoutLimits(made, timeoutMs)
     client.on('error', ignore)
     client.on('end', () => this.#own.delete(client))
     this.#own.add(client)

@@ -1,6 +1,6 @@
 import { warn } from '../diagnostics.ts'
 import { refusesOptions } from './error-meaning.ts'
-import type { PoolClientLike, PoolLike } from './pool.ts'
+import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 
 /**
  * A start-up option, and never a `SET`, which a pooler in between would leak to other clients
@@ -36,6 +36,7 @@ export class ReplicaSessions {
   readonly #node: string
   readonly #options: ConnectionOptions
   readonly #before: ConnectionOptions
+  readonly #optionsOfAll: () => string
   #demands: SessionDemands = NO_DEMANDS
   /** Whether its sessions would be serializable by themselves. */
   #isSerializable: boolean
@@ -47,7 +48,8 @@ export class ReplicaSessions {
     this.#node = node
     this.#options = (pool.options ?? {}) as ConnectionOptions
     this.#before = asGiven(this.#options)
-    this.#isSerializable = saysSerializable(optionsOf(this.#before))
+    this.#optionsOfAll = () => optionsOfAll(pool)
+    this.#isSerializable = saysSerializable(optionsOf(this.#before, this.#optionsOfAll()))
   }
 
   /** Demands something of the sessions from now on: a replica becomes the primary, or the other way round. */
@@ -118,7 +120,7 @@ export class ReplicaSessions {
   #demand(): void {
     this.#wasDemanded = true
     const { options, connectionString } = this.#before
-    const { PGOPTIONS = '' } = process.env
+    const ofAll = this.#optionsOfAll()
     const before = this.#demands.isReadOnly ? `${READ_ONLY} ` : ''
     // Of two settings the last one counts.
     const after = this.#avoidsSerializable ? ` ${REPEATABLE_READ}` : ''
@@ -127,10 +129,10 @@ export class ReplicaSessions {
       this.#options.connectionString = connectionString.replace(
         OPTIONS_IN_STRING,
         (_all, key: string, value: string) =>
-          `${key}${inString(before)}${value || encodeURIComponent(PGOPTIONS)}${inString(after)}`,
+          `${key}${inString(before)}${value || encodeURIComponent(ofAll)}${inString(after)}`,
       )
     }
-    this.#options.options = `${before}${options || PGOPTIONS}${after}`.trim()
+    this.#options.options = `${before}${options || ofAll}${after}`.trim()
   }
 
   #restore(): void {
@@ -153,10 +155,22 @@ function asGiven(options: ConnectionOptions): ConnectionOptions {
 }
 
 /** The start-up options that a configuration makes of what it was given. */
-function optionsOf({ options, connectionString = '' }: ConnectionOptions): string {
+function optionsOf({ options, connectionString = '' }: ConnectionOptions, ofAll: string): string {
   const inString = [...connectionString.matchAll(OPTIONS_IN_STRING)].at(-1)?.[2]
   const decoded = inString && decode(inString.replaceAll('+', ' '))
-  return decoded || options || process.env.PGOPTIONS || ''
+  return decoded || options || ofAll
+}
+
+/** The start-up options of every connection that says none of its own: by the environment, or by `pg.defaults`, which only a client tells. */
+function optionsOfAll({ Client }: PoolLike): string {
+  const { PGOPTIONS = '' } = process.env
+  if (PGOPTIONS !== '' || typeof Client !== 'function') return PGOPTIONS
+  try {
+    return new (Client as ClientClass)({}).connectionParameters?.options ?? ''
+  } catch {
+    // A class of the application's, which wants to be told more.
+    return ''
+  }
 }
 
 /** Whether start-up options make the transactions of a session serializable; the last of several counts. */

@@ -32,6 +32,7 @@ export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Pr
     host: setup.host,
     port: setup.port,
     database: 'postgres',
+    isOwn: true,
     options: NOT_SERIALIZABLE,
   })
   try {

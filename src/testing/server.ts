@@ -6,6 +6,9 @@ import { NOT_SERIALIZABLE, Session } from './session.ts'
 import type { Supervisor } from './supervisor.ts'
 import { until } from './until.ts'
 
+/** A promotion takes as long as it takes, whatever the settings of the cluster say. */
+const WITHOUT_TIMEOUTS = '-c statement_timeout=0 -c lock_timeout=0'
+
 const START_MS = 60_000
 const STOP_MS = 60_000
 
@@ -48,8 +51,8 @@ export class Server {
     const { host, port, database } = setup
     this.#session = new Session({ host, port, database })
     // What a node does by itself must not wait for a replica that is paused or gone, nor be refused by one that is a hot standby.
-    const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE}`
-    this.#control = new Session({ host, port, database: 'postgres', options })
+    const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE} ${WITHOUT_TIMEOUTS}`
+    this.#control = new Session({ host, port, database: 'postgres', isOwn: true, options })
   }
 
   get isRunning(): boolean {

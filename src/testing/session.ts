@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Askable, askOn } from '../own-statements.ts'
+import { type Askable, askOn, withoutLimits } from '../own-statements.ts'
 import { clusterError } from './cluster-error.ts'
 
 /** Where a session connects to, and what it sets there. */
@@ -7,6 +7,8 @@ export interface SessionTarget {
   host: string
   port: number
   database: string
+  /** Whether the cluster alone uses it. */
+  isOwn?: boolean
   /** Command-line options for the server's session, such as `-c synchronous_commit=local`. */
   options?: string
 }
@@ -91,9 +93,11 @@ export class Session {
         ...this.#target,
         user: 'postgres',
         ssl: false,
+        sslnegotiation: 'postgres',
         application_name: 'write-pinning/testing',
         connectionTimeoutMillis: 5_000,
       })
+      if (this.#target.isOwn) withoutLimits(client)
       client.on('error', onEnd)
       client.on('end', onEnd)
       await client.connect()
