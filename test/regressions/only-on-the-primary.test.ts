@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { usePrimary } from 'write-pinning'
+import { useNode, usePrimary } from 'write-pinning'
 import { openDatabase } from '../support/cluster.ts'
 import { countsAsWrite, inRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
@@ -72,6 +72,23 @@ test.each([
   'select count(*) from pg_locks',
 ])('%s, which any node can say, is asked of a replica', async (text) => {
   expect(await whereAndWhyInRequest(() => ask(text))).toEqual(['replica: read'])
+})
+
+test('views of one server answer for the node that is read, and for the primary where that is said', async () => {
+  const standbys = 'select application_name as name from pg_stat_replication'
+  const slots = 'select active from pg_replication_slots'
+  expect(await inRequest(() => ask(standbys))).toEqual([])
+  expect(await inRequest(() => ask(slots))).toEqual([])
+  expect(await useNode('replica-1', () => ask(standbys))).toEqual([])
+  expect(await usePrimary(() => ask(standbys))).toEqual([{ name: 'replica-1' }])
+  expect(await usePrimary(() => ask(slots))).toEqual([{ active: true }])
+  const always = openDatabase(cluster, { primaryTables: ['pg_stat_replication', 'pg_replication_slots'] })
+  for (const text of [standbys, slots, 'select 1 from pg_catalog.pg_stat_replication']) {
+    const asked = () => sql.raw(text).execute(always)
+    expect(await whereAndWhyInRequest(asked)).toEqual(['primary: primary-table'])
+    expect(await countsAsWrite(always, text)).toBe(false)
+  }
+  await always.destroy()
 })
 
 test('before the catalog is read, a snapshot is taken on the primary as well', async () => {
