@@ -33,15 +33,60 @@ export async function shrink(cluster: PostgresCluster, found: FoundFault): Promi
     const shorter: Unit = { ...unit, steps: unit.steps.toSpliced(index, 1) }
     if (await fails(statements, shorter)) unit = shorter
   }
-  for (let size = Math.ceil(statements.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let end = statements.length; end > 0; end -= size) {
-      const fewer = statements.toSpliced(Math.max(0, end - size), Math.min(size, end))
-      // What `harmlessRead` needs has to stay.
-      if (!NEEDED.every((each) => fewer.some((text) => text.includes(each(schema))))) continue
-      if (await fails(fewer, unit)) statements = fewer
-    }
+  // What no name leads to is not needed, mostly.
+  const named = reachable(statements, [
+    ...NEEDED.map((each) => each(schema)),
+    ...unit.steps.map(({ text }) => text),
+  ])
+  if (await fails(named, unit)) statements = named
+  for (let index = statements.length - 1; index >= 0; index--) {
+    const fewer = statements.toSpliced(index, 1)
+    if (NEEDED.some((each) => statements[index]?.startsWith(each(schema)))) continue
+    if (await fails(fewer, unit)) statements = fewer
   }
   return { statements, unit }
 }
 
+/** What has to stay, for `harmlessRead`. */
 const NEEDED = [({ base }: Schema) => `create table ${base} (`, () => 'create function surely_harmless(']
+
+/** The statements that define what the texts name, or hang on it, and what those name in turn. */
+function reachable(statements: readonly string[], texts: readonly string[]): string[] {
+  const needed = new Set<string>()
+  const all = [...texts]
+  for (let found = true; found; ) {
+    found = false
+    for (const statement of statements) {
+      if (
+        needed.has(statement) ||
+        !subjectsOf(statement).some((name) => all.some((text) => mentions(text, name)))
+      )
+        continue
+      needed.add(statement)
+      all.push(statement)
+      found = true
+    }
+  }
+  return statements.filter((each) => needed.has(each))
+}
+
+const NAME = String.raw`(?:public\.)?("(?:[^"]|"")+"|[\w$]+|[@#%&|?<>=!~^*/]+)`
+const SUBJECTS = [
+  `^create (?:unlogged |materialized |or replace )*(?:table|view|function|aggregate|domain|type|sequence|operator|extension) ${NAME}`,
+  `^(?:insert into|alter table) ${NAME}`,
+  `^create (?:policy|trigger|rule) .* (?:on|to) ${NAME}`,
+  String.raw`^create cast \(${NAME}`,
+  String.raw`^create cast \(\w+ as ${NAME}`,
+  `^create operator .*leftarg = ${NAME}`,
+  String.raw`^create operator class \w+ default for type ${NAME}`,
+].map((source) => new RegExp(source, 's'))
+
+function subjectsOf(statement: string): string[] {
+  return SUBJECTS.flatMap((pattern) => pattern.exec(statement)?.[1] ?? []).filter((name) => name !== 'int')
+}
+
+function mentions(text: string, name: string): boolean {
+  return name.startsWith('"') || /\W/.test(name)
+    ? text.toLowerCase().includes(name.toLowerCase())
+    : new RegExp(`\\b${name}\\b`, 'i').test(text)
+}
