@@ -68,5 +68,5 @@ const FUNCTIONS = '`name` or `schema.name`'
  */
 const ALWAYS_PRIMARY = [
   ...['kysely_migration', 'kysely_migration_lock', '__drizzle_migrations', '_prisma_migrations'],
-  ...['migrations', 'typeorm_metadata', 'pg_prepared_xacts'],
+  ...['migrations', 'typeorm_metadata', 'pg_prepared_xacts', 'pg_sequences'],
 ]

@@ -5,12 +5,17 @@
  * view's query only. Each question is about a page of at most so many objects, so that none takes long.
  */
 
+/** Asks a server one question, and gives its rows. */
+export type Ask = <Row>(text: string, values: readonly unknown[]) => Promise<readonly Row[]>
+
 /** Functions of a page, grouped: one row per schema, volatility and origin. */
 export interface FunctionRow {
   readonly schema: string
   readonly is_volatile: boolean
   /** Whether they are neither PostgreSQL's nor an extension's. */
   readonly is_own: boolean
+  /** Whether they may be called with one argument. */
+  readonly takes_one: boolean
   readonly oids: readonly string[]
   readonly names: readonly string[]
   /** The last object of the page. */
@@ -70,11 +75,20 @@ const IS_OWN = `n.nspname <> 'pg_catalog' and not exists (
  * Whether a tree calls one of some functions, or locks rows where {@link LOCKS} is among them. The calls are cut out of its text
  * (`:funcid 1574 :funcresulttype …`, `:opfuncid …`): a regular expression takes ten times as long.
  */
-const treeCalls = (tree: string, oids: string) => `exists (
+export const treeCalls = (tree: string, oids: string) => `exists (
   select from pg_catalog.unnest(pg_catalog.string_to_array(
     pg_catalog.replace(${tree}, ':hasForUpdate true', 'funcid ${LOCKS} '), 'funcid ')) as cut(piece)
   where pg_catalog.split_part(cut.piece, ' ', 1) = any(${oids}::text[]))`
-const NOT_TEMPORARY = `n.nspname !~ '^pg_(temp|toast_temp)_'`
+/** What an aggregate calls, over a moving frame and in parallel as well. */
+const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans', 'minvtrans', 'mfinal']
+  .map((step) => `a.agg${step}fn`)
+  .join(', ')
+/** Whether it is one of `tablefunc`'s or `xml2`'s functions that run a text, under whatever name: `tablefunc` says how to make more of them. */
+const RUNS_TEXT = `p.prolang = 13 and p.prosrc in (
+    'crosstab', 'crosstab_hash', 'connectby_text', 'connectby_text_serial', 'xpath_table')`
+/** What a function calls in the default of a parameter, and in a body that is kept as a tree (from PostgreSQL 14 on). */
+export const DEFAULTS_AND_TREE = `pg_catalog.concat(p.proargdefaults::text, ' ', pg_catalog.to_jsonb(p) ->> 'prosqlbody')`
+export const NOT_TEMPORARY = `n.nspname !~ '^pg_(temp|toast_temp)_'`
 
 /**
  * The functions behind $1 (https://www.postgresql.org/docs/current/catalog-pg-proc.html), $2 of them. An aggregate is declared
@@ -85,18 +99,18 @@ with page as materialized (
   select p.* from pg_catalog.pg_proc p where p.oid > $1::oid order by p.oid limit $2::int
 )
 select n.nspname::text as schema,
-  'v' in (p.provolatile, step.provolatile, final.provolatile) is true as is_volatile,
+  p.provolatile = 'v' or ${RUNS_TEXT} or p.prokind = 'a' and exists (
+    select from pg_catalog.pg_aggregate a join pg_catalog.pg_proc s on s.oid = any(array[${STEPS}]::oid[])
+    where a.aggfnoid = p.oid and s.provolatile = 'v') as is_volatile,
   ${IS_OWN} as is_own,
+  p.prokind = 'f' and p.pronargs > 0 and p.pronargs - p.pronargdefaults <= 1 as takes_one,
   array_agg(p.oid::text) as oids, array_agg(p.proname::text) as names,
   (select max(oid::bigint)::text from page) as last
 from page p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-left join pg_catalog.pg_aggregate a on a.aggfnoid = p.oid
-left join pg_catalog.pg_proc step on step.oid = a.aggtransfn
-left join pg_catalog.pg_proc final on final.oid = a.aggfinalfn
 where p.prokind <> 'p' and ${NOT_TEMPORARY}
-group by 1, 2, 3
+group by 1, 2, 3, 4
 union all
-select '', false, false, '{}', '{}', (select max(oid::bigint)::text from page)`
+select '', false, false, false, '{}', '{}', (select max(oid::bigint)::text from page)`
 
 /** The types behind $1, $2 of them, to which a cast may be written like a call; nobody does so with rows, or with arrays of a type of one's own. */
 export const TYPES_QUERY = `
@@ -127,13 +141,17 @@ order by p.oid limit $2::int`
  * PostgreSQL 14 on), or in the default of a parameter.
  */
 export const TREE_CALLERS_QUERY = `
-select p.oid::text, n.nspname::text as schema, p.proname::text as name, '' as body
+select p.oid::text, n.nspname::text as schema, p.proname::text as name, '' as body,
+  ${treeCalls(DEFAULTS_AND_TREE, '$2')} as advances
 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 'w') and ${NOT_TEMPORARY}
   and (p.prosrc = '' or p.proargdefaults is not null)
-  and ${treeCalls(`pg_catalog.concat(p.proargdefaults::text, ' ', pg_catalog.to_jsonb(p) ->> 'prosqlbody')`, '$1')}`
+  and ${treeCalls(DEFAULTS_AND_TREE, '$1')}`
 
-/** The functions, declared stable or immutable, that call one of $1 in their tree, in a default, or as a step of an aggregate. */
+/**
+ * The functions, declared stable or immutable, that call one of $1 in their tree, in a default, or as a step of an aggregate, or have an
+ * argument or a result of such a type.
+ */
 export const CALLERS_QUERY = `
 select distinct p.oid::text, n.nspname::text as schema, p.proname::text as name, d.refobjid::text as on,
   ${IS_OWN} as is_own
@@ -143,7 +161,7 @@ left join pg_catalog.pg_aggregate a on a.aggfnoid = p.oid
 where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refclassid = $2::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.deptype = 'n' and p.provolatile <> 'v' and ${NOT_TEMPORARY}
   and p.prosupport <> d.refobjid
-  and (a.aggfnoid is null or d.refobjid in (a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggmfinalfn))`
+  and (a.aggfnoid is null or d.refobjid in (${STEPS}))`
 
 /** The views that call or read one of $1. A materialized view is read as the table that it is. */
 export const VIEWS_QUERY = `
@@ -170,37 +188,6 @@ from pg_catalog.pg_depend d join pg_catalog.pg_policy p on p.oid = d.objid ${OF_
 where d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.refclassid = $2::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.deptype = 'n' and c.relrowsecurity`
 
-/** The domains one of whose constraints calls one of $1: a cast to such a type does. */
-export const DOMAINS_QUERY = `
-select distinct t.oid::text, n.nspname::text as schema, t.typname::text as name, d.refobjid::text as on
-from pg_catalog.pg_depend d join pg_catalog.pg_constraint k on k.oid = d.objid
-join pg_catalog.pg_type t on t.oid = k.contypid join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-where d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.refclassid = $2::pg_catalog.regclass
-  and d.refobjid = any($1::oid[]) and k.contypid <> 0`
-
-/**
- * What else calls one of $1 without a parenthesis behind its name, by the kind of object: an operator, a cast to a type, a function of
- * a row that is read like a column.
- */
-export const WITHOUT_CALL_QUERIES = {
-  operator: `
-select o.oid::text, n.nspname::text as schema, o.oprname::text as name, o.oprcode::oid::text as on
-from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
-where o.oprcode::oid = any($1::oid[]) and o.oid >= ${FIRST_OWN_OID}`,
-  type: `
-select t.oid::text, n.nspname::text as schema, t.typname::text as name, c.castfunc::text as on
-from pg_catalog.pg_cast c join pg_catalog.pg_type t on t.oid = c.casttarget
-join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-where c.castfunc = any($1::oid[]) and c.oid >= ${FIRST_OWN_OID}`,
-  column: `
-select p.oid::text, n.nspname::text as schema, p.proname::text as name, p.oid::text as on
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-join pg_catalog.pg_type t on t.oid = p.proargtypes[0]
-where p.oid = any($1::oid[]) and p.pronargs - p.pronargdefaults <= 1 and p.prokind = 'f' and n.nspname <> 'pg_catalog'
-  and (t.typtype = 'c'
-    or t.typname in ('record', 'any', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray'))`,
-} as const
-
 /** What has one of $1 as a part: partitioned tables, and tables with children. */
 export const PARENTS_QUERY = `
 select distinct c.oid::text, n.nspname::text as schema, c.relname::text as name, i.inhrelid::text as on
@@ -215,14 +202,15 @@ from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.inhparent = any($1::oid[]) and c.relkind in ('r', 'p', 'f')`
 
-/** The views behind $1, $2 of them, and which of them lock rows, or call one of PostgreSQL's functions $3. */
+/** The views behind $1, $2 of them, and which of them lock rows, or call one of PostgreSQL's functions $3; of $4 those advance sequences. */
 export const VIEW_TREES_QUERY = `
 select max(p.oid::bigint)::text as last,
   coalesce(array_agg(c.oid::text) filter (where p.is_hit), '{}') as oids,
   coalesce(array_agg(n.nspname::text) filter (where p.is_hit), '{}') as schemas,
-  coalesce(array_agg(c.relname::text) filter (where p.is_hit), '{}') as names
+  coalesce(array_agg(c.relname::text) filter (where p.is_hit), '{}') as names,
+  coalesce(array_agg(${treeCalls('p.tree', '$4')}) filter (where p.is_hit), '{}') as advances
 from (
-  select r.oid, r.ev_class, ${treeCalls('r.ev_action::text', '$3')} as is_hit
+  select r.oid, r.ev_class, r.ev_action::text as tree, ${treeCalls('r.ev_action::text', '$3')} as is_hit
   from pg_catalog.pg_rewrite r
   where r.oid > $1::oid and r.oid >= ${FIRST_OWN_OID} and r.ev_type = '1' order by r.oid limit $2::int
 ) p
@@ -232,7 +220,8 @@ left join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 /** The tables with row security, one of whose policies calls one of PostgreSQL's functions $1. */
 export const POLICY_TREES_QUERY = `
 select ${POLICY}, '' as on,
-  p.polcmd in ('r', '*') and ${treeCalls('p.polqual::text', '$1')} as is_read
+  p.polcmd in ('r', '*') and ${treeCalls('p.polqual::text', '$1')} as is_read,
+  ${treeCalls('p.polqual::text', '$2')} as advances
 from pg_catalog.pg_policy p ${OF_POLICY}
 where c.relrowsecurity and ${treeCalls(`pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)`, '$1')}`
 
@@ -245,7 +234,32 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 export const UNLOGGED_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relpersistence = 'u' and c.relkind in ('r', 'm', 'S')`
+where c.relpersistence = 'u' and c.relkind in ('r', 'm')`
+
+/** Sequences by their schemas; on most of them nothing hangs but the default of a column. */
+export interface SequenceRow {
+  readonly schema: string
+  readonly names: readonly string[]
+  /** Those that a view, a policy or a function reads. */
+  readonly read_oids: readonly string[]
+  readonly read_names: readonly string[]
+}
+
+/** All sequences: a replica is up to 32 values ahead of what was given out. */
+export const SEQUENCES_QUERY = `
+select s.schema, array_agg(s.name) as names,
+  coalesce(array_agg(s.oid) filter (where s.is_read), '{}') as read_oids,
+  coalesce(array_agg(s.name) filter (where s.is_read), '{}') as read_names
+from (
+  select n.nspname::text as schema, c.relname::text as name, c.oid::text as oid, exists (
+    select from pg_catalog.pg_depend d
+    where d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = c.oid
+      and d.classid in ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_policy'::pg_catalog.regclass,
+        'pg_catalog.pg_proc'::pg_catalog.regclass)) as is_read
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'S' and c.relpersistence <> 't'
+) s
+group by 1`
 
 /** The relations that are called one of $1, in lower case. */
 export const NAMED_RELATIONS_QUERY = `

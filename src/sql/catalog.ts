@@ -1,8 +1,10 @@
+import type { Cause } from './cause.ts'
 import { type CallEffect, type FunctionFacts, isSyntax, keyOf } from './function-facts.ts'
 import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES, HARMLESS_FUNCTIONS, knownEffect } from './known-functions.ts'
-import { type Cause, NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
+import { NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames } from './table-names.ts'
+import type { TypeFacts } from './type-facts.ts'
 
 /** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
 export interface Catalog {
@@ -13,10 +15,14 @@ export interface Catalog {
   leavesNothing(call: FunctionCall): boolean
   /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
   becauseOf(call: FunctionCall): string | undefined
-  /** Relations, types and operators whose use calls a function that may do more than read, or leaves the server. */
+  /** Relations whose reading calls a function that may do more than read, or leaves the server. */
   readonly effectfulRelations: RelationNames<Cause>
-  /** Those that are to be read on the primary. */
+  /** Types whose use does. */
+  readonly effectfulTypes: TypeFacts
+  /** Relations that are to be read on the primary. */
   readonly primaryRelations: RelationNames<true>
+  /** Types whose use reads such a relation. */
+  readonly primaryTypes: TypeFacts
   /** The tables of which it is known that an update, delete or merge of no row does nothing to them. */
   readonly plainTables: PlainTables
 }
@@ -28,7 +34,9 @@ export const BUILT_IN_CATALOG: Catalog = {
   leavesNothing: () => false,
   becauseOf: () => undefined,
   effectfulRelations: NO_RELATIONS.effectful,
+  effectfulTypes: NO_RELATIONS.types,
   primaryRelations: NO_RELATIONS.onPrimary,
+  primaryTypes: NO_RELATIONS.typesOnPrimary,
   plainTables: NO_RELATIONS.plain,
 }
 
@@ -38,21 +46,27 @@ export function catalogOf(
   relations: RelationFacts = NO_RELATIONS,
   isCurrent = true,
 ): Catalog {
-  const { effectful, onPrimary, plain, callers, readers } = relations
+  const { callers, readers } = relations
   return {
     isCurrent,
     effectOf: (call) => {
       const effect = functions.effectOf(call)
-      if (effect !== 'none' && effect !== 'session') return effect
+      if (functions.isColumn(call) || effect === 'sequence') return effect
       const key = keyOf(call)
-      if (callers.has(key)) return 'volatile'
+      const caller = callers.get(key)
+      if (caller?.advances === true) return 'sequence'
+      if (effect === 'unknown' || effect === 'volatile') return effect
+      if (caller !== undefined) return 'volatile'
       return effect === 'none' && readers.has(key) ? 'primary-table' : effect
     },
-    leavesNothing: (call) => !functions.isOwn(call) && isKnownToLeaveNothing(call),
-    becauseOf: (call) => functions.becauseOf(call) ?? callers.get(keyOf(call)),
-    effectfulRelations: effectful,
-    primaryRelations: onPrimary,
-    plainTables: plain,
+    leavesNothing: (call) =>
+      functions.isColumn(call) || (!functions.isOwn(call) && isKnownToLeaveNothing(call)),
+    becauseOf: (call) => functions.becauseOf(call) ?? callers.get(keyOf(call))?.because,
+    effectfulRelations: relations.effectful,
+    effectfulTypes: relations.types,
+    primaryRelations: relations.onPrimary,
+    primaryTypes: relations.typesOnPrimary,
+    plainTables: relations.plain,
   }
 }
 

@@ -1,7 +1,7 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
+import type { Cause } from './cause.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
 import { Lexer } from './lexer.ts'
-import type { Cause } from './relation-facts.ts'
 import {
   type Blocker,
   definitionIn,
@@ -103,13 +103,16 @@ export class StatementClassifier {
         return { ...this.#inDoubt(text, blocker), ...(effect === 'unknown' && callsUnknown(call)) }
       } else if (this.#rules.effectOf(call) !== undefined) isVouched = false
     }
-    for (const relation of text.watched) {
+    for (const relation of text.relations) {
       const cause = this.#catalog.effectfulRelations.find(relation)
       if (cause !== undefined) return this.#inDoubt(text, { kind: 'relation', relation, cause })
     }
+    const byType = this.#catalog.effectfulTypes.causeIn(text)
+    if (byType !== undefined) return this.#inDoubt(text, { kind: 'relation', ...byType })
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    if (isOnPrimary || text.watched.some((each) => this.#isPrimaryTable(each)))
+    const readsOnPrimary = isOnPrimary || text.relations.some((each) => this.#isPrimaryTable(each))
+    if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)
       return { ...PRIMARY_TABLE, isVouched }
     const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))
     return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched }
@@ -120,23 +123,11 @@ export class StatementClassifier {
   }
 
   /** Whether it may write what no transaction id tells of: it advances a sequence, or a relation of it leaves the server. */
-  #writesUnseen({ calls, watched }: StatementText): boolean {
-    if (calls.some((call) => this.#knownEffectOf(call) === 'sequence')) return true
-    return watched.some((relation) => {
-      const cause = this.#catalog.effectfulRelations.find(relation)
-      return cause !== undefined && this.#isUnseen(cause)
-    })
-  }
-
-  #isUnseen({ function: named }: Cause): boolean {
-    if (named === undefined) return true
-    const at = named.indexOf('.')
-    const call = {
-      schema: at < 0 ? undefined : named.slice(0, at),
-      name: named.slice(at + 1),
-      isKeyWord: false,
-    }
-    return this.#knownEffectOf(call) === 'sequence'
+  #writesUnseen(text: StatementText): boolean {
+    if (text.calls.some((call) => this.#knownEffectOf(call) === 'sequence')) return true
+    const { effectfulRelations, effectfulTypes } = this.#catalog
+    const causes = text.relations.map((relation) => effectfulRelations.find(relation))
+    return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause && isUnseen(cause))
   }
 
   /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
@@ -171,7 +162,7 @@ export class StatementClassifier {
 
   // What it calls or reads may write, whatever its table is and however few rows it has.
   #decideWrite(text: StatementText, sql: string): Statement {
-    const { calls, watched, targets, isRowless, isChange, transaction } = text
+    const { calls, relations, targets, isRowless, isChange, transaction } = text
     const defines = isChange ? 'nothing' : definitionIn(sql)
     const hasCalls = calls.length > 0
     const written = { ...WRITE, isAllOrNothing: isChange, defines, hasCalls, transaction }
@@ -181,7 +172,10 @@ export class StatementClassifier {
     if (counts && !mayBeRowless) return written
     const doesMore =
       calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
-      watched.some((each) => this.#doesMore(each) && !targets?.some((target) => isSurelyNamed(each, target)))
+      this.#catalog.effectfulTypes.causeIn(text) !== undefined ||
+      relations.some(
+        (each) => this.#doesMore(each) && !targets?.some((target) => isSurelyNamed(each, target)),
+      )
     const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text)
     return {
       ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
@@ -201,9 +195,11 @@ export class StatementClassifier {
   }
 
   #knownEffectOf(call: FunctionCall): CallEffect {
-    const effect = this.#rules.effectOf(call) ?? this.#catalog.effectOf(call)
-    // It is a column then.
-    return effect === 'unknown' && call.isAttribute === true ? 'none' : effect
+    const told = this.#rules.effectOf(call)
+    if (told === 'none') return told
+    const known = this.#catalog.effectOf(call)
+    // An option that names it makes it no less than it is.
+    return told === undefined || known === 'sequence' ? known : told
   }
 
   #isPrimaryTable(name: TableName): boolean {
@@ -217,12 +213,8 @@ export class StatementClassifier {
     return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
   }
 
-  #watchFor(catalog: Catalog): Watch {
-    return new Watch([
-      ...catalog.effectfulRelations.names,
-      ...catalog.primaryRelations.names,
-      ...this.#primaryTables.map(({ table }) => table),
-    ])
+  #watchFor({ effectfulTypes, primaryTypes }: Catalog): Watch {
+    return new Watch([...effectfulTypes.names(), ...primaryTypes.names()])
   }
 }
 
@@ -245,6 +237,11 @@ function takesId(sql: string): boolean {
 
 const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])
 const HOLDS = /\bhold\b/i
+
+/** Whether it may write what no transaction id tells of; what leaves the server is no function of the application's. */
+function isUnseen({ function: named, advances }: Cause): boolean {
+  return named === undefined || advances === true
+}
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])
 

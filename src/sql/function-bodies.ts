@@ -3,7 +3,7 @@ import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { TableName } from './table-names.ts'
+import type { RelationNames, TableName } from './table-names.ts'
 
 /** Of one text so many characters are read: one that is longer is too odd for a function that only reads. */
 const MAX_LENGTH = 200_000
@@ -13,34 +13,71 @@ export type BodyOwner = Omit<BodyRow, 'body'>
 
 /** What their texts may name. */
 interface Named {
-  readonly kind: 'function' | 'relation' | 'operator' | 'type' | 'column'
-  readonly schema: string
+  readonly schema?: string
   readonly name: string
 }
 
 /** The texts of the functions that are declared stable or immutable, as an index of the names that stand in them. */
 export class FunctionBodies {
+  /** All of them. */
+  readonly owners: BodyOwner[] = []
   readonly #callers = new Map<string, Naming[]>()
   readonly #readers = new Map<string, Naming[]>()
+  readonly #casters = new Map<string, Naming[]>()
 
   /** Reads the text of a function; false where it cannot be read. */
   add({ body, ...owner }: BodyRow): boolean {
     const { calls, names, isReadable } = body.length > MAX_LENGTH ? UNREADABLE : readFunctionBody(body)
     if (!isReadable) return false
+    this.owners.push(owner)
     for (const { schema, name } of calls) note(this.#callers, name, { schema, owner })
-    for (const { schema, table } of names) note(this.#readers, table.toLowerCase(), { schema, owner })
+    for (const { schema, table, isAsType } of names) {
+      note(isAsType === true ? this.#casters : this.#readers, table, { schema, owner })
+    }
     return true
   }
 
-  /** The functions whose texts call or read it. */
-  callersOf({ kind, schema, name }: Named): BodyOwner[] {
-    const namings = kind === 'function' ? this.#callers.get(name) : this.#readers.get(name.toLowerCase())
-    if (namings === undefined) return []
-    const isAnywhere = kind === 'operator' || kind === 'column'
-    return namings
-      .filter((each) => isAnywhere || each.schema === undefined || each.schema === schema)
+  /** The functions whose texts call it, read it, or cast to it. */
+  callersOf(item: Named & { readonly kind: 'function' | 'relation' | 'operator' | 'type' }): BodyOwner[] {
+    if (item.kind === 'function') return find(this.#callers, item)
+    if (item.kind === 'relation') return this.naming(item)
+    // What an operator is used with is told by its types, and where it is not, by its sign.
+    return item.kind === 'type' ? this.castersOf(item) : []
+  }
+
+  /** Those in which this name stands, or this sign. */
+  naming(named: Named): BodyOwner[] {
+    return find(this.#readers, named)
+  }
+
+  /** Those in which this type stands where only a type can, or is cast to like a function. */
+  castersOf(type: Named): BodyOwner[] {
+    return [...find(this.#casters, type), ...find(this.#callers, type)]
+  }
+
+  /** Those in which this name stands behind that of something else, and a dot. */
+  qualifying(name: string): BodyOwner[] {
+    return (this.#readers.get(name) ?? [])
+      .filter(({ schema }) => schema !== undefined)
       .map(({ owner }) => owner)
   }
+
+  /** Whether one of these names stands in the text of this function. */
+  names({ oid }: BodyOwner, names: RelationNames<true>): boolean {
+    for (const name of names.names) {
+      const namings = this.#readers.get(name)
+      const isNamed = ({ schema, owner }: Naming) =>
+        owner.oid === oid && names.find({ schema, table: name }) === true
+      if (namings?.some(isNamed) === true) return true
+    }
+    return false
+  }
+}
+
+function find(index: ReadonlyMap<string, Naming[]>, { schema, name }: Named): BodyOwner[] {
+  return (index.get(name) ?? [])
+    .filter((each) => schema === undefined || each.schema === undefined || each.schema === schema)
+    .map(({ owner }) => owner)
 }
 
 const UNREADABLE: FunctionBody = { calls: [], names: [], isReadable: false }
@@ -81,9 +118,13 @@ class BodyReader implements FunctionBody {
   isReadable = true
   isDynamic = false
   readonly #seen = new Set<string>()
+  readonly #places = new TypePlaces()
   #schema: string | undefined
   #name = ''
   #isKeyWord = false
+  #isType = false
+  /** Whether it is the attribute of an expression, `(x).name`: that may be a call. */
+  #isAttribute = false
 
   constructor(text: string) {
     const lexer = new Lexer(text)
@@ -98,7 +139,10 @@ class BodyReader implements FunctionBody {
       if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readName(kind, part, isBehindDot)
       else if (kind === TOKEN.operator) this.#readOperator(part)
       else if (lexer.isAt('(')) this.#endName(true)
+      // `mood 'happy'`
+      else if (kind === TOKEN.string) this.#endName(false, true)
       else if (!isDot) this.#endName(false)
+      if (!isDot) this.#places.read(kind, part)
       isBehindDot = isDot
     }
     this.#endName(false)
@@ -107,31 +151,83 @@ class BodyReader implements FunctionBody {
   #readName(kind: number, part: string, isBehindDot: boolean): void {
     const isPartOfChain = isBehindDot && this.#name !== ''
     const schema = isPartOfChain ? this.#name : undefined
-    if (!isPartOfChain) this.#endName(false)
+    // `item.id%type`: what the type is of is a part of its name.
+    if (isPartOfChain && this.#isType) this.#note({ schema: this.#schema, table: this.#name, isAsType: true })
+    if (!isPartOfChain) {
+      this.#endName(false)
+      this.#isType = this.#places.isAtType
+      this.#isAttribute = isBehindDot
+    }
     this.#schema = schema
     this.#name = part
     this.#isKeyWord = kind === TOKEN.word && !isPartOfChain && KEY_WORDS.has(part)
     if (kind === TOKEN.word && part === 'execute') this.isDynamic = true
   }
 
-  #endName(isCall: boolean): void {
+  #endName(isCall: boolean, isType = this.#isType): void {
     const name = this.#name
     const schema = this.#schema
     if (name === '') return
     this.#name = ''
-    const key = `${isCall} ${schema ?? ''}.${name}`
-    if (this.#seen.has(key)) return
+    if (isType) this.#note({ schema, table: name, isAsType: true })
+    this.#note({ schema, table: name })
+    if (!isCall && !this.#isAttribute) return
+    const key = `( ${schema ?? ''}.${name}`
+    if (this.#seen.has(key) || (this.#isKeyWord && NEVER_CALLED.has(name))) return
     this.#seen.add(key)
-    this.names.push({ schema, table: name })
-    if (isCall && !(this.#isKeyWord && NEVER_CALLED.has(name)))
-      this.calls.push({ schema, name, isKeyWord: this.#isKeyWord })
+    this.calls.push({ schema, name, isKeyWord: this.#isKeyWord })
   }
 
   #readOperator(token: string): void {
     this.#endName(false)
-    for (const operator of operatorsIn(token)) {
-      if (!this.#seen.has(operator)) this.names.push({ table: operator })
-      this.#seen.add(operator)
-    }
+    for (const operator of operatorsIn(token)) this.#note({ table: operator })
+  }
+
+  #note(name: TableName): void {
+    const key = `${name.isAsType === true} ${name.schema ?? ''}.${name.table}`
+    if (this.#seen.has(key)) return
+    this.#seen.add(key)
+    this.names.push(name)
   }
 }
+
+/** Where in a body only a type can stand: behind `::`, in `cast(… as …)`, in what PL/pgSQL declares. */
+class TypePlaces {
+  /** Whether the next name is that of a type. */
+  isAtType = false
+  /** Whether each parenthesis that is open is one of `cast`. */
+  readonly #casts: boolean[] = []
+  #lastWord = ''
+  #isDeclaring = false
+  /** Whether the name that is declared has been read, and no value of it yet. */
+  #isBehindDeclared = false
+  /** Whether the next name is what is declared. */
+  #isAtDeclared = false
+
+  read(kind: number, text: string): void {
+    const word = kind === TOKEN.word ? text : ''
+    if (kind === TOKEN.punctuation && text === '(') this.#casts.push(CASTS.has(this.#lastWord))
+    if (kind === TOKEN.punctuation && text === ')') this.#casts.pop()
+    if (word === 'declare') this.#isDeclaring = true
+    if (word === 'begin') this.#isDeclaring = false
+    if (this.#isDeclaring) this.#isBehindDeclared = this.#readDeclared(text, word)
+    this.isAtType =
+      text === '::' ||
+      (word === 'as' && this.#casts.at(-1) === true) ||
+      (this.#isDeclaring && this.#isBehindDeclared)
+    this.#lastWord = word
+  }
+
+  /** `name type := value;` */
+  #readDeclared(text: string, word: string): boolean {
+    if (word === 'declare' || text === ';') {
+      this.#isAtDeclared = true
+      return false
+    }
+    const isDeclared = this.#isAtDeclared
+    this.#isAtDeclared = false
+    return isDeclared || (this.#isBehindDeclared && text !== ':=' && text !== '=' && word !== 'default')
+  }
+}
+
+const CASTS = new Set(['cast', 'treat', 'xmlserialize'])

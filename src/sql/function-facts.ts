@@ -1,9 +1,17 @@
 import type { FunctionRow, TypeRow } from './catalog-queries.ts'
-import { knownEffect } from './known-functions.ts'
+import { knownEffect, SEQUENCE_FUNCTIONS } from './known-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
 
-/** What a call does to the route of its statement; `'sequence'` may advance a sequence, of which no transaction id tells. */
-export type CallEffect = 'none' | 'session' | 'volatile' | 'sequence' | 'unknown' | 'primary-table'
+/** What a call does to the route of its statement. */
+export type CallEffect =
+  | 'none'
+  | 'session'
+  | 'primary-table'
+  /** It may advance a sequence, which counts whatever the server says: it sees few such calls as a write. */
+  | 'sequence'
+  /** It may do anything. */
+  | 'volatile'
+  | 'unknown'
 
 /** A function as the catalog or a text names it. */
 export type FunctionName = Pick<FunctionCall, 'schema' | 'name'>
@@ -15,6 +23,8 @@ export interface EffectfulFunction {
   readonly name: string
   /** Whether it is the application's: neither PostgreSQL's nor an extension's. */
   readonly isOwn: boolean
+  /** Whether it may advance a sequence. */
+  readonly advances: boolean
 }
 
 /** What the functions of a database do, by name and by their object identifiers. */
@@ -23,6 +33,10 @@ export class FunctionFacts {
   readonly #own = new Set<string>()
   readonly #volatile = new Set<string>()
   readonly #ownVolatile = new Set<string>()
+  /** Those of the application's that may advance a sequence. */
+  readonly #ownSequence = new Set<string>()
+  /** Those that may be called with one argument: `(x).f` calls them. */
+  readonly #ofOne = new Set<string>()
   /** The functions that may do more than read, by their object identifiers. */
   readonly effectful = new Map<string, EffectfulFunction>()
   /** Names of types: a cast may be written like a call. */
@@ -34,13 +48,25 @@ export class FunctionFacts {
     this.#rules = rules
   }
 
-  add({ schema, is_volatile, is_own, oids, names }: FunctionRow): void {
+  add({ schema, is_volatile, is_own, takes_one, oids, names }: FunctionRow): void {
     for (const [at, name] of names.entries()) {
       this.#name({ schema, name }, is_volatile, is_own)
+      if (takes_one) this.#ofOne.add(name)
       const oid = oids[at]
       if (oid !== undefined && this.#isEffectful({ schema, name }, is_volatile, is_own)) {
-        this.effectful.set(oid, { oid, schema, name, isOwn: is_own })
+        const advances = !is_own && SEQUENCE_FUNCTIONS.has(name)
+        this.effectful.set(oid, { oid, schema, name, isOwn: is_own, advances })
       }
+    }
+  }
+
+  /** These of the application's functions may advance a sequence. */
+  addAdvancing(oids: readonly string[]): void {
+    for (const oid of oids) {
+      const known = this.effectful.get(oid)
+      if (known === undefined) continue
+      this.effectful.set(oid, { ...known, advances: true })
+      for (const key of keysOf(known)) this.#ownSequence.add(key)
     }
   }
 
@@ -52,6 +78,7 @@ export class FunctionFacts {
   addCaller(caller: EffectfulFunction, because: string): void {
     this.#name(caller, true, true)
     for (const key of keysOf(caller)) if (!this.#because.has(key)) this.#because.set(key, because)
+    if (caller.advances) for (const key of keysOf(caller)) this.#ownSequence.add(key)
     this.effectful.set(caller.oid, caller)
   }
 
@@ -62,12 +89,19 @@ export class FunctionFacts {
 
   /** What a call does by the catalog alone: a function counts as the worst of its overloads. */
   effectOf(call: FunctionCall): CallEffect {
+    if (this.isColumn(call)) return 'none'
     const key = keyOf(call)
+    if (this.#ownSequence.has(key)) return 'sequence'
     // An application's function may be named like one that is known, and do anything.
     if (this.#ownVolatile.has(key)) return 'volatile'
     if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
     // What the cast to a type does, a domain's say, is told with the relations.
     return isSyntax(call) || this.#types.has(key) ? 'none' : 'unknown'
+  }
+
+  /** Whether it is no call: `(x).f` is one where a function of one argument is called so, and a column otherwise. */
+  isColumn({ name, isAttribute }: FunctionCall): boolean {
+    return isAttribute === true && !this.#ofOne.has(name)
   }
 
   /** Whether one of the application's functions, neither PostgreSQL's nor an extension's, is called so. */

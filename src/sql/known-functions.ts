@@ -1,8 +1,11 @@
 /** What the lists below tell of a function, one of PostgreSQL's or of a well-known extension's, whatever a server declares. */
-export function knownEffect(name: string): 'none' | 'session' | 'volatile' | 'sequence' | undefined {
-  if (SEQUENCE_FUNCTIONS.has(name)) return 'sequence'
+export function knownEffect(
+  name: string,
+): 'none' | 'session' | 'primary-table' | 'sequence' | 'volatile' | undefined {
   if (SESSION_FUNCTIONS.has(name)) return 'session'
-  if (REFUSED_FUNCTIONS.has(name)) return 'volatile'
+  if (SEQUENCE_FUNCTIONS.has(name)) return 'sequence'
+  if (SEQUENCE_READERS.has(name)) return 'primary-table'
+  if (REFUSED_FUNCTIONS.has(name) || TEXT_FUNCTIONS.has(name)) return 'volatile'
   return HARMLESS_FUNCTIONS.has(name) ? 'none' : undefined
 }
 
@@ -28,9 +31,9 @@ export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
   system bernoulli system_rows system_time
   normal_rand pg_buffercache_numa_pages pg_buffercache_pages pg_buffercache_summary pg_buffercache_usage_counts
   pg_current_logfile pg_database_collation_actual_version pg_get_aios pg_get_loaded_modules pg_get_multixact_members
-  pg_get_sequence_data pg_get_shmem_allocations pg_get_shmem_allocations_numa pg_get_wait_events
+  pg_get_shmem_allocations pg_get_shmem_allocations_numa pg_get_wait_events
   pg_get_wal_resource_managers pg_get_wal_summarizer_state pg_last_committed_xact pg_relpages
-  pg_sequence_last_value pg_show_replication_origin_status pg_stat_statements pg_stat_statements_info
+  pg_show_replication_origin_status pg_stat_statements pg_stat_statements_info
   pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pgp_pub_encrypt pgp_pub_encrypt_bytea pgp_sym_encrypt
   pgp_sym_encrypt_bytea pgstatginindex pgstathashindex pgstatindex pgstattuple pgstattuple_approx
 `
@@ -56,15 +59,46 @@ const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Functions that write what no transaction id tells of. */
-const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
-
 /** Functions that PostgreSQL declares stable, and that a hot standby refuses with 25006. */
 const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([
   'txid_current',
   'pg_current_xact_id',
   'pg_replication_origin_oid',
 ])
+
+/** Functions that advance a sequence, or set it: of 32 such calls the server sees one as a write. */
+export const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
+
+/** Functions that read a sequence, of which a replica knows up to 32 values that were not given out yet. */
+const SEQUENCE_READERS: ReadonlySet<string> = new Set(['pg_sequence_last_value', 'pg_get_sequence_data'])
+
+/**
+ * Functions that run a text that they are given, or read whatever it names, PostgreSQL's and those of `tablefunc`, `xml2` and `dblink`:
+ * they may do anything, whatever they declare.
+ */
+const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
+  `
+  query_to_xml query_to_xml_and_xmlschema query_to_xmlschema cursor_to_xml cursor_to_xmlschema
+  table_to_xml table_to_xml_and_xmlschema table_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema
+  database_to_xml database_to_xml_and_xmlschema database_to_xmlschema ts_stat ts_rewrite
+  crosstab crosstab2 crosstab3 crosstab4 connectby xpath_table
+  dblink dblink_exec dblink_open dblink_fetch dblink_send_query dblink_get_result
+`
+    .trim()
+    .split(/\s+/),
+)
+
+/** The functions that make a row or a set of them of what JSON holds, as the type of a row that they are given says. */
+export const POPULATING_FUNCTIONS: ReadonlySet<string> = new Set([
+  'json_populate_record',
+  'json_populate_recordset',
+  'jsonb_populate_record',
+  'jsonb_populate_record_valid',
+  'jsonb_populate_recordset',
+])
+
+/** The functions that read a value of a type which they are told by its name, in a text. */
+export const INPUT_FUNCTIONS: ReadonlySet<string> = new Set(['pg_input_is_valid', 'pg_input_error_info'])
 
 /**
  * The functions of `pg_catalog` in PostgreSQL 18 that are stable or immutable and that people call, less those
@@ -80,7 +114,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   cbrt ceil ceiling center char char_length character_length chr cidr circle col_description concat
   concat_ws convert convert_from convert_to corr cos cosd cosh cot cotd count covar_pop covar_samp crc32
   crc32c cume_dist current_database current_schema current_schemas current_setting current_user
-  database_to_xml database_to_xml_and_xmlschema database_to_xmlschema date date_add date_bin date_part
+  date date_add date_bin date_part
   date_subtract date_trunc datemultirange daterange decode degrees dense_rank diagonal diameter div encode
   enum_first enum_last enum_range erf erfc every exp extract factorial family first_value float4 float8
   floor format format_type gamma gcd generate_series generate_subscripts get_bit get_byte
@@ -145,11 +179,11 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   regexp_like regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table
   regexp_substr regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy
   regr_syy repeat replace reverse right round row_number row_security_active row_to_json rpad rtrim scale
-  schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema session_user set_bit set_byte set_masklen
+  session_user set_bit set_byte set_masklen
   setweight sha224 sha256 sha384 sha512 shobj_description sign similar_escape similar_to_escape sin sind
   sinh slope split_part sqrt starts_with statement_timestamp stddev stddev_pop stddev_samp string_agg
-  string_to_array string_to_table strip strpos substr substring sum system_user table_to_xml
-  table_to_xml_and_xmlschema table_to_xmlschema tan tand tanh text time time_hash timestamp timestamp_hash
+  string_to_array string_to_table strip strpos substr substring sum system_user
+  tan tand tanh text time time_hash timestamp timestamp_hash
   timestamptz timestamptz_hash timetz timetz_hash timezone to_ascii to_bin to_char to_date to_hex to_json
   to_jsonb to_number to_oct to_regclass to_regcollation to_regnamespace to_regoper to_regoperator
   to_regproc to_regprocedure to_regrole to_regtype to_regtypemod to_timestamp to_tsquery to_tsvector

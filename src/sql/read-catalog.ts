@@ -1,4 +1,5 @@
 import {
+  type Ask,
   BODIES_QUERY,
   type BodyRow,
   type DependentRow,
@@ -9,6 +10,8 @@ import {
   LOCKS,
   NAMED_RELATIONS_QUERY,
   POLICY_TREES_QUERY,
+  SEQUENCES_QUERY,
+  type SequenceRow,
   TABLES_QUERY,
   type TableRow,
   TREE_CALLERS_QUERY,
@@ -17,19 +20,16 @@ import {
   UNLOGGED_QUERY,
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
-import { type Ask, displayed, findDependents, type Item, withParts, withWholes } from './dependents.ts'
+import { type Cause, NO_FUNCTION } from './cause.ts'
+import { displayed, findDependents, type Item, withParts, withWholes } from './dependents.ts'
 import { FunctionBodies } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
-import {
-  type Cause,
-  NO_FUNCTION,
-  NO_PLAIN_TABLES,
-  PlainTables,
-  type RelationFacts,
-} from './relation-facts.ts'
+import { SEQUENCE_FUNCTIONS } from './known-functions.ts'
+import { type IndirectCaller, NO_PLAIN_TABLES, PlainTables, type RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
+import { ADVANCING_QUERY } from './type-queries.ts'
 
-export type { Ask } from './dependents.ts'
+export type { Ask } from './catalog-queries.ts'
 
 /** What the options name, as far as the reading of a catalog cares. */
 export interface CatalogOptions {
@@ -59,6 +59,7 @@ export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<
   for await (const rows of pagesOf<TypeRow>(ask, TYPES_QUERY, TYPES_PAGE)) {
     for (const row of rows) facts.addTypes(row)
   }
+  facts.addAdvancing(await readAdvancing(ask, facts))
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
   for await (const rows of pagesOf<BodyRow>(ask, BODIES_QUERY, BODIES_PAGE)) {
     for (const row of rows) {
@@ -66,12 +67,17 @@ export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<
         seeds.push(itemOf('function', row, { function: displayed(row) }, 'what cannot be read'))
     }
   }
-  for (const row of await ask<BodyRow>(TREE_CALLERS_QUERY, [builtInsOf(facts)])) {
-    seeds.push(itemOf('function', row, { function: displayed(row) }, 'a volatile function of PostgreSQL'))
+  const callers = await ask<BodyRow & Advancing>(TREE_CALLERS_QUERY, [builtInsOf(facts), sequencesOf(facts)])
+  for (const row of callers) {
+    const cause = { function: displayed(row), advances: row.advances }
+    seeds.push(itemOf('function', row, cause, 'a volatile function of PostgreSQL'))
   }
   const counted = seeds.filter((seed) => facts.effectful.has(seed.oid) || !isTrusted(seed))
   const { items } = await findDependents(ask, counted, bodies, isTrusted, 'functions')
-  for (const item of items) if (item.because !== '') facts.addCaller({ ...item, isOwn: true }, item.because)
+  for (const item of items) {
+    const advances = item.cause.advances === true
+    if (item.because !== '') facts.addCaller({ ...item, isOwn: true, advances }, item.because)
+  }
   return { facts, bodies, items, isTrusted }
 }
 
@@ -92,38 +98,87 @@ export async function readRelations(
 ): Promise<RelationFacts> {
   const { bodies, isTrusted, facts } = functions
   const builtIns = builtInsOf(facts)
-  const policies = await ask<DependentRow>(POLICY_TREES_QUERY, [builtIns])
+  const sequences = sequencesOf(facts)
+  const policies = await ask<DependentRow & Advancing>(POLICY_TREES_QUERY, [builtIns, sequences])
   const seeds = [
     ...functions.items,
     ...relationsOf(await ask<DependentRow>(FOREIGN_TABLES_QUERY, []), true),
-    ...(await readViewTrees(ask, builtIns)),
+    ...(await readViewTrees(ask, builtIns, sequences)),
     ...relationsOf(policies.filter((row) => row.is_read)),
   ]
-  const { items, writePolicies } = await findDependents(ask, seeds, bodies, isTrusted)
-  const callers = new Map<string, string>()
-  for (const item of items) {
-    if (item.kind !== 'function' || facts.effectful.has(item.oid)) continue
-    for (const key of keysOf(item)) callers.set(key, item.because)
+  const { items, types, writePolicies } = await findDependents(ask, seeds, bodies, isTrusted)
+  const callers = new Map<string, IndirectCaller>()
+  for (const { kind, oid, because, cause, ...named } of items) {
+    if (kind !== 'function' || facts.effectful.has(oid)) continue
+    for (const key of keysOf(named)) callers.set(key, { because, advances: cause.advances === true })
   }
   const unlogged = await ask<DependentRow>(UNLOGGED_QUERY, [])
   const named = await readPrimaryTables(ask, primaryTables)
-  const onPrimary = await findDependents(ask, relationsOf([...unlogged, ...named], true), bodies, isTrusted)
+  const numbers = await ask<SequenceRow>(SEQUENCES_QUERY, [])
+  const sources = [...relationsOf([...unlogged, ...named], true), ...readSequencesOf(numbers)]
+  const onPrimary = await findDependents(ask, sources, bodies, isTrusted)
+  const readers = onPrimary.items.filter(({ kind }) => kind === 'function').flatMap(keysOf)
   return {
     effectful: namesOf(items, ({ cause }) => cause),
-    onPrimary: namesOf(onPrimary.items, () => true),
+    types,
+    onPrimary: withSequences(
+      namesOf(onPrimary.items, () => true),
+      numbers,
+    ),
+    typesOnPrimary: onPrimary.types,
     plain: await readPlainTables(ask, [...writePolicies, ...policies, ...items.filter(isTable)]),
     callers,
-    readers: new Set(onPrimary.items.filter(({ kind }) => kind === 'function').flatMap(keysOf)),
+    readers: new Set([...readers, ...readersOf(bodies, numbers)]),
   }
 }
 
+/** Those of the application's functions that may advance a sequence, also by what they call. */
+async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
+  const found = new Map<string, string>()
+  let names: string[] = [...SEQUENCE_FUNCTIONS, 'execute']
+  let oids = sequencesOf(facts)
+  while (names.length > 0) {
+    const rows = await ask<{ readonly oid: string; readonly name: string }>(ADVANCING_QUERY, [names, oids])
+    const others = rows.filter(({ oid }) => !found.has(oid) && facts.effectful.has(oid))
+    for (const { oid, name } of others) found.set(oid, name)
+    names = others.map(({ name }) => name)
+    oids = others.map(({ oid }) => oid)
+  }
+  return [...found.keys()]
+}
+
+/** The sequences that something reads, for what that is. */
+function readSequencesOf(rows: readonly SequenceRow[]): Item[] {
+  return rows.flatMap(({ schema, read_oids, read_names }) =>
+    read_oids.map((oid, at) => itemOf('relation', { oid, schema, name: read_names[at] ?? '' }, NO_FUNCTION)),
+  )
+}
+
+function withSequences(names: RelationNames<true>, rows: readonly SequenceRow[]): RelationNames<true> {
+  for (const row of rows) for (const table of row.names) names.add({ schema: row.schema, table }, true)
+  return names
+}
+
+/** The functions whose texts name a sequence. */
+function readersOf(bodies: FunctionBodies, rows: readonly SequenceRow[]): string[] {
+  return rows.flatMap(({ schema, names }) =>
+    names.flatMap((name) => bodies.naming({ schema, name }).flatMap(keysOf)),
+  )
+}
+
 /** The views that lock rows, or call a function of PostgreSQL's that does more than read. */
-async function readViewTrees(ask: Ask, builtIns: readonly string[]): Promise<Item[]> {
+async function readViewTrees(
+  ask: Ask,
+  builtIns: readonly string[],
+  sequences: readonly string[],
+): Promise<Item[]> {
   const found: Item[] = []
-  for await (const rows of pagesOf<ViewTreesRow>(ask, VIEW_TREES_QUERY, VIEWS_PAGE, [LOCKS, ...builtIns])) {
-    for (const { oids, schemas, names } of rows) {
+  const looksFor = [[LOCKS, ...builtIns], sequences]
+  for await (const rows of pagesOf<ViewTreesRow>(ask, VIEW_TREES_QUERY, VIEWS_PAGE, ...looksFor)) {
+    for (const { oids, schemas, names, advances } of rows) {
       for (const [at, oid] of oids.entries()) {
-        found.push(itemOf('relation', { oid, schema: schemas[at] ?? '', name: names[at] ?? '' }, NO_FUNCTION))
+        const view = { oid, schema: schemas[at] ?? '', name: names[at] ?? '' }
+        found.push(itemOf('relation', view, { ...NO_FUNCTION, advances: advances[at] === true }))
       }
     }
   }
@@ -180,13 +235,16 @@ function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
 }
 
+/** PostgreSQL's own functions that advance a sequence. */
+function sequencesOf({ effectful }: FunctionFacts): string[] {
+  return [...effectful.values()].filter(({ isOwn, advances }) => !isOwn && advances).map(({ oid }) => oid)
+}
+
 function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value): RelationNames<Value> {
   const names = new RelationNames<Value>()
   for (const item of items) {
     const { kind, schema, name } = item
-    if (kind === 'relation' || kind === 'type') names.add({ schema, table: name }, toValue(item))
-    // Behind whatever a statement writes before it.
-    else if (kind !== 'function') names.add({ table: name }, toValue(item))
+    if (kind === 'relation') names.add({ schema, table: name }, toValue(item))
   }
   return names
 }
@@ -198,22 +256,30 @@ interface ViewTreesRow {
   readonly oids: readonly string[]
   readonly schemas: readonly string[]
   readonly names: readonly string[]
+  readonly advances: readonly boolean[]
+}
+
+/** Whether it may advance a sequence. */
+interface Advancing {
+  readonly advances: boolean
 }
 
 function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause: Cause, because = ''): Item {
   return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
 }
 
-function relationsOf(rows: readonly DependentRow[], isPart = false): Item[] {
+function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPart = false): Item[] {
   return rows.map((row) => {
-    const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row) }
+    const { advances = false } = row
+    const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row), advances }
     return { ...itemOf('relation', row, { ...NO_FUNCTION, ...policy }), isPart }
   })
 }
 
 /** What a function means for what calls it: PostgreSQL's own are not worth naming. */
 function causeOf(each: EffectfulFunction): Cause {
-  return each.schema === 'pg_catalog' ? NO_FUNCTION : { function: displayed(each) }
+  const { advances } = each
+  return { function: each.schema === 'pg_catalog' ? undefined : displayed(each), advances }
 }
 
 function isTable({ kind }: Item): boolean {

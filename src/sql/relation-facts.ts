@@ -1,29 +1,31 @@
+import type { Cause } from './cause.ts'
 import { RelationNames, type TableName } from './table-names.ts'
+import { TypeFacts } from './type-facts.ts'
 
 /** What the relations of a database do, and the functions that do it through them. */
 export interface RelationFacts {
-  /** Relations, types and operators whose use calls a function that may do more than read, or leaves the server. */
+  /** Relations whose reading calls a function that may do more than read, or leaves the server. */
   readonly effectful: RelationNames<Cause>
+  /** The same of types. */
+  readonly types: TypeFacts
   /** Relations that can be read on the primary only, or are `primaryTables` or made of them. */
   readonly onPrimary: RelationNames<true>
+  /** The same of types. */
+  readonly typesOnPrimary: TypeFacts
   readonly plain: PlainTables
-  /** Functions that do more than read by what they read, by their keys, and what that is. */
-  readonly callers: ReadonlyMap<string, string>
+  /** Functions that do more than read by what they read or convert, by their keys. */
+  readonly callers: ReadonlyMap<string, IndirectCaller>
   /** Functions that read what {@link onPrimary} holds, by their keys. */
   readonly readers: ReadonlySet<string>
 }
 
-/** Where the reading of something that hangs on others begins: a function that writes, a table that is elsewhere. */
-export interface Cause {
-  /** The function, as `schema.name`; undefined where it is none of the application's. */
-  readonly function: string | undefined
-  /** The policy that calls it, and its table; undefined where none does. */
-  readonly policy?: string | undefined
-  readonly table?: string | undefined
+/** What a function does that calls no other one which does more than read. */
+export interface IndirectCaller {
+  /** What it reads or converts, as a warning says it. */
+  readonly because: string
+  /** Whether that may advance a sequence. */
+  readonly advances: boolean
 }
-
-/** Nothing of the application's: it leaves the server, locks, or calls one of PostgreSQL's functions. */
-export const NO_FUNCTION: Cause = { function: undefined }
 
 /**
  * Tables whose updates, deletes and merges do nothing where they affect no row: ordinary and partitioned tables without rules, without
@@ -69,7 +71,9 @@ export const NO_PLAIN_TABLES: PlainTables = new PlainTables()
 /** What is known of relations before a server has said it: nothing. */
 export const NO_RELATIONS: RelationFacts = {
   effectful: new RelationNames(),
+  types: new TypeFacts(),
   onPrimary: new RelationNames(),
+  typesOnPrimary: new TypeFacts(),
   plain: NO_PLAIN_TABLES,
   callers: new Map(),
   readers: new Set(),

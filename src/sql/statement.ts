@@ -1,4 +1,4 @@
-import type { Cause } from './relation-facts.ts'
+import type { Cause } from './cause.ts'
 import type { FunctionCall, NamedWork, TransactionEffect } from './statement-text.ts'
 import type { TableName } from './table-names.ts'
 import type { Opens } from './transaction-modes.ts'

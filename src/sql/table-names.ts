@@ -26,37 +26,39 @@ export function isSurelyNamed(inStatement: TableName, inOption: TableName): bool
   )
 }
 
-/** In whose schema a name lies that statements may write behind anything: an operator, a function read like a column. */
+/** In whose schema a name lies that may stand behind anything: an operator. */
 const ANYWHERE = ''
 
 /**
- * Values by the names of relations, types and operators. A name without a schema may be that of any; one with a schema is only its
- * own. Upper and lower case are one: names in options are not always spelled as the database does.
+ * Values by the names of relations, types, functions and operators, spelled as the database does: a text's names without quotes are in
+ * lower case. A name without a schema may be that of any; one with a schema is only its own.
  */
 export class RelationNames<Value> {
   readonly #byName = new Map<string, Map<string, Value>>()
-  readonly #spellings = new Set<string>()
 
   /** Adds a name; without `schema` it counts whatever stands before it. The first value of a name stays. */
   add({ schema = ANYWHERE, table }: TableName, value: Value): void {
-    this.#spellings.add(table)
-    const key = table.toLowerCase()
-    const bySchema = this.#byName.get(key) ?? new Map<string, Value>()
-    if (bySchema.size === 0) this.#byName.set(key, bySchema)
-    const schemaKey = schema.toLowerCase()
-    if (!bySchema.has(schemaKey)) bySchema.set(schemaKey, value)
+    const bySchema = this.#byName.get(table) ?? new Map<string, Value>()
+    if (bySchema.size === 0) this.#byName.set(table, bySchema)
+    if (!bySchema.has(schema)) bySchema.set(schema, value)
   }
 
   find({ schema, table }: TableName): Value | undefined {
-    const bySchema = this.#byName.get(table.toLowerCase())
+    const bySchema = this.#byName.get(table)
     if (bySchema === undefined) return undefined
     if (schema === undefined) return bySchema.values().next().value
-    return bySchema.get(schema.toLowerCase()) ?? bySchema.get(ANYWHERE)
+    return bySchema.get(schema) ?? bySchema.get(ANYWHERE)
   }
 
-  /** The names without their schemas, as the database spells them. */
+  /** Any of the values. */
+  get first(): Value | undefined {
+    for (const bySchema of this.#byName.values()) return bySchema.values().next().value
+    return undefined
+  }
+
+  /** The names without their schemas. */
   get names(): Iterable<string> {
-    return this.#spellings
+    return this.#byName.keys()
   }
 }
 

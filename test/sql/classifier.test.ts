@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest'
 import { catalogOf } from '../../src/sql/catalog.ts'
 import type { FunctionRow } from '../../src/sql/catalog-queries.ts'
+import { NO_FUNCTION } from '../../src/sql/cause.ts'
 import { type ClassifierOptions, StatementClassifier } from '../../src/sql/classifier.ts'
 import { FunctionFacts, FunctionRules } from '../../src/sql/function-facts.ts'
 import { PlainTables } from '../../src/sql/relation-facts.ts'
 import type { FunctionCall } from '../../src/sql/statement-text.ts'
 import { RelationNames, type TableName } from '../../src/sql/table-names.ts'
+import { TypeFacts } from '../../src/sql/type-facts.ts'
 
 const NO_NAMES: ClassifierOptions = {
   primaryTables: [],
@@ -16,25 +18,38 @@ const NO_NAMES: ClassifierOptions = {
 
 const CATALOG = catalogOf(
   functionsOf([
-    { schema: 'pg_catalog', is_volatile: true, is_own: false, names: ['nextval', 'random', 'set_config'] },
-    { schema: 'pg_catalog', is_volatile: false, is_own: false, names: ['lower', 'count', 'now', 'treat'] },
-    { schema: 'extensions', is_volatile: true, is_own: false, names: ['uuid_generate_v4'] },
+    {
+      schema: 'pg_catalog',
+      is_volatile: true,
+      is_own: false,
+      takes_one: true,
+      names: ['nextval', 'random', 'set_config'],
+    },
+    {
+      schema: 'pg_catalog',
+      is_volatile: false,
+      is_own: false,
+      takes_one: false,
+      names: ['lower', 'count', 'now', 'treat'],
+    },
+    { schema: 'extensions', is_volatile: true, is_own: false, takes_one: false, names: ['uuid_generate_v4'] },
     {
       schema: 'public',
       is_volatile: true,
       is_own: true,
+      takes_one: true,
       names: ['log_access', '.', 'as', 'first', 'x'.repeat(63)],
     },
-    { schema: 'app', is_volatile: true, is_own: true, names: ['set_config'] },
-    { schema: 'app', is_volatile: false, is_own: true, names: ['reads_scratch'] },
+    { schema: 'app', is_volatile: true, is_own: true, takes_one: false, names: ['set_config'] },
+    { schema: 'app', is_volatile: false, is_own: true, takes_one: false, names: ['reads_scratch'] },
   ]),
   {
     effectful: namesOf([
       { schema: 'public', table: 'Ä' },
       { schema: 'public', table: 'over_view' },
-      { table: '@@@' },
-      { table: 'item_seen' },
     ]),
+    types: typesOf(),
+    typesOnPrimary: new TypeFacts(),
     onPrimary: namesOf([{ schema: 'public', table: 'scratch_view' }]),
     plain: plainTablesOf(['public.t', 'public.both', 'app.both', 'app.view'], ['public.view']),
     callers: new Map(),
@@ -52,6 +67,19 @@ function namesOf<Value>(names: readonly TableName[], value?: Value): RelationNam
   const found = new RelationNames<unknown>()
   for (const name of names) found.add(name, value ?? true)
   return found as RelationNames<never>
+}
+
+/** `@@@` is an operator of PostgreSQL's types, `money_type` an operated type of the column of `price`, `checked` a checked type. */
+function typesOf(): TypeFacts {
+  const types = new TypeFacts()
+  types.addSign('@@@', NO_FUNCTION)
+  types.addRowFunction('item_seen', NO_FUNCTION, namesOf([{ schema: 'public', table: 'item' }]))
+  for (const table of ['money_type', 'price', 'to_money']) {
+    types.addOperated({ schema: 'public', table }, NO_FUNCTION)
+  }
+  types.addChecked({ schema: 'public', table: 'checked' }, NO_FUNCTION)
+  types.addCheckedRow({ schema: 'public', table: 'of_checked' }, NO_FUNCTION)
+  return types
 }
 
 function plainTablesOf(tables: readonly string[], others: readonly string[]): PlainTables {
@@ -129,7 +157,7 @@ test("an application's function counts for what it is, whatever it is called; an
   expect(kindOf('select first(1)')).toBe('function')
 })
 
-test('the reading of a relation does what the catalog says, whatever its case, and in its own schema only', () => {
+test('the reading of a relation does what the catalog says, spelled as it does, and in its own schema only', () => {
   expect(kindOf('select * from over_view')).toBe('function')
   expect(kindOf('select * from public.over_view')).toBe('function')
   expect(kindOf('select * from app.over_view')).toBe('read')
@@ -141,9 +169,53 @@ test('the reading of a relation does what the catalog says, whatever its case, a
   expect(kindOf('select app.reads_scratch()')).toBe('primary-table')
 })
 
-test('a function of a row that is read like a column is found behind any name', () => {
-  expect(kindOf('select item_seen, i.id from item i')).toBe('function')
+test('a function of a row that is read like a column is found behind a name, where the row comes from somewhere', () => {
   expect(kindOf('select i.item_seen from item i')).toBe('function')
+  expect(kindOf('select (i).item_seen from item i')).toBe('read')
+  expect(kindOf('select item_seen, i.id from item i')).toBe('read')
+  expect(kindOf('select n.item_seen from note n')).toBe('read')
+})
+
+test('an attribute is a call of a function of one argument, and of nothing that is not known', () => {
+  expect(kindOf('select (5).log_access')).toBe('function')
+  expect(kindOf('select (5).lower, ($1).unheard_of, a[1].set')).toBe('read')
+  expect(kindOf("select ('s'::regclass).nextval")).toBe('function')
+})
+
+test('an operator of a type does more where the type is named, or what has or gives a value of it', () => {
+  for (const text of [
+    "select '1'::money_type in ('2')",
+    'select id from price order by amount',
+    'select distinct amount from public.price',
+    'select to_money(1) = to_money(2)',
+    'select (1).to_money',
+  ])
+    expect(kindOf(text), text).toBe('function')
+  for (const text of [
+    'select id, amount from price',
+    'select id from note where id = 1 order by price',
+    'select money_type from note where id in (1, 2)',
+    'select id from app.price order by id',
+  ])
+    expect(kindOf(text), text).toBe('read')
+})
+
+test('a type that is checked does more where something is cast to it', () => {
+  for (const text of [
+    'select $1::checked',
+    'select cast(a as public.checked) from note',
+    "select checked '5'",
+    'select checked(5)',
+    "select ('5').checked",
+    'select jsonb_populate_record(o, $1) from of_checked o',
+    "select pg_input_is_valid('5', 'checked')",
+  ])
+    expect(kindOf(text), text).toBe('function')
+  for (const text of [
+    'select checked from of_checked where checked = $1',
+    'select 1 as checked, a checked from note',
+  ])
+    expect(kindOf(text), text).toBe('read')
 })
 
 test('an operator is found also where a sign touches it', () => {

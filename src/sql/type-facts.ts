@@ -1,0 +1,153 @@
+import type { Cause } from './cause.ts'
+import { INPUT_FUNCTIONS, POPULATING_FUNCTIONS } from './known-functions.ts'
+import type { StatementText } from './statement-text.ts'
+import { RelationNames, type TableName } from './table-names.ts'
+
+/**
+ * What the types of a database do where nothing in a text is called, and what shows it in a text. A type is *operated* where one of its
+ * operators or casts calls a function that may do more than read: that takes a value of it, and the text names what it comes from. It is
+ * *checked* where a domain's constraint does: that takes a cast, which names the type. A *row function* is read like a column.
+ */
+export class TypeFacts {
+  /** By what names a text comes to a value of an operated type: of types, relations and functions. */
+  readonly #operated = new RelationNames<Cause>()
+  /** The checked types, by what names a text casts to them. */
+  readonly #checked = new RelationNames<Cause>()
+  /** The relations that have a column of a checked type: JSON may be made a row of them. */
+  readonly #checkedRows = new RelationNames<Cause>()
+  /** The operators of which the sign alone tells. */
+  readonly #signs = new RelationNames<Cause>()
+  readonly #rowFunctions = new Map<string, RowFunction[]>()
+  /** What may call something by whatever operator or cast. */
+  #everywhere: Cause | undefined
+
+  addOperated(name: TableName, cause: Cause): void {
+    this.#operated.add(name, cause)
+  }
+
+  addChecked(name: TableName, cause: Cause): void {
+    this.#checked.add(name, cause)
+  }
+
+  addCheckedRow(name: TableName, cause: Cause): void {
+    this.#checkedRows.add(name, cause)
+  }
+
+  /** A cast between two of PostgreSQL's types; gives all the names by which it is known. */
+  addCast(type: string, cause: Cause): readonly string[] {
+    const spellings = [type, ...(SPELLINGS[type] ?? [])]
+    for (const table of spellings) this.#checked.add({ table }, cause)
+    return spellings
+  }
+
+  addSign(sign: string, cause: Cause): void {
+    for (const table of sign === '<>' ? ['<>', '!='] : [sign]) this.#signs.add({ table }, cause)
+  }
+
+  /** Something between PostgreSQL's own types, which no name tells. */
+  addEverywhere(cause: Cause): void {
+    this.#everywhere ??= cause
+  }
+
+  /** A function of a row; with `holders` undefined of any. */
+  addRowFunction(name: string, cause: Cause, holders: RelationNames<true> | undefined): void {
+    const known = this.#rowFunctions.get(name)
+    if (known === undefined) this.#rowFunctions.set(name, [{ cause, holders }])
+    else known.push({ cause, holders })
+  }
+
+  /** The first thing in a text by which it calls a function that it does not name, and why. */
+  causeIn(text: StatementText): NamedCause | undefined {
+    for (const relation of text.watched) {
+      const cause = this.#causeOfWatched(relation, text)
+      if (cause !== undefined) return { relation, cause }
+    }
+    for (const relation of text.operates ? text.relations : []) {
+      const cause = this.#operated.find(relation)
+      if (cause !== undefined) return { relation, cause }
+    }
+    for (const { schema, name } of text.calls) {
+      const relation = { schema, table: name }
+      // A cast may be written like a call, and like an attribute.
+      const cause =
+        this.#checked.find(relation) ?? this.#operated.find(relation) ?? this.#causeOfReading(name, text)
+      if (cause !== undefined) return { relation, cause }
+    }
+    if (!text.operates || this.#everywhere === undefined) return undefined
+    return { relation: { table: 'an operator' }, cause: this.#everywhere }
+  }
+
+  /** The names that tell something where they stand in a text. */
+  *names(): Generator<string> {
+    const all = [this.#operated, this.#checked, this.#checkedRows, this.#signs]
+    for (const { names } of all) yield* names
+    for (const [name, functions] of this.#rowFunctions) {
+      yield name
+      for (const { holders } of functions) if (holders !== undefined) yield* holders.names
+    }
+  }
+
+  #causeOfWatched(name: TableName, text: StatementText): Cause | undefined {
+    const { isAsType, schema, table } = name
+    const byType = isAsType === true ? (this.#checked.find(name) ?? this.#operated.find(name)) : undefined
+    if (byType !== undefined) return byType
+    const bySign = text.operates ? this.#signs.find(name) : undefined
+    if (bySign !== undefined || schema === undefined) return bySign
+    const functions = this.#rowFunctions.get(table)
+    return functions?.find(({ holders }) => holders === undefined || namesOne(text, holders))?.cause
+  }
+
+  /** What a function reads as a value of a type that is named by its row, or in a string. */
+  #causeOfReading(name: string, { relations }: StatementText): Cause | undefined {
+    if (INPUT_FUNCTIONS.has(name)) return this.#checked.first
+    if (!POPULATING_FUNCTIONS.has(name)) return undefined
+    for (const relation of relations) {
+      const cause = this.#checkedRows.find(relation)
+      if (cause !== undefined) return cause
+    }
+    return undefined
+  }
+}
+
+/** Whether a text comes to a value by one of these names. */
+function namesOne({ relations, watched, calls }: StatementText, names: RelationNames<true>): boolean {
+  return (
+    relations.some((each) => names.find(each) === true) ||
+    watched.some((each) => each.isAsType === true && names.find(each) === true) ||
+    calls.some(({ schema, name }) => names.find({ schema, table: name }) === true)
+  )
+}
+
+interface RowFunction {
+  readonly cause: Cause
+  /** By what names a text comes to such a row. */
+  readonly holders: RelationNames<true> | undefined
+}
+
+interface NamedCause {
+  readonly relation: TableName
+  readonly cause: Cause
+}
+
+/** Whether an operator needs no sign: `in`, `between`, `case`, `order by`, `like` and others use these. */
+export function isUsedWithoutSign(sign: string): boolean {
+  return SIGNLESS.has(sign)
+}
+
+const SIGNLESS = new Set(['=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~'])
+
+/** What SQL calls PostgreSQL's types; the names of one word, which is the first where there are several. */
+const SPELLINGS: Readonly<Record<string, readonly string[]>> = {
+  int2: ['smallint'],
+  int4: ['int', 'integer'],
+  int8: ['bigint'],
+  float4: ['real', 'float'],
+  float8: ['double', 'float'],
+  numeric: ['decimal', 'dec'],
+  bool: ['boolean'],
+  bpchar: ['character', 'char', 'nchar', 'national'],
+  varchar: ['character', 'char', 'national', 'nchar'],
+  varbit: ['bit'],
+  timetz: ['time'],
+  timestamptz: ['timestamp'],
+}

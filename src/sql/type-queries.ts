@@ -1,0 +1,151 @@
+import { DEFAULTS_AND_TREE, FIRST_OWN_OID, NOT_TEMPORARY, treeCalls } from './catalog-queries.ts'
+
+/**
+ * What is asked of a server about its types: which of them call a function where nothing in a text is called, by an operator, a cast, a
+ * check, and by what names a text comes to a value of them. PostgreSQL's own types are in no `pg_depend`, and are named by nothing.
+ */
+
+/** What calls a function without a call: it is used with values of some types. */
+export interface UseRow {
+  readonly kind: 'operator' | 'cast' | 'support' | 'column' | 'domain'
+  readonly oid: string
+  readonly schema: string
+  readonly name: string
+  /** The function. */
+  readonly on: string
+  /** The types without which it is not used, one of them at least; PostgreSQL's own are left out. */
+  readonly types: readonly string[]
+  /**
+   * Of an operator, whether its sign alone tells that it is used; of a cast or a column, whether it needs no name; of what supports an
+   * operator class, always where it has no type.
+   */
+  readonly is_plain: boolean
+}
+
+const SPACE = 'pg_catalog.pg_namespace n on n.oid ='
+
+/**
+ * What calls one of $1 without a parenthesis behind its name: operators, also those of an operator class whose support function it is,
+ * casts, functions of a row that are read like a column, domains by a constraint.
+ */
+export const USES_QUERY = `
+with uses(kind, oid, schema, name, "on", of, is_plain) as (
+  select 'operator', o.oid, n.nspname, o.oprname, o.oprcode::oid, array[o.oprleft, o.oprright], not exists (
+    select from pg_catalog.pg_operator b where b.oprname = o.oprname and b.oid < ${FIRST_OWN_OID})
+  from pg_catalog.pg_operator o join ${SPACE} o.oprnamespace
+  where o.oprcode::oid = any($1::oid[]) and o.oid >= ${FIRST_OWN_OID}
+  union all
+  select 'operator', o.oid, n.nspname, o.oprname, s.amproc::oid, array[m.amoplefttype, m.amoprighttype], false
+  from pg_catalog.pg_amproc s join pg_catalog.pg_amop m on m.amopfamily = s.amprocfamily
+  join pg_catalog.pg_operator o on o.oid = m.amopopr join ${SPACE} o.oprnamespace
+  where s.amproc::oid = any($1::oid[]) and s.oid >= ${FIRST_OWN_OID} and o.oid >= ${FIRST_OWN_OID}
+  union all
+  select 'support', s.oid, '', '', s.amproc::oid, array[s.amproclefttype, s.amprocrighttype], true
+  from pg_catalog.pg_amproc s
+  where s.amproc::oid = any($1::oid[]) and s.oid >= ${FIRST_OWN_OID}
+  union all
+  select 'cast', c.oid, n.nspname, t.typname, c.castfunc,
+    array[case when c.castsource >= ${FIRST_OWN_OID} then c.castsource else c.casttarget end], c.castcontext = 'i'
+  from pg_catalog.pg_cast c join pg_catalog.pg_type t on t.oid = c.casttarget join ${SPACE} t.typnamespace
+  where c.castfunc = any($1::oid[]) and c.oid >= ${FIRST_OWN_OID}
+  union all
+  select 'column', p.oid, n.nspname, p.proname, p.oid, array[t.oid], t.oid < ${FIRST_OWN_OID}
+  from pg_catalog.pg_proc p join ${SPACE} p.pronamespace
+  join pg_catalog.pg_type t on t.oid = p.proargtypes[0]
+  where p.oid = any($1::oid[]) and p.pronargs - p.pronargdefaults <= 1 and p.prokind = 'f' and n.nspname <> 'pg_catalog'
+    and (t.typtype = 'c'
+      or t.typname in ('record', 'any', 'anyelement', 'anynonarray', 'anycompatible', 'anycompatiblenonarray'))
+    and not exists (select from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attname = p.proname)
+  union all
+  select 'domain', t.oid, n.nspname, t.typname, callee::oid, array[t.oid], false
+  from pg_catalog.pg_constraint k join pg_catalog.pg_type t on t.oid = k.contypid join ${SPACE} t.typnamespace
+  cross join lateral (
+    select distinct pg_catalog.split_part(piece, ' ', 1) as callee
+    from pg_catalog.unnest(pg_catalog.string_to_array(k.conbin::text, 'funcid ')) piece) calls
+  where k.contypid >= ${FIRST_OWN_OID} and callee = any($1::oid[]::text[])
+)
+select kind, oid::text, schema::text, name::text, "on"::text,
+  array(select of_type::text from pg_catalog.unnest(of) of_type where of_type >= ${FIRST_OWN_OID}) as types,
+  is_plain
+from uses`
+
+/** The domains one of whose constraints uses one of the types $1. */
+export const CHECKING_DOMAINS_QUERY = `
+select distinct t.oid::text, n.nspname::text as schema, t.typname::text as name, d.refobjid::text as on
+from pg_catalog.pg_depend d join pg_catalog.pg_constraint k on k.oid = d.objid
+join pg_catalog.pg_type t on t.oid = k.contypid join ${SPACE} t.typnamespace
+where d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+  and d.refobjid = any($1::oid[]) and d.refobjid <> k.contypid and k.contypid <> 0`
+
+/** A name by which a text comes to a value of a type, or of what has such a value in it. */
+export interface HolderRow {
+  readonly kind: 'type' | 'function'
+  readonly oid: string
+  readonly schema: string
+  readonly name: string
+  /** The type that is looked for. */
+  readonly root: string
+  /** Whether only as a column of a relation: a table, a view. Such a type has the name of its relation. */
+  readonly is_row: boolean
+  /** Whether only as one of many: in an array, or as the bound of a range. */
+  readonly is_many: boolean
+}
+
+/**
+ * What holds a value of one of the types $1: their domains, arrays, ranges and composite types, relations and what inherits from these, the
+ * types of those in turn; and the functions that take or give one.
+ */
+export const HOLDERS_QUERY = `
+with recursive held(root, type, is_row, is_many) as (
+  select t.oid, t.oid, c.relkind <> 'c' is true, false
+  from pg_catalog.pg_type t left join pg_catalog.pg_class c on c.oid = t.typrelid
+  where t.oid = any($1::oid[])
+  union
+  select h.root, next.type, h.is_row or next.is_row, h.is_many or next.is_many
+  from held h cross join lateral (
+    select coalesce(c.reltype, t.oid) as type, c.relkind <> 'c' is true as is_row,
+      (t.typcategory = 'A' or t.typtype in ('r', 'm')) is true as is_many
+    from pg_catalog.pg_depend d
+    left join pg_catalog.pg_class c on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and c.oid = d.objid
+    left join pg_catalog.pg_type t on d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and t.oid = d.objid
+    where d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = h.type
+      and coalesce(c.reltype, t.oid) <> 0
+    union all
+    select c.reltype, true, false
+    from pg_catalog.pg_type t join pg_catalog.pg_inherits i on i.inhparent = t.typrelid
+    join pg_catalog.pg_class c on c.oid = i.inhrelid
+    where t.oid = h.type and t.typrelid <> 0 and c.reltype <> 0
+  ) next
+)
+select distinct 'type' as kind, t.oid::text, n.nspname::text as schema, t.typname::text as name, h.root::text, h.is_row, h.is_many
+from held h join pg_catalog.pg_type t on t.oid = h.type join ${SPACE} t.typnamespace
+where ${NOT_TEMPORARY}
+union all
+select distinct 'function', p.oid::text, n.nspname::text, p.proname::text, h.root::text, h.is_row, h.is_many
+from held h
+join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = h.type
+  and d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
+where ${NOT_TEMPORARY}`
+
+/** What stands for a word's end in the body of a function. */
+const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
+
+/**
+ * Those of the application's volatile functions that may advance a sequence: they name one of $1, call one of $2 in their tree or in a
+ * default, or cannot be read.
+ */
+export const ADVANCING_QUERY = `
+select p.oid::text, pg_catalog.lower(p.proname) as name
+from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
+where p.oid >= ${FIRST_OWN_OID} and p.provolatile = 'v' and p.prokind in ('f', 'w')
+  and (l.lanname not in ('sql', 'plpgsql') or p.prosrc ~~* '%u&"%'
+    or exists (
+      select from pg_catalog.unnest(pg_catalog.string_to_array(
+        pg_catalog.translate(pg_catalog.lower(p.prosrc), ${SIGNS}, pg_catalog.repeat(' ', 40)), ' ')) word
+      where word = any($1::text[]))
+    or (p.prosrc = '' or p.proargdefaults is not null)
+      and ${treeCalls(DEFAULTS_AND_TREE, '$2')})
+  and not exists (
+    select from pg_catalog.pg_depend e
+    where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`

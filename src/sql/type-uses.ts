@@ -1,0 +1,154 @@
+import type { Ask, DependentRow } from './catalog-queries.ts'
+import type { Cause } from './cause.ts'
+import type { FunctionBodies } from './function-bodies.ts'
+import { RelationNames } from './table-names.ts'
+import { isUsedWithoutSign, TypeFacts } from './type-facts.ts'
+import { HOLDERS_QUERY, type HolderRow, type UseRow } from './type-queries.ts'
+
+/** Something that was found, and what it hangs on. */
+export interface Found {
+  readonly row: DependentRow
+  readonly by: { readonly cause: Cause; readonly schema: string; readonly name: string }
+}
+
+/**
+ * Collects by which types functions are called where nothing in a text is, and asks by what names a text comes to a value of them. Only a
+ * database that has such a type is asked.
+ */
+export class TypeUses {
+  readonly facts = new TypeFacts()
+  readonly #ask: Ask
+  readonly #bodies: FunctionBodies
+  readonly #operated = new Map<string, Cause>()
+  readonly #checked = new Map<string, Cause>()
+  /** By what names a text comes to a row, by the row's type. */
+  readonly #rows = new Map<string, RelationNames<true>>()
+  /** Names of functions that are read like the column of such a row. */
+  readonly #columns: Column[] = []
+  /** The types that the server is asked for next. */
+  readonly #open = new Set<string>()
+  /** The functions that were found since. */
+  #users: Found[] = []
+
+  constructor(ask: Ask, bodies: FunctionBodies) {
+    this.#ask = ask
+    this.#bodies = bodies
+  }
+
+  /** Adds what uses a function without a call. */
+  add({ kind, schema, name, types, is_plain }: UseRow, cause: Cause): void {
+    // The domain itself is looked at, as whatever else is found, on the next level.
+    if (kind === 'domain') return
+    if (kind === 'column') this.#addColumn({ schema, name, cause, of: is_plain ? undefined : types[0] })
+    else for (const type of types) this.#addRoot(this.#operated, type, cause)
+    const isBuiltIn = types.length === 0
+    if (kind === 'operator' && (isBuiltIn || is_plain)) {
+      this.facts.addSign(name, cause)
+      this.#addUsers(this.#bodies.naming({ name }), { schema, name, cause })
+    }
+    if (kind === 'cast' && isBuiltIn) {
+      for (const spelling of this.facts.addCast(name, cause)) {
+        this.#addUsers(this.#bodies.castersOf({ name: spelling }), { schema, name, cause })
+      }
+    }
+    if (isBuiltIn && (kind === 'operator' ? isUsedWithoutSign(name) : is_plain && kind !== 'column')) {
+      this.facts.addEverywhere(cause)
+      this.#addUsers(this.#bodies.owners, { schema, name, cause })
+    }
+  }
+
+  /** A cast to this type calls a function. */
+  addChecked(oid: string, cause: Cause): void {
+    this.#addRoot(this.#checked, oid, cause)
+  }
+
+  /** Asks for what holds a value of the types that are new; gives the types that are checked with them, and the functions that use them. */
+  async read(): Promise<{ readonly checked: readonly Found[]; readonly users: readonly Found[] }> {
+    const checked: Found[] = []
+    if (this.#open.size > 0) {
+      const roots = [...this.#open]
+      this.#open.clear()
+      for (const row of await this.#ask<HolderRow>(HOLDERS_QUERY, [roots])) this.#readHolder(row, checked)
+      for (const column of this.#columns.filter(({ of }) => of !== undefined && roots.includes(of))) {
+        this.#addColumnUsers(column)
+      }
+    }
+    const users = this.#users
+    this.#users = []
+    return { checked, users }
+  }
+
+  #readHolder(row: HolderRow, checked: Found[]): void {
+    const { kind, oid, schema, name, root, is_row, is_many } = row
+    const named = { schema, table: name }
+    this.#rows.get(root)?.add(named, true)
+    const operated = this.#operated.get(root)
+    if (operated !== undefined) this.#addOperated(row, operated)
+    const cause = this.#checked.get(root)
+    if (cause === undefined || kind === 'function') return
+    const by = { schema, name, cause }
+    this.facts.addChecked(named, cause)
+    // What is put into an array or a range, or beside it, becomes an element or a bound.
+    if (is_many) this.#addOperated(row, cause)
+    if (is_row) {
+      this.facts.addCheckedRow(named, cause)
+      this.#addUsers(this.#bodies.castersOf(row), by)
+    } else if (!this.#checked.has(oid)) {
+      this.#checked.set(oid, cause)
+      checked.push({ row: { oid, schema, name, on: root }, by })
+    }
+  }
+
+  #addOperated({ kind, schema, name, is_row }: HolderRow, cause: Cause): void {
+    this.facts.addOperated({ schema, table: name }, cause)
+    const by = { schema, name, cause }
+    if (kind === 'function') this.#addUsers(this.#bodies.callersOf({ kind, schema, name }), by)
+    else this.#addUsers(this.#bodies.castersOf(by), by)
+    // A relation is named anywhere in the text of a function.
+    if (is_row) this.#addUsers(this.#bodies.naming(by), by)
+  }
+
+  #addRoot(roots: Map<string, Cause>, type: string, cause: Cause): void {
+    const known = roots.get(type)
+    if (known !== undefined && (known.advances === true || cause.advances !== true)) return
+    roots.set(type, cause)
+    this.#open.add(type)
+  }
+
+  #addColumn(column: Column): void {
+    const { name, cause, of } = column
+    if (of === undefined) {
+      this.facts.addRowFunction(name, cause, undefined)
+      this.#addUsers(this.#bodies.qualifying(name), column)
+      return
+    }
+    const holders = this.#rows.get(of) ?? new RelationNames<true>()
+    this.#rows.set(of, holders)
+    this.#columns.push(column)
+    this.#open.add(of)
+    this.facts.addRowFunction(name, cause, holders)
+  }
+
+  #addColumnUsers(column: Column): void {
+    const holders = column.of === undefined ? undefined : this.#rows.get(column.of)
+    if (holders === undefined) return
+    const users = this.#bodies.qualifying(column.name)
+    this.#addUsers(
+      users.filter((owner) => this.#bodies.names(owner, holders)),
+      column,
+    )
+  }
+
+  #addUsers(rows: readonly Omit<DependentRow, 'on'>[], by: Found['by']): void {
+    for (const row of rows) this.#users.push({ row: { ...row, on: row.oid }, by })
+  }
+}
+
+/** A function of a row that is read like a column of it. */
+interface Column {
+  readonly schema: string
+  readonly name: string
+  readonly cause: Cause
+  /** The type of the row; undefined for any. */
+  readonly of: string | undefined
+}
