@@ -226,7 +226,9 @@ export class StatementRun<T> implements Hearer {
     const send = () => this.#query.send(session, timeoutMs)
     const position = claim.kind === 'fresh' ? claim.position : undefined
     this.#told = undefined
-    if (!this.#query.canBeAskedAround || this.#statement.opens !== undefined) {
+    const { opens, kind, isAllOrNothing } = this.#statement
+    // Nor can several reads in one text be asked around, which are sent as they are.
+    if (!this.#query.canBeAskedAround || opens !== undefined || (kind === 'read' && !isAllOrNothing)) {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
     }

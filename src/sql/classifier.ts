@@ -84,12 +84,18 @@ export class StatementClassifier {
   }
 
   #decide(text: StatementText, sql: string): Statement {
-    const hasCalls = text.calls.length > 0
     if (text.kind === 'session') {
       const opens = text.transaction === 'begins' ? opensOf(sql) : undefined
       return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.test(sql) }
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
+    const read = this.#decideRead(text)
+    // Nobody can be asked around several statements, or around a copy.
+    return text.isSeveral || text.isCopy ? { ...read, isAllOrNothing: false } : read
+  }
+
+  #decideRead(text: StatementText): Statement {
+    const hasCalls = text.calls.length > 0
     let isSession = false
     let isOnPrimary = false
     let { isCurrent: isVouched } = this.#catalog
@@ -111,7 +117,8 @@ export class StatementClassifier {
     if (byType !== undefined) return this.#inDoubt(text, { kind: 'relation', ...byType })
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    const readsOnPrimary = isOnPrimary || text.relations.some((each) => this.#isPrimaryTable(each))
+    const readsOnPrimary =
+      isOnPrimary || text.isCopy || text.relations.some((each) => this.#isPrimaryTable(each))
     if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)
       return { ...PRIMARY_TABLE, isVouched }
     const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))

@@ -128,6 +128,9 @@ export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'
 /** Those with which a parenthesis of `explain` holds the statement instead of options. */
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 
+/** Those of them that can be nothing else. */
+export const SURELY_EXPLAINED: ReadonlySet<string> = new Set(['select', 'table', 'with'])
+
 /** Those that are about the session, and may write or run what writes. */
 export const ACTIVE: ReadonlySet<string> = new Set([
   'commit',

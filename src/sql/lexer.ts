@@ -28,6 +28,7 @@ import {
   endOfString,
   NOWHERE,
 } from './scan.ts'
+import { readUnicodeName } from './unicode-name.ts'
 
 /**
  * The lexer of PostgreSQL's SQL, as far as telling reads from writes needs it: it finds where each token begins and
@@ -39,7 +40,7 @@ export const TOKEN = {
   end: 0,
   /** A key word or an identifier without quotes; its text is in lower case. */
   word: 1,
-  /** A quoted identifier; its text is what stands between the quotes. */
+  /** A quoted identifier; its text is what stands between the quotes, or what Unicode escapes there make of it. */
   quoted: 2,
   /** A string of any kind, a bit string among them. */
   string: 3,
@@ -160,8 +161,9 @@ export class Lexer {
         return
       }
       if (quote === DOUBLE_QUOTE) {
-        // Its escapes are not read, nor which character `uescape` makes of them: the name could be any.
-        this.kind = TOKEN.unreadable
+        const read = readUnicodeName(codes, begin + 2, this.#sql)
+        this.#moveTo(TOKEN.quoted, read?.end ?? NOWHERE)
+        this.text = read === undefined ? '' : cutToFit(read.name)
         return
       }
     }
@@ -229,7 +231,7 @@ function hasEscapedQuote(sql: string): boolean {
 }
 
 const PLAIN = new Set(["'", 'n', 'N'])
-// A number or a parameter with letters behind it, and a quoted name with Unicode escapes.
+// A number or a parameter with letters behind it, and a quoted name with odd escapes.
 const ODD = new Set('0123456789.$uU')
 
 /** With its ASCII letters in lower case: what a server does to other letters depends on its encoding. */

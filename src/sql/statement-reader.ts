@@ -1,7 +1,7 @@
-import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS } from './key-words.ts'
+import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, SURELY_EXPLAINED } from './key-words.ts'
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
 import { SessionSyntax, TransactionWords } from './session-syntax.ts'
-import { readExplainOptions, readExplainWords } from './statement-syntax.ts'
+import { CopySyntax, readExplainOptions, readExplainWords } from './statement-syntax.ts'
 import { PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText, unreadable } from './statement-text.ts'
 import type { Watch } from './table-names.ts'
 import { TokenReader } from './token-reader.ts'
@@ -30,22 +30,61 @@ class Reader {
 
   read(wantsTargets: boolean): StatementText {
     const lexer = this.#lexer
+    const tokens = this.#tokens
     lexer.next()
-    const first = this.#skipToFirstWord()
-    const isExplained = first === 'explain' && !this.#readExplain()
-    const verb = first === 'explain' ? this.#skipToFirstWord() : first
+    let { first, isExplained, verb } = this.#readVerb()
     // A temporary table, view or sequence is the session's own: nobody else will ever read it.
     if (SESSION_VERBS.has(verb) || (verb === 'create' && this.#skipToTemporary()))
       return this.#readSessionStatement(verb, isExplained)
     if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
+    const copy = verb === 'copy' ? this.#readCopied() : undefined
+    let isSeveral = false
     while (lexer.kind !== TOKEN.end) {
       if (lexer.kind === TOKEN.unreadable) return unreadable(this.#sql)
-      if (this.#tokens.beginsAnother(lexer)) return this.#readOthers(new TransactionWords(verb === 'create'))
-      this.#tokens.step(lexer)
+      if (tokens.beginsAnother(lexer)) {
+        const wasRead = READS.has(verb) && !tokens.effects.writes && tokens.parentheses.areBalanced
+        if (!wasRead) return this.#readOthers(new TransactionWords(verb === 'create'))
+        tokens.startStatement()
+        ;({ isExplained, verb } = this.#readVerb())
+        if (!READS.has(verb)) return this.#readOthers(new TransactionWords(verb === 'create'))
+        isSeveral = true
+        continue
+      }
+      copy?.read(lexer.kind, lexer.text, tokens.parentheses.depth)
+      tokens.step(lexer)
     }
-    this.#tokens.endName()
-    if (!this.#tokens.parentheses.areBalanced) return SOME_WRITE
-    return isExplained ? PLANNED : this.#result(verb)
+    tokens.endName()
+    if (!tokens.parentheses.areBalanced) return SOME_WRITE
+    if (copy?.isToClient === true && !tokens.effects.writes)
+      return { ...this.#result('select'), isCopy: true }
+    // Of several statements, what is only explained is read as if it were run.
+    return isExplained && !isSeveral ? PLANNED : { ...this.#result(verb), isSeveral }
+  }
+
+  /** The words with which a statement begins, `explain` and its options among them; the lexer stays on the verb. */
+  #readVerb(): { readonly first: string; readonly isExplained: boolean; readonly verb: string } {
+    const first = this.#skipToFirstWord()
+    if (first !== 'explain') return { first, isExplained: false, verb: first }
+    const isExplained = !this.#readExplain()
+    return { first, isExplained, verb: this.#skipToFirstWord() }
+  }
+
+  /** Reads on from `copy` to what follows the table; a query in parentheses is read like any other. */
+  #readCopied(): CopySyntax {
+    const lexer = this.#lexer
+    const tokens = this.#tokens
+    tokens.step(lexer)
+    if (lexer.isAtWord('binary')) tokens.step(lexer)
+    tokens.expectRelation()
+    let isBehindDot = true
+    while (lexer.kind === TOKEN.word || lexer.kind === TOKEN.quoted || lexer.isAt('.')) {
+      if (!isBehindDot && !lexer.isAt('.')) break
+      isBehindDot = lexer.isAt('.')
+      tokens.step(lexer)
+    }
+    // Its columns stand in parentheses, and are no arguments.
+    tokens.endName()
+    return new CopySyntax()
   }
 
   #result(verb: string): StatementText {
@@ -71,11 +110,13 @@ class Reader {
     lexer.next()
     if (!lexer.isAt('(')) return readExplainWords(lexer)
     this.#tokens.skipParenthesis(lexer)
-    // The statement itself, in parentheses: it is read as if it were run.
-    if (lexer.isAt('(') || EXPLAINED.has(lexer.text)) return true
+    // The statement itself, in parentheses. No option is called like a key word that is reserved.
+    if (lexer.isAt('(') || SURELY_EXPLAINED.has(lexer.text)) return false
+    // It is read as if it were run where that is in doubt.
+    if (EXPLAINED.has(lexer.text)) return true
     this.#tokens.parentheses.close()
     this.#tokens.startStatement()
-    return readExplainOptions(lexer)
+    return readExplainOptions(lexer, this.#sql)
   }
 
   /** Reads on from `create` to `temporary`; false where that does not follow. */

@@ -111,6 +111,9 @@ export class SyntaxEffects {
   /** Whether the name being read is what an insert, update, delete or merge writes to. */
   isAtTarget = false
   #areTargetsKnown = true
+  /** The word behind which the table stands. */
+  #targetFollows = ''
+  #wroteBefore = false
   readonly #targets: TableName[] = []
 
   /** The tables that are written to; undefined where they are not known for sure. */
@@ -124,31 +127,50 @@ export class SyntaxEffects {
     if (last === 'as') return
     switch (word) {
       case 'update':
+        // Where a table is awaited, one of this name.
+        if (this.isAtTarget) break
         if (last === 'for' || last === 'key') this.locks = true
         // `on conflict … do update`, `when matched then update`: of what is written to already.
-        else if (last !== 'do' && last !== 'then') this.#beginTarget()
+        else if (last !== 'do' && last !== 'then') this.#beginTarget(word)
         break
       case 'share':
         if (last === 'for' || last === 'key') this.locks = true
         break
       case 'into':
-        if (last === 'insert' || last === 'merge') this.#beginTarget()
+        if (last === 'insert' || last === 'merge') this.#beginTarget(word)
         else this.#writesSomewhere() // `select … into`
         break
       case 'from':
-        if (last === 'delete') this.#beginTarget()
+        if (last === 'delete') this.#beginTarget(word)
         break
     }
   }
 
   /** Reads a name where that of a table is awaited. */
   readTarget(table: TableName, isKeyWord: boolean): void {
-    if (isKeyWord && BEFORE_TARGET.has(table.table)) return
+    if (isKeyWord && table.table === this.#targetFollows) {
+      this.#targetFollows = ''
+      return
+    }
+    if (isKeyWord && table.table === 'only') return
     this.#targets.push(table)
     this.isAtTarget = false
   }
 
-  #beginTarget(): void {
+  /** Whether this word, the last one that was read, has begun a change of the table that follows. */
+  isBegunBy(word: string): boolean {
+    return this.isAtTarget && this.#targetFollows === word
+  }
+
+  /** It has not: it was the name of a function that is called. */
+  takeBack(): void {
+    this.isAtTarget = false
+    this.writes = this.#wroteBefore
+  }
+
+  #beginTarget(word: string): void {
+    this.#wroteBefore = this.writes
+    this.#targetFollows = word
     this.writes = true
     this.isAtTarget = true
   }
@@ -158,9 +180,6 @@ export class SyntaxEffects {
     this.#areTargetsKnown = false
   }
 }
-
-// What may stand between the verb and the table.
-const BEFORE_TARGET = new Set(['into', 'from', 'update', 'only'])
 
 /**
  * Reads the words behind `explain`, and leaves the lexer on the statement. True where the statement is run as well.
@@ -175,14 +194,16 @@ export function readExplainWords(lexer: Lexer): boolean {
 }
 
 /**
- * The same for options in parentheses, from the first of them on. Whatever value `analyze` is given: `analyze false` is
- * rare, and the primary explains it as well.
+ * The same for options in parentheses, from the first of them on. Of one that is given twice, the last holds.
  */
-export function readExplainOptions(lexer: Lexer): boolean {
+export function readExplainOptions(lexer: Lexer, sql: string): boolean {
   let analyzes = false
   while (lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable && !lexer.isAt(')')) {
-    if (isAnalyze(lexer.text)) analyzes = true
-    lexer.next()
+    if (!isAnalyze(lexer.text)) lexer.next()
+    else {
+      lexer.next()
+      analyzes = !OFF.has(lexer.kind === TOKEN.word ? lexer.text : sql.slice(lexer.begin, lexer.end))
+    }
   }
   if (lexer.isAt(')')) lexer.next()
   return analyzes
@@ -190,4 +211,27 @@ export function readExplainOptions(lexer: Lexer): boolean {
 
 function isAnalyze(word: string): boolean {
   return word === 'analyze' || word === 'analyse'
+}
+
+// What else means the same is rare, and the primary explains it as well.
+const OFF: ReadonlySet<string> = new Set(['false', 'off', '0', "'false'", "'off'"])
+
+/** Whether a `copy` gives its rows to the client alone, as it is read token by token. */
+export class CopySyntax {
+  #direction = ''
+  #target = ''
+
+  /** Whether it is `to stdout`: neither a file nor a program is written to, nor a table. */
+  get isToClient(): boolean {
+    return this.#direction === 'to' && this.#target === 'stdout'
+  }
+
+  /** Reads the next token, outside any parentheses where `depth` is 0. */
+  read(kind: number, text: string, depth: number): void {
+    if (depth > 0) return
+    const word = kind === TOKEN.word ? text : ''
+    if (this.#direction === '') {
+      if (word === 'to' || word === 'from') this.#direction = word
+    } else if (this.#target === '') this.#target = word === '' ? 'other' : word
+  }
 }

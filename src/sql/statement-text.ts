@@ -29,11 +29,15 @@ export type TransactionEffect =
 /** What the text of one statement tells, whatever functions there are. */
 export interface StatementText {
   /**
-   * `'read'`: a single select, values, table, show or explain without anything that locks or writes by its syntax.
+   * `'read'`: selects, values, table, show or explain, or a copy to the client, without anything that locks or writes by its syntax.
    * `'session'`: it is about the session or its transaction.
    * `'write'`: everything else, also what cannot be read.
    */
   readonly kind: 'read' | 'locking' | 'session' | 'write'
+  /** Whether a read is several statements in one text. */
+  readonly isSeveral: boolean
+  /** Whether a read is a `copy` that gives its rows to the client alone. */
+  readonly isCopy: boolean
   /** Whatever could be a call of a function. */
   readonly calls: readonly FunctionCall[]
   /** The names in it, and the operators, that the caller watches. */
@@ -67,6 +71,8 @@ export interface StatementText {
 /** What is no single statement that can be read, or may do anything. */
 export const SOME_WRITE: StatementText = {
   kind: 'write',
+  isSeveral: false,
+  isCopy: false,
   calls: [],
   watched: [],
   relations: [],

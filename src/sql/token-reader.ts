@@ -57,6 +57,13 @@ export class TokenReader {
   /** What comes next begins a statement. */
   startStatement(): void {
     this.#lastKind = TOKEN.end
+    this.parentheses.isInFromList = false
+    this.#commonTables.clear()
+  }
+
+  /** What comes next may be the name of a relation. */
+  expectRelation(): void {
+    this.#awaitsRelation = true
   }
 
   /** Whether a semicolon came before this token, which is not another: several statements in one text. */
@@ -146,7 +153,7 @@ export class TokenReader {
         this.#awaitsRelation = isRelation
         break
       case 'update':
-        this.#awaitsRelation = effects.isAtTarget
+        this.#awaitsRelation = effects.isBegunBy('update')
         parentheses.isInWithHead = false
         break
       case 'table':
@@ -190,6 +197,7 @@ export class TokenReader {
       else chain.end()
     }
     if (chain.name === '') return
+    if (chain.isKeyWord && effects.isBegunBy('update')) effects.takeBack()
     // The columns of what is written to stand in parentheses as well.
     if (!effects.isAtTarget) chain.isRelation = false
     if (chain.canBeCalled && !effects.isAtTarget) {

@@ -5,8 +5,9 @@ import { NO_FUNCTION } from '../../src/sql/cause.ts'
 import { type ClassifierOptions, StatementClassifier } from '../../src/sql/classifier.ts'
 import { FunctionFacts, FunctionRules } from '../../src/sql/function-facts.ts'
 import { PlainTables } from '../../src/sql/relation-facts.ts'
+import { readStatementText } from '../../src/sql/statement-reader.ts'
 import type { FunctionCall } from '../../src/sql/statement-text.ts'
-import { RelationNames, type TableName } from '../../src/sql/table-names.ts'
+import { RelationNames, type TableName, Watch } from '../../src/sql/table-names.ts'
 import { TypeFacts } from '../../src/sql/type-facts.ts'
 
 const NO_NAMES: ClassifierOptions = {
@@ -113,9 +114,23 @@ test('a quoted name is never taken for a word or for punctuation', () => {
   expect(kindOf('select a as "as", "."')).toBe('read')
 })
 
-test('a name with Unicode escapes could be any', () => {
-  expect(kindOf(`select U&"next\\0076al"('s')`)).toBe('write')
-  expect(kindOf(`select u&"next!0076al" uescape '!' ('s')`)).toBe('write')
+test('a name with Unicode escapes is the one that they make', () => {
+  expect(kindOf(`select U&"id" from t`)).toBe('read')
+  expect(kindOf(`select U&"next\\0076al"('s')`)).toBe('function')
+  expect(kindOf(`select u&"next!0076al" uescape '!' ('s')`)).toBe('function')
+  expect(kindOf(`select u&"next!+000076al"/* x */UESCAPE\n'!'('s')`)).toBe('function')
+  expect(kindOf(`select U&"a\\\\0076""b", U&"\\d83d\\de00" from t`)).toBe('read')
+  expect(kindOf(`select U&"a\\\\0076""b" uescape_, U&"\\+01f600" from t`)).toBe('read')
+  for (const odd of [
+    'U&"\\0000"',
+    'U&"\\00"',
+    'U&"\\d83d"',
+    'U&""',
+    `U&"a" uescape '+'`,
+    `U&"a" uescape E'!'`,
+    `U&"a" uescape '''`,
+  ])
+    expect(kindOf(`select ${odd} from t`), odd).toBe('write')
 })
 
 test('a hexadecimal number ends where its digits end', () => {
@@ -228,7 +243,19 @@ test('a plan is only a plan', () => {
   expect(kindOf('explain select * from over_view')).toBe('read')
   expect(kindOf('explain (costs off) insert into t values (1)')).toBe('read')
   expect(kindOf('explain (costs off, analyze) insert into t values (1)')).toBe('write')
-  expect(kindOf("explain ((select nextval('s')))")).toBe('function')
+  expect(kindOf("explain ((select nextval('s')))")).toBe('read')
+  expect(kindOf("explain (select nextval('s'))")).toBe('read')
+  for (const off of ['analyze false', 'analyze OFF', 'ANALYSE 0', 'analyze, verbose, "analyze" \'off\''])
+    expect(kindOf(`explain (${off}) insert into t values (1)`), off).toBe('read')
+  for (const on of [
+    'analyze',
+    'analyze true',
+    'analyze 1',
+    'analyze off, analyze',
+    'analyze "false"',
+    'analyze -1',
+  ])
+    expect(kindOf(`explain (${on}, costs off) insert into t values (1)`), on).toBe('write')
 })
 
 test('a change of no row has no effect where its table is known to be plain, unless what it calls or reads has one', () => {
@@ -395,4 +422,84 @@ test('what is within a statement is read once, however deep a text pretends to g
     kind: 'session',
     countsAsWrite: true,
   })
+})
+
+test('several reads in one text are a read, each of them judged, and nothing else is', () => {
+  const classifier = classifierWith({ primaryTables: ['account'] })
+  for (const sql of [
+    'select 1; select 2',
+    'values (1);; table t;',
+    '(select 1); (with x as (table t) select a from x); show all',
+  ])
+    expect(classifier.classify(sql), sql).toMatchObject({ kind: 'read', isAllOrNothing: false })
+  expect(classifier.classify('select 1;;')).toMatchObject({ kind: 'read', isAllOrNothing: true })
+  const kind = (sql: string) => classifier.classify(sql).kind
+  expect(kind("select 1; select nextval('s')")).toBe('function')
+  expect(kind('select log_access(1); select 2')).toBe('function')
+  expect(kind("select pg_catalog.set_config('a', 'b', false); select 2")).toBe('session')
+  expect(kind('select 1; select 2 from account')).toBe('primary-table')
+  expect(kind('select 1; select 2 from over_view')).toBe('function')
+  expect(kind('select 1 from t for update; select 2')).toBe('locking')
+  for (const sql of [
+    'select 1; begin',
+    'select 1; commit; select 2',
+    'select 1; select 2; insert into t values (1)',
+    'select 1; select 2 into u; select 3',
+    'select 1; set a = 1',
+    'select (1; select 2)',
+    "select 1; execute p; select ';'",
+    'insert into t values (1); select 1',
+    'explain insert into t values (1); select 1',
+  ])
+    expect(kind(sql), sql).toBe('write')
+})
+
+test('a copy to the client reads on the primary, and one to anywhere else, or from there, is a write', () => {
+  for (const sql of [
+    'copy t to stdout',
+    'COPY binary public.t (a, "b") TO STDOUT with (format csv, header)',
+    'copy (select a from t order by b) to stdout csv',
+    'copy s.to to stdout',
+    'copy "to" (nextval) to stdout',
+  ])
+    expect(classifierWith().classify(sql), sql).toMatchObject({
+      kind: 'primary-table',
+      countsAsWrite: false,
+      isAllOrNothing: false,
+    })
+  expect(kindOf("copy (select nextval('s')) to stdout")).toBe('function')
+  expect(kindOf('copy over_view to stdout')).toBe('function')
+  for (const sql of [
+    'copy t from stdin',
+    "copy t to program 'cat'",
+    "copy t to '/dev/null'",
+    'copy (insert into t values (1) returning a) to stdout',
+    'copy (select a into u from t) to stdout',
+    'copy t to stdout; copy t from stdin',
+    "copy t from 'x' where a = (1) to stdout",
+  ])
+    expect(kindOf(sql), sql).toBe('write')
+})
+
+test('a function that is named like a key word is called, and no target', () => {
+  const classifier = classifierWith()
+  const called = (sql: string) => readStatementText(sql, new Watch()).calls.map(({ name }) => name)
+  expect(called('delete from t where update(1) = -1')).toEqual(['update'])
+  expect(called('update t set a = update(1)')).toEqual(['update'])
+  expect(called('select update (1), "update"(2)')).toEqual(['update', 'update'])
+  expect(classifier.classify('select update(1)').kind).toBe('function')
+  expect(readStatementText('delete from update using u', new Watch()).targets).toEqual([{ table: 'update' }])
+  expect(readStatementText('insert into update (a) values (1)', new Watch())).toMatchObject({
+    targets: [{ table: 'update' }],
+    calls: [],
+  })
+})
+
+test('a reserved word without quotes is no name of a relation', () => {
+  const classifier = classifierWith({ primaryTables: ['order', 'Group', 'LEFT', 'app.limit'] })
+  const kind = (sql: string) => classifier.classify(sql).kind
+  expect(kind('select a from t left join u on true group by a order by a limit 1')).toBe('read')
+  expect(kind('select a from "order"')).toBe('primary-table')
+  expect(kind('select a from "Group"')).toBe('primary-table')
+  expect(kind('select a from app.limit')).toBe('primary-table')
 })

@@ -3,7 +3,7 @@ import { type NamesInTree, namesInTree } from './names-in-tree.ts'
 
 /** What PostgreSQL's own parser sees in a text. */
 export interface Parsed {
-  /** Whether it is one statement that only reads by its syntax, or is only explained. */
+  /** Whether each of its statements only reads by its syntax, or is only explained. */
   readonly isPlainRead: boolean
   /** The functions it calls, by their names without a schema; none where it is only explained. */
   readonly calls: ReadonlySet<string>
@@ -30,20 +30,37 @@ export function parse(sql: string): Parsed | undefined {
   } catch {
     return undefined
   }
-  const statement = statements[0]?.stmt
-  if (statements.length !== 1 || statement === undefined) return { isPlainRead: false, calls: new Set() }
-  const [[kind = '', body] = []] = Object.entries(statement)
-  if (kind === 'ExplainStmt') {
-    const { query, options = [] } = body as { query: object; options?: readonly Option[] }
-    const isRun = options.some(({ DefElem }) => /^analy[sz]e$/.test(DefElem?.defname ?? ''))
-    if (!isRun) return { isPlainRead: !('ExecuteStmt' in query), calls: new Set() }
-    return look(query)
+  const all = statements.map(({ stmt }) => (stmt === undefined ? NOTHING : parsedOf(stmt)))
+  return {
+    isPlainRead: all.length > 0 && all.every(({ isPlainRead }) => isPlainRead),
+    calls: new Set(all.flatMap(({ calls }) => [...calls])),
   }
-  return look(statement)
+}
+
+const NOTHING: Parsed = { isPlainRead: false, calls: new Set() }
+
+function parsedOf(statement: object): Parsed {
+  const [[kind = '', body] = []] = Object.entries(statement)
+  if (kind !== 'ExplainStmt') return look(statement)
+  const { query, options = [] } = body as { query: object; options?: readonly Option[] }
+  const analyze = options.findLast(({ DefElem }) => /^analy[sz]e$/.test(DefElem?.defname ?? ''))
+  const isRun = analyze !== undefined && !isOff(analyze)
+  return isRun ? look(query) : { isPlainRead: !('ExecuteStmt' in query), calls: new Set() }
+}
+
+function isOff({ DefElem }: Option): boolean {
+  const { String: text, Integer: number } = DefElem?.arg ?? {}
+  return number === undefined ? /^(?:false|off)$/i.test(text?.sval ?? '') : (number.ival ?? 0) === 0
 }
 
 interface Option {
-  readonly DefElem?: { readonly defname?: string }
+  readonly DefElem?: {
+    readonly defname?: string
+    readonly arg?: {
+      readonly String?: { readonly sval?: string }
+      readonly Integer?: { readonly ival?: number }
+    }
+  }
 }
 
 function look(statement: object): Parsed {

@@ -37,7 +37,7 @@ beforeAll(async () => {
   classifiers.push(new StatementClassifier(NO_NAMES), informed)
 }, 60_000)
 
-test('no statement that writes, locks, is several or calls a volatile function is called a read', {
+test('no text that writes, locks or calls a volatile function is called a read', {
   timeout: LONG,
 }, () => {
   const random = new Random(SEED)

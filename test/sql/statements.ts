@@ -36,6 +36,9 @@ export class Statements extends Choices {
       'explain ( analyze )',
       'explain ( costs off , analyze true , timing 0 )',
       'explain ( "analyze" )',
+      'explain ( analyze false )',
+      'explain ( analyze , costs off , analyze 0 )',
+      'explain ( analyze off , analyze on )',
     ])
     const parenthesized = this.random.chance(0.2) ? ['(', ...this.#query(1), ')'] : this.#explained()
     return [...words(options), ...parenthesized]
