@@ -22,7 +22,7 @@ const { cluster } = useCluster({
 const shrunk = number('PROPERTY_SHRINK', 0)
 
 test('what a statement does counts, and its answer is that of plain pg', {
-  timeout: plan.ms + 3_600_000,
+  timeout: plan.ms + 120_000 + shrunk * 600_000,
 }, async () => {
   const report = await runProperty(cluster, plan)
   console.log(describeReport(plan.seed, report))

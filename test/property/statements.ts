@@ -7,7 +7,7 @@ import { READS } from './reads.ts'
 import type { Relation } from './relations.ts'
 import type { Schema } from './schema.ts'
 import type { ClientName, Mode, Step, Unit } from './unit.ts'
-import { SESSIONS, WRITES } from './writes.ts'
+import { SESSIONS, WRITES, YOUNG } from './writes.ts'
 
 const MODES: readonly Mode[] = [
   'auto',
@@ -49,9 +49,15 @@ export function makeUnit(random: Random, schema: Schema): Unit {
 
 function placeFor(random: Random, isSimple = false): Place {
   for (;;) {
-    const place = random.pick(random.chance(0.78) ? READS : random.chance(0.7) ? WRITES : SESSIONS)
+    const place = random.pick(placesFor(random))
     if (!isSimple || place.needs === undefined) return place
   }
+}
+
+function placesFor(random: Random): readonly Place[] {
+  if (random.chance(0.78)) return READS
+  if (random.chance(0.65)) return WRITES
+  return random.chance(0.85) ? SESSIONS : YOUNG
 }
 
 function statement(random: Random, schema: Schema, place: Place) {

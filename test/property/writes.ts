@@ -70,6 +70,57 @@ export const WRITES: readonly Place[] = [
   },
 ]
 
+/** What is made or replaced just before it is used. */
+export const YOUNG: readonly Place[] = [
+  steps(
+    'new view',
+    ['create view young as select :e as y from :r', 'select y from young order by y', 'drop view young'],
+    harmful,
+  ),
+  steps(
+    'new function',
+    [
+      'create function young(p int) returns int language sql stable as $y$select :x$y$',
+      'select young(1) as y',
+      'drop function young',
+    ],
+    harmful,
+  ),
+  steps(
+    'replaced view',
+    [
+      'create view young as select id as y from :t',
+      'select y from young order by 1',
+      'create or replace view young as select :e as y from :r',
+      'select y from young order by y',
+      'drop view young',
+    ],
+    harmful,
+  ),
+  steps(
+    'replaced function',
+    [
+      'create function young(p int) returns int language sql stable return 1',
+      'select young(2) as y',
+      'create or replace function young(p int) returns int language sql stable return :x',
+      'select young(3) as y',
+      'drop function young',
+    ],
+    harmful,
+  ),
+  steps(
+    'new overload',
+    [
+      'create function young(p int) returns int language sql stable return 1',
+      'select young(2) as y',
+      'create function young(p text) returns int language sql stable return :x',
+      "select young('3'::text) as y",
+      'drop function young(int), young(text)',
+    ],
+    harmful,
+  ),
+]
+
 const connection = { isHarmful: true, needs: 'connection' } as const
 const transaction = { isHarmful: true, needs: 'transaction' } as const
 
