@@ -7,7 +7,7 @@ export function makeAggregateCarrier(schema: SchemaBuilder, callable: Callable):
   const { random, base } = schema
   const own = schema.fresh('agg')
   const part = random.pick(['sfunc', 'finalfunc', 'msfunc', 'minvfunc', 'mfinalfunc', 'ordered'] as const)
-  const volatility = lie(schema)
+  const volatility = lie(schema, callable)
   const plain = (name: string, sign: string) =>
     schema.add(
       `create function ${name}(s int, x int) returns int language sql immutable as 'select coalesce(s, 0) ${sign} x'`,

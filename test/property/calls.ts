@@ -22,7 +22,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     () => carrierOf(callable, 'attribute of an element', (x) => `((array[${x}])[1]).${bare(name)}`),
     () => {
       const own = schema.fresh('dflt')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       schema.add(
         `create function ${own}(p int, q int default ${name}(2)) returns int language sql ${volatility} as 'select p + 0 * q'`,
       )
@@ -30,7 +30,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     },
     () => {
       const own = schema.fresh('many')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       schema.add(
         `create function ${own}(variadic p int[]) returns int language sql ${volatility} as $$select ${name}(p[1])$$`,
       )
@@ -46,7 +46,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     },
     () => {
       const own = schema.fresh('any')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       schema.add(
         `create function ${own}(p anyelement) returns anyelement language plpgsql ${volatility} as $$begin return ${name}(p); end$$`,
       )
@@ -54,7 +54,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     },
     () => {
       const own = schema.fresh('rows')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       const body = random.pick([
         `setof int language sql ${volatility} as $$select ${name}(p) union all select 0$$`,
         `table (x int) language sql ${volatility} as $$select ${name}(p)$$`,
@@ -71,7 +71,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     },
     () => {
       const own = schema.fresh('outs')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       schema.add(
         `create function ${own}(p int, out x int, out y text) language sql ${volatility} as $$select ${name}(p), 'y'::text$$`,
       )
@@ -83,7 +83,7 @@ export function makeCallCarrier(schema: SchemaBuilder, callable: Callable): Carr
     },
     () => {
       const own = schema.fresh('rowf')
-      const volatility = lie(schema)
+      const volatility = lie(schema, callable)
       const argument = random.pick([base, 'record'])
       const value = argument === 'record' ? '1' : 'p.id'
       schema.add(

@@ -30,17 +30,24 @@ export interface Verdict {
 export class Judge {
   readonly #twins: Twins
   #state: State
+  #plainState: State
   /** The end of the log, and the sequences of plain `pg`'s, after the last unit. */
   #last: Glance
   #sinceReset = 0
 
   static async on(twins: Twins): Promise<Judge> {
-    return new Judge(twins, await twins.state.read(), await twins.plainState.glance())
+    return new Judge(
+      twins,
+      await twins.state.read(),
+      await twins.plainState.read(),
+      await twins.plainState.glance(),
+    )
   }
 
-  private constructor(twins: Twins, state: State, last: Glance) {
+  private constructor(twins: Twins, state: State, plainState: State, last: Glance) {
     this.#twins = twins
     this.#state = state
+    this.#plainState = plainState
     this.#last = last
   }
 
@@ -57,15 +64,17 @@ export class Judge {
     const changed: string[] = []
     let areApart = false
     if (mayDiffer) {
-      const now = await state.read()
+      const [now, plainNow] = await Promise.all([state.read(), plainState.read()])
       changed.push(...differences(this.#state.versions, now.versions))
+      const changedByPlain = differences(this.#plainState.versions, plainNow.versions)
       this.#state = now
+      this.#plainState = plainNow
       if (changed.length > 0 && served.error === undefined && !served.isCounted) faults.add('uncounted')
-      areApart = differences(now.contents, (await plainState.read()).contents).length > 0
+      // How often something was called is not compared: that may hang on what a session has planned before.
+      if (changed.join() !== changedByPlain.join()) faults.add('another effect')
+      areApart = differences(now.contents, plainNow.contents).length > 0
     }
     compare(unit, plain, served, faults)
-    // What was said differently has mostly done something else, too: that is one fault.
-    if (areApart && faults.size === 0) faults.add('another effect')
 
     const left = await this.#left(unit, served)
     if (left !== '') faults.add('left')
@@ -90,6 +99,7 @@ export class Judge {
     this.#sinceReset = 0
     await this.#twins.reset()
     this.#state = await this.#twins.state.read()
+    this.#plainState = await this.#twins.plainState.read()
   }
 
   async #share(

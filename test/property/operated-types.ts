@@ -8,7 +8,7 @@ export function makeOperatedCarrier(schema: SchemaBuilder, callable: Callable): 
   const type = typeName(schema, 'op')
   const own = schema.fresh('cmp')
   const table = schema.table('opt')
-  const volatility = lie(schema)
+  const volatility = lie(schema, callable)
   schema.add(`create type ${type} as (x int)`)
   const compared = (operator: string, name: string) => {
     const isCalling = operator === calling || calling === 'all'

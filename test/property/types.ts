@@ -20,7 +20,7 @@ function makeDomainCarrier(schema: SchemaBuilder, callable: Callable): Carrier {
   if (random.chance(0.4)) {
     // As people write them: a function that says whether the value is right.
     const own = schema.fresh('is_right')
-    const volatility = lie(schema)
+    const volatility = lie(schema, callable)
     schema.add(
       `create function ${own}(p int) returns bool language plpgsql ${volatility} as $$begin return ${callable.name}(p) > -50; end$$`,
     )
@@ -96,7 +96,7 @@ const SIGNS = ['@', '#', '%', '&', '|', '~', '<', '>', '=', '!', '?', '^', '*', 
 function makeOperatorCarrier(schema: SchemaBuilder, callable: Callable): Carrier {
   const { random } = schema
   const own = schema.fresh('opf')
-  const volatility = lie(schema)
+  const volatility = lie(schema, callable)
   const body = `language sql ${volatility} as $$select ${callable.name}(p)$$`
   const sign = `${random.pick(['@', '#', '%', '&', '|', '?'])}${random.pick(SIGNS)}${random.pick(['@', '#', '%', '|', '<', '>'])}${random.pick(['', '@', '~'])}`
   const isHarmless = volatility !== 'volatile'
@@ -132,7 +132,7 @@ function makeCastCarrier(schema: SchemaBuilder, callable: Callable): Carrier {
   const { random } = schema
   const type = typeName(schema, 'ct')
   const own = schema.fresh('castf')
-  const volatility = lie(schema)
+  const volatility = lie(schema, callable)
   const isHarmless = volatility !== 'volatile'
   schema.add(`create type ${type} as (x int)`)
   const language = random.pick([`language sql ${volatility} as`, `language plpgsql ${volatility} as`])
