@@ -127,7 +127,7 @@ export async function askServer<T>(
 }
 
 /** Takes statements of this package's own. */
-interface AskedServer {
+export interface AskedServer {
   query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
 }
 

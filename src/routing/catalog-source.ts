@@ -1,13 +1,18 @@
 import { hasItsData } from '../nodes/eligibility.ts'
+import { isServerError } from '../nodes/error-meaning.ts'
 import type { Node } from '../nodes/node.ts'
-import { askServer } from '../nodes/session.ts'
+import { type AskedServer, askServer } from '../nodes/session.ts'
 import type { Ask } from '../sql/read-catalog.ts'
 import type { CatalogReports } from './catalog-reports.ts'
 
-/** Who said what the catalog holds. */
-export interface Answered {
-  /** Whether it was a replica, which may be late. */
+/** The server that says what the catalog holds. */
+export interface CatalogServer {
+  /** Whether it is a replica, which may be late. */
   readonly isLate: boolean
+  /** Which database it has, of which cluster; undefined where that is not known. */
+  readonly database: string | undefined
+  /** Runs questions of one transaction. */
+  within<T>(questions: (ask: Ask) => Promise<T>): Promise<T>
 }
 
 /** The servers that the catalog can be read from: the primary, which is the first to know of a new function or trigger, and replicas. */
@@ -27,28 +32,35 @@ export class CatalogSource {
     return primary?.isUp === true && primary.sighting?.isInRecovery !== true
   }
 
-  /** Reads from the first node that lets it be read; gives whose answers those were, or undefined for nobody's. Never throws. */
-  async read(reading: (ask: Ask, from: Answered) => Promise<void>): Promise<Answered | undefined> {
+  /**
+   * Reads from the first node that lets it be read, or from the primary only; gives whose answers those were, or undefined for nobody's.
+   * Never throws.
+   */
+  async read(
+    reading: (from: CatalogServer) => Promise<void>,
+    { onlyPrimary }: { readonly onlyPrimary: boolean },
+  ): Promise<CatalogServer | undefined> {
     const [primary, ...replicas] = this.#nodes()
-    for (const node of [primary, ...replicas.filter(hasItsData)]) {
+    for (const node of [primary, ...(onlyPrimary ? [] : replicas.filter(hasItsData))]) {
       if (node === undefined) continue
-      const from = { isLate: node !== primary || node.sighting?.isInRecovery === true }
-      let hasAnswered = false
+      let server: CatalogServer | undefined
       try {
         await askServer(
           node,
           async (client) => {
-            hasAnswered = true
-            await reading(async <Row>(text: string, values: readonly unknown[]) => {
-              return (await client.query<Row>(text, values)).rows
-            }, from)
+            server = {
+              isLate: node !== primary || node.sighting?.isInRecovery === true,
+              database: databaseOf(node),
+              within: (questions) => within(client, questions),
+            }
+            await reading(server)
           },
           this.#stop.signal,
         )
-        return from
+        return server
       } catch (error) {
         // The next node may answer; if none does, what is known goes on to serve.
-        if (hasAnswered && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
+        if (server !== undefined && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
       }
     }
     return undefined
@@ -58,4 +70,31 @@ export class CatalogSource {
   stop(): void {
     this.#stop.abort()
   }
+}
+
+/**
+ * Runs questions of one transaction: behind a pooler too it has one server's session, and the path of its names ends with it. That holds
+ * PostgreSQL's own functions and operators alone: who may create some in another schema must not answer for the server. A
+ * snapshot is that of each question: a transaction that keeps one would be in the way of whoever cleans up.
+ */
+async function within<T>(client: AskedServer, questions: (ask: Ask) => Promise<T>): Promise<T> {
+  await client.query(BEGIN)
+  try {
+    const answer = await questions(async <Row>(text: string, values: readonly unknown[]) => {
+      return (await client.query<Row>(text, values)).rows
+    })
+    await client.query('commit')
+    return answer
+  } catch (error) {
+    if (isServerError(error)) await client.query('rollback')
+    throw error
+  }
+}
+
+// Without its being named, the session's own schema for temporary things comes first.
+const BEGIN = 'begin isolation level read committed read only; set local search_path to pg_catalog, pg_temp'
+
+function databaseOf({ sighting }: Node): string | undefined {
+  const { systemId, databaseOid } = sighting ?? {}
+  return systemId === undefined || databaseOid === undefined ? undefined : `${systemId} ${databaseOid}`
 }

@@ -36,8 +36,6 @@ export interface BodyRow {
   readonly schema: string
   readonly name: string
   readonly body: string
-  /** The last object of the page: this one. */
-  readonly last?: string
 }
 
 /** What hangs on something else: it calls that function, reads that relation. */
@@ -127,14 +125,18 @@ group by 1
 union all
 select '', '{}', (select max(oid::bigint)::text from page)`
 
-/** The bodies, behind $1, of own functions that are not declared volatile, $2 of them; other languages are taken at their word. */
+/** What {@link BODIES_QUERY} is about. */
+export const OF_BODIES = `from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+join pg_catalog.pg_language l on l.oid = p.prolang`
+/** Own functions that are not declared volatile, and have a body; other languages are taken at their word. */
+export const HAS_BODY = `p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 'w')
+  and l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' and ${NOT_TEMPORARY} and ${IS_OWN}`
+
+/** The bodies of the functions $1. */
 export const BODIES_QUERY = `
-select p.oid::text, n.nspname::text as schema, p.proname::text as name, p.prosrc as body, p.oid::text as last
-from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-join pg_catalog.pg_language l on l.oid = p.prolang
-where p.oid > $1::oid and p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 'w')
-  and l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' and ${NOT_TEMPORARY} and ${IS_OWN}
-order by p.oid limit $2::int`
+select p.oid::text, n.nspname::text as schema, p.proname::text as name, p.prosrc as body
+${OF_BODIES}
+where p.oid = any($1::oid[])`
 
 /**
  * The functions, declared stable or immutable, that call one of PostgreSQL's functions $1 in a body that is kept as a tree (from
@@ -202,20 +204,17 @@ from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.inhparent = any($1::oid[]) and c.relkind in ('r', 'p', 'f')`
 
-/** The views behind $1, $2 of them, and which of them lock rows, or call one of PostgreSQL's functions $3; of $4 those advance sequences. */
+/** Of the rules $1 those that lock rows, or call one of PostgreSQL's functions $2, and the relations that they make views; of $3 those advance sequences. */
 export const VIEW_TREES_QUERY = `
-select max(p.oid::bigint)::text as last,
-  coalesce(array_agg(c.oid::text) filter (where p.is_hit), '{}') as oids,
-  coalesce(array_agg(n.nspname::text) filter (where p.is_hit), '{}') as schemas,
-  coalesce(array_agg(c.relname::text) filter (where p.is_hit), '{}') as names,
-  coalesce(array_agg(${treeCalls('p.tree', '$4')}) filter (where p.is_hit), '{}') as advances
-from (
-  select r.oid, r.ev_class, r.ev_action::text as tree, ${treeCalls('r.ev_action::text', '$3')} as is_hit
-  from pg_catalog.pg_rewrite r
-  where r.oid > $1::oid and r.oid >= ${FIRST_OWN_OID} and r.ev_type = '1' order by r.oid limit $2::int
-) p
-left join pg_catalog.pg_class c on c.oid = p.ev_class and c.relkind = 'v'
-left join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+select r.oid::text as rule, r.ev_class::text as view, ${treeCalls('r.ev_action::text', '$3')} as advances
+from pg_catalog.pg_rewrite r
+where r.oid = any($1::oid[]) and ${treeCalls('r.ev_action::text', '$2')}`
+
+/** Those of the relations $1 that are views, by their names. */
+export const NAMES_OF_VIEWS_QUERY = `
+select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = any($1::oid[]) and c.relkind = 'v'`
 
 /** The tables with row security, one of whose policies calls one of PostgreSQL's functions $1. */
 export const POLICY_TREES_QUERY = `

@@ -3,7 +3,7 @@ import { type CallEffect, type FunctionFacts, isSyntax, keyOf } from './function
 import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES, HARMLESS_FUNCTIONS, knownEffect } from './known-functions.ts'
 import { NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { RelationNames } from './table-names.ts'
+import type { RelationNames, TableName } from './table-names.ts'
 import type { TypeFacts } from './type-facts.ts'
 
 /** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
@@ -25,6 +25,8 @@ export interface Catalog {
   readonly primaryTypes: TypeFacts
   /** The tables of which it is known that an update, delete or merge of no row does nothing to them. */
   readonly plainTables: PlainTables
+  /** Whether a relation may be one that was there when the catalog was read; any may be where the names of all are not known. */
+  mayHaveRelation(name: TableName): boolean
 }
 
 /** What is known before any server has been asked: PostgreSQL's own functions. */
@@ -38,6 +40,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   primaryRelations: NO_RELATIONS.onPrimary,
   primaryTypes: NO_RELATIONS.typesOnPrimary,
   plainTables: NO_RELATIONS.plain,
+  mayHaveRelation: () => true,
 }
 
 /** The catalog of a server: what it says of its functions and, where that has been read by then, of its relations. */
@@ -46,7 +49,7 @@ export function catalogOf(
   relations: RelationFacts = NO_RELATIONS,
   isCurrent = true,
 ): Catalog {
-  const { callers, readers } = relations
+  const { callers, readers, known } = relations
   return {
     isCurrent,
     effectOf: (call) => {
@@ -67,6 +70,7 @@ export function catalogOf(
     primaryRelations: relations.onPrimary,
     primaryTypes: relations.typesOnPrimary,
     plainTables: relations.plain,
+    mayHaveRelation: (name) => known?.has(name) !== false,
   }
 }
 

@@ -55,7 +55,7 @@ export class StatementClassifier {
     return this.#catalog
   }
 
-  /** From now on the functions and relations of this catalog hold; what was learned from the server's refusals stays. */
+  /** From now on the functions and relations of this catalog hold; what was learned from the server's refusals stays until it is forgotten. */
   set catalog(catalog: Catalog) {
     this.#catalog = catalog
     this.#watch = this.#watchFor(catalog)
@@ -74,6 +74,11 @@ export class StatementClassifier {
   mustRunOnPrimary({ kind, blocker }: Statement): boolean {
     if (kind === 'primary-table') return true
     return blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile'
+  }
+
+  /** The catalog is another by now: what replicas refused is judged by that again. */
+  forgetRefused(): void {
+    this.#cache.unpin()
   }
 
   /** Remembers a text that a replica refused as what it is, and gives that: a write, or something as good as one. A long text is not kept. */
@@ -288,6 +293,12 @@ class TextCache<Value> {
     this.#pinned.set(text, value)
     this.#young.delete(text)
     this.#old.delete(text)
+  }
+
+  /** Forgets what is pinned, and everything else. */
+  unpin(): void {
+    this.#pinned.clear()
+    this.clear()
   }
 
   /** Forgets everything that is not pinned. */

@@ -221,7 +221,12 @@ export function displayed({ schema, name }: { readonly schema: string; readonly 
 }
 
 function pagesOf<Each>(all: readonly Each[]): Each[][] {
-  const pages: Each[][] = []
-  for (let at = 0; at < all.length; at += PAGE) pages.push(all.slice(at, at + PAGE))
-  return pages
+  return slicesOf(all, PAGE)
+}
+
+/** The same in pieces of at most that size. */
+export function slicesOf<Each>(all: readonly Each[], size: number): Each[][] {
+  const slices: Each[][] = []
+  for (let at = 0; at < all.length; at += size) slices.push(all.slice(at, at + size))
+  return slices
 }

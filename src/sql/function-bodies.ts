@@ -25,9 +25,8 @@ export class FunctionBodies {
   readonly #readers = new Map<string, Naming[]>()
   readonly #casters = new Map<string, Naming[]>()
 
-  /** Reads the text of a function; false where it cannot be read. */
-  add({ body, ...owner }: BodyRow): boolean {
-    const { calls, names, isReadable } = body.length > MAX_LENGTH ? UNREADABLE : readFunctionBody(body)
+  /** Adds the text of a function as it was read; false where it could not be. */
+  add({ owner, calls, names, isReadable }: ReadBody): boolean {
     if (!isReadable) return false
     this.owners.push(owner)
     for (const { schema, name } of calls) note(this.#callers, name, { schema, owner })
@@ -78,6 +77,17 @@ function find(index: ReadonlyMap<string, Naming[]>, { schema, name }: Named): Bo
   return (index.get(name) ?? [])
     .filter((each) => schema === undefined || each.schema === undefined || each.schema === schema)
     .map(({ owner }) => owner)
+}
+
+/** A function, and what was read in its text. */
+export interface ReadBody extends FunctionBody {
+  readonly owner: BodyOwner
+}
+
+/** Reads the text of a function. */
+export function readBody({ body, ...owner }: BodyRow): ReadBody {
+  const { calls, names, isReadable } = body.length > MAX_LENGTH ? UNREADABLE : readFunctionBody(body)
+  return { owner, calls, names, isReadable }
 }
 
 const UNREADABLE: FunctionBody = { calls: [], names: [], isReadable: false }

@@ -9,6 +9,7 @@ import {
   type FunctionRow,
   LOCKS,
   NAMED_RELATIONS_QUERY,
+  NAMES_OF_VIEWS_QUERY,
   POLICY_TREES_QUERY,
   SEQUENCES_QUERY,
   type SequenceRow,
@@ -21,13 +22,16 @@ import {
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
 import { type Cause, NO_FUNCTION } from './cause.ts'
-import { displayed, findDependents, type Item, withParts, withWholes } from './dependents.ts'
-import { FunctionBodies } from './function-bodies.ts'
+import { displayed, findDependents, type Item, slicesOf, withParts, withWholes } from './dependents.ts'
+import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
 import { SEQUENCE_FUNCTIONS } from './known-functions.ts'
+import { LearnedObjects } from './learned-objects.ts'
+import { readRelationNames } from './read-relation-names.ts'
 import { type IndirectCaller, NO_PLAIN_TABLES, PlainTables, type RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
 import { ADVANCING_QUERY } from './type-queries.ts'
+import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
 
@@ -47,8 +51,27 @@ const TABLES_PAGE = 2_000
 /** Of how many tables it is kept which are plain; of more, none is known to be. */
 const MAX_PLAIN_TABLES = 100_000
 
+/** What one reading of a database leaves to the next: what is dear to read, and of most objects the same as before. */
+export class CatalogMemory {
+  readonly bodies = new LearnedObjects<ReadBody>()
+  #views = new LearnedObjects<ViewTreeRow>()
+  #judgedBy = ''
+
+  /** The views whose trees were judged by these functions. */
+  viewsJudgedBy(functions: readonly string[]): LearnedObjects<ViewTreeRow> {
+    const judgedBy = functions.join()
+    if (judgedBy !== this.#judgedBy) this.#views = new LearnedObjects()
+    this.#judgedBy = judgedBy
+    return this.#views
+  }
+}
+
 /** Reads what the functions of a database do: the first half of its catalog, which nothing has to wait for the other with. */
-export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<FunctionsReading> {
+export async function readFunctions(
+  ask: Ask,
+  options: CatalogOptions,
+  memory = new CatalogMemory(),
+): Promise<FunctionsReading> {
   const rules = new FunctionRules(options)
   const facts = new FunctionFacts(rules)
   const bodies = new FunctionBodies()
@@ -61,11 +84,10 @@ export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<
   }
   facts.addAdvancing(await readAdvancing(ask, facts))
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
-  for await (const rows of pagesOf<BodyRow>(ask, BODIES_QUERY, BODIES_PAGE)) {
-    for (const row of rows) {
-      if (!bodies.add(row))
-        seeds.push(itemOf('function', row, { function: displayed(row) }, 'what cannot be read'))
-    }
+  for (const body of await readBodies(ask, memory)) {
+    const { owner } = body
+    if (!bodies.add(body))
+      seeds.push(itemOf('function', owner, { function: displayed(owner) }, 'what cannot be read'))
   }
   const callers = await ask<BodyRow & Advancing>(TREE_CALLERS_QUERY, [builtInsOf(facts), sequencesOf(facts)])
   for (const row of callers) {
@@ -79,6 +101,15 @@ export async function readFunctions(ask: Ask, options: CatalogOptions): Promise<
     if (item.because !== '') facts.addCaller({ ...item, isOwn: true, advances }, item.because)
   }
   return { facts, bodies, items, isTrusted }
+}
+
+/** The bodies of the functions that are declared stable or immutable. */
+async function readBodies(ask: Ask, { bodies }: CatalogMemory): Promise<Iterable<ReadBody>> {
+  const learned = await bodies.read(ask, BODY_VERSIONS_QUERY, BODIES_PAGE, async (oids) => {
+    const rows = await ask<BodyRow>(BODIES_QUERY, [oids])
+    return rows.map((row) => [row.oid, readBody(row)] as const)
+  })
+  return learned.values()
 }
 
 /** What has been read of functions, and what the reading of relations needs of it. */
@@ -95,6 +126,7 @@ export async function readRelations(
   ask: Ask,
   functions: FunctionsReading,
   { primaryTables }: CatalogOptions,
+  memory = new CatalogMemory(),
 ): Promise<RelationFacts> {
   const { bodies, isTrusted, facts } = functions
   const builtIns = builtInsOf(facts)
@@ -103,7 +135,7 @@ export async function readRelations(
   const seeds = [
     ...functions.items,
     ...relationsOf(await ask<DependentRow>(FOREIGN_TABLES_QUERY, []), true),
-    ...(await readViewTrees(ask, builtIns, sequences)),
+    ...(await readViewTrees(ask, builtIns, sequences, memory)),
     ...relationsOf(policies.filter((row) => row.is_read)),
   ]
   const { items, types, writePolicies } = await findDependents(ask, seeds, bodies, isTrusted)
@@ -128,6 +160,7 @@ export async function readRelations(
     typesOnPrimary: onPrimary.types,
     plain: await readPlainTables(ask, [...writePolicies, ...policies, ...items.filter(isTable)]),
     callers,
+    known: await readRelationNames(ask),
     readers: new Set([...readers, ...readersOf(bodies, numbers)]),
   }
 }
@@ -171,15 +204,19 @@ async function readViewTrees(
   ask: Ask,
   builtIns: readonly string[],
   sequences: readonly string[],
+  memory: CatalogMemory,
 ): Promise<Item[]> {
+  const judges = [LOCKS, ...builtIns]
+  const views = memory.viewsJudgedBy(judges)
+  const learned = await views.read(ask, VIEW_VERSIONS_QUERY, VIEWS_PAGE, async (rules) => {
+    const rows = await ask<ViewTreeRow>(VIEW_TREES_QUERY, [rules, judges, sequences])
+    return rows.map((row) => [row.rule, row] as const)
+  })
   const found: Item[] = []
-  const looksFor = [[LOCKS, ...builtIns], sequences]
-  for await (const rows of pagesOf<ViewTreesRow>(ask, VIEW_TREES_QUERY, VIEWS_PAGE, ...looksFor)) {
-    for (const { oids, schemas, names, advances } of rows) {
-      for (const [at, oid] of oids.entries()) {
-        const view = { oid, schema: schemas[at] ?? '', name: names[at] ?? '' }
-        found.push(itemOf('relation', view, { ...NO_FUNCTION, advances: advances[at] === true }))
-      }
+  const advancing = new Set([...learned.values()].filter(({ advances }) => advances).map(({ view }) => view))
+  for (const rows of slicesOf([...learned.values()], VIEWS_PAGE)) {
+    for (const view of await ask<DependentRow>(NAMES_OF_VIEWS_QUERY, [rows.map(({ view }) => view)])) {
+      found.push(itemOf('relation', view, { ...NO_FUNCTION, advances: advancing.has(view.oid) }))
     }
   }
   return found
@@ -251,12 +288,9 @@ function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value):
 
 type Named = Pick<Item, 'schema' | 'name'>
 
-interface ViewTreesRow {
-  readonly last: string | null
-  readonly oids: readonly string[]
-  readonly schemas: readonly string[]
-  readonly names: readonly string[]
-  readonly advances: readonly boolean[]
+interface ViewTreeRow extends Advancing {
+  readonly rule: string
+  readonly view: string
 }
 
 /** Whether it may advance a sequence. */

@@ -1,4 +1,5 @@
 import type { Cause } from './cause.ts'
+import type { KnownRelations } from './known-relations.ts'
 import { RelationNames, type TableName } from './table-names.ts'
 import { TypeFacts } from './type-facts.ts'
 
@@ -17,6 +18,8 @@ export interface RelationFacts {
   readonly callers: ReadonlyMap<string, IndirectCaller>
   /** Functions that read what {@link onPrimary} holds, by their keys. */
   readonly readers: ReadonlySet<string>
+  /** All relations there are; undefined where that is not known, so that none is taken for a new one. */
+  readonly known?: KnownRelations | undefined
 }
 
 /** What a function does that calls no other one which does more than read. */
@@ -82,4 +85,9 @@ export const NO_RELATIONS: RelationFacts = {
 /** The same where the schema may have changed since: what was harmless may not be any more. */
 export function withoutPlainTables(relations: RelationFacts): RelationFacts {
   return { ...relations, plain: NO_PLAIN_TABLES }
+}
+
+/** The same where the primary may have others by now. */
+export function asOfLate(relations: RelationFacts): RelationFacts {
+  return { ...withoutPlainTables(relations), known: undefined }
 }

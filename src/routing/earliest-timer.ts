@@ -1,0 +1,27 @@
+/** A timer for several reasons: of what is to be done at some time only the earliest is, which sees to the rest. It does not keep the process alive. */
+export class EarliestTimer {
+  #timer: NodeJS.Timeout | undefined
+  #atMs = Number.POSITIVE_INFINITY
+  #isStopped = false
+
+  /** Calls `run` at a time by `performance.now()`, unless something else comes before. */
+  at(atMs: number, run: () => void): void {
+    if (this.#atMs <= atMs || this.#isStopped) return
+    clearTimeout(this.#timer)
+    this.#atMs = atMs
+    this.#timer = setTimeout(() => {
+      this.#atMs = Number.POSITIVE_INFINITY
+      run()
+    }, atMs - performance.now()).unref()
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#atMs = Number.POSITIVE_INFINITY
+  }
+
+  stop(): void {
+    this.clear()
+    this.#isStopped = true
+  }
+}
