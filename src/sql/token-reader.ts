@@ -16,7 +16,8 @@ export class TokenReader {
   readonly effects = new SyntaxEffects()
   readonly #watch: Watch
   readonly #chain = new NameChain()
-  readonly #commonTables = new CommonTables()
+  /** Most texts have none. */
+  #commonTables: CommonTables | undefined
   /** The token before the current one; a quoted identifier has no text here, so that it is never taken for a word. */
   #lastKind: number = TOKEN.end
   #lastText = ''
@@ -58,7 +59,7 @@ export class TokenReader {
   startStatement(): void {
     this.#lastKind = TOKEN.end
     this.parentheses.isInFromList = false
-    this.#commonTables.clear()
+    this.#commonTables?.clear()
   }
 
   /** What comes next may be the name of a relation. */
@@ -87,7 +88,7 @@ export class TokenReader {
       this.endName()
       // Behind `distinct on (…)` and `operator(…)` stands an expression, not an alias.
       const isPrefix = this.parentheses.close()
-      this.#commonTables.close(this.parentheses.depth)
+      this.#commonTables?.close(this.parentheses.depth)
       return isPrefix ? TOKEN.operator : kind
     } else if (text !== '.') {
       this.endName()
@@ -110,8 +111,8 @@ export class TokenReader {
     chain.isRelation = isRelation && (marks & MARK.reserved) === 0
     if (marks >= MARK.telling) this.#readKeyWord(marks, text, isRelation)
     if (this.parentheses.isInWithHead && chain.isOfWith) {
-      this.#commonTables.name(this.parentheses.depth, text)
-      if (chain.follows('recursive')) this.#commonTables.recurses(this.parentheses.depth)
+      this.#commonTables?.name(this.parentheses.depth, text)
+      if (chain.follows('recursive')) this.#commonTables?.recurses(this.parentheses.depth)
     }
   }
 
@@ -128,6 +129,7 @@ export class TokenReader {
       case 'with':
         if (this.#lastKind === TOKEN.end || this.#isLast('(')) {
           parentheses.isInWithHead = true
+          this.#commonTables ??= new CommonTables()
           this.#commonTables.begin(parentheses.depth)
         }
         break
@@ -192,7 +194,7 @@ export class TokenReader {
     if (parentheses.isInWithHead) {
       const isBody = this.#lastKind === TOKEN.word && WITH_BODY_FOLLOWS.has(this.#lastText)
       const isPartOfHead = isBody || chain.isOfWith
-      if (isBody) this.#commonTables.openBody(parentheses.depth)
+      if (isBody) this.#commonTables?.openBody(parentheses.depth)
       if (!isPartOfHead) parentheses.isInWithHead = false
       else chain.end()
     }
@@ -225,7 +227,7 @@ export class TokenReader {
     const { isAtTarget } = this.effects
     // Of that name a common table may be seen as well, which cannot be written to.
     const isRelation =
-      chain.isRelation && (isAtTarget || schema !== undefined || !this.#commonTables.has(name))
+      chain.isRelation && (isAtTarget || schema !== undefined || this.#commonTables?.has(name) !== true)
     if (isRelation) this.relations.push({ schema, table: name })
     if (isAtTarget) this.effects.readTarget({ schema, table: name }, chain.isKeyWord)
     chain.end()

@@ -39,7 +39,8 @@ const { cluster, db } = useShop({
     create operator ### (leftarg = int, rightarg = int, function = adds);
     create function uses_operator() returns int language sql stable as $$ select 1 ### 2 $$;
     create view over_caller as select calls_caller() as n;
-    create function not_readable() returns int language sql stable as $$ select 1 as U&"a" $$;
+    create function not_readable() returns int language sql stable as $$ select length(E'a'
+      'b') $$;
 
     create function reads() returns bigint language sql stable as $$ select count(*) from item where name <> 'writes()' $$;
     create function reads_more() returns text language plpgsql stable as $$
