@@ -189,6 +189,7 @@ export class RoutedConnection {
   #letGo(): void {
     this.#session.letGo(this.#transaction.isOpen)
     this.#transaction.abandon()
+    this.#place.binding.forget()
   }
 }
 

@@ -76,6 +76,12 @@ export class ReadOnlyBinding {
     return { node: bound.node, reason: 'transaction', claim: IS_BOUND }
   }
 
+  /** Its connection is given back: what was begun is nobody's. */
+  forget(): void {
+    this.#kept = undefined
+    this.#begin = undefined
+  }
+
   /** Whoever rolls back what was lost is told that once more. */
   rethrowLost(statement: Statement): void {
     const { lost } = this.#transaction

@@ -1,51 +1,20 @@
-import { type ControlledTransaction, type Kysely, sql } from 'kysely'
-import type { PoolClient } from 'pg'
-import Cursor from 'pg-cursor'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { runWithPin, useNode, usePrimary, useReplica } from 'write-pinning'
-import { PrimaryReplicaPool } from 'write-pinning/pg'
-import type { Database } from '../support/cluster.ts'
-import { SECRET } from '../support/exact.ts'
-import { busyOf } from '../support/pools.ts'
-import { inRequest, openRequest, whenCatalogIsRead } from '../support/request.ts'
+import { sql } from 'kysely'
+import { describe, expect, test } from 'vitest'
+import { usePrimary } from 'write-pinning'
+import {
+  IS_REPLICA,
+  isOnReplica,
+  rolesOf,
+  type Send,
+  sendingBy,
+  useReadOnlyShop,
+} from '../support/read-only.ts'
+import { inRequest } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
-import { useShop } from '../support/shop.ts'
-import { TcpProxy } from '../support/tcp-proxy.ts'
 
 // A read-only transaction is bound to a node by its first statement, and not by its BEGIN.
-const OPTIONS = { primaryTables: ['listed'], primaryFunctions: ['named'] }
-const shop = useShop({
-  replicas: 2,
-  sql: [
-    `create unlogged table counter (id int); create table part (id int) partition by range (id);
-     create unlogged table part_1 partition of part for values from (0) to (10)`,
-    'create table listed (id int); create function named() returns int language sql stable as $$ select 1 $$',
-    "insert into item (name) values ('first')",
-  ],
-  dialect: OPTIONS,
-})
+const { shop, pool, begun } = useReadOnlyShop()
 const { cluster } = shop
-let pool: PrimaryReplicaPool
-
-beforeAll(async () => {
-  const [primary, ...replicas] = cluster.nodes.map(({ connectionString }) => connectionString)
-  pool = new PrimaryReplicaPool({ ...OPTIONS, primary, replicas })
-  await pool.ready()
-  await inRequest(() => whenCatalogIsRead(shop.db))
-  // The pool has a catalog of its own.
-  await vi.waitFor(
-    async () =>
-      expect(await rolesOf(() => inRequest(() => pool.query('select * from counter')))).toEqual(['primary']),
-    { timeout: 20_000 },
-  )
-})
-
-afterAll(() => pool.end())
-
-/** Sends a text, with values or without. */
-type Send = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>
-
-const rolesOf = async (fn: () => unknown) => (await routesOf(fn)).map(({ role }) => role)
 
 /** Runs `work` in a read-only transaction that is committed after it. */
 const CLIENTS: Readonly<
@@ -71,12 +40,8 @@ const CLIENTS: Readonly<
     inRaw('start transaction isolation level repeatable read, read only', work),
 }
 
-function sendingBy(on: Kysely<Database>): Send {
-  return async (text) => (await sql.raw<Record<string, unknown>>(text).execute(on)).rows
-}
-
 async function inRaw(begin: string, work: (send: Send) => Promise<void>): Promise<void> {
-  const client = await pool.connect()
+  const client = await pool().connect()
   try {
     await client.query(begin)
     await work(async (text, values) => (await client.query(text, values)).rows)
@@ -88,8 +53,6 @@ async function inRaw(begin: string, work: (send: Send) => Promise<void>): Promis
     client.release()
   }
 }
-
-const IS_REPLICA = 'select pg_is_in_recovery() as it'
 
 describe.each(Object.entries(CLIENTS))('%s', (_name, inTransaction) => {
   const works = [
@@ -146,278 +109,6 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, inTransaction) => {
     expect(new Set(roles)).toEqual(new Set(['replica']))
   })
 })
-
-/** Begins a read-only transaction in a request of its own, and goes on in that. */
-function begun<T>(work: (trx: ControlledTransaction<Database>) => Promise<T>, db = shop.db): Promise<T> {
-  return inRequest(async () => {
-    const trx = await db
-      .startTransaction()
-      .setAccessMode('read only')
-      .setIsolationLevel('repeatable read')
-      .execute()
-    try {
-      return await work(trx)
-    } finally {
-      await trx.rollback().execute()
-    }
-  })
-}
-
-const isOnReplica = async (on: Kysely<Database>) => (await sendingBy(on)(IS_REPLICA))[0]?.it
-const nodeOf = async (on: Kysely<Database>) => {
-  const [row] = await sendingBy(on)('select inet_server_port() as port')
-  return cluster.nodes.find(({ port }) => port === row?.port)?.name
-}
-const settingOf = async (on: Kysely<Database>) =>
-  (await sendingBy(on)("select current_setting('app.tenant', true) as it"))[0]?.it
-
-describe('between BEGIN and the first statement', () => {
-  test('a write of the same request sends it to the primary, which sees it', () =>
-    begun(async (trx) => {
-      await shop.insert('meanwhile')
-      const names = await trx.selectFrom('item').select('name').execute()
-      expect(names).toContainEqual({ name: 'meanwhile' })
-      expect(await isOnReplica(trx)).toBe(false)
-    }))
-
-  test('a scope may be entered', async () => {
-    await begun(async (trx) => expect(await usePrimary(() => isOnReplica(trx))).toBe(false))
-    for (const { name } of cluster.replicas) {
-      await begun(async (trx) => {
-        expect(await useNode(name, () => nodeOf(trx))).toBe(name)
-        expect(await nodeOf(trx)).toBe(name)
-      })
-      await usePrimary(() =>
-        begun(async (trx) => {
-          expect(await useNode(name, () => nodeOf(trx))).toBe(name)
-        }),
-      )
-    }
-    const pinned = openRequest({ pinnedUntilMs: Date.now() + 60_000 })
-    await pinned.run(async () => {
-      const trx = await shop.db.startTransaction().setAccessMode('read only').execute()
-      expect(await useReplica(() => isOnReplica(trx))).toBe(true)
-      expect(await isOnReplica(trx)).toBe(true)
-      await trx.commit().execute()
-    })
-  })
-
-  test('a scope binds nothing that was left in the session of the primary', () =>
-    inRequest(() =>
-      shop.db.connection().execute(async (on) => {
-        await sql`set app.tenant = 'of the session'`.execute(on)
-        const trx = await on.startTransaction().setAccessMode('read only').execute()
-        expect(await useReplica(() => settingOf(trx))).toBe('of the session')
-        await trx.commit().execute()
-        await sql`reset app.tenant`.execute(on)
-      }),
-    ))
-
-  test('an exact pin may come, which is proven before it begins anew', async () => {
-    const { openAgent } = await shop.serveShop(shop.open(OPTIONS))
-    const agent = openAgent()
-    /** Whether the transaction sees what was written, and whether that is on a replica. */
-    const readPinned = async (name: string) => {
-      await agent.post(`/items/${name}`)
-      if (name === 'in time') await cluster.waitForCatchup()
-      const token = await agent.pin()
-      return await begun((trx) =>
-        runWithPin(
-          token,
-          async () => {
-            const found = await trx.selectFrom('item').select('id').where('name', '=', name).execute()
-            return [found.length, await isOnReplica(trx)]
-          },
-          { secret: SECRET },
-        ),
-      )
-    }
-    expect(await readPinned('in time')).toEqual([1, true])
-    for (const replica of cluster.replicas) await replica.pauseReplay()
-    shop.atEnd(async () => {
-      for (const replica of cluster.replicas) await replica.resumeReplay()
-      await cluster.waitForCatchup()
-    })
-    expect(await readPinned('late')).toEqual([1, false])
-  })
-
-  test('its replica may die: another node serves', async () => {
-    const proxies = await Promise.all(cluster.replicas.map((replica) => TcpProxy.start(replica)))
-    const db = shop.open({ replicas: proxies.map(({ connectionString }) => connectionString) })
-    shop.atEnd(() => Promise.all(proxies.map((proxy) => proxy.stop())))
-    await begun(async (trx) => {
-      await sql`set local app.tenant = '7'`.execute(trx)
-      await sql`savepoint here`.execute(trx)
-      for (const proxy of proxies) proxy.cut()
-      expect(await settingOf(trx)).toBe('7')
-      await sql`rollback to here`.execute(trx)
-      expect(await settingOf(trx)).toBe('7')
-    }, db)
-    await begun(async (trx) => {
-      for (const proxy of proxies) await proxy.refuse()
-      for (const proxy of proxies) proxy.cut()
-      expect(await isOnReplica(trx)).toBe(false)
-    }, db)
-  })
-})
-
-describe('what only prepares it is there where it begins anew', () => {
-  test('a setting, by a text or a function, and a savepoint', () =>
-    begun(async (trx) => {
-      const named = await trx.savepoint('first').execute()
-      await sql`select set_config('app.tenant', ${'7'}, true)`.execute(named)
-      await sql`set local statement_timeout = '123s'`.execute(named)
-      await sql`select * from counter`.execute(named)
-      expect(await isOnReplica(named)).toBe(false)
-      expect(await settingOf(named)).toBe('7')
-      expect(await sendingBy(named)('show statement_timeout')).toEqual([{ statement_timeout: '123s' }])
-      await named.rollbackToSavepoint('first').execute()
-      expect(await settingOf(trx)).toBe('')
-    }))
-
-  test('nothing of it is left in the session that it has left', async () => {
-    const db = shop.open({ replicas: [{ pool: cluster.replicas[0]?.connectionString ?? '' }] })
-    await begun(async (trx) => {
-      await sql`set local app.tenant = '7'`.execute(trx)
-      await sql`select * from counter`.execute(trx)
-    }, db)
-    await begun(async (trx) => {
-      expect(await settingOf(trx)).toBeOneOf([null, ''])
-      expect(await isOnReplica(trx)).toBe(true)
-    }, db)
-  })
-
-  test('with a `from` it reads as well, and binds', () =>
-    begun(async (trx) => {
-      await sql`select set_config('app.tenant', 'x', true) from listed`.execute(trx)
-      expect(await isOnReplica(trx)).toBe(false)
-    }))
-})
-
-describe('the first statement may come', () => {
-  test('as a stream', () =>
-    begun(async (trx) => {
-      for await (const _ of trx.selectFrom('item').select('id').stream(1));
-      expect(await isOnReplica(trx)).toBe(true)
-    }))
-
-  test('as a stream of what the primary has', () =>
-    begun(async (trx) => {
-      for await (const _ of trx
-        .selectFrom('counter' as 'item')
-        .select('id')
-        .stream(1));
-      expect(await isOnReplica(trx)).toBe(false)
-    }))
-
-  const inClient = (work: (client: PoolClient) => Promise<void>) =>
-    inRequest(async () => {
-      const client = await pool.connect()
-      try {
-        await client.query('begin read only')
-        await work(client)
-        await client.query('commit')
-      } finally {
-        client.release()
-      }
-    })
-  const isReplicas = async (client: PoolClient) => (await client.query(IS_REPLICA)).rows[0]?.it
-
-  test('as a cursor', async () => {
-    for (const [table, expected] of [
-      ['item', true],
-      ['part', false],
-      ['counter', false],
-    ] as const) {
-      await inClient(async (client) => {
-        const cursor = client.query(new Cursor(`select * from ${table} where id > $1`, [0]))
-        await cursor.read(1)
-        await cursor.close()
-        expect(await isReplicas(client)).toBe(expected)
-      })
-    }
-  })
-
-  test('with values and a name', async () => {
-    for (const [table, expected] of [
-      ['item', true],
-      ['part', false],
-    ] as const) {
-      await inClient(async (client) => {
-        const query = { name: `of ${table}`, text: `select * from ${table} where id = $1`, values: [-1] }
-        expect((await client.query(query)).rows).toEqual([])
-        expect((await client.query(query)).rows).toEqual([])
-        expect(await isReplicas(client)).toBe(expected)
-      })
-    }
-  })
-
-  test('never: it is committed, or rolled back, or its client is released', async () => {
-    await inClient(async () => {})
-    await inClient(async (client) => {
-      await client.query('rollback')
-    })
-    await inRequest(async () => {
-      const client = await pool.connect()
-      await client.query('begin read only')
-      client.release()
-    })
-    await inRequest(async () => {
-      const { rows } = await pool.query('select now() = statement_timestamp() as it')
-      expect(rows).toEqual([{ it: true }])
-    })
-    await vi.waitFor(() => expect(busyOf(pool)).toEqual([0, 0, 0]))
-  })
-
-  test('once more, behind `and chain`', () =>
-    inClient(async (client) => {
-      expect(await isReplicas(client)).toBe(true)
-      await client.query('commit and chain')
-      expect((await client.query('select * from part')).rows).toEqual([])
-      expect(await isReplicas(client)).toBe(false)
-      await expect(client.query("insert into item (name) values ('never')")).rejects.toThrow(/read-only/)
-      await client.query('rollback and chain')
-      expect(await isReplicas(client)).toBe(false)
-    }))
-
-  test('behind `and chain`, with the modes that were set', () =>
-    inClient(async (client) => {
-      await client.query('set transaction isolation level repeatable read')
-      expect(await isReplicas(client)).toBe(true)
-      await client.query('commit and chain')
-      expect((await client.query('show transaction_isolation')).rows).toEqual([
-        { transaction_isolation: 'repeatable read' },
-      ])
-    }))
-
-  test('and fail: the transaction has failed then, as with plain pg', async () => {
-    for (const [text, code] of [
-      ['select from from', '42601'],
-      ['select 1 / 0', '22012'],
-      ['select * from nowhere', '42P01'],
-      ["insert into item (name) values ('never')", '25006'],
-      ['select * from item for update', '25006'],
-      ["set local statement_timeout = 'x'", '22023'],
-    ]) {
-      await inRequest(async () => {
-        const client = await pool.connect()
-        await client.query('begin read only')
-        await expect(client.query(text as string)).rejects.toMatchObject({ code })
-        await expect(client.query('select 1')).rejects.toMatchObject({ code: '25P02' })
-        expect((await client.query('commit')).command).toBe('ROLLBACK')
-        client.release()
-      })
-    }
-  })
-
-  test('and take too long', () =>
-    begun(async (trx) => {
-      await sql`set local statement_timeout = '20ms'`.execute(trx)
-      await expect(sql`select pg_sleep(30)`.execute(trx)).rejects.toMatchObject({ code: '57014' })
-      await expect(sql`select 1`.execute(trx)).rejects.toMatchObject({ code: '25P02' })
-    }))
-})
-
 test('where no replica is fit each takes one turn on the primary, and gives it back', async () => {
   const watched = await shop.watch(
     { primary: { connectionString: cluster.primary.connectionString, max: 2 } },
