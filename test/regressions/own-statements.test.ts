@@ -123,6 +123,8 @@ function allWorks(cluster: PostgresCluster): void {
       const second = await pinned('second')
       expect(await opened.nodeOf('select name from item', second)).toBe('primary: pin')
       await replica().resumeReplay()
+      // What others have written and not committed is flushed by nobody for a while.
+      await cluster.waitForCatchup()
       await opened.becomes('select name from item', 'replica-1: pin', second)
     },
     20_000,
