@@ -129,7 +129,8 @@ export class App {
         if (config.application_name !== 'write-pinning') return
         const query = /** @type {(...args: unknown[]) => any} */ (this.query.bind(this))
         this.query = /** @type {any} */ (
-          (/** @type {unknown[]} */ ...args) => count(asked, String(args[0]), query(...args))
+          (/** @type {unknown[]} */ ...args) =>
+            count(asked, /** @type {{ text: string }} */ (args[0]).text, query(...args))
         )
       }
     }

@@ -77,22 +77,23 @@ export class CatalogSource {
  * PostgreSQL's own functions and operators alone: who may create some in another schema must not answer for the server. A
  * snapshot is that of each question: a transaction that keeps one would be in the way of whoever cleans up.
  */
-async function within<T>(client: AskedServer, questions: (ask: Ask) => Promise<T>): Promise<T> {
-  await client.query(BEGIN)
+async function within<T>(server: AskedServer, questions: (ask: Ask) => Promise<T>): Promise<T> {
+  await server.query(BEGIN)
   try {
     const answer = await questions(async <Row>(text: string, values: readonly unknown[]) => {
-      return (await client.query<Row>(text, values)).rows
+      return (await server.query<Row>(text, values)).rows
     })
-    await client.query('commit')
+    await server.query('commit')
     return answer
   } catch (error) {
-    if (isServerError(error)) await client.query('rollback')
+    if (isServerError(error)) await server.query('rollback')
     throw error
   }
 }
 
 // Without its being named, the session's own schema for temporary things comes first.
-const BEGIN = 'begin isolation level read committed read only; set local search_path to pg_catalog, pg_temp'
+const BEGIN =
+  'begin isolation level read committed read only; set local search_path to pg_catalog, pg_temp; set local statement_timeout = 0'
 
 function databaseOf({ sighting }: Node): string | undefined {
   const { systemId, databaseOid } = sighting ?? {}

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { beforeEach, expect, test, vi } from 'vitest'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { Database } from '../support/cluster.ts'
+import { askedBy } from '../support/own-questions.ts'
 import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { messagesOf } from '../support/warnings.ts'
@@ -30,8 +31,8 @@ let readings = 0
 class Counting extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: it is overloaded.
   override async query(...args: any[]): Promise<any> {
-    const [text, values] = args as [unknown, readonly unknown[] | undefined]
-    if (String(text).includes('from pg_catalog.pg_proc p where p.oid > $1') && values?.[0] === '0') readings++
+    const { text, values } = askedBy(args)
+    if (text.includes('from pg_catalog.pg_proc p where p.oid > $1') && values?.[0] === '0') readings++
     // biome-ignore lint/suspicious/noExplicitAny: as above.
     return await (super.query as any)(...args)
   }

@@ -5,6 +5,7 @@ import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresNode } from 'write-pinning/testing'
 import { openDatabase, poolOf } from '../support/cluster.ts'
+import { askedBy } from '../support/own-questions.ts'
 import { whereAndWhyInRequest } from '../support/request.ts'
 import { clientsOf, namedPool } from '../support/server-clients.ts'
 import { useShop } from '../support/shop.ts'
@@ -54,7 +55,7 @@ test('a server that freezes before the connection is closed does not hold the da
     override async query(...args: any[]): Promise<any> {
       // biome-ignore lint/suspicious/noExplicitAny: as above.
       const result = await (super.query as any)(...args)
-      if (String(args[0]).includes('pg_class')) {
+      if (askedBy(args).text.includes('pg_class')) {
         await cluster.primary.freeze()
         connected?.()
       }

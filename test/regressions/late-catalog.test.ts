@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { useReplica } from 'write-pinning'
 import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresNode } from 'write-pinning/testing'
+import { askedBy } from '../support/own-questions.ts'
 import { countsAsWrite, openRequest, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
@@ -26,8 +27,8 @@ function countingPool(node: PostgresNode, application?: string) {
   class Counting extends pg.Client {
     // biome-ignore lint/suspicious/noExplicitAny: it is overloaded.
     override async query(...args: any[]): Promise<any> {
-      const [text, values] = args as [unknown, readonly unknown[] | undefined]
-      if (String(text).includes('from pg_catalog.pg_proc p where p.oid > $1') && values?.[0] === '0') {
+      const { text, values } = askedBy(args)
+      if (text.includes('from pg_catalog.pg_proc p where p.oid > $1') && values?.[0] === '0') {
         counts.readings++
         if (counts.isSlow) throw new Error('Query read timeout')
       }

@@ -73,6 +73,7 @@ describe('where a schema before pg_catalog has functions, operators, types and r
   })
 
   allWorks(cluster)
+  catalogIsRead(cluster)
 
   test('and nothing of this package has called any of them', () => {
     expect(lying.callers.filter((text) => !TRIED.includes(text))).toEqual([])

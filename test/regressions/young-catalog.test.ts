@@ -5,6 +5,7 @@ import type { PoolLike } from 'write-pinning/kysely'
 import type { PostgresNode } from 'write-pinning/testing'
 import { CatalogLooks } from '../support/catalog-looks.ts'
 import type { Database } from '../support/cluster.ts'
+import { askedBy } from '../support/own-questions.ts'
 import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
@@ -33,10 +34,11 @@ function countingPool(node: PostgresNode) {
   class Counting extends pg.Client {
     // biome-ignore lint/suspicious/noExplicitAny: it is overloaded.
     override async query(...args: any[]): Promise<any> {
-      const text = String(args[0])
+      const { text, values } = askedBy(args)
       if (text.includes('hashint8')) counts.looks++
-      if (text.includes('r.ev_action::text')) counts.judged.push(args[1][0].length)
-      if (text.includes('pg_catalog.pg_') && !text.includes('hashint8')) counts.questions++
+      if (text.includes('r.ev_action::text')) counts.judged.push((values as unknown[][])[0]?.length ?? 0)
+      // A watcher's question has the last of these in it.
+      if (text.includes('pg_catalog.pg_') && !/hashint8|isInRecovery/.test(text)) counts.questions++
       // biome-ignore lint/suspicious/noExplicitAny: as above.
       return await (super.query as any)(...args)
     }

@@ -28,7 +28,7 @@ export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
       const query = this.query.bind(this) as (...args: unknown[]) => unknown
       const counting = (...args: unknown[]) => {
         const answer = query(...args)
-        if (isOwn && isOfPositions((args[0] as { text: string }).text)) void count(answer as Promise<unknown>)
+        if (isOwn && isOfPositions(askedBy(args).text)) void count(answer as Promise<unknown>)
         return answer
       }
       if (isOwn) this.query = counting as typeof this.query
@@ -37,6 +37,17 @@ export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
   const { host, port } = node
   const config = { host, port, user: 'postgres', database: 'test', max: 40, Client: CountingClient }
   return Object.assign(asked, { pool: new pg.Pool(config as pg.PoolConfig) })
+}
+
+/** A statement as a client is given it, in whichever form. */
+export function askedBy(args: readonly unknown[]): Asked {
+  const [statement, values] = args as [string | Asked, readonly unknown[] | undefined]
+  return typeof statement === 'string' ? { text: statement, values } : statement
+}
+
+interface Asked {
+  readonly text: string
+  readonly values?: readonly unknown[] | undefined
 }
 
 // A watcher asks for more, and what it asks has this in it.
