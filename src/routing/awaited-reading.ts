@@ -1,7 +1,7 @@
 import { withPatience } from '../nodes/patience.ts'
 
 /** How long a statement waits at most for a reading from its beginning on, in ms. */
-const PATIENCE_MS = 1_000
+export const PATIENCE_MS = 1_000
 
 /** A reading of the catalog that statements wait for, each until the patience with it is over. */
 export class AwaitedReading {

@@ -1,9 +1,7 @@
 import type { Node } from '../nodes/node.ts'
-import { catalogOf } from '../sql/catalog.ts'
 import type { Definition, StatementClassifier } from '../sql/classifier.ts'
 import { keyOf } from '../sql/function-facts.ts'
 import type { Ask, CatalogOptions } from '../sql/read-catalog.ts'
-import { type RelationFacts, withoutPlainTables } from '../sql/relation-facts.ts'
 import type { FunctionCall } from '../sql/statement-text.ts'
 import type { TableName } from '../sql/table-names.ts'
 import { AwaitedReading } from './awaited-reading.ts'
@@ -13,10 +11,10 @@ import { CatalogRests } from './catalog-rests.ts'
 import { type CatalogServer, CatalogSource } from './catalog-source.ts'
 import { EarliestTimer } from './earliest-timer.ts'
 import { isRelation, MissingNames, type Unknown } from './missing-names.ts'
+import { VouchedCatalog } from './vouched-catalog.ts'
 
 /** How long a reading that is under way when the database is destroyed may take to end by itself. */
 const GRACE_MS = 250
-const NEVER = -1
 
 /**
  * Knows what the functions and relations of the database do, and keeps that young. The catalog is read in the background: first the functions, which
@@ -27,9 +25,9 @@ const NEVER = -1
  */
 export class CatalogReader {
   readonly #source: CatalogSource
-  readonly #classifier: () => StatementClassifier
   readonly #reports: CatalogReports
   readonly #knowledge: CatalogKnowledge
+  readonly #vouched: VouchedCatalog
   readonly #rests = new CatalogRests()
   readonly #missingFunctions = new MissingNames<FunctionCall>(keyOf)
   readonly #missingRelations = new MissingNames<TableName>(({ schema, table: name }) =>
@@ -38,18 +36,11 @@ export class CatalogReader {
   #isStopped = false
   /** The reading, or look, that is under way; undefined for none. */
   #reading: Promise<void> | undefined
-  /** The same for who waits for it. */
+  /** The same for who waits for it, and what follows on it. */
   #look: AwaitedReading | undefined
+  #nextLook: AwaitedReading | undefined
   /** The functions that are being read, or will be before the next page of relations. */
   #functions: AwaitedReading | undefined
-  /** How often something has told that the catalog may be another by now, and how often it had when the primary's was read last. */
-  #news = 0
-  #newsRead = NEVER
-  /** Whether the classifier takes what is known for all that the primary has. */
-  #isVouchedFor = false
-  /** How often this process has defined what may make a table do more, and how often it had when the relations were read. */
-  #effectDefinitions = 0
-  #effectDefinitionsRead = 0
   /** Whether it was read from a replica last, which may be late. */
   #isLate = false
   readonly #next = new EarliestTimer()
@@ -63,24 +54,27 @@ export class CatalogReader {
     readonly reports: CatalogReports
   }) {
     this.#source = new CatalogSource(parts.nodes, parts.reports)
-    this.#classifier = parts.classifier
     this.#reports = parts.reports
     this.#knowledge = new CatalogKnowledge(parts.options)
+    this.#vouched = new VouchedCatalog(this.#knowledge, parts.classifier)
   }
 
   /** Reads it from any node, unless it is being read; never throws. */
   read(): void {
     if (this.#isStopped || this.#functions !== undefined) return
     this.#functions = new AwaitedReading()
-    this.#news++
+    this.#vouched.sawRequest()
     this.#start({ onlyPrimary: false })
   }
 
-  /** A statement names what the catalog does not know: looks for it, unless the server has just said that there is no such thing. */
-  heardOf(unknown: Unknown): void {
-    if (!isRelation(unknown)) {
-      if (this.#missingFunctions.ask(unknown)) this.#readAgain()
-    } else if (this.#missingRelations.ask(unknown)) this.#lookSoon()
+  /** A statement names what the catalog does not know: looks for it, and gives whether it does, unless there was no such thing just now. */
+  heardOf(unknown: Unknown): boolean {
+    const isOpen = isRelation(unknown)
+      ? this.#missingRelations.ask(unknown)
+      : this.#missingFunctions.ask(unknown)
+    if (isOpen && isRelation(unknown)) this.#lookSoon()
+    else if (isOpen) this.#readAgain()
+    return isOpen
   }
 
   /**
@@ -89,20 +83,16 @@ export class CatalogReader {
    */
   sawDefinition(definition: Definition): void {
     if (!this.#isKnown && this.#reading === undefined) return
-    this.#news++
     this.#missingFunctions.forget()
     this.#missingRelations.forget()
-    const hadPlainTables = this.#published.plain.size > 0
-    if (definition === 'effects') this.#effectDefinitions++
-    if (this.#isVouchedFor || (definition === 'effects' && hadPlainTables)) this.#publish()
+    this.#vouched.sawDefinition(definition)
     this.#rests.sawDefinition()
     this.#next.at(this.#rests.definitionsEndMs, this.#lookNow)
   }
 
   /** The server says that something wrote which the catalog calls harmless: until it is looked at again, nothing is known to be that. */
   sawSurprise(): void {
-    this.#news++
-    if (this.#isVouchedFor) this.#publish()
+    this.#vouched.sawSurprise()
     this.#lookSoon()
   }
 
@@ -111,20 +101,35 @@ export class CatalogReader {
    * answer.
    */
   answer(unknown: Unknown, isKnown: () => boolean): (() => Promise<void>) | undefined {
-    const isOfRelation = isRelation(unknown)
-    const isOpen = isOfRelation ? this.#missingRelations.ask(unknown) : this.#missingFunctions.ask(unknown)
-    if (this.#isStopped || !isOpen) return undefined
-    const underWay = () => (isOfRelation ? this.#look : this.#functions)
-    const isResting = isOfRelation ? this.#rests.areLooksResting : this.#rests.areFunctionsResting
-    const awaited = underWay()
-    if (awaited === undefined ? isResting : awaited.leftMs <= 0) return undefined
+    if (this.#isStopped) return undefined
+    return isRelation(unknown) ? this.#answerOfLook(unknown, isKnown) : this.#answerOf(unknown, isKnown)
+  }
+
+  #answerOf(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (!this.#missingFunctions.ask(call)) return undefined
+    if (this.#functions === undefined ? this.#rests.areFunctionsResting : this.#functions.leftMs <= 0) {
+      return undefined
+    }
     return async () => {
-      // One that is under way may have begun before it was there.
-      await underWay()?.wait()
+      // One that is under way may have begun before the function was there.
+      await this.#functions?.wait()
       if (isKnown()) return
-      if (isOfRelation) this.#lookSoon()
-      else this.#readAgain()
-      await underWay()?.wait()
+      this.#readAgain()
+      await this.#functions?.wait()
+    }
+  }
+
+  #answerOfLook(relation: TableName, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (!this.#missingRelations.ask(relation)) return undefined
+    const look = this.#nextLook ?? this.#look
+    const comesSoon = this.#reading !== undefined || this.#rests.endSoon
+    if (!comesSoon || (look !== undefined && look.leftMs <= 0)) return undefined
+    return async () => {
+      await look?.wait()
+      // That one may have begun before it was there.
+      if (isKnown() || !this.#missingRelations.ask(relation)) return
+      this.#lookSoon()
+      await (this.#nextLook ?? this.#look)?.wait()
     }
   }
 
@@ -137,11 +142,6 @@ export class CatalogReader {
     await this.#reading
     clearTimeout(cut)
     this.#source.stop()
-  }
-
-  /** Whether what is known is all that the primary has, as far as anybody has told. */
-  get #isCurrent(): boolean {
-    return this.#newsRead === this.#news
   }
 
   get #isKnown(): boolean {
@@ -162,13 +162,16 @@ export class CatalogReader {
   /** Looks at once, or when that has rested. */
   #lookSoon(): void {
     if (this.#reading === undefined && !this.#rests.areLooksResting) this.#lookNow()
-    else this.#next.at(this.#rests.looksEndMs, this.#lookNow)
+    else {
+      this.#nextLook ??= new AwaitedReading()
+      this.#next.at(this.#rests.looksEndMs, this.#lookNow)
+    }
   }
 
   /** Looks whether it has changed. Only the primary can say so, and what is known holds while that does not answer. */
   readonly #lookNow = (): void => {
     // What is being read may be too early: another look follows.
-    if (this.#reading !== undefined) this.#news++
+    if (this.#reading !== undefined) this.#vouched.sawRequest()
     else if (this.#isKnown && !this.#isLate) this.#start({ onlyPrimary: true })
   }
 
@@ -189,7 +192,8 @@ export class CatalogReader {
   #start(from: { readonly onlyPrimary: boolean }): void {
     if (this.#reading !== undefined || this.#isStopped) return
     this.#next.clear()
-    this.#look = new AwaitedReading()
+    this.#look = this.#nextLook ?? new AwaitedReading()
+    this.#nextLook = undefined
     this.#reading = this.#readFromAny(from).then((hasRead) => {
       this.#reading = undefined
       this.#look?.end()
@@ -205,11 +209,10 @@ export class CatalogReader {
     if (this.#functions !== undefined) this.#start({ onlyPrimary: false })
     else if (!hasRead) {
       // Texts are classified once: who asked, while no node answered, will not ask again.
-      this.#rests.functionsWereAsked()
       this.#next.at(this.#rests.functionsEndMs, onlyPrimary ? this.#lookNow : this.#readAgain)
     } else if (this.#isLate) this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
     else {
-      if (!this.#isCurrent || this.#missingRelations.areOpen)
+      if (!this.#vouched.isCurrent || this.#missingRelations.areOpen)
         this.#next.at(this.#rests.looksEndMs, this.#lookNow)
       this.#lookRegularly()
     }
@@ -227,8 +230,7 @@ export class CatalogReader {
   }
 
   async #readFrom(server: CatalogServer): Promise<void> {
-    const news = this.#news
-    const definitions = this.#effectDefinitions
+    const heard = this.#vouched.begin()
     const relations = this.#missingRelations.begin()
     const startedAtMs = performance.now()
     const hadChanged = await this.#readFunctions(server)
@@ -236,28 +238,20 @@ export class CatalogReader {
       // A statement waits for a function: it must not wait for the relations as well.
       if (this.#functions !== undefined) await this.#readFunctionsWithin(ask)
     })
-    if (read !== undefined) this.#newsRead = NEVER
-    if (read !== undefined && this.#isVouchedFor) this.#publish()
+    if (read !== undefined) this.#vouched.sawChange()
     await read?.()
     const hasChanged = hadChanged || read !== undefined
     this.#rests.looked(hasChanged, performance.now() - startedAtMs)
     const { known } = this.#knowledge.relations
     if (!server.isLate) this.#missingRelations.wereRead(relations, (name) => known?.has(name) !== false)
-    this.#newsRead = server.isLate ? NEVER : news
-    const isSame = this.#isCurrent === this.#isVouchedFor && definitions === this.#effectDefinitionsRead
-    this.#effectDefinitionsRead = definitions
-    // Nearly every look ends here: what is known of the texts goes on to hold.
-    if (isSame && !hasChanged) return
-    this.#publish()
-    // What replicas refused is judged anew by what is known now.
-    if (hasChanged) this.#classifier().forgetRefused()
+    this.#vouched.wasRead(heard, { isLate: server.isLate, hasChanged })
   }
 
   async #readFunctions(server: CatalogServer): Promise<boolean> {
     this.#isLate = server.isLate
     const asked = this.#missingFunctions.begin()
     const haveChanged = await this.#knowledge.readFunctions(server)
-    if (haveChanged) this.#newsRead = NEVER
+    if (haveChanged) this.#vouched.sawChange()
     this.#functionsRead(asked, haveChanged)
     return haveChanged
   }
@@ -275,21 +269,8 @@ export class CatalogReader {
     if (asked !== undefined && facts !== undefined && !this.#isLate) {
       this.#missingFunctions.wereRead(asked, (call) => facts.effectOf(call) !== 'unknown')
     }
-    if (haveChanged) this.#publish()
+    if (haveChanged) this.#vouched.publish()
     this.#functions?.end()
     this.#functions = undefined
-  }
-
-  /** What may be said of the relations by now. */
-  get #published(): RelationFacts {
-    const { relations } = this.#knowledge
-    return this.#effectDefinitions === this.#effectDefinitionsRead ? relations : withoutPlainTables(relations)
-  }
-
-  #publish(): void {
-    const { functions } = this.#knowledge
-    if (functions === undefined) return
-    this.#isVouchedFor = this.#isCurrent
-    this.#classifier().catalog = catalogOf(functions, this.#published, this.#isCurrent)
   }
 }

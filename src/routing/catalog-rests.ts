@@ -1,3 +1,5 @@
+import { PATIENCE_MS } from './awaited-reading.ts'
+
 /** How long the catalog is not read again after an unknown function had it read, however many turn up. */
 const FUNCTIONS_MS = 10_000
 /** How long at most anything rests: each failure in a row doubles it. */
@@ -34,6 +36,11 @@ export class CatalogRests {
     return performance.now() < this.looksEndMs
   }
 
+  /** Whether the next look comes while a statement has the patience to wait for it. */
+  get endSoon(): boolean {
+    return this.looksEndMs - performance.now() < PATIENCE_MS
+  }
+
   /** Until when the primary is left alone after a replica has answered for it. */
   get primaryEndMs(): number {
     return performance.now() + Math.min(PRIMARY_MS * 2 ** this.#lateReadings, MAX_MS)
@@ -49,7 +56,7 @@ export class CatalogRests {
     return performance.now() + REGULAR_MS * (1 - JITTER * Math.random())
   }
 
-  /** A reading has begun for a function that nobody knows, or none has answered. */
+  /** A reading begins for a function that nobody knows. */
   functionsWereAsked(): void {
     this.functionsEndMs = performance.now() + Math.min(FUNCTIONS_MS * 2 ** this.#failures, MAX_MS)
   }
@@ -74,7 +81,11 @@ export class CatalogRests {
     this.looksEndMs = this.#readAtMs + this.#tookMs
   }
 
+  /** A reading is over; where no node has answered, nothing asks again soon. */
   ended(hasRead: boolean): void {
     this.#failures = hasRead ? 0 : this.#failures + 1
+    if (hasRead) return
+    this.functionsWereAsked()
+    this.looksEndMs = this.functionsEndMs
   }
 }

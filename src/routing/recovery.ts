@@ -162,14 +162,19 @@ function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknow
   return { ...route, accepted, refused }
 }
 
-/** What a statement that a replica refused is, if it was refused because it writes; its text is known as that from now on. */
+/**
+ * What a statement that a replica refused is, if it was refused because it writes; its text is known as that until the catalog has changed.
+ * Where that calls it a read, it may be out of date.
+ */
 export function statementOfRefused(
   cluster: Cluster,
   route: Route,
+  { kind }: Statement,
   sql: string,
   error: unknown,
 ): Statement | undefined {
   if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return undefined
+  if (kind === 'read') cluster.catalog.sawSurprise()
   return cluster.classifier.learnRefused(sql)
 }
 

@@ -61,7 +61,7 @@ export class Router<C extends RoutedConnection> {
       operator: operator.state,
     })
     const discovered = nodes.replicas.filter(({ discover }) => discover !== undefined)
-    const classifier = new StatementClassifier(settings.classifier, (call) => catalog.heardOf(call))
+    const classifier = new StatementClassifier(settings.classifier, (unknown) => catalog.heardOf(unknown))
     const catalog = new CatalogReader({
       nodes: () => set.nodes,
       classifier: () => classifier,

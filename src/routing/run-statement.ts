@@ -188,14 +188,15 @@ export class StatementRun<T> implements Hearer {
   /** What is waited for before it is known where it belongs; a transaction is where it is already. */
   #lookFirst(before: Attempt | undefined): Look | undefined {
     const { cluster, transaction } = this.#place
-    const { unknownCall, kind, opens } = this.#statement
+    const { unknownCall, unknownRelation, kind, opens } = this.#statement
+    const unknown = unknownCall ?? unknownRelation
     const mayWrite = kind !== 'read' && opens !== 'read-only'
     const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
-    if (atTimeline !== undefined || unknownCall === undefined || before?.looked?.has('catalog')) {
+    if (atTimeline !== undefined || unknown === undefined || before?.looked?.has('catalog')) {
       return atTimeline
     }
     const { classifier, catalog } = cluster
-    const run = catalog.answer(unknownCall, () => !classifier.classify(this.#query.text).isUnknown)
+    const run = catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
     return run && { at: 'catalog', run }
   }
 
@@ -284,7 +285,7 @@ export class StatementRun<T> implements Hearer {
       error = outcome.failed(given, statement, session, this.context, this.#told)
     }
     if (session?.wasPrimary === false) {
-      this.#refusedAs ??= statementOfRefused(cluster, route, text, given)
+      this.#refusedAs ??= statementOfRefused(cluster, route, statement, text, given)
     }
     const next = await nextAttempt(cluster, {
       ...{ error: given, route, before, mark, context: this.context, sql: text },

@@ -20,6 +20,7 @@ import {
 import { readStatementText } from './statement-reader.ts'
 import type { FunctionCall, StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
+import { TextCache } from './text-cache.ts'
 import { opensOf } from './transaction-modes.ts'
 
 export type { Blocker, Definition, Statement } from './statement.ts'
@@ -37,17 +38,23 @@ export class StatementClassifier {
   readonly #primaryTables: readonly TableName[]
   readonly #unpinnedTables: readonly TableName[]
   readonly #rules: FunctionRules
-  readonly #onUnknownFunction: (call: FunctionCall) => void
+  readonly #onUnknown: (unknown: FunctionCall | TableName) => boolean
   readonly #cache = new TextCache<Statement>()
   #catalog: Catalog = BUILT_IN_CATALOG
   #watch: Watch
 
-  /** `onUnknownFunction` hears of calls that the catalog does not know. */
-  constructor(options: ClassifierOptions, onUnknownFunction: (call: FunctionCall) => void = () => {}) {
+  /**
+   * `onUnknown` hears of functions that the catalog does not know, and of relations; gives whether the server is asked. What it does not
+   * have either is none, or the session's own: a text of that is judged by the rest of it.
+   */
+  constructor(
+    options: ClassifierOptions,
+    onUnknown: (unknown: FunctionCall | TableName) => boolean = () => false,
+  ) {
     this.#primaryTables = options.primaryTables.map(parseTableName)
     this.#unpinnedTables = options.unpinnedTables.map(parseTableName)
     this.#rules = new FunctionRules(options)
-    this.#onUnknownFunction = onUnknownFunction
+    this.#onUnknown = onUnknown
     this.#watch = this.#watchFor(BUILT_IN_CATALOG)
   }
 
@@ -66,7 +73,8 @@ export class StatementClassifier {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
     const statement = this.#decide(readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0), sql)
-    this.#cache.set(sql, statement)
+    // Once the server was asked for it, it is judged anew, whatever the answer is.
+    if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
     return statement
   }
 
@@ -120,6 +128,9 @@ export class StatementClassifier {
     }
     const byType = this.#catalog.effectfulTypes.causeIn(text)
     if (byType !== undefined) return this.#inDoubt(text, { kind: 'relation', ...byType })
+    const unknownRelation = this.#unknownOf(text.relations)
+    if (unknownRelation !== undefined)
+      return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
     const readsOnPrimary =
@@ -157,9 +168,10 @@ export class StatementClassifier {
       return { ...SESSION, transaction, named, mayWrite: !isVoid, takesId: takesId(sql) }
     }
     const its = this.#decideInner(inner)
-    const { countsAsWrite, mayWrite, unknownCall } = its
+    const { countsAsWrite, mayWrite, isUnknown, unknownCall, unknownRelation } = its
+    const unknown = { isUnknown, unknownCall, unknownRelation }
     return {
-      ...{ ...SESSION, countsAsWrite, mayWrite, ...callsUnknown(unknownCall), named: named ?? its.named },
+      ...{ ...SESSION, countsAsWrite, mayWrite, ...unknown, named: named ?? its.named },
       // A cursor that outlives its transaction is read to its end by the commit, behind the question.
       isInDoubt: its.isInDoubt && !HOLDS.test(sql),
       takesId: its.takesId || takesId(sql),
@@ -182,12 +194,12 @@ export class StatementClassifier {
     const mayBeRowless =
       isRowless && targets?.every((target) => this.#catalog.plainTables.has(target)) === true
     if (counts && !mayBeRowless) return written
+    const isTarget = (each: TableName) => targets?.some((target) => isSurelyNamed(each, target)) === true
     const doesMore =
       calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
       this.#catalog.effectfulTypes.causeIn(text) !== undefined ||
-      relations.some(
-        (each) => this.#doesMore(each) && !targets?.some((target) => isSurelyNamed(each, target)),
-      )
+      relations.some((each) => this.#doesMore(each) && !isTarget(each)) ||
+      this.#unknownOf(relations.filter((each) => !isTarget(each))) !== undefined
     const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text)
     return {
       ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
@@ -200,9 +212,15 @@ export class StatementClassifier {
     return this.#catalog.effectfulRelations.find(relation) !== undefined
   }
 
+  /** A relation that the catalog has never heard of, and the server is asked for: a view that was made since may do anything. */
+  #unknownOf(relations: readonly TableName[]): TableName | undefined {
+    const unknown = relations.filter((each) => !this.#catalog.mayHaveRelation(each))
+    return unknown.filter((each) => this.#onUnknown(each))[0]
+  }
+
   #effectOf(call: FunctionCall): CallEffect {
     const effect = this.#knownEffectOf(call)
-    if (effect === 'unknown') this.#onUnknownFunction(call)
+    if (effect === 'unknown') this.#onUnknown(call)
     return effect
   }
 
@@ -256,59 +274,3 @@ function isUnseen({ function: named, advances }: Cause): boolean {
 }
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])
-
-/**
- * Values by text, of a bounded number of texts: when the young generation is full, it becomes the old one, and what
- * nobody has asked for since is forgotten. What is pinned is forgotten last.
- */
-class TextCache<Value> {
-  #young = new Map<string, Value>()
-  #old = new Map<string, Value>()
-  readonly #pinned = new Map<string, Value>()
-
-  get(text: string): Value | undefined {
-    const young = this.#young.get(text)
-    if (young !== undefined) return young
-    const kept = this.#pinned.get(text) ?? this.#old.get(text)
-    if (kept !== undefined) this.set(text, kept)
-    return kept
-  }
-
-  set(text: string, value: Value): void {
-    if (text.length > MAX_TEXT_LENGTH) return
-    if (this.#young.size >= GENERATION_SIZE) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(text, value)
-  }
-
-  /** Keeps a value whatever is set or cleared later, unless the text is too long. */
-  pin(text: string, value: Value): void {
-    if (text.length > MAX_TEXT_LENGTH) return
-    if (this.#pinned.size >= GENERATION_SIZE) {
-      const oldest = this.#pinned.keys().next()
-      if (!oldest.done) this.#pinned.delete(oldest.value)
-    }
-    this.#pinned.set(text, value)
-    this.#young.delete(text)
-    this.#old.delete(text)
-  }
-
-  /** Forgets what is pinned, and everything else. */
-  unpin(): void {
-    this.#pinned.clear()
-    this.clear()
-  }
-
-  /** Forgets everything that is not pinned. */
-  clear(): void {
-    this.#young.clear()
-    this.#old.clear()
-  }
-}
-
-/** How many texts each of the two generations holds. */
-const GENERATION_SIZE = 1_000
-/** How long a text may be that is kept at all. */
-const MAX_TEXT_LENGTH = 8_192

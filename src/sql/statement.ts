@@ -26,6 +26,8 @@ export interface Statement {
   readonly isUnknown: boolean
   /** The function that nobody knows; undefined where all are known. */
   readonly unknownCall: FunctionCall | undefined
+  /** The relation that nobody knows; undefined where all are known. */
+  readonly unknownRelation: TableName | undefined
   /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
   readonly mayWrite: boolean
   /**
@@ -77,6 +79,7 @@ export const READ: Statement = {
   blocker: undefined,
   isUnknown: false,
   unknownCall: undefined,
+  unknownRelation: undefined,
   mayWrite: false,
   isInDoubt: false,
   isVouched: false,

@@ -6,7 +6,6 @@ import { type ClassifierOptions, StatementClassifier } from '../../src/sql/class
 import { FunctionFacts, FunctionRules } from '../../src/sql/function-facts.ts'
 import { PlainTables } from '../../src/sql/relation-facts.ts'
 import { readStatementText } from '../../src/sql/statement-reader.ts'
-import type { FunctionCall } from '../../src/sql/statement-text.ts'
 import { RelationNames, type TableName, Watch } from '../../src/sql/table-names.ts'
 import { TypeFacts } from '../../src/sql/type-facts.ts'
 
@@ -91,9 +90,10 @@ function plainTablesOf(tables: readonly string[], others: readonly string[]): Pl
 }
 
 function classifierWith(options: Partial<ClassifierOptions> = {}, heard: string[] = []): StatementClassifier {
-  const classifier = new StatementClassifier({ ...NO_NAMES, ...options }, ({ name }: FunctionCall) =>
-    heard.push(name),
-  )
+  const classifier = new StatementClassifier({ ...NO_NAMES, ...options }, (unknown) => {
+    heard.push('table' in unknown ? unknown.table : unknown.name)
+    return true
+  })
   classifier.catalog = CATALOG
   return classifier
 }
