@@ -105,6 +105,12 @@ export class CatalogReader {
     return isRelation(unknown) ? this.#answerOfLook(unknown, isKnown) : this.#answerOf(unknown, isKnown)
   }
 
+  /** How to wait for the first reading of all, where that is under way; a statement runs before it is over where that takes too long. */
+  firstReading(): (() => Promise<void>) | undefined {
+    const look = this.#look
+    return look === undefined || look.leftMs <= 0 ? undefined : () => look.wait()
+  }
+
   #answerOf(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
     if (!this.#missingFunctions.ask(call)) return undefined
     if (this.#functions === undefined ? this.#rests.areFunctionsResting : this.#functions.leftMs <= 0) {
@@ -127,7 +133,8 @@ export class CatalogReader {
     return async () => {
       await look?.wait()
       // That one may have begun before it was there.
-      if (isKnown() || !this.#missingRelations.ask(relation)) return
+      if (isKnown() || (look !== undefined && look.leftMs <= 0) || !this.#missingRelations.ask(relation))
+        return
       this.#lookSoon()
       await (this.#nextLook ?? this.#look)?.wait()
     }
@@ -192,7 +199,7 @@ export class CatalogReader {
   #start(from: { readonly onlyPrimary: boolean }): void {
     if (this.#reading !== undefined || this.#isStopped) return
     this.#next.clear()
-    this.#look = this.#nextLook ?? new AwaitedReading()
+    this.#look = this.#nextLook ?? new AwaitedReading(!this.#isKnown)
     this.#nextLook = undefined
     this.#reading = this.#readFromAny(from).then((hasRead) => {
       this.#reading = undefined

@@ -188,16 +188,17 @@ export class StatementRun<T> implements Hearer {
   /** What is waited for before it is known where it belongs; a transaction is where it is already. */
   #lookFirst(before: Attempt | undefined): Look | undefined {
     const { cluster, transaction } = this.#place
-    const { unknownCall, unknownRelation, kind, opens } = this.#statement
+    const { unknownCall, unknownRelation, isEarly, kind, opens } = this.#statement
     const unknown = unknownCall ?? unknownRelation
     const mayWrite = kind !== 'read' && opens !== 'read-only'
     const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
-    if (atTimeline !== undefined || unknown === undefined || before?.looked?.has('catalog')) {
-      return atTimeline
-    }
+    if (atTimeline !== undefined || before?.looked?.has('catalog')) return atTimeline
     const { classifier, catalog } = cluster
-    const run = catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
-    return run && { at: 'catalog', run }
+    const run =
+      unknown === undefined
+        ? isEarly && catalog.firstReading()
+        : catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
+    return run ? { at: 'catalog', run } : undefined
   }
 
   #send(session: Session, route: Route): Promise<T> {

@@ -10,6 +10,8 @@ import type { TypeFacts } from './type-facts.ts'
 export interface Catalog {
   /** Whether all of it was read, and nothing has told since that it is out of date: then what it does not name is harmless. */
   readonly isCurrent: boolean
+  /** Whether what relations and types do has been read at all. */
+  readonly areRelationsRead: boolean
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
@@ -32,6 +34,7 @@ export interface Catalog {
 /** What is known before any server has been asked: PostgreSQL's own functions. */
 export const BUILT_IN_CATALOG: Catalog = {
   isCurrent: false,
+  areRelationsRead: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
   becauseOf: () => undefined,
@@ -52,6 +55,7 @@ export function catalogOf(
   const { callers, readers, known } = relations
   return {
     isCurrent,
+    areRelationsRead: relations.areRead,
     effectOf: (call) => {
       const effect = functions.effectOf(call)
       if (functions.isColumn(call) || effect === 'sequence') return effect

@@ -138,7 +138,8 @@ export class StatementClassifier {
     if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)
       return { ...PRIMARY_TABLE, isVouched }
     const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))
-    return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched }
+    const isEarly = !this.#catalog.areRelationsRead && (text.relations.length > 0 || text.operates)
+    return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched, isEarly, isUnknown: isEarly }
   }
 
   #inDoubt(text: StatementText, blocker: Blocker): Statement {

@@ -151,6 +151,7 @@ export async function readRelations(
   const onPrimary = await findDependents(ask, sources, bodies, isTrusted)
   const readers = onPrimary.items.filter(({ kind }) => kind === 'function').flatMap(keysOf)
   return {
+    areRead: true,
     effectful: namesOf(items, ({ cause }) => cause),
     types,
     onPrimary: withSequences(

@@ -5,6 +5,8 @@ import { TypeFacts } from './type-facts.ts'
 
 /** What the relations of a database do, and the functions that do it through them. */
 export interface RelationFacts {
+  /** Whether a server has said it. */
+  readonly areRead: boolean
   /** Relations whose reading calls a function that may do more than read, or leaves the server. */
   readonly effectful: RelationNames<Cause>
   /** The same of types. */
@@ -73,6 +75,7 @@ export const NO_PLAIN_TABLES: PlainTables = new PlainTables()
 
 /** What is known of relations before a server has said it: nothing. */
 export const NO_RELATIONS: RelationFacts = {
+  areRead: false,
   effectful: new RelationNames(),
   types: new TypeFacts(),
   onPrimary: new RelationNames(),

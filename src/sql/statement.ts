@@ -45,6 +45,8 @@ export interface Statement {
    * an unpinned one. An id says nothing then.
    */
   readonly takesId: boolean
+  /** Whether it is a read as far as is known, and what its relations and types do has not been read yet. */
+  readonly isEarly: boolean
   /** What it does to its session's transaction. */
   readonly transaction: TransactionEffect
   /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
@@ -81,6 +83,7 @@ export const READ: Statement = {
   unknownCall: undefined,
   unknownRelation: undefined,
   mayWrite: false,
+  isEarly: false,
   isInDoubt: false,
   isVouched: false,
   takesId: false,

@@ -44,6 +44,7 @@ const CATALOG = catalogOf(
     { schema: 'app', is_volatile: false, is_own: true, takes_one: false, names: ['reads_scratch'] },
   ]),
   {
+    areRead: true,
     effectful: namesOf([
       { schema: 'public', table: 'Ä' },
       { schema: 'public', table: 'over_view' },
