@@ -33,6 +33,8 @@ export interface Sighting extends Moment {
   readonly startedAt: string | undefined
   /** Whether its sessions are read-only by their setting, also where the server is not. */
   readonly isReadOnly: boolean
+  /** Whether its role may ask whether its transaction has written. */
+  readonly tellsWrites: boolean
   /** Whether its role is let see the timeline that a replica receives. */
   readonly seesReceiver: boolean | undefined
   /**
@@ -56,7 +58,9 @@ export function probeOf(source: LagSource, timeoutMs: number): Probe {
 
 // The database's oid is the same on a primary and its physical replicas. It is not asked of `pg_database`, which some hosters hide.
 const SESSION = `pg_catalog.current_setting('default_transaction_read_only') operator(pg_catalog.=) 'on' as "isReadOnly",
-    (select datid::pg_catalog.text from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())) as "databaseOid"`
+    (select datid::pg_catalog.text from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())) as "databaseOid",
+    pg_catalog.has_function_privilege(
+      pg_catalog.to_regprocedure('pg_catalog.pg_current_xact_id_if_assigned()'), 'execute') is true as "tellsWrites"`
 
 // Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
 // "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
@@ -86,6 +90,7 @@ interface WalRow {
   readonly startedAt: string | null
   readonly isReadOnly: boolean
   readonly databaseOid: string | null
+  readonly tellsWrites: boolean
   readonly seesReceiver: boolean
   readonly pid: number
 }
@@ -103,6 +108,7 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
     systemId: row.systemId ?? undefined,
     startedAt: row.startedAt ?? undefined,
     isReadOnly: row.isReadOnly,
+    tellsWrites: row.tellsWrites,
     databaseOid: row.databaseOid ?? undefined,
     seesReceiver: row.seesReceiver,
     isDirect: row.pid === client.processID,
@@ -116,6 +122,7 @@ interface StateRow {
   readonly isInRecovery: boolean
   readonly isReadOnly: boolean
   readonly databaseOid: string | null
+  readonly tellsWrites: boolean
 }
 
 /** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
@@ -154,6 +161,7 @@ function sightingOf(asked: Moment, row: StateRow | undefined, lagMs: unknown): S
     answeredAtMs: performance.now(),
     isInRecovery: row?.isInRecovery === true,
     isReadOnly: row?.isReadOnly === true,
+    tellsWrites: row?.tellsWrites === true,
     databaseOid: row?.databaseOid ?? undefined,
     position: undefined,
     timeline: undefined,

@@ -23,8 +23,9 @@ export class AwaitedReading {
     return this.#sinceMs + this.#patienceMs - performance.now()
   }
 
-  async wait(): Promise<void> {
-    const { leftMs } = this
+  /** Waits for it, and no longer than until then. */
+  async wait(untilMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const leftMs = Math.min(this.leftMs, untilMs - performance.now())
     if (leftMs > 0) await withPatience(this.#ended, leftMs).catch(ignore)
   }
 

@@ -4,7 +4,7 @@ import { keyOf } from '../sql/function-facts.ts'
 import type { Ask, CatalogOptions } from '../sql/read-catalog.ts'
 import type { FunctionCall } from '../sql/statement-text.ts'
 import type { TableName } from '../sql/table-names.ts'
-import { AwaitedReading } from './awaited-reading.ts'
+import { AwaitedReading, PATIENCE_MS } from './awaited-reading.ts'
 import { CatalogKnowledge } from './catalog-knowledge.ts'
 import type { CatalogReports } from './catalog-reports.ts'
 import { CatalogRests } from './catalog-rests.ts'
@@ -96,6 +96,11 @@ export class CatalogReader {
     this.#lookSoon()
   }
 
+  /** Something wrote that may have changed the schema, of which no text tells: a procedure, say. */
+  sawWork(): void {
+    if (this.#isKnown) this.#lookSoon()
+  }
+
   /**
    * How to wait for what the server says of a name, until `isKnown`; undefined where it was just asked, does not have it, or does not
    * answer.
@@ -131,12 +136,12 @@ export class CatalogReader {
     const comesSoon = this.#reading !== undefined || this.#rests.endSoon
     if (!comesSoon || (look !== undefined && look.leftMs <= 0)) return undefined
     return async () => {
-      await look?.wait()
+      const untilMs = performance.now() + PATIENCE_MS
+      await look?.wait(untilMs)
       // That one may have begun before it was there.
-      if (isKnown() || (look !== undefined && look.leftMs <= 0) || !this.#missingRelations.ask(relation))
-        return
+      if (isKnown() || !this.#missingRelations.ask(relation)) return
       this.#lookSoon()
-      await (this.#nextLook ?? this.#look)?.wait()
+      await (this.#nextLook ?? this.#look)?.wait(untilMs)
     }
   }
 

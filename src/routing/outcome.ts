@@ -78,7 +78,9 @@ export class Outcome {
     const wrote = hasWritten === true && (isRowless || !takesId)
     if ((countsAsWrite && !isRowless) || wrote) {
       transaction.add(context, effect, position)
-      if (!countsAsWrite && isVouched) this.#cluster.catalog.sawSurprise()
+      const { catalog } = this.#cluster
+      if (!countsAsWrite && isVouched) catalog.sawSurprise()
+      else if (judged.isInDoubt || !judged.isAllOrNothing) catalog.sawWork()
       return
     }
     if (mayWrite) transaction.addUncounted(context, effect, position)

@@ -215,11 +215,21 @@ export class ReadOnlyBinding {
     this.#transaction.loseUnsent(error)
   }
 
+  /** Whether what a session says of the first statement is the answer to it, and nobody else is asked. */
+  isAnswerOf(session: Session | undefined, context: RoutingContext | undefined): boolean {
+    return session !== undefined && (session.wasPrimary || isNamed(session, context))
+  }
+
   /** Whether the node's own answer is what is wanted: it is the primary, or was asked for by its name. */
   #mayFailOn(session: Session, context: RoutingContext | undefined): boolean {
-    const { override } = context ?? {}
-    return isOfPrimary(session) || (override?.kind === 'named' && override.node === session.node.name)
+    return isOfPrimary(session) || isNamed(session, context)
   }
+}
+
+/** Whether a scope asks for this very node. */
+function isNamed({ node }: Session, context: RoutingContext | undefined): boolean {
+  const { override } = context ?? {}
+  return override?.kind === 'named' && override.node === node.name
 }
 
 /** Whether a statement binds no transaction to its node: it reads nothing, and can be sent once more. */

@@ -173,7 +173,7 @@ export function statementOfRefused(
   sql: string,
   error: unknown,
 ): Statement | undefined {
-  if (route.reason === 'use-node' || refusalOf(error) !== 'read-only') return undefined
+  if (route.reason === 'use-node' || kind === 'session' || refusalOf(error) !== 'read-only') return undefined
   if (kind === 'read') cluster.catalog.sawSurprise()
   return cluster.classifier.learnRefused(sql)
 }

@@ -193,12 +193,21 @@ export class StatementRun<T> implements Hearer {
     const mayWrite = kind !== 'read' && opens !== 'read-only'
     const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
     if (atTimeline !== undefined || before?.looked?.has('catalog')) return atTimeline
+    if (unknownCall === undefined && this.#isBoundForPrimary) return undefined
     const { classifier, catalog } = cluster
     const run =
       unknown === undefined
         ? isEarly && catalog.firstReading()
         : catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
     return run ? { at: 'catalog', run } : undefined
+  }
+
+  /** Whether it runs on the primary whatever the catalog says, where the server tells whether it wrote. */
+  get #isBoundForPrimary(): boolean {
+    const { cluster, session, transaction, binding } = this.#place
+    if (transaction.isOpen) return !binding.isBoundBy(this.#statement)
+    if (session.current !== undefined) return isOfPrimary(session.current)
+    return this.#query.mark === 'to-primary' || cluster.requirementOf(this.context).kind === 'primary'
   }
 
   #send(session: Session, route: Route): Promise<T> {
@@ -274,8 +283,8 @@ export class StatementRun<T> implements Hearer {
     const statement = this.#statement
     const wasOpen = transaction.isOpen
     const isFirst = binding.isBoundBy(statement)
-    // What the primary says of a statement in a read-only transaction is the answer to it.
-    const isAnswer = isFirst && session?.wasPrimary === true && isRefusal(given)
+    // What the primary says of a statement in a read-only transaction is the answer to it, as is what a node says that was asked for.
+    const isAnswer = isFirst && isRefusal(given) && binding.isAnswerOf(session, this.context)
     let error = given
     if (session === undefined) own.leaveTurn()
     else {

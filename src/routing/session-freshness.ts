@@ -101,29 +101,35 @@ export function questionBefore(
   transaction: Transaction,
 ): string | undefined {
   if (kind !== 'session' || (effect !== 'commits' && effect !== 'commits-and-begins')) return undefined
-  if (!transaction.isInQuestion || !isOfPrimary(session)) return undefined
+  if (!transaction.isInQuestion || !isOfPrimary(session) || !tellsWrites(session)) return undefined
   return transactionStatusOf(session.client) === 'open' ? WROTE_QUESTION : undefined
 }
 
+/** Whether its role may ask so: a question that is refused would have the statement refused as well. */
+function tellsWrites({ node }: Session): boolean {
+  return node.sighting?.tellsWrites === true
+}
+
 /**
- * What a session is asked right after a statement; undefined for nothing. In a transaction, its commit asks whether it wrote. Of several statements in one text, or one that changes its
- * session, nobody can be asked along.
+ * What a session is asked right after a statement; undefined for nothing. In a transaction, its commit asks whether it wrote. Of several
+ * statements in one text, or one that changes its session, nobody can be asked along.
  */
 export function questionAfter(
   cluster: Cluster,
-  { node }: Session,
+  session: Session,
   { kind, isAllOrNothing, mayWrite, isInDoubt, isRowless, isVouched }: Statement,
   memory: RequestMemory | undefined,
   isInTransaction: boolean,
 ): string | undefined {
   if (kind === 'session' || !isAllOrNothing) return undefined
+  const { node } = session
   const ofPosition = memory?.wantsSeen === true ? cluster.seen.questionFor(node) : undefined
   if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
   const isRead = kind === 'read' || kind === 'primary-table' || isRowless
   // Without replicas no catalog is read that could vouch for anything, and no read can be too old.
   const isAskedOf = isRead && !isVouched && memory !== undefined && cluster.set.replicas.length > 0
   const isUnsure = isInDoubt || isAskedOf
-  if (isUnsure && !isInTransaction) return WROTE_QUESTION
+  if (isUnsure && !isInTransaction && tellsWrites(session)) return WROTE_QUESTION
   return mayWrite && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
 }
 

@@ -79,8 +79,8 @@ export class StatementClassifier {
   }
 
   /** Whether a statement that a replica may accept has to run on the primary all the same: its tables, or the options, say so. */
-  mustRunOnPrimary({ kind, blocker }: Statement): boolean {
-    if (kind === 'primary-table') return true
+  mustRunOnPrimary({ kind, blocker, isCopy }: Statement): boolean {
+    if (kind === 'primary-table') return !isCopy
     return blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile'
   }
 
@@ -99,7 +99,7 @@ export class StatementClassifier {
   #decide(text: StatementText, sql: string): Statement {
     if (text.kind === 'session') {
       const opens = text.transaction === 'begins' ? opensOf(sql) : undefined
-      return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.test(sql) }
+      return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.has(firstWordOf(sql)) }
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     const read = this.#decideRead(text)
@@ -111,7 +111,9 @@ export class StatementClassifier {
     const hasCalls = text.calls.length > 0
     let isSession = false
     let isOnPrimary = false
-    let { isCurrent: isVouched } = this.#catalog
+    const { isCurrent } = this.#catalog
+    // A temporary relation may be a view that does anything.
+    let isVouched = isCurrent && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
@@ -133,10 +135,10 @@ export class StatementClassifier {
       return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
     if (isSession) return SESSION_CALL
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    const readsOnPrimary =
-      isOnPrimary || text.isCopy || text.relations.some((each) => this.#isPrimaryTable(each))
+    const readsOnPrimary = isOnPrimary || text.relations.some((each) => this.#isPrimaryTable(each))
     if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)
       return { ...PRIMARY_TABLE, isVouched }
+    if (text.isCopy) return { ...PRIMARY_TABLE, isVouched, isCopy: true }
     const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))
     const isEarly = !this.#catalog.areRelationsRead && (text.relations.length > 0 || text.operates)
     return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched, isEarly, isUnknown: isEarly }
@@ -257,13 +259,20 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
   return { isUnknown: unknownCall !== undefined, unknownCall }
 }
 
-const CONTROLS = /^\s*(?:begin|start|commit|end|abort|rollback|savepoint|release)\b/i
+const CONTROLS: ReadonlySet<string> = new Set(
+  'begin start commit end abort rollback savepoint release'.split(' '),
+)
 
 /** Whether a statement about the session gives its transaction an id: it locks a table, or makes or drops temporary ones. */
 function takesId(sql: string): boolean {
+  return TAKING_IDS.has(firstWordOf(sql))
+}
+
+/** Its first word, behind any comments. */
+function firstWordOf(sql: string): string {
   const lexer = new Lexer(sql)
   lexer.next()
-  return TAKING_IDS.has(lexer.text)
+  return lexer.text
 }
 
 const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])

@@ -51,6 +51,8 @@ export interface Statement {
   readonly transaction: TransactionEffect
   /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
   readonly opens: Opens | undefined
+  /** Whether it runs on the primary only because it is a copy, which a replica could serve as well. */
+  readonly isCopy: boolean
   /** Whether it is about its session's transaction alone: it is wherever that is. */
   readonly isControl: boolean
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
@@ -89,6 +91,7 @@ export const READ: Statement = {
   takesId: false,
   transaction: undefined,
   opens: undefined,
+  isCopy: false,
   isControl: false,
   named: undefined,
 }
