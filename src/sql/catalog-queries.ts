@@ -78,7 +78,7 @@ export const treeCalls = (tree: string, oids: string) => `exists (
     pg_catalog.replace(${tree}, ':hasForUpdate true', 'funcid ${LOCKS} '), 'funcid ')) as cut(piece)
   where pg_catalog.split_part(cut.piece, ' ', 1) = any(${oids}::text[]))`
 /** What an aggregate calls, over a moving frame and in parallel as well. */
-const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans', 'minvtrans', 'mfinal']
+export const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans', 'minvtrans', 'mfinal']
   .map((step) => `a.agg${step}fn`)
   .join(', ')
 /** Whether it is one of `tablefunc`'s or `xml2`'s functions that run a text, under whatever name: `tablefunc` says how to make more of them. */

@@ -166,14 +166,23 @@ export async function readRelations(
   }
 }
 
+interface AdvancingRow {
+  readonly oid: string
+  readonly name: string
+  readonly is_volatile: boolean
+}
+
 /** Those of the application's functions that may advance a sequence, also by what they call. */
 async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
   const found = new Map<string, string>()
   let names: string[] = [...SEQUENCE_FUNCTIONS, 'execute']
   let oids = sequencesOf(facts)
   while (names.length > 0) {
-    const rows = await ask<{ readonly oid: string; readonly name: string }>(ADVANCING_QUERY, [names, oids])
-    const others = rows.filter(({ oid }) => !found.has(oid) && facts.effectful.has(oid))
+    const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids])
+    // What is declared stable may stand between two that are volatile.
+    const others = rows.filter(
+      ({ oid, is_volatile }) => !found.has(oid) && (facts.effectful.has(oid) || !is_volatile),
+    )
     for (const { oid, name } of others) found.set(oid, name)
     names = others.map(({ name }) => name)
     oids = others.map(({ oid }) => oid)

@@ -1,4 +1,4 @@
-import { DEFAULTS_AND_TREE, FIRST_OWN_OID, NOT_TEMPORARY, treeCalls } from './catalog-queries.ts'
+import { DEFAULTS_AND_TREE, FIRST_OWN_OID, NOT_TEMPORARY, STEPS, treeCalls } from './catalog-queries.ts'
 
 /**
  * What is asked of a server about its types: which of them call a function where nothing in a text is called, by an operator, a cast, a
@@ -132,20 +132,23 @@ where ${NOT_TEMPORARY}`
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
 
 /**
- * Those of the application's volatile functions that may advance a sequence: they name one of $1, call one of $2 in their tree or in a
- * default, or cannot be read.
+ * Those of the application's functions that may advance a sequence: they name one of $1, call one of $2 in their tree, in a default or as
+ * a step of an aggregate; or they are volatile, and run a text or cannot be read.
  */
 export const ADVANCING_QUERY = `
-select p.oid::text, pg_catalog.lower(p.proname) as name
+select p.oid::text, pg_catalog.lower(p.proname) as name, p.provolatile = 'v' as is_volatile
 from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
-where p.oid >= ${FIRST_OWN_OID} and p.provolatile = 'v' and p.prokind in ('f', 'w')
-  and (l.lanname not in ('sql', 'plpgsql') or p.prosrc ~~* '%u&"%'
+where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w', 'a')
+  and (p.provolatile = 'v' and (l.lanname not in ('sql', 'plpgsql') or p.prosrc ~~* '%u&"%')
     or exists (
       select from pg_catalog.unnest(pg_catalog.string_to_array(
         pg_catalog.translate(pg_catalog.lower(p.prosrc), ${SIGNS}, pg_catalog.repeat(' ', 40)), ' ')) word
-      where word = any($1::text[]))
+      where word = any($1::text[]) and (p.provolatile = 'v' or word <> 'execute'))
     or (p.prosrc = '' or p.proargdefaults is not null)
-      and ${treeCalls(DEFAULTS_AND_TREE, '$2')})
+      and ${treeCalls(DEFAULTS_AND_TREE, '$2')}
+    or exists (
+      select from pg_catalog.pg_aggregate a
+      where a.aggfnoid = p.oid and array[${STEPS}]::oid[]::text[] && $2::text[]))
   and not exists (
     select from pg_catalog.pg_depend e
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`

@@ -14,14 +14,21 @@ const { cluster, db } = useShop({
     create view last as select last_value from counter;
     create view over_last as select last_value + 1 as next from last;
     create function last_one() returns bigint language sql stable as 'select last_value from counter';
-    create table note (id int, counter int, last int);
     create table parent (id int);
     create unlogged table child () inherits (parent);
     create view of_parent as select id from parent;
 
+    create table note (id int, counter int, last int);
     create function advances() returns bigint language sql as $$ select nextval('counter') $$;
     create function calls_advances() returns bigint language plpgsql as $$ begin return advances() + 1; end $$;
     create function stable_advances() returns bigint language sql stable as $$ select calls_advances() $$;
+    create function calls_stable() returns bigint language sql as $$ select stable_advances() $$;
+    create function step(s bigint, n int) returns bigint language sql as $$ select advances() $$;
+    create function back(s bigint, n int) returns bigint language sql immutable as 'select s';
+    create function plain_step(s bigint, n int) returns bigint language sql immutable as 'select s + n';
+    create aggregate numbers_of(int) (sfunc = step, stype = bigint);
+    create aggregate moving(int) (sfunc = plain_step, stype = bigint, msfunc = step, minvfunc = back, mstype = bigint);
+    create function aggregates() returns bigint language sql as $$ select numbers_of(id) from note $$;
     create function runs(text) returns void language plpgsql as $$ begin execute $1; end $$;
     create function atomic_number() returns bigint language sql begin atomic select nextval('counter'); end;
     create function with_default(n bigint default nextval('counter')) returns bigint language sql as 'select n';
@@ -82,6 +89,10 @@ describe('what may advance a sequence', () => {
       'advances',
       'calls_advances',
       'stable_advances',
+      'calls_stable',
+      'numbers_of',
+      'moving',
+      'aggregates',
       'runs',
       'atomic_number',
       'with_default',
