@@ -90,13 +90,12 @@ export class Product {
   /** Takes back what was left in the sessions of the nodes, as it is with plain `pg`. */
   async clean(client: ClientName): Promise<void> {
     const { primary, replica } = this.#nodes[client]
-    for (const pool of [primary, replica]) {
-      const clients = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()))
-      for (const each of clients) {
-        await each.query(CLEAN).catch(() => {})
-        each.release()
-      }
-    }
+    const sessions = [primary, replica].flatMap((pool) =>
+      Array.from({ length: pool.idleCount }, () => pool.connect()),
+    )
+    const clients = await Promise.all(sessions)
+    await Promise.all(clients.map((each) => each.query(CLEAN).catch(() => {})))
+    for (const each of clients) each.release()
   }
 
   async close(): Promise<void> {

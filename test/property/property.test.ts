@@ -9,6 +9,7 @@ const number = (name: string, otherwise: number) => Number(process.env[name] ?? 
 const plan = {
   seed: number('PROPERTY_SEED', Date.now() % 1_000_000),
   schemas: number('PROPERTY_SCHEMAS', 400),
+  after: number('PROPERTY_AFTER', 0),
   statements: number('PROPERTY_STATEMENTS', 100_000),
   ms: number('PROPERTY_SECONDS', 60) * 1000,
 }

@@ -6,6 +6,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     schemas: { type: 'string', default: '200' },
+    after: { type: 'string' },
     statements: { type: 'string', default: '50000' },
     seconds: { type: 'string', default: '36000' },
     shrink: { type: 'string', default: '12' },

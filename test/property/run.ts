@@ -8,6 +8,8 @@ import { Twins } from './twins.ts'
 export interface Plan {
   readonly seed: number
   readonly schemas: number
+  /** How many schemas are left out before those: for one that was found. */
+  readonly after?: number
   /** How many statements, over all schemas. */
   readonly statements: number
   /** After how many ms no more statement begins. */
@@ -50,7 +52,7 @@ export async function runProperty(cluster: PostgresCluster, plan: Plan): Promise
   const perSchema = Math.ceil(plan.statements / plan.schemas)
   const isOver = () => Date.now() - startedMs > plan.ms
   for (let index = 0; index < plan.schemas && !isOver(); index++) {
-    const schemaSeed = plan.seed * 10_000 + index
+    const schemaSeed = plan.seed * 10_000 + (plan.after ?? 0) + index
     const schema = makeSchema(schemaSeed)
     await using twins = await Twins.make(cluster, schema, `property_${index}`)
     report.refused.push(...twins.refused)

@@ -8,12 +8,6 @@ export interface State {
   readonly contents: ReadonlyMap<string, string>
 }
 
-/** What is cheap to ask. */
-export interface Glance {
-  readonly lsn: string
-  readonly sequences: string
-}
-
 /** Looks at what a database has, over a client of a superuser. */
 export class StateReader {
   readonly #client: pg.Client
@@ -27,11 +21,10 @@ export class StateReader {
   }
 
   /** Where the server's WAL ends, and the sequences, which write to it at every 32nd call only: nothing durable changes without one of them. */
-  async glance(): Promise<Glance> {
+  async glance(): Promise<string> {
     this.#cheap ??= glanceOf(await this.#relations())
     const { rows } = await this.#client.query({ ...this.#named('glance', this.#cheap), rowMode: 'array' })
-    const [lsn, ...sequences] = rows[0] as string[]
-    return { lsn: lsn as string, sequences: sequences.join() }
+    return String(rows[0])
   }
 
   /** Everything. */
