@@ -82,7 +82,7 @@ export const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans
   .map((step) => `a.agg${step}fn`)
   .join(', ')
 /** Whether it is one of `tablefunc`'s or `xml2`'s functions that run a text, under whatever name: `tablefunc` says how to make more of them. */
-const RUNS_TEXT = `p.prolang = 13 and p.prosrc in (
+export const RUNS_TEXT = `p.prolang = 13 and p.prosrc in (
     'crosstab', 'crosstab_hash', 'connectby_text', 'connectby_text_serial', 'xpath_table')`
 /** What a function calls in the default of a parameter, and in a body that is kept as a tree (from PostgreSQL 14 on). */
 export const DEFAULTS_AND_TREE = `pg_catalog.concat(p.proargdefaults::text, ' ', pg_catalog.to_jsonb(p) ->> 'prosqlbody')`

@@ -1,5 +1,5 @@
 import type { FunctionRow, TypeRow } from './catalog-queries.ts'
-import { knownEffect, SEQUENCE_FUNCTIONS } from './known-functions.ts'
+import { knownEffect, UNSEEN_FUNCTIONS } from './known-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
 
 /** What a call does to the route of its statement. */
@@ -7,7 +7,7 @@ export type CallEffect =
   | 'none'
   | 'session'
   | 'primary-table'
-  /** It may advance a sequence, which counts whatever the server says: it sees few such calls as a write. */
+  /** It may advance a sequence, also by a text that it runs, which counts whatever the server says: it sees few such calls as a write. */
   | 'sequence'
   /** It may do anything. */
   | 'volatile'
@@ -54,7 +54,7 @@ export class FunctionFacts {
       if (takes_one) this.#ofOne.add(name)
       const oid = oids[at]
       if (oid !== undefined && this.#isEffectful({ schema, name }, is_volatile, is_own)) {
-        const advances = !is_own && SEQUENCE_FUNCTIONS.has(name)
+        const advances = !is_own && UNSEEN_FUNCTIONS.has(name)
         this.effectful.set(oid, { oid, schema, name, isOwn: is_own, advances })
       }
     }

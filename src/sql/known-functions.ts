@@ -3,9 +3,9 @@ export function knownEffect(
   name: string,
 ): 'none' | 'session' | 'primary-table' | 'sequence' | 'volatile' | undefined {
   if (SESSION_FUNCTIONS.has(name)) return 'session'
-  if (SEQUENCE_FUNCTIONS.has(name)) return 'sequence'
+  if (SEQUENCE_FUNCTIONS.has(name) || TEXT_FUNCTIONS.has(name)) return 'sequence'
   if (SEQUENCE_READERS.has(name)) return 'primary-table'
-  if (REFUSED_FUNCTIONS.has(name) || TEXT_FUNCTIONS.has(name)) return 'volatile'
+  if (REFUSED_FUNCTIONS.has(name)) return 'volatile'
   return HARMLESS_FUNCTIONS.has(name) ? 'none' : undefined
 }
 
@@ -67,14 +67,14 @@ const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([
 ])
 
 /** Functions that advance a sequence, or set it: of 32 such calls the server sees one as a write. */
-export const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
+const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
 
 /** Functions that read a sequence, of which a replica knows up to 32 values that were not given out yet. */
 const SEQUENCE_READERS: ReadonlySet<string> = new Set(['pg_sequence_last_value', 'pg_get_sequence_data'])
 
 /**
  * Functions that run a text that they are given, or read whatever it names, PostgreSQL's and those of `tablefunc`, `xml2` and `dblink`:
- * they may do anything, whatever they declare.
+ * they may do anything, whatever they declare, and advance a sequence by it or write elsewhere.
  */
 const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -87,6 +87,9 @@ const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/),
 )
+
+/** Functions that may change what the server's word on a write does not tell of. */
+export const UNSEEN_FUNCTIONS: ReadonlySet<string> = new Set([...SEQUENCE_FUNCTIONS, ...TEXT_FUNCTIONS])
 
 /** The functions that make a row or a set of them of what JSON holds, as the type of a row that they are given says. */
 export const POPULATING_FUNCTIONS: ReadonlySet<string> = new Set([

@@ -25,12 +25,12 @@ import { type Cause, NO_FUNCTION } from './cause.ts'
 import { displayed, findDependents, type Item, slicesOf, withParts, withWholes } from './dependents.ts'
 import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
-import { SEQUENCE_FUNCTIONS } from './known-functions.ts'
+import { UNSEEN_FUNCTIONS } from './known-functions.ts'
 import { LearnedObjects } from './learned-objects.ts'
 import { readRelationNames } from './read-relation-names.ts'
 import { type IndirectCaller, NO_PLAIN_TABLES, PlainTables, type RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
-import { ADVANCING_QUERY } from './type-queries.ts'
+import { ADVANCING_QUERY, isNoWord } from './type-queries.ts'
 import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
@@ -175,19 +175,29 @@ interface AdvancingRow {
 /** Those of the application's functions that may advance a sequence, also by what they call. */
 async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
   const found = new Map<string, string>()
-  let names: string[] = [...SEQUENCE_FUNCTIONS, 'execute']
+  let names: string[] = [...UNSEEN_FUNCTIONS, 'execute']
   let oids = sequencesOf(facts)
-  while (names.length > 0) {
-    const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids])
+  let odd: string[] = []
+  while (oids.length > 0) {
+    const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids, odd])
     // What is declared stable may stand between two that are volatile.
     const others = rows.filter(
       ({ oid, is_volatile }) => !found.has(oid) && (facts.effectful.has(oid) || !is_volatile),
     )
     for (const { oid, name } of others) found.set(oid, name)
-    names = others.map(({ name }) => name)
+    names = others.map(({ name }) => name).filter((name) => !isNoWord(name))
+    odd = others
+      .map(({ name }) => name)
+      .filter(isNoWord)
+      .map(asWritten)
     oids = others.map(({ oid }) => oid)
   }
   return [...found.keys()]
+}
+
+/** A name that is no word; with a `$` it may stand without quotes. */
+function asWritten(name: string): string {
+  return /^[\w$]+$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }
 
 /** The sequences that something reads, for what that is. */

@@ -1,4 +1,11 @@
-import { DEFAULTS_AND_TREE, FIRST_OWN_OID, NOT_TEMPORARY, STEPS, treeCalls } from './catalog-queries.ts'
+import {
+  DEFAULTS_AND_TREE,
+  FIRST_OWN_OID,
+  NOT_TEMPORARY,
+  RUNS_TEXT,
+  STEPS,
+  treeCalls,
+} from './catalog-queries.ts'
 
 /**
  * What is asked of a server about its types: which of them call a function where nothing in a text is called, by an operator, a cast, a
@@ -131,19 +138,24 @@ where ${NOT_TEMPORARY}`
 /** What stands for a word's end in the body of a function. */
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
 
+/** Whether a name is no word by these: it is looked for as it stands in quotes. */
+export const isNoWord = (name: string): boolean => /[\s()[\]{};,.:"'=+\-*/<>~!@#%^&|`?$\\]/.test(name)
+
 /**
- * Those of the application's functions that may advance a sequence: they name one of $1, call one of $2 in their tree, in a default or as
- * a step of an aggregate; or they are volatile, and run a text or cannot be read.
+ * Those of the application's functions that may advance a sequence: they name one of the words $1 or of the other names $3, call one of $2 in
+ * their tree, in a default or as a step of an aggregate, or run a text that they are given; or they are volatile, and make such a text, or
+ * cannot be read.
  */
 export const ADVANCING_QUERY = `
 select p.oid::text, pg_catalog.lower(p.proname) as name, p.provolatile = 'v' as is_volatile
 from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
 where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w', 'a')
-  and (p.provolatile = 'v' and (l.lanname not in ('sql', 'plpgsql') or p.prosrc ~~* '%u&"%')
+  and (p.provolatile = 'v' and (l.lanname not in ('sql', 'plpgsql') or p.prosrc ~~* '%u&"%') or ${RUNS_TEXT}
     or exists (
       select from pg_catalog.unnest(pg_catalog.string_to_array(
         pg_catalog.translate(pg_catalog.lower(p.prosrc), ${SIGNS}, pg_catalog.repeat(' ', 40)), ' ')) word
       where word = any($1::text[]) and (p.provolatile = 'v' or word <> 'execute'))
+    or exists (select from pg_catalog.unnest($3::text[]) as name where pg_catalog.strpos(pg_catalog.lower(p.prosrc), name) > 0)
     or (p.prosrc = '' or p.proargdefaults is not null)
       and ${treeCalls(DEFAULTS_AND_TREE, '$2')}
     or exists (

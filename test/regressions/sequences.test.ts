@@ -29,6 +29,11 @@ const { cluster, db } = useShop({
     create aggregate numbers_of(int) (sfunc = step, stype = bigint);
     create aggregate moving(int) (sfunc = plain_step, stype = bigint, msfunc = step, minvfunc = back, mstype = bigint);
     create function aggregates() returns bigint language sql as $$ select numbers_of(id) from note $$;
+    create function "x.y"() returns bigint language sql as $$ select nextval('counter') $$;
+    create function calls_quoted() returns bigint language plpgsql as $$ begin return public."x.y"(); end $$;
+    create function a$b() returns bigint language sql as $$ select nextval('counter') $$;
+    create function calls_dollar() returns bigint language plpgsql as $f$ begin return a$b(); end $f$;
+    create function runs_text() returns xml language sql as $$ select query_to_xml('select 1', true, false, '') $$;
     create function runs(text) returns void language plpgsql as $$ begin execute $1; end $$;
     create function atomic_number() returns bigint language sql begin atomic select nextval('counter'); end;
     create function with_default(n bigint default nextval('counter')) returns bigint language sql as 'select n';
@@ -93,6 +98,12 @@ describe('what may advance a sequence', () => {
       'numbers_of',
       'moving',
       'aggregates',
+      'x.y',
+      'calls_quoted',
+      'a$b',
+      'calls_dollar',
+      'query_to_xml',
+      'runs_text',
       'runs',
       'atomic_number',
       'with_default',
