@@ -194,6 +194,8 @@ export class StatementRun<T> implements Hearer {
     const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
     if (atTimeline !== undefined || before?.looked?.has('catalog')) return atTimeline
     if (unknownCall === undefined && this.#isBoundForPrimary) return undefined
+    // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
+    if (transaction.hasDefined) return undefined
     const { classifier, catalog } = cluster
     const run =
       unknown === undefined

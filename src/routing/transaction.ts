@@ -73,6 +73,11 @@ export class Transaction {
     return this.#state.kind === 'open' && this.#state.isHarmless
   }
 
+  /** Whether it has changed the schema for itself alone: nobody else sees that until it is committed. */
+  get hasDefined(): boolean {
+    return this.#state.kind === 'open' && this.#state.defined !== 'nothing'
+  }
+
   /** Whether the server is to be asked, with its commit, whether it has written. */
   get isInQuestion(): boolean {
     const state = this.#state
