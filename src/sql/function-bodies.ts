@@ -1,5 +1,5 @@
 import type { BodyRow } from './catalog-queries.ts'
-import { KEY_WORDS, NEVER_CALLED } from './key-words.ts'
+import { KEY_WORDS, NEVER_CALLED, RESERVED } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
@@ -118,8 +118,8 @@ interface FunctionBody {
 function readFunctionBody(text: string): FunctionBody {
   const body = new BodyReader(text)
   if (!body.isDynamic) return body
-  // What `execute` runs stands in strings: they are read like the rest.
-  return new BodyReader(text.replace(/['$]/g, ' '))
+  // What `execute` runs stands in strings: they are read like the rest. There `order` may be the name that `quote_ident('order')` quotes.
+  return new BodyReader(text.replace(/['$]/g, ' '), true)
 }
 
 class BodyReader implements FunctionBody {
@@ -129,6 +129,7 @@ class BodyReader implements FunctionBody {
   isDynamic = false
   readonly #seen = new Set<string>()
   readonly #places = new TypePlaces()
+  readonly #namesReserved: boolean
   #schema: string | undefined
   #name = ''
   #isKeyWord = false
@@ -136,7 +137,9 @@ class BodyReader implements FunctionBody {
   /** Whether it is the attribute of an expression, `(x).name`: that may be a call. */
   #isAttribute = false
 
-  constructor(text: string) {
+  /** With `namesReserved`, a reserved key word may be a name as well. */
+  constructor(text: string, namesReserved = false) {
+    this.#namesReserved = namesReserved
     const lexer = new Lexer(text)
     let isBehindDot = false
     for (lexer.next(); lexer.kind !== TOKEN.end; lexer.next()) {
@@ -180,10 +183,12 @@ class BodyReader implements FunctionBody {
     if (name === '') return
     this.#name = ''
     if (isType) this.#note({ schema, table: name, isAsType: true })
-    this.#note({ schema, table: name })
+    const isSyntax = this.#isKeyWord && NEVER_CALLED.has(name)
+    const isNoName = this.#isKeyWord && (RESERVED.has(name) || isType || (isSyntax && isCall))
+    if (!isNoName || this.#namesReserved) this.#note({ schema, table: name })
     if (!isCall && !this.#isAttribute) return
     const key = `( ${schema ?? ''}.${name}`
-    if (this.#seen.has(key) || (this.#isKeyWord && NEVER_CALLED.has(name))) return
+    if (this.#seen.has(key) || isSyntax) return
     this.#seen.add(key)
     this.calls.push({ schema, name, isKeyWord: this.#isKeyWord })
   }

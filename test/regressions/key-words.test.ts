@@ -12,6 +12,18 @@ const { cluster, open } = useShop({
       $$ begin insert into log values ('w'); return x; end $$`,
     `create function update(x int) returns int language plpgsql as
       $$ begin insert into log values ('u'); return x; end $$`,
+    `create unlogged table "end" (id int)`,
+    `create unlogged table "row" (id int)`,
+    `create function in_order(x int) returns int language plpgsql stable as
+      $$ begin return (select x from item group by id limit 1); end $$`,
+    `create function in_a_row(x int) returns int language sql stable as 'select x where row(x, 1) is not null'`,
+    `create sequence "int"`,
+    `create function in_ints(x int) returns int language sql stable as 'select x::int'`,
+    `create function of_end(x int) returns bigint language plpgsql stable as
+      $$ begin return (select count(*) from "end"); end $$`,
+    `create function of_any_end(x int) returns bigint language plpgsql stable as
+      $f$ declare n bigint; begin execute 'select count(*) from ' || quote_ident('end') into n; return n; end $f$`,
+    `create function of_row(x int) returns bigint language sql stable as 'select count(*) from row'`,
     `create table "order" (id int)`,
     `create unlogged table "Group" (id int)`,
     `create unlogged table "limit" (id int)`,
@@ -36,6 +48,7 @@ describe('A table that is named like a key word', () => {
     'select count(*) from item group by id',
     'select id from item limit 1',
     'select i.id from item i left join item j on i.id = j.id',
+    'select in_order(id), in_a_row(id), in_ints(id) from item',
   ])('is not what that means in: %s', async (text) => {
     expect(await where(text)).toEqual(['replica: read'])
   })
@@ -45,6 +58,9 @@ describe('A table that is named like a key word', () => {
     ['select id from public.order', 'primary: primary-table'],
     ['select id from "Group" group by id', 'primary: primary-table'],
     ['select id from "left"', 'primary: function'],
+    ['select of_end(1)', 'primary: primary-table'],
+    ['select of_any_end(1)', 'primary: primary-table'],
+    ['select of_row(1)', 'primary: primary-table'],
   ])('is watched where it is named: %s', async (text, route) => {
     expect(await where(text)).toEqual([route])
   })
