@@ -15,6 +15,8 @@ const IN = {
   /** The change of a table whose `using` names relations: one (`merge`), or a list (`delete`). */
   usingOne: 64,
   usingList: 128,
+  /** Behind a `select`: what changes a table is no part of that, but in parentheses of its own. */
+  select: 256,
 } as const
 
 /**
@@ -46,6 +48,14 @@ export class Parentheses {
 
   set isInFromList(isInFromList: boolean) {
     this.#set(IN.fromList, isInFromList)
+  }
+
+  get isBehindSelect(): boolean {
+    return this.#has(IN.select)
+  }
+
+  set isBehindSelect(isBehindSelect: boolean) {
+    this.#set(IN.select, isBehindSelect)
   }
 
   get hasExpressionFrom(): boolean {

@@ -121,8 +121,8 @@ export class SyntaxEffects {
     return this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
   }
 
-  /** Reads a key word by the word before it. */
-  readKeyWord(word: string, last: string): void {
+  /** Reads a key word by the word before it; with `canBegin`, it may begin a change of a table. */
+  readKeyWord(word: string, last: string, canBegin: boolean): void {
     // The name of a column in what is selected.
     if (last === 'as') return
     switch (word) {
@@ -131,7 +131,7 @@ export class SyntaxEffects {
         if (this.isAtTarget) break
         if (last === 'for' || last === 'key') this.locks = true
         // `on conflict … do update`, `when matched then update`: of what is written to already.
-        else if (last !== 'do' && last !== 'then') this.#beginTarget(word)
+        else if (canBegin && last !== 'do' && last !== 'then') this.#beginTarget(word)
         break
       case 'share':
         if (last === 'for' || last === 'key') this.locks = true
@@ -141,7 +141,7 @@ export class SyntaxEffects {
         else this.#writesSomewhere() // `select … into`
         break
       case 'from':
-        if (last === 'delete') this.#beginTarget(word)
+        if (canBegin && last === 'delete') this.#beginTarget(word)
         break
     }
   }
@@ -162,7 +162,7 @@ export class SyntaxEffects {
     return this.isAtTarget && this.#targetFollows === word
   }
 
-  /** It has not: it was the name of a function that is called. */
+  /** It has not: it was the name of a function that is called, or of a column. */
   takeBack(): void {
     this.isAtTarget = false
     this.writes = this.#wroteBefore

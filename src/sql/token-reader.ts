@@ -1,5 +1,5 @@
 import { CommonTables } from './common-tables.ts'
-import { MARK, WRITE_WORDS } from './key-words.ts'
+import { MARK, marksOf, WRITE_WORDS } from './key-words.ts'
 import { type Lexer, TOKEN } from './lexer.ts'
 import { Parentheses } from './parentheses.ts'
 import { operatorsIn } from './scan.ts'
@@ -59,6 +59,7 @@ export class TokenReader {
   startStatement(): void {
     this.#lastKind = TOKEN.end
     this.parentheses.isInFromList = false
+    this.parentheses.isBehindSelect = false
     this.#commonTables?.clear()
   }
 
@@ -77,6 +78,7 @@ export class TokenReader {
   #readToken({ kind, text }: Lexer): number {
     const isRelation = this.#awaitsRelation
     if (isRelation) this.#awaitsRelation = false
+    if (this.effects.isAtTarget) this.#checkUpdate(kind, text)
     if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readNamePart(kind, text, isRelation)
     else if (kind === TOKEN.operator) this.#readOperator(text)
     else if (kind !== TOKEN.punctuation) this.#readLiteral(kind)
@@ -96,6 +98,15 @@ export class TokenReader {
       else if (text === '::' || text === '[') this.#operates = true
     }
     return kind
+  }
+
+  /** Behind the verb `update` stands a name or `only`; before anything else it was a name itself. A parenthesis is read by itself. */
+  #checkUpdate(kind: number, text: string): void {
+    if (this.#lastKind !== TOKEN.word || this.#lastText !== 'update' || text === '(') return
+    const isName = kind === TOKEN.quoted || (kind === TOKEN.word && (marksOf(text) & MARK.reserved) === 0)
+    if (isName || (kind === TOKEN.word && text === 'only')) return
+    this.endName()
+    this.effects.takeBack()
   }
 
   #readNamePart(kind: number, text: string, isRelation: boolean): void {
@@ -119,12 +130,16 @@ export class TokenReader {
   /** What a key word means, by itself or by where it stands. */
   #readKeyWord(marks: number, word: string, isRelation: boolean): void {
     const { parentheses, effects } = this
+    const chain = this.#chain
+    if (chain.isAttribute) return
     const last = this.#lastKind === TOKEN.word ? this.#lastText : ''
     if ((marks & MARK.operating) !== 0) this.#operates = true
     if ((marks & MARK.endsFrom) !== 0 && parentheses.isInFromList && !WITHIN_EXPRESSION.has(last))
       parentheses.isInFromList = false
     if ((marks & MARK.telling) === 0) return
-    effects.readKeyWord(word, last)
+    const isOfWith = parentheses.isInWithHead && chain.isOfWith
+    const isName = parentheses.isBehindSelect || parentheses.hasExpressionFrom || isRelation || isOfWith
+    effects.readKeyWord(word, last, !isName)
     switch (word) {
       case 'with':
         if (this.#lastKind === TOKEN.end || this.#isLast('(')) {
@@ -156,18 +171,21 @@ export class TokenReader {
         break
       case 'update':
         this.#awaitsRelation = effects.isBegunBy('update')
-        parentheses.isInWithHead = false
+        if (!isOfWith) parentheses.isInWithHead = false
         break
       case 'table':
         this.#awaitsRelation = true
         parentheses.isInWithHead = false
         break
       case 'select':
+        if (last !== 'as') parentheses.isBehindSelect = true
+        parentheses.isInWithHead = false
+        break
       case 'values':
       case 'insert':
       case 'merge':
       case 'delete':
-        parentheses.isInWithHead = false
+        if (!isOfWith) parentheses.isInWithHead = false
         break
     }
   }

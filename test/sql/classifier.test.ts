@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { catalogOf } from '../../src/sql/catalog.ts'
 import type { FunctionRow } from '../../src/sql/catalog-queries.ts'
 import { NO_FUNCTION } from '../../src/sql/cause.ts'
@@ -503,4 +503,38 @@ test('a reserved word without quotes is no name of a relation', () => {
   expect(kind('select a from "order"')).toBe('primary-table')
   expect(kind('select a from "Group"')).toBe('primary-table')
   expect(kind('select a from app.limit')).toBe('primary-table')
+})
+
+describe('update and delete are names where no change of a table can begin', () => {
+  test.each([
+    'select a update from t',
+    'select delete from t',
+    'select a delete from t where b',
+    'select (t).update from t',
+    'select coalesce(update), (update) from t',
+    'select t.id from t update join u on update.id = u.id',
+    'select a from t order by update, a limit 1',
+    'select extract(update from a), trim(delete from b) from t',
+    'with update as (select 1 as y), delete as (select y from update) select y from delete',
+    'values (update), (1)',
+    'table update',
+  ])('%s', (sql) => {
+    expect(kindOf(sql)).toBe('read')
+  })
+
+  test.each([
+    'with x as (select a update from t) update t set a = 1',
+    'with x as (select delete from t) delete from t',
+    'with recursive x as (select 1) search depth first by n set o update t set a = 1',
+    "with recursive x as (select 1) cycle n set c to numeric(2, 1) '1.0' default numeric '2' using p delete from t",
+    'with x as (select 1), y as (update only t set a = 1 returning a) select a update from y',
+    'with update as (select 1) update "update" set a = 1',
+    'with x as (select a from (select 1) update) update update set a = 1',
+    'select 1; update t set a = 1',
+    'select 1; delete from t',
+    'explain analyze (update t set a = 1)',
+    'explain (analyze) delete from t',
+  ])('and begin one: %s', (sql) => {
+    expect(kindOf(sql)).toBe('write')
+  })
 })
