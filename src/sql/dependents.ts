@@ -133,8 +133,9 @@ class Search {
     }
     for (const { oid, cause } of level.filter(({ kind }) => kind === 'type'))
       this.types.addChecked(oid, cause)
-    const { checked, users } = await this.types.read()
+    const { checked, users, views } = await this.types.read()
     for (const { row, by } of checked) this.#take('type', [row], new Map([[row.on, by]]))
+    for (const { row, by } of views) this.#take('relation', [row], new Map([[row.on, by]]))
     for (const { row, by } of users) this.#take('function', [row], new Map([[row.on, by]]))
   }
 

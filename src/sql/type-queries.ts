@@ -135,6 +135,36 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.r
 join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
 where ${NOT_TEMPORARY}`
 
+const OF_RULES = `d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass`
+
+/**
+ * The views that use one of the types $1 or functions $2 and compare by what no \`pg_depend\` tells: \`greatest\` and \`least\` of such a type,
+ * and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: \`distinct\` has them as well.
+ */
+export const COMPARING_VIEWS_QUERY = `
+with used(rule, "on") as (
+  select d.objid, t.oid from pg_catalog.pg_type t
+  join pg_catalog.pg_depend d on ${OF_RULES} and (
+    d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.oid
+    or d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = t.typrelid and t.typrelid <> 0)
+  where t.oid = any($1::oid[])
+  union all
+  select d.objid, d.refobjid from pg_catalog.pg_depend d
+  where ${OF_RULES} and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = any($2::oid[])
+)
+select distinct on (c.oid) c.oid::text, n.nspname::text as schema, c.relname::text as name, u."on"::text
+from used u join pg_catalog.pg_rewrite r on r.oid = u.rule and r.ev_type = '1'
+join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v' join ${SPACE} c.relnamespace
+where exists (
+    select from pg_catalog.unnest(pg_catalog.string_to_array(r.ev_action::text, ':minmaxtype ')) piece
+    where pg_catalog.split_part(piece, ' ', 1) = any($1::text[]))
+  or exists (
+    select from pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.replace(pg_catalog.replace(
+      r.ev_action::text, ':eqop ', ':opno '), ':sortop ', ':opno '), ':opno ')) piece
+    where pg_catalog.split_part(piece, ' ', 1) in (
+      select o.oid::text from pg_catalog.pg_operator o join pg_catalog.pg_type t on t.oid in (o.oprleft, o.oprright)
+      where o.oid < ${FIRST_OWN_OID} and t.typtype = 'p'))`
+
 /** What stands for a word's end in the body of a function. */
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
 

@@ -3,7 +3,7 @@ import type { Cause } from './cause.ts'
 import type { FunctionBodies } from './function-bodies.ts'
 import { RelationNames } from './table-names.ts'
 import { isUsedWithoutSign, TypeFacts } from './type-facts.ts'
-import { HOLDERS_QUERY, type HolderRow, type UseRow } from './type-queries.ts'
+import { COMPARING_VIEWS_QUERY, HOLDERS_QUERY, type HolderRow, type UseRow } from './type-queries.ts'
 
 /** Something that was found, and what it hangs on. */
 export interface Found {
@@ -62,20 +62,42 @@ export class TypeUses {
     this.#addRoot(this.#checked, oid, cause)
   }
 
-  /** Asks for what holds a value of the types that are new; gives the types that are checked with them, and the functions that use them. */
-  async read(): Promise<{ readonly checked: readonly Found[]; readonly users: readonly Found[] }> {
+  /**
+   * Asks for what holds a value of the types that are new; gives the types that are checked with them, the functions that use them, and the
+   * views that compare them.
+   */
+  async read(): Promise<Record<'checked' | 'users' | 'views', readonly Found[]>> {
     const checked: Found[] = []
+    let views: readonly Found[] = []
     if (this.#open.size > 0) {
       const roots = [...this.#open]
       this.#open.clear()
-      for (const row of await this.#ask<HolderRow>(HOLDERS_QUERY, [roots])) this.#readHolder(row, checked)
+      const holders = await this.#ask<HolderRow>(HOLDERS_QUERY, [roots])
+      for (const row of holders) this.#readHolder(row, checked)
+      views = await this.#readViews(holders)
       for (const column of this.#columns.filter(({ of }) => of !== undefined && roots.includes(of))) {
         this.#addColumnUsers(column)
       }
     }
     const users = this.#users
     this.#users = []
-    return { checked, users }
+    return { checked, users, views }
+  }
+
+  async #readViews(holders: readonly HolderRow[]): Promise<Found[]> {
+    const by = new Map<string, Found['by']>()
+    for (const { oid, schema, name, root } of holders) {
+      const cause = this.#operated.get(root)
+      if (cause !== undefined) by.set(oid, { schema, name, cause })
+    }
+    if (by.size === 0) return []
+    const oidsOf = (wanted: HolderRow['kind']) =>
+      holders.filter(({ kind, oid }) => kind === wanted && by.has(oid)).map(({ oid }) => oid)
+    const rows = await this.#ask<DependentRow>(COMPARING_VIEWS_QUERY, [oidsOf('type'), oidsOf('function')])
+    return rows.flatMap((row) => {
+      const found = by.get(row.on)
+      return found === undefined ? [] : [{ row, by: found }]
+    })
   }
 
   #readHolder(row: HolderRow, checked: Found[]): void {

@@ -39,6 +39,10 @@ const { db } = useShop({
     create table ranking (id int, rank sorted);
     create view ranked as select id from ranking order by rank;
     create view unranked as select id from ranking;
+    create view highest as select id from ranking where (greatest(rank, row(1)::sorted)).x > 1;
+    create view highest_of_all as select id from highest;
+    create view distinct_rows as select distinct r from ranking r;
+    create view distinct_ids as select distinct id, greatest(id, 1) from ranking;
 
     create function plus(int, int) returns int language sql as 'select $1 + $2';
     create operator ### (leftarg = int, rightarg = int, function = plus);
@@ -77,6 +81,9 @@ describe('an operator or a cast of a type runs on the primary', () => {
     'select id from ranking order by rank',
     'select max(id) from ranking group by rank',
     'select id from ranked',
+    'select id from highest',
+    'select id from highest_of_all',
+    'select count(*) from distinct_rows',
     'select 1 ### 2',
     'select 1::ct',
     'select takes_ct(1)',
@@ -94,6 +101,7 @@ describe('what names no such type runs on a replica, whatever its signs and word
     'select distinct title from note where title like $$a%$$',
     'select id, amount from shop.price',
     'select id from unranked',
+    'select id from distinct_ids',
     'select reads_notes()',
     'select 1 # 2',
   ])('%s', async (text) => {
