@@ -52,7 +52,7 @@ export class Cluster {
     this.classifier = parts.classifier
     this.catalog = parts.catalog
     this.named = new NamedStatements(parts.classifier)
-    this.exact = new ExactWrites(parts.set)
+    this.exact = new ExactWrites(parts.set, () => parts.classifier.catalog.mayDefer)
     this.seen = new ExactReads(parts.set)
     this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {

@@ -19,9 +19,12 @@ import type { PositionOfCommit } from './transaction.ts'
 export class ExactWrites {
   readonly #set: ReplicaSet
   readonly #kinds: CommitKinds
+  readonly #mayDefer: () => boolean
 
-  constructor(set: ReplicaSet) {
+  /** `mayDefer` tells whether a trigger may run with a commit, and set how that is made when everything has been asked. */
+  constructor(set: ReplicaSet, mayDefer: () => boolean) {
     this.#set = set
+    this.#mayDefer = mayDefer
     this.#kinds = new CommitKinds(() => set.positions.configuration)
   }
 
@@ -37,7 +40,7 @@ export class ExactWrites {
 
   /** How to read the position of what a session has just committed. */
   positionOf(client: PoolClientLike): PositionOfCommit {
-    const kind = this.#kinds.of(client)
+    const kind = this.#mayDefer() ? 'unflushed' : this.#kinds.of(client)
     return () => this.#set.positions.committed(kind)
   }
 }

@@ -229,6 +229,10 @@ export const FOREIGN_TABLES_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'f'`
 
+/** Whether a trigger of somebody's may run with a commit; those of foreign keys set nothing. */
+export const DEFERRED_QUERY = `
+select exists (select from pg_catalog.pg_trigger t where t.tgdeferrable and not t.tgisinternal) as is_any`
+
 /** Unlogged relations, which are on the primary only. */
 export const UNLOGGED_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on

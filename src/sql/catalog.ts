@@ -15,6 +15,8 @@ export interface Catalog {
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
+  /** Whether nobody can vouch for it, though its declaration calls it harmless: it runs a text, say. */
+  isOpaque(call: FunctionCall): boolean
   /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
   becauseOf(call: FunctionCall): string | undefined
   /** Relations whose reading calls a function that may do more than read, or leaves the server. */
@@ -27,6 +29,8 @@ export interface Catalog {
   readonly primaryTypes: TypeFacts
   /** The tables of which it is known that an update, delete or merge of no row does nothing to them. */
   readonly plainTables: PlainTables
+  /** Whether a trigger may run with a commit, behind all that is asked before it. */
+  readonly mayDefer: boolean
   /** Whether a relation may be one that was there when the catalog was read; any may be where the names of all are not known. */
   mayHaveRelation(name: TableName): boolean
 }
@@ -37,12 +41,14 @@ export const BUILT_IN_CATALOG: Catalog = {
   areRelationsRead: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
+  isOpaque: () => false,
   becauseOf: () => undefined,
   effectfulRelations: NO_RELATIONS.effectful,
   effectfulTypes: NO_RELATIONS.types,
   primaryRelations: NO_RELATIONS.onPrimary,
   primaryTypes: NO_RELATIONS.typesOnPrimary,
   plainTables: NO_RELATIONS.plain,
+  mayDefer: NO_RELATIONS.mayDefer,
   mayHaveRelation: () => true,
 }
 
@@ -68,12 +74,14 @@ export function catalogOf(
     },
     leavesNothing: (call) =>
       functions.isColumn(call) || (!functions.isOwn(call) && isKnownToLeaveNothing(call)),
+    isOpaque: (call) => functions.isOpaque(call),
     becauseOf: (call) => functions.becauseOf(call) ?? callers.get(keyOf(call))?.because,
     effectfulRelations: relations.effectful,
     effectfulTypes: relations.types,
     primaryRelations: relations.onPrimary,
     primaryTypes: relations.typesOnPrimary,
     plainTables: relations.plain,
+    mayDefer: relations.mayDefer,
     mayHaveRelation: (name) => known?.has(name) !== false,
   }
 }

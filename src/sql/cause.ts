@@ -5,7 +5,7 @@ export interface Cause {
   /** The policy that calls it, and its table; undefined where none does. */
   readonly policy?: string | undefined
   readonly table?: string | undefined
-  /** Whether it may advance a sequence, which counts whatever the server says. */
+  /** Whether it may advance a sequence, or leave the server, which counts whatever that says. */
   readonly advances?: boolean
 }
 

@@ -1,5 +1,4 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
-import type { Cause } from './cause.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
 import { Lexer } from './lexer.ts'
 import {
@@ -91,6 +90,9 @@ export class StatementClassifier {
 
   /** Remembers a text that a replica refused as what it is, and gives that: a write, or something as good as one. A long text is not kept. */
   learnRefused(sql: string): Statement {
+    // The catalog may have learnt of it while it was under way.
+    const known = this.classify(sql)
+    if (known.kind === 'function') return known
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
     this.#cache.pin(sql, statement)
     return statement
@@ -122,7 +124,7 @@ export class StatementClassifier {
         const because = this.#catalog.becauseOf(call)
         const blocker: Blocker = { kind: 'function', call, because }
         return { ...this.#inDoubt(text, blocker), ...(effect === 'unknown' && callsUnknown(call)) }
-      } else if (this.#rules.effectOf(call) !== undefined) isVouched = false
+      } else if (this.#rules.effectOf(call) !== undefined || this.#catalog.isOpaque(call)) isVouched = false
     }
     for (const relation of text.relations) {
       const cause = this.#catalog.effectfulRelations.find(relation)
@@ -153,7 +155,7 @@ export class StatementClassifier {
     if (text.calls.some((call) => this.#knownEffectOf(call) === 'sequence')) return true
     const { effectfulRelations, effectfulTypes } = this.#catalog
     const causes = text.relations.map((relation) => effectfulRelations.find(relation))
-    return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause && isUnseen(cause))
+    return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause?.advances === true)
   }
 
   /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
@@ -277,10 +279,5 @@ function firstWordOf(sql: string): string {
 
 const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])
 const HOLDS = /\bhold\b/i
-
-/** Whether it may write what no transaction id tells of; what leaves the server is no function of the application's. */
-function isUnseen({ function: named, advances }: Cause): boolean {
-  return named === undefined || advances === true
-}
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])

@@ -35,6 +35,8 @@ export class FunctionFacts {
   readonly #ownVolatile = new Set<string>()
   /** Those of the application's that may advance a sequence. */
   readonly #ownSequence = new Set<string>()
+  /** The names of those that are declared stable or immutable, and run what nobody can read before. */
+  readonly #opaque = new Set<string>()
   /** Those that may be called with one argument: `(x).f` calls them. */
   readonly #ofOne = new Set<string>()
   /** The functions that may do more than read, by their object identifiers. */
@@ -58,6 +60,11 @@ export class FunctionFacts {
         this.effectful.set(oid, { oid, schema, name, isOwn: is_own, advances })
       }
     }
+  }
+
+  /** One of the application's functions is declared harmless, and runs what nobody can read before. */
+  addOpaque(name: string): void {
+    this.#opaque.add(name)
   }
 
   /** These of the application's functions may advance a sequence. */
@@ -102,6 +109,11 @@ export class FunctionFacts {
   /** Whether it is no call: `(x).f` is one where a function of one argument is called so, and a column otherwise. */
   isColumn({ name, isAttribute }: FunctionCall): boolean {
     return isAttribute === true && !this.#ofOne.has(name)
+  }
+
+  /** Whether nobody can vouch for it, though its declaration calls it harmless. */
+  isOpaque({ name }: FunctionName): boolean {
+    return this.#opaque.has(name)
   }
 
   /** Whether one of the application's functions, neither PostgreSQL's nor an extension's, is called so. */

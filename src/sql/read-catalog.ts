@@ -2,6 +2,7 @@ import {
   type Ask,
   BODIES_QUERY,
   type BodyRow,
+  DEFERRED_QUERY,
   type DependentRow,
   FIRST_OWN_OID,
   FOREIGN_TABLES_QUERY,
@@ -30,7 +31,7 @@ import { LearnedObjects } from './learned-objects.ts'
 import { readRelationNames } from './read-relation-names.ts'
 import { type IndirectCaller, NO_PLAIN_TABLES, PlainTables, type RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
-import { ADVANCING_QUERY, isNoWord } from './type-queries.ts'
+import { ADVANCING_QUERY, isNoWord, OPAQUE_QUERY } from './type-queries.ts'
 import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
@@ -83,6 +84,7 @@ export async function readFunctions(
     for (const row of rows) facts.addTypes(row)
   }
   facts.addAdvancing(await readAdvancing(ask, facts))
+  for (const { name } of await ask<{ readonly name: string }>(OPAQUE_QUERY, [])) facts.addOpaque(name)
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
   for (const body of await readBodies(ask, memory)) {
     const { owner } = body
@@ -134,7 +136,7 @@ export async function readRelations(
   const policies = await ask<DependentRow & Advancing>(POLICY_TREES_QUERY, [builtIns, sequences])
   const seeds = [
     ...functions.items,
-    ...relationsOf(await ask<DependentRow>(FOREIGN_TABLES_QUERY, []), true),
+    ...relationsOf((await ask<DependentRow>(FOREIGN_TABLES_QUERY, [])).map(elsewhere), true),
     ...(await readViewTrees(ask, builtIns, sequences, memory)),
     ...relationsOf(policies.filter((row) => row.is_read)),
   ]
@@ -160,6 +162,7 @@ export async function readRelations(
     ),
     typesOnPrimary: onPrimary.types,
     plain: await readPlainTables(ask, [...writePolicies, ...policies, ...items.filter(isTable)]),
+    mayDefer: (await ask<{ readonly is_any: boolean }>(DEFERRED_QUERY, []))[0]?.is_any !== false,
     callers,
     known: await readRelationNames(ask),
     readers: new Set([...readers, ...readersOf(bodies, numbers)]),
@@ -322,11 +325,16 @@ function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause
   return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
 }
 
+/** What leaves the server may write there, of which the id of a transaction here does not tell. */
+function elsewhere(table: DependentRow): DependentRow & Advancing {
+  return { ...table, advances: true }
+}
+
 function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPart = false): Item[] {
   return rows.map((row) => {
     const { advances = false } = row
-    const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row), advances }
-    return { ...itemOf('relation', row, { ...NO_FUNCTION, ...policy }), isPart }
+    const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row) }
+    return { ...itemOf('relation', row, { ...NO_FUNCTION, ...policy, advances }), isPart }
   })
 }
 

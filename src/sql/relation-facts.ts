@@ -16,6 +16,8 @@ export interface RelationFacts {
   /** The same of types. */
   readonly typesOnPrimary: TypeFacts
   readonly plain: PlainTables
+  /** Whether a trigger may run with a commit, behind all that is asked before it. */
+  readonly mayDefer: boolean
   /** Functions that do more than read by what they read or convert, by their keys. */
   readonly callers: ReadonlyMap<string, IndirectCaller>
   /** Functions that read what {@link onPrimary} holds, by their keys. */
@@ -81,6 +83,7 @@ export const NO_RELATIONS: RelationFacts = {
   onPrimary: new RelationNames(),
   typesOnPrimary: new TypeFacts(),
   plain: NO_PLAIN_TABLES,
+  mayDefer: true,
   callers: new Map(),
   readers: new Set(),
 }

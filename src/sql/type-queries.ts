@@ -194,3 +194,16 @@ where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w', 'a')
   and not exists (
     select from pg_catalog.pg_depend e
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`
+
+/**
+ * The names of those of the application's functions that are declared stable or immutable, and make the text of what they run, or are in
+ * a language that is not read here. They are taken at their word, which nobody can vouch for.
+ */
+export const OPAQUE_QUERY = `
+select distinct p.proname::text as name
+from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
+where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w') and p.provolatile <> 'v'
+  and (l.lanname not in ('sql', 'plpgsql', 'internal') or l.lanname = 'plpgsql' and p.prosrc ~~* '%execute%')
+  and not exists (
+    select from pg_catalog.pg_depend e
+    where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`

@@ -53,6 +53,7 @@ const CATALOG = catalogOf(
     typesOnPrimary: new TypeFacts(),
     onPrimary: namesOf([{ schema: 'public', table: 'scratch_view' }]),
     plain: plainTablesOf(['public.t', 'public.both', 'app.both', 'app.view'], ['public.view']),
+    mayDefer: false,
     callers: new Map(),
     readers: new Set(['app.reads_scratch', 'reads_scratch']),
   },
