@@ -76,6 +76,11 @@ export class Cluster {
     return this.#withoutContext
   }
 
+  /** Whether it demands the primary. Who only wants to know that has not read anything yet. */
+  demandsPrimary(context: RoutingContext | undefined): boolean {
+    return (requirementHere(context, this.name) ?? this.#withoutContext).kind === 'primary'
+  }
+
   /**
    * What a statement waits for before it is routed: a signed pin may prove that the primary known here is an old one. Writes wait
    * only where another can become the primary.

@@ -209,7 +209,7 @@ export class StatementRun<T> implements Hearer {
     const { cluster, session, transaction, binding } = this.#place
     if (transaction.isOpen) return !binding.isBoundBy(this.#statement)
     if (session.current !== undefined) return isOfPrimary(session.current)
-    return this.#query.mark === 'to-primary' || cluster.requirementOf(this.context).kind === 'primary'
+    return this.#query.mark === 'to-primary' || cluster.demandsPrimary(this.context)
   }
 
   #send(session: Session, route: Route): Promise<T> {

@@ -246,6 +246,8 @@ test.each([{ by: 'positions', lagSource: 'wal' as const }, { lagSource: () => 0 
   async ({ lagSource }) => {
     watched = await Watched.open(cluster, { ...QUICK, lagSource })
     await watched.untilEligible('replica-1', 'replica-2')
+    // The first statement of all waits for the catalog.
+    await read()
     const laterMs = Date.now() + 3_600_000
     // The clock has gone on while the host was suspended; nothing else has.
     const clock = vi.spyOn(Date, 'now').mockReturnValue(laterMs)
