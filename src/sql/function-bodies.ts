@@ -119,8 +119,18 @@ function readFunctionBody(text: string): FunctionBody {
   const body = new BodyReader(text)
   if (!body.isDynamic) return body
   // What `execute` runs stands in strings: they are read like the rest. There `order` may be the name that `quote_ident('order')` quotes.
-  return new BodyReader(text.replace(/['$]/g, ' '), true)
+  return new BodyReader(withoutQuotes(text), true)
 }
+
+/** The same without the marks of its strings. A `$` within a word is a part of a name. */
+function withoutQuotes(text: string): string {
+  let bare = text
+  for (const tag of new Set(text.match(DOLLAR_QUOTES))) bare = bare.replaceAll(tag, ' ')
+  return bare.replace(NO_PART_OF_NAMES, ' ')
+}
+
+const DOLLAR_QUOTES = /(?<![\w\u0080-\uffff$])\$(?:[^\W\d]\w*)?\$/g
+const NO_PART_OF_NAMES = /'|(?<![\w\u0080-\uffff])\$|\$(?![\w\u0080-\uffff])/g
 
 class BodyReader implements FunctionBody {
   readonly calls: FunctionCall[] = []

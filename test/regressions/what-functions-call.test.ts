@@ -28,6 +28,9 @@ const { cluster, db } = useShop({
     create function calls_caller() returns int language plpgsql immutable as $$ begin return calls(); end $$;
     create function calls_dynamically() returns int language plpgsql stable as $$
       begin execute 'select writes()'; return 1; end $$;
+    create function writes$now() returns int language sql as $$ select writes() $$;
+    create function calls_dollars() returns int language plpgsql stable as $$
+      begin execute $q$select writes$now()$q$; return 1; end $$;
     create function numbers() returns bigint language sql stable as $$ select nextval('counter') $$;
     create function reads_view() returns bigint language sql stable as $$ select n from numbered $$;
     create function atomic() returns int language sql stable begin atomic select writes(); end;
@@ -67,6 +70,7 @@ describe('a function that is declared stable or immutable goes to the primary, a
     ['in a loop, with its schema', 'calls_far()'],
     ['through another that is declared stable', 'calls_caller()'],
     ['by a text in its text', 'calls_dynamically()'],
+    ['by a text in its text, by a name with a dollar', 'calls_dollars()'],
     ["where it is one of PostgreSQL's", 'numbers()'],
     ['by a view that it reads', 'reads_view()'],
     ['in a body that is kept as a tree', 'atomic()'],
