@@ -54,7 +54,7 @@ export interface Route {
  * timeline, what the catalog says of a function, or how late the replicas are.
  */
 export interface Look {
-  readonly at: 'positions' | 'timeline' | 'catalog' | 'lag'
+  readonly at: 'positions' | 'timeline' | 'first-catalog' | 'catalog' | 'lag'
   /** Ends by itself, and never rejects. */
   run(): Promise<void>
 }

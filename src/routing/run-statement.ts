@@ -192,7 +192,8 @@ export class StatementRun<T> implements Hearer {
     const unknown = unknownCall ?? unknownRelation
     const mayWrite = kind !== 'read' && opens !== 'read-only'
     const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
-    if (atTimeline !== undefined || before?.looked?.has('catalog')) return atTimeline
+    const at = isEarly ? 'first-catalog' : 'catalog'
+    if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
     if (unknownCall === undefined && this.#isBoundForPrimary) return undefined
     // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
     if (transaction.hasDefined) return undefined
@@ -201,7 +202,7 @@ export class StatementRun<T> implements Hearer {
       unknown === undefined
         ? isEarly && catalog.firstReading()
         : catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
-    return run ? { at: 'catalog', run } : undefined
+    return run ? { at, run } : undefined
   }
 
   /** Whether it runs on the primary whatever the catalog says, where the server tells whether it wrote. */
