@@ -120,7 +120,7 @@ function dollars(text: string): string {
 function nameOf(schema: SchemaBuilder): string {
   const { random } = schema
   if (random.chance(0.4)) return schema.fresh('f')
-  // In one of forty schemas or so there is a function called like one of the server's, and called as often as any.
+  // In one of thirty schemas or so there is a function called like one of the server's, and called as often as any.
   const name = schema.unused(random.chance(0.005) ? SERVER_NAMES : FUNCTION_NAMES)
   return /^[a-z_]+$/.test(name) && !KEY_WORDS.has(name) ? name : `public.${quoted(name)}`
 }
