@@ -40,7 +40,7 @@ function openOn(on: PrimaryReplicaDialect): Kysely<Database> {
 const healthOf = (on = dialect) => on.status().nodes.map(({ name, health }) => `${name}: ${health}`)
 const primaryOf = (on = dialect) => on.status().nodes.find(({ role }) => role === 'primary')
 const ofPackage = async (node: PostgresNode) =>
-  (await clientsOf(node)).filter(({ query }) => query.includes('pg_is_in_recovery')).length
+  (await clientsOf(node)).filter(({ query }) => query.includes('isInRecovery')).length
 
 describe('the status before the first query', () => {
   test('lists every node that has a name of its own, as one of which nothing is known yet', () => {
