@@ -2,9 +2,10 @@ import type { Session } from '../nodes/session.ts'
 import { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
 import { Outcome } from './outcome.ts'
+import type { Place } from './place.ts'
 import type { Query } from './query.ts'
 import { ReadOnlyBinding } from './read-only-binding.ts'
-import { type Place, StatementRun } from './run-statement.ts'
+import { StatementRun } from './run-statement.ts'
 import { Transaction } from './transaction.ts'
 
 /** What is there of a query whose rows come by and by, once the first of them are. */

@@ -10,24 +10,14 @@ import {
   sessionOf,
 } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { BoundSession } from './bound-session.ts'
-import type { Cluster } from './cluster.ts'
 import { routeFrom } from './connection-route.ts'
-import type { Outcome } from './outcome.ts'
+import { firstLook } from './first-look.ts'
+import type { Place } from './place.ts'
 import type { Query } from './query.ts'
-import { mayKeep, type ReadOnlyBinding, type Sent } from './read-only-binding.ts'
+import { mayKeep, type Sent } from './read-only-binding.ts'
 import { ReadBound } from './read-timeout.ts'
 import { aroundRefusals, nextAttempt, noneKeepsItsPromise, statementOfRefused } from './recovery.ts'
-import {
-  type Attempt,
-  again,
-  type Claim,
-  IS_BOUND,
-  IS_PRIMARY,
-  isMovable,
-  type Look,
-  type Route,
-} from './route.ts'
+import { type Attempt, again, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import {
   type Hearer,
   proveFresh,
@@ -36,21 +26,6 @@ import {
   runAsked,
   StaleNode,
 } from './session-freshness.ts'
-import type { Transaction } from './transaction.ts'
-
-/** What the statements of one connection run in. */
-export interface Place {
-  readonly cluster: Cluster
-  readonly session: BoundSession
-  readonly transaction: Transaction
-  /** The node of a `read only` transaction. */
-  readonly binding: ReadOnlyBinding
-  readonly outcome: Outcome
-  /** Whether whoever has it has ended it: nothing is begun on it any more. */
-  isEnded(): boolean
-  /** Told as a statement is over. */
-  leave(): void
-}
 
 /**
  * One statement on its way, from its text to what comes back: what it is, which node may serve it, a session there, and, where that fails
@@ -174,7 +149,7 @@ export class StatementRun<T> implements Hearer {
     if (this.#statement.isUnknown) this.#statement = cluster.classifier.classify(text)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
-    const look = mayWait ? this.#lookFirst(before) : undefined
+    const look = mayWait ? firstLook(this.#place, this.#sent, before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (!transaction.isOpen && session.isOfOldPrimary) {
       return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
@@ -183,34 +158,6 @@ export class StatementRun<T> implements Hearer {
       ? binding.routeOf(this.#sent, before)
       : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
-  }
-
-  /** What is waited for before it is known where it belongs; a transaction is where it is already. */
-  #lookFirst(before: Attempt | undefined): Look | undefined {
-    const { cluster, transaction } = this.#place
-    const { unknownCall, unknownRelation, isEarly, kind, opens } = this.#statement
-    const unknown = unknownCall ?? unknownRelation
-    const mayWrite = kind !== 'read' && opens !== 'read-only'
-    const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(this.context, mayWrite, before)
-    const at = isEarly ? 'first-catalog' : 'catalog'
-    if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
-    if (unknownCall === undefined && this.#isBoundForPrimary) return undefined
-    // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
-    if (transaction.hasDefined) return undefined
-    const { classifier, catalog } = cluster
-    const run =
-      unknown === undefined
-        ? isEarly && catalog.firstReading()
-        : catalog.answer(unknown, () => !classifier.classify(this.#query.text).isUnknown)
-    return run ? { at, run } : undefined
-  }
-
-  /** Whether it runs on the primary whatever the catalog says, where the server tells whether it wrote. */
-  get #isBoundForPrimary(): boolean {
-    const { cluster, session, transaction, binding } = this.#place
-    if (transaction.isOpen) return !binding.isBoundBy(this.#statement)
-    if (session.current !== undefined) return isOfPrimary(session.current)
-    return this.#query.mark === 'to-primary' || cluster.demandsPrimary(this.context)
   }
 
   #send(session: Session, route: Route): Promise<T> {

@@ -1,0 +1,35 @@
+import { isOfPrimary } from '../nodes/session.ts'
+import type { Place } from './place.ts'
+import type { Sent } from './read-only-binding.ts'
+import type { Attempt, Look } from './route.ts'
+
+/** What a statement waits for before it is known where it belongs, after what was attempted before; undefined for nothing. */
+export function firstLook(place: Place, sent: Sent, before: Attempt | undefined): Look | undefined {
+  const { cluster, transaction } = place
+  const { statement, context, query } = sent
+  const { unknownCall, unknownRelation, isEarly, kind, opens } = statement
+  const unknown = unknownCall ?? unknownRelation
+  const mayWrite = kind !== 'read' && opens !== 'read-only'
+  const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(context, mayWrite, before)
+  const at = isEarly ? 'first-catalog' : 'catalog'
+  if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
+  if (unknownCall === undefined && isBoundForPrimary(place, sent)) return undefined
+  // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
+  if (transaction.hasDefined) return undefined
+  const { classifier, catalog } = cluster
+  const run =
+    unknown === undefined
+      ? isEarly && catalog.firstReading()
+      : catalog.answer(unknown, () => !classifier.classify(query.text).isUnknown)
+  return run ? { at, run } : undefined
+}
+
+/** Whether it runs on the primary whatever the catalog says, where the server tells whether it wrote. */
+function isBoundForPrimary(
+  { cluster, session, transaction, binding }: Place,
+  { statement, context, query }: Sent,
+): boolean {
+  if (transaction.isOpen) return !binding.isBoundBy(statement)
+  if (session.current !== undefined) return isOfPrimary(session.current)
+  return query.mark === 'to-primary' || cluster.demandsPrimary(context)
+}
