@@ -139,7 +139,8 @@ const OF_RULES = `d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass`
 
 /**
  * The views that use one of the types $1 or functions $2 and compare by what no \`pg_depend\` tells: \`greatest\` and \`least\` of such a type,
- * and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: \`distinct\` has them as well.
+ * and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: \`distinct\` has them as well;
+ * and what makes a range, which compares its bounds.
  */
 export const COMPARING_VIEWS_QUERY = `
 with used(rule, "on") as (
@@ -163,7 +164,10 @@ where exists (
       r.ev_action::text, ':eqop ', ':opno '), ':sortop ', ':opno '), ':opno ')) piece
     where pg_catalog.split_part(piece, ' ', 1) in (
       select o.oid::text from pg_catalog.pg_operator o join pg_catalog.pg_type t on t.oid in (o.oprleft, o.oprright)
-      where o.oid < ${FIRST_OWN_OID} and t.typtype = 'p'))`
+      where o.oid < ${FIRST_OWN_OID} and t.typtype = 'p'))
+  or u."on" in (
+    select p.oid from pg_catalog.pg_proc p
+    where p.oid = any($2::oid[]) and p.prolang = 12 and p.prosrc ~ '^(multi)?range_constructor')`
 
 /** What stands for a word's end in the body of a function. */
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`

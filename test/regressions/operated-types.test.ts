@@ -40,6 +40,9 @@ const { db } = useShop({
     create view ranked as select id from ranking order by rank;
     create view unranked as select id from ranking;
     create view highest as select id from ranking where (greatest(rank, row(1)::sorted)).x > 1;
+    create type ranks as range (subtype = sorted, subtype_opclass = sorted_ops);
+    create view ranged as select id from ranking where (lower(ranks(row(0)::sorted, rank))).x > -1;
+    create view made_range as select (lower(ranks(row(0)::sorted, row(1)::sorted))).x as n;
     create view highest_of_all as select id from highest;
     create view distinct_rows as select distinct r from ranking r;
     create view distinct_ids as select distinct id, greatest(id, 1) from ranking;
@@ -83,6 +86,8 @@ describe('an operator or a cast of a type runs on the primary', () => {
     'select id from ranked',
     'select id from highest',
     'select id from highest_of_all',
+    'select id from ranged',
+    'select n from made_range',
     'select count(*) from distinct_rows',
     'select 1 ### 2',
     'select 1::ct',
