@@ -1,4 +1,4 @@
-import { CLEAN, runPlain } from './plain.ts'
+import { cleanSession, runPlain } from './plain.ts'
 import { differences, type State } from './state.ts'
 import type { Twins } from './twins.ts'
 import { type Outcome, type Served, sameOutcome, type Unit } from './unit.ts'
@@ -113,7 +113,7 @@ export class Judge {
     if (unit.mode !== 'auto' && unit.mode !== 'connection' && unit.mode !== 'read-only') return undefined
     if (served.routes.every(({ role }) => role === 'replica')) return 'on replica'
     const onReplica = await runPlain(this.#twins.plainOnReplica, unit)
-    await this.#twins.plainOnReplica.query(CLEAN)
+    await cleanSession(this.#twins.plainOnReplica)
     return sameOutcome(plain, onReplica) ? 'on primary' : undefined
   }
 }

@@ -24,4 +24,11 @@ const CONTROL: { readonly [mode in Unit['mode']]?: string } = {
 }
 
 /** Takes back what a unit has left in a session. */
-export const CLEAN = `select pg_catalog.pg_advisory_unlock_all(); reset all; deallocate all; close all; discard temp`
+export async function cleanSession(client: pg.ClientBase): Promise<void> {
+  await client.query(CLEAN)
+  // What is deallocated by a text `pg` takes to be there still, and the next use of that name would fail.
+  const { connection } = client as unknown as { connection: { parsedStatements: object } }
+  connection.parsedStatements = {}
+}
+
+const CLEAN = `select pg_catalog.pg_advisory_unlock_all(); reset all; deallocate all; close all; discard temp`

@@ -6,7 +6,7 @@ import { capturePin, markWrite, ROUTE_CHANNEL, type RouteEvent, runWithPin, useP
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { readCursor, rowsAnswer, sendOver } from './answers.ts'
-import { CLEAN } from './plain.ts'
+import { cleanSession } from './plain.ts'
 import {
   type Answer,
   type ClientName,
@@ -94,7 +94,7 @@ export class Product {
       Array.from({ length: pool.idleCount }, () => pool.connect()),
     )
     const clients = await Promise.all(sessions)
-    await Promise.all(clients.map((each) => each.query(CLEAN).catch(() => {})))
+    await Promise.all(clients.map((each) => cleanSession(each).catch(() => {})))
     for (const each of clients) each.release()
   }
 

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import type { PostgresCluster } from 'write-pinning/testing'
-import { CLEAN } from './plain.ts'
+import { cleanSession } from './plain.ts'
 import { Product } from './product.ts'
 import type { Schema } from './schema.ts'
 import { StateReader } from './state.ts'
@@ -87,7 +87,7 @@ export class Twins implements AsyncDisposable {
   }
 
   async clean(client: 'kysely' | 'pool'): Promise<void> {
-    await Promise.all([this.product.clean(client), this.plain.query(CLEAN)])
+    await Promise.all([this.product.clean(client), cleanSession(this.plain)])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
