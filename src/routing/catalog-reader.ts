@@ -113,7 +113,9 @@ export class CatalogReader {
   /** How to wait for the first reading of all, where that is under way; a statement runs before it is over where that takes too long. */
   firstReading(): (() => Promise<void>) | undefined {
     const look = this.#look
-    return look === undefined || look.leftMs <= 0 ? undefined : () => look.wait()
+    // A primary that does not answer is no reason to keep whoever reads waiting.
+    if (look === undefined || look.leftMs <= 0 || !this.#source.isPrimaryUp) return undefined
+    return () => look.wait()
   }
 
   #answerOf(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {

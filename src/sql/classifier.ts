@@ -1,5 +1,6 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
+import { TEXT_FUNCTIONS } from './known-functions.ts'
 import { Lexer } from './lexer.ts'
 import {
   type Blocker,
@@ -104,12 +105,12 @@ export class StatementClassifier {
       return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.has(firstWordOf(sql)) }
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
-    const read = this.#decideRead(text)
+    const read = this.#decideRead(text, sql)
     // Nobody can be asked around several statements, or around a copy.
     return text.isSeveral || text.isCopy ? { ...read, isAllOrNothing: false } : read
   }
 
-  #decideRead(text: StatementText): Statement {
+  #decideRead(text: StatementText, sql: string): Statement {
     const hasCalls = text.calls.length > 0
     let isSession = false
     let isOnPrimary = false
@@ -123,15 +124,15 @@ export class StatementClassifier {
       else if (effect !== 'none') {
         const because = this.#catalog.becauseOf(call)
         const blocker: Blocker = { kind: 'function', call, because }
-        return { ...this.#inDoubt(text, blocker), ...(effect === 'unknown' && callsUnknown(call)) }
+        return { ...this.#inDoubt(text, sql, blocker), ...(effect === 'unknown' && callsUnknown(call)) }
       } else if (this.#rules.effectOf(call) !== undefined || this.#catalog.isOpaque(call)) isVouched = false
     }
     for (const relation of text.relations) {
       const cause = this.#catalog.effectfulRelations.find(relation)
-      if (cause !== undefined) return this.#inDoubt(text, { kind: 'relation', relation, cause })
+      if (cause !== undefined) return this.#inDoubt(text, sql, { kind: 'relation', relation, cause })
     }
     const byType = this.#catalog.effectfulTypes.causeIn(text)
-    if (byType !== undefined) return this.#inDoubt(text, { kind: 'relation', ...byType })
+    if (byType !== undefined) return this.#inDoubt(text, sql, { kind: 'relation', ...byType })
     const unknownRelation = this.#unknownOf(text.relations)
     if (unknownRelation !== undefined)
       return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
@@ -146,16 +147,34 @@ export class StatementClassifier {
     return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched, isEarly, isUnknown: isEarly }
   }
 
-  #inDoubt(text: StatementText, blocker: Blocker): Statement {
-    return { ...FUNCTION, blocker, isInDoubt: !this.#writesUnseen(text), takesId: text.kind === 'locking' }
+  #inDoubt(text: StatementText, sql: string, blocker: Blocker): Statement {
+    return {
+      ...FUNCTION,
+      blocker,
+      isInDoubt: !this.#writesUnseen(text, sql),
+      takesId: text.kind === 'locking',
+    }
   }
 
   /** Whether it may write what no transaction id tells of: it advances a sequence, or a relation of it leaves the server. */
-  #writesUnseen(text: StatementText): boolean {
-    if (text.calls.some((call) => this.#knownEffectOf(call) === 'sequence')) return true
+  #writesUnseen(text: StatementText, sql: string): boolean {
+    const advances = (call: FunctionCall) => this.#knownEffectOf(call) === 'sequence'
+    if (text.calls.some((call) => advances(call) && !this.#runsOnly(call, sql))) return true
     const { effectfulRelations, effectfulTypes } = this.#catalog
     const causes = text.relations.map((relation) => effectfulRelations.find(relation))
     return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause?.advances === true)
+  }
+
+  /** Whether a call runs a text that stands in the statement, no word of which may advance a sequence. */
+  #runsOnly({ name }: FunctionCall, sql: string): boolean {
+    if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
+    const words = sql.toLowerCase().match(WORDS) ?? []
+    const { effectfulRelations } = this.#catalog
+    return words.every(
+      (word) =>
+        effectfulRelations.find({ table: word })?.advances !== true &&
+        (TEXT_FUNCTIONS.has(word) || this.#knownEffectOf({ ...ANY_CALL, name: word }) !== 'sequence'),
+    )
   }
 
   /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
@@ -205,7 +224,7 @@ export class StatementClassifier {
       this.#catalog.effectfulTypes.causeIn(text) !== undefined ||
       relations.some((each) => this.#doesMore(each) && !isTarget(each)) ||
       this.#unknownOf(relations.filter((each) => !isTarget(each))) !== undefined
-    const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text)
+    const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text, sql)
     return {
       ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
       isRowless: mayBeRowless && (isInDoubt || !doesMore),
@@ -278,6 +297,9 @@ function firstWordOf(sql: string): string {
 }
 
 const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])
+const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
+const PARAMETER = /\$\d/
+const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu
 const HOLDS = /\bhold\b/i
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])

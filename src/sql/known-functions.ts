@@ -76,7 +76,7 @@ const SEQUENCE_READERS: ReadonlySet<string> = new Set(['pg_sequence_last_value',
  * Functions that run a text that they are given, or read whatever it names, PostgreSQL's and those of `tablefunc`, `xml2` and `dblink`:
  * they may do anything, whatever they declare, and advance a sequence by it or write elsewhere.
  */
-const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
+export const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
   `
   query_to_xml query_to_xml_and_xmlschema query_to_xmlschema cursor_to_xml cursor_to_xmlschema
   table_to_xml table_to_xml_and_xmlschema table_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
 import { readCatalog } from '../sql/read-catalog.ts'
-import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
+import { countsAsWrite, whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
 // A sequence is logged 32 values ahead: a replica knows what was not given out yet, and the server sees most calls as no write.
@@ -121,4 +121,15 @@ describe('what may advance a sequence', () => {
     expect(advances('select 5::numbers')).toBe(true)
     expect(advances('select n from plainly')).toBe(false)
   })
+})
+
+test.each<[string, boolean]>([
+  ["select query_to_xml('select id from note', true, false, '')", false],
+  ["select table_to_xml('note', true, false, '')", false],
+  ["select query_to_xml('select nextval(''counter'')', true, false, '')", true],
+  ["select query_to_xml('select calls_advances()', true, false, '')", true],
+  ["select table_to_xml('numbered', true, false, '')", true],
+])('a text that is run counts where it may advance a sequence: %s', async (text, counts) => {
+  // Once it gives an id, 31 times it does not.
+  for (let at = 0; at < 2; at++) expect(await countsAsWrite(db, text)).toBe(counts)
 })
