@@ -1,7 +1,7 @@
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
+import { isControl, outlivesTransaction, takesId } from './first-word.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
 import { TEXT_FUNCTIONS } from './known-functions.ts'
-import { Lexer } from './lexer.ts'
 import {
   type Blocker,
   definitionIn,
@@ -102,7 +102,7 @@ export class StatementClassifier {
   #decide(text: StatementText, sql: string): Statement {
     if (text.kind === 'session') {
       const opens = text.transaction === 'begins' ? opensOf(sql) : undefined
-      return { ...this.#decideSession(text, sql), opens, isControl: CONTROLS.has(firstWordOf(sql)) }
+      return { ...this.#decideSession(text, sql), opens, isControl: isControl(sql) }
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     const read = this.#decideRead(text, sql)
@@ -197,7 +197,7 @@ export class StatementClassifier {
     return {
       ...{ ...SESSION, countsAsWrite, mayWrite, ...unknown, named: named ?? its.named },
       // A cursor that outlives its transaction is read to its end by the commit, behind the question.
-      isInDoubt: its.isInDoubt && !HOLDS.test(sql),
+      isInDoubt: its.isInDoubt && !outlivesTransaction(sql),
       takesId: its.takesId || takesId(sql),
     }
   }
@@ -280,26 +280,8 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
   return { isUnknown: unknownCall !== undefined, unknownCall }
 }
 
-const CONTROLS: ReadonlySet<string> = new Set(
-  'begin start commit end abort rollback savepoint release'.split(' '),
-)
-
-/** Whether a statement about the session gives its transaction an id: it locks a table, or makes or drops temporary ones. */
-function takesId(sql: string): boolean {
-  return TAKING_IDS.has(firstWordOf(sql))
-}
-
-/** Its first word, behind any comments. */
-function firstWordOf(sql: string): string {
-  const lexer = new Lexer(sql)
-  lexer.next()
-  return lexer.text
-}
-
-const TAKING_IDS: ReadonlySet<string> = new Set(['create', 'discard', 'lock'])
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
 const PARAMETER = /\$\d/
 const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu
-const HOLDS = /\bhold\b/i
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])

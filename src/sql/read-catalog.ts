@@ -1,3 +1,4 @@
+import { pagesOf } from './catalog-pages.ts'
 import {
   type Ask,
   BODIES_QUERY,
@@ -14,8 +15,6 @@ import {
   POLICY_TREES_QUERY,
   SEQUENCES_QUERY,
   type SequenceRow,
-  TABLES_QUERY,
-  type TableRow,
   TREE_CALLERS_QUERY,
   TYPES_QUERY,
   type TypeRow,
@@ -23,15 +22,16 @@ import {
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
 import { type Cause, NO_FUNCTION } from './cause.ts'
-import { displayed, findDependents, type Item, slicesOf, withParts, withWholes } from './dependents.ts'
+import { displayed, findDependents, type Item, slicesOf, withParts } from './dependents.ts'
 import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
-import { UNSEEN_FUNCTIONS } from './known-functions.ts'
 import { LearnedObjects } from './learned-objects.ts'
+import { readAdvancing, sequencesOf } from './read-advancing.ts'
+import { readPlainTables } from './read-plain-tables.ts'
 import { readRelationNames } from './read-relation-names.ts'
-import { type IndirectCaller, NO_PLAIN_TABLES, PlainTables, type RelationFacts } from './relation-facts.ts'
+import type { IndirectCaller, RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
-import { ADVANCING_QUERY, isNoWord, OPAQUE_QUERY } from './type-queries.ts'
+import { OPAQUE_QUERY } from './type-queries.ts'
 import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
@@ -48,10 +48,6 @@ const FUNCTIONS_PAGE = 5_000
 const TYPES_PAGE = 10_000
 const BODIES_PAGE = 200
 const VIEWS_PAGE = 1_000
-const TABLES_PAGE = 2_000
-/** Of how many tables it is kept which are plain; of more, none is known to be. */
-const MAX_PLAIN_TABLES = 100_000
-
 /** What one reading of a database leaves to the next: what is dear to read, and of most objects the same as before. */
 export class CatalogMemory {
   readonly bodies = new LearnedObjects<ReadBody>()
@@ -169,40 +165,6 @@ export async function readRelations(
   }
 }
 
-interface AdvancingRow {
-  readonly oid: string
-  readonly name: string
-  readonly is_volatile: boolean
-}
-
-/** Those of the application's functions that may advance a sequence, also by what they call. */
-async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
-  const found = new Map<string, string>()
-  let names: string[] = [...UNSEEN_FUNCTIONS, 'execute']
-  let oids = sequencesOf(facts)
-  let odd: string[] = []
-  while (oids.length > 0) {
-    const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids, odd])
-    // What is declared stable may stand between two that are volatile.
-    const others = rows.filter(
-      ({ oid, is_volatile }) => !found.has(oid) && (facts.effectful.has(oid) || !is_volatile),
-    )
-    for (const { oid, name } of others) found.set(oid, name)
-    names = others.map(({ name }) => name).filter((name) => !isNoWord(name))
-    odd = others
-      .map(({ name }) => name)
-      .filter(isNoWord)
-      .map(asWritten)
-    oids = others.map(({ oid }) => oid)
-  }
-  return [...found.keys()]
-}
-
-/** A name that is no word; with a `$` it may stand without quotes. */
-function asWritten(name: string): string {
-  return /^[\w$]+$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
-}
-
 /** The sequences that something reads, for what that is. */
 function readSequencesOf(rows: readonly SequenceRow[]): Item[] {
   return rows.flatMap(({ schema, read_oids, read_names }) =>
@@ -256,48 +218,9 @@ async function readPrimaryTables(ask: Ask, primaryTables: readonly string[]): Pr
   return await withParts(ask, named)
 }
 
-/** The plain tables; those of `others`, and what has one as a part that is not plain, are none. */
-async function readPlainTables(ask: Ask, others: readonly Named[]): Promise<PlainTables> {
-  const plain = new PlainTables()
-  const parts: DependentRow[] = []
-  for await (const rows of pagesOf<TableRow>(ask, TABLES_QUERY, TABLES_PAGE)) {
-    for (const { schema, is_plain, oids, names } of rows) {
-      for (const [at, name] of names.entries()) {
-        if (is_plain) plain.add(schema, name)
-        else {
-          plain.addOther(schema, name)
-          parts.push({ oid: oids[at] ?? '', schema, name, on: '' })
-        }
-      }
-    }
-    if (plain.size > MAX_PLAIN_TABLES) return NO_PLAIN_TABLES
-  }
-  for (const { schema, name } of [...(await withWholes(ask, parts)), ...others]) plain.addOther(schema, name)
-  return plain
-}
-
-/** The rows of a question that is asked page by page: each row says which object is the last of its page. */
-async function* pagesOf<Row extends { readonly last?: string | null }>(
-  ask: Ask,
-  query: string,
-  size: number,
-  ...values: readonly unknown[]
-): AsyncGenerator<readonly Row[]> {
-  for (let last: string | null | undefined = '0'; last !== undefined && last !== null; ) {
-    const rows: readonly Row[] = await ask<Row>(query, [last, size, ...values])
-    yield rows
-    last = rows.at(-1)?.last
-  }
-}
-
 /** Those of PostgreSQL's own functions that do more than read: what calls them is told by its tree only. */
 function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
-}
-
-/** PostgreSQL's own functions that advance a sequence. */
-function sequencesOf({ effectful }: FunctionFacts): string[] {
-  return [...effectful.values()].filter(({ isOwn, advances }) => !isOwn && advances).map(({ oid }) => oid)
 }
 
 function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value): RelationNames<Value> {

@@ -1,0 +1,32 @@
+import { pagesOf } from './catalog-pages.ts'
+import { type Ask, type DependentRow, TABLES_QUERY, type TableRow } from './catalog-queries.ts'
+import { withWholes } from './dependents.ts'
+import { NO_PLAIN_TABLES, PlainTables } from './relation-facts.ts'
+
+/** How many tables a question is about: each takes the server a fraction of a second. */
+const TABLES_PAGE = 2_000
+/** Of how many tables it is kept which are plain; of more, none is known to be. */
+const MAX_PLAIN_TABLES = 100_000
+
+/** The plain tables; those of `others`, and what has one as a part that is not plain, are none. */
+export async function readPlainTables(
+  ask: Ask,
+  others: readonly { readonly schema: string; readonly name: string }[],
+): Promise<PlainTables> {
+  const plain = new PlainTables()
+  const parts: DependentRow[] = []
+  for await (const rows of pagesOf<TableRow>(ask, TABLES_QUERY, TABLES_PAGE)) {
+    for (const { schema, is_plain, oids, names } of rows) {
+      for (const [at, name] of names.entries()) {
+        if (is_plain) plain.add(schema, name)
+        else {
+          plain.addOther(schema, name)
+          parts.push({ oid: oids[at] ?? '', schema, name, on: '' })
+        }
+      }
+    }
+    if (plain.size > MAX_PLAIN_TABLES) return NO_PLAIN_TABLES
+  }
+  for (const { schema, name } of [...(await withWholes(ask, parts)), ...others]) plain.addOther(schema, name)
+  return plain
+}
