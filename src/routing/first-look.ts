@@ -17,10 +17,12 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
   // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
   if (transaction.hasDefined) return undefined
   const { classifier, catalog } = cluster
-  const run =
-    unknown === undefined
-      ? isEarly && catalog.firstReading()
-      : catalog.answer(unknown, () => !classifier.classify(query.text).isUnknown)
+  // What is only early by then is waited for by itself.
+  const isKnown = () => {
+    const { isUnknown, isEarly } = classifier.classify(query.text)
+    return !isUnknown || isEarly
+  }
+  const run = unknown === undefined ? isEarly && catalog.firstReading() : catalog.answer(unknown, isKnown)
   return run ? { at, run } : undefined
 }
 
