@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { usePrimary, WritePinningError } from 'write-pinning'
 import type { Database } from '../support/cluster.ts'
 import { sees, seesOn } from '../support/exact.ts'
+import { inRequest, whenCatalogIsRead } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
@@ -78,6 +79,9 @@ test('a write whose connection is lost is not sent again', async () => {
 })
 
 describe('a transaction', () => {
+  // The catalog is read in transactions of its own, over the same proxy.
+  beforeEach(() => inRequest(() => whenCatalogIsRead(db)))
+
   const inPrimary = (run: (trx: Transaction<Database>) => Promise<unknown>) =>
     usePrimary(() => db.transaction().setAccessMode('read only').execute(run))
 
