@@ -183,7 +183,8 @@ export class StatementClassifier {
     const named = text.named && { ...text.named, inner: text.named.does === 'prepare' ? inner : undefined }
     const isByName = named?.does === 'execute' || named?.does === 'fetch'
     const effects = text.calls.map((call) => this.#effectOf(call))
-    if (effects.some((effect) => WRITING.has(effect))) {
+    const mayOperate = isByName && this.#catalog.effectfulTypes.causeIn(text) !== undefined
+    if (mayOperate || effects.some((effect) => WRITING.has(effect))) {
       // Whatever it executes, its arguments may write.
       return { ...SESSION_WRITE, ...callsUnknown(text.calls[effects.indexOf('unknown')]) }
     }

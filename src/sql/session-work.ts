@@ -76,8 +76,11 @@ function readCalls(lexer: Lexer, isSelect: boolean): SessionWork {
   let isLocal = true
   let needsPrimary = false
   for (const [at, { kind, text }] of tokens.entries()) {
-    if (text !== '(' || kind !== TOKEN.punctuation) continue
-    const name = nameAt(tokens[at - 1])
+    if (kind !== TOKEN.punctuation) continue
+    // An attribute calls as well: `(7::bigint).pg_advisory_lock`.
+    const isAttribute = text === '.' && tokens[at + 2]?.text !== '('
+    if (text !== '(' && !isAttribute) continue
+    const name = nameAt(tokens[isAttribute ? at + 1 : at - 1])
     if (name === 'set_config') isLocal &&= isLastArgumentTrue(tokens, at)
     else if (name === 'setseed') isLocal = false
     else if (knownEffect(name) === 'session') needsPrimary = true

@@ -148,7 +148,7 @@ class Reader {
     return {
       ...SOME_WRITE,
       kind: 'session',
-      calls: verb === 'execute' ? this.#tokens.calls : [],
+      ...(verb === 'execute' && { calls: this.#tokens.calls, watched: this.#tokens.watched }),
       transaction: transaction.effect,
       named: isExplained ? undefined : syntax.named,
       inner: isExplained || innerAt === undefined ? undefined : this.#sql.slice(innerAt),

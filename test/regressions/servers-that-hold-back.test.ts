@@ -141,3 +141,17 @@ test('what a called function has replaced is looked at', async () => {
     .poll(() => whereAndWhyInRequest(() => run('select x from seen', shop.db)))
     .toEqual(['primary: function'])
 })
+
+test('a lock that an attribute takes is refused later in a read-only transaction on a replica', async () => {
+  const transaction = () =>
+    db
+      .transaction()
+      .setAccessMode('read only')
+      .execute(async (trx) => {
+        await run('select id from item', trx)
+        await run('select length(((2)::bigint).pg_advisory_lock::text)', trx)
+      })
+  await expect(inRequest(transaction)).rejects.toMatchObject({
+    code: 'ERR_WRITE_PINNING_ONLY_ON_PRIMARY',
+  })
+})
