@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { heldAfter, rawKysely } from '../support/raw-clients.ts'
 import { whenCatalogIsRead, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
@@ -95,6 +96,22 @@ describe('an operator or a cast of a type runs on the primary', () => {
   ])('%s', async (text) => {
     expect(await routes(text)).toEqual(['primary: function'])
   })
+})
+
+// Whatever was prepared, what it is given is worked out first.
+test.each([
+  ['counts with an operator of theirs', 'execute asked(1 ### 2)', 'primary'],
+  ['counts with a cast of theirs', 'execute asked((takes_ct(1)))', 'primary'],
+  ["counts for nothing with PostgreSQL's own", 'execute asked(1 + 2)', undefined],
+])('an argument of execute %s', async (_what, text, held) => {
+  const client = rawKysely(() => db)
+  const work = () =>
+    client.onOne(async (run) => {
+      await run('prepare asked(int) as select $1')
+      await run(text)
+      await run('deallocate asked')
+    })
+  expect(await heldAfter('time', work)).toBe(held)
 })
 
 describe('what names no such type runs on a replica, whatever its signs and words', () => {
