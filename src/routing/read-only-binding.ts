@@ -241,7 +241,8 @@ function onlyPrepares({ query, statement: { kind, isControl, opens } }: Sent): b
 
 /** Whether a statement may leave a setting or a lock in its session that must not meet the next borrower. */
 export function mayKeep({ kind, isControl, opens }: Statement, text: string): boolean {
-  if (kind === 'function') return true
+  // What a replica runs and is called a write is a `do`, or the like.
+  if (kind === 'function' || kind === 'write') return true
   if (kind !== 'session' || isControl || opens !== undefined) return false
   return !readSessionWork(text).endsWithTransaction
 }

@@ -88,6 +88,8 @@ describe('is closed', () => {
     'by a function that locks': () => readOnly('select lock(9)'),
     'by a function that locks and fails': () =>
       expect(readOnly('select lock_and_fail(9)')).rejects.toMatchObject({ code: '22012' }),
+    'by a block that locks': () => readOnly('do $$ begin perform pg_advisory_lock(9); end $$'),
+    'by one of several statements': () => readOnly("select 1; select set_config('app.tenant', 'a', false)"),
     'by a marked function': () => inRequest(() => toReplica(sql`select keep('a')`).execute(db)),
     'by a function in useNode()': () => useNode('replica-1', () => sql`select lock(9)`.execute(db)),
     'by a setting in useNode()': () => useNode('replica-1', () => sql`set app.tenant = 'a'`.execute(db)),
