@@ -4,14 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { capturePin, runWithPin, usePrimary, withoutPin } from 'write-pinning'
 import type { PrimaryReplicaPool } from 'write-pinning/pg'
 import { openingPools } from '../support/pools.ts'
-import {
-  heldAfter,
-  inTransaction,
-  openBeside,
-  type RawClient,
-  rawKysely,
-  rawPool,
-} from '../support/raw-clients.ts'
+import { heldAfter, inTransaction, openBeside, PINS, rawClients, rawPool } from '../support/raw-clients.ts'
 import { inRequest, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
@@ -36,17 +29,13 @@ beforeAll(async () => {
   pool = await openBeside(shop)
 })
 
-const clients: Record<string, RawClient> = {
-  Kysely: rawKysely(() => shop.db),
-  'a pool': rawPool(() => pool),
-}
-const EXACT = expect.any(BigInt)
-
-describe.each(Object.entries(clients))('over %s', (_name, client) => {
-  describe.each([
-    ['time', 'primary'],
-    ['exact', EXACT],
-  ] as const)('with %s pins', (pin, pinned) => {
+describe.each(
+  rawClients(
+    () => shop.db,
+    () => pool,
+  ),
+)('over %s', (_name, client) => {
+  describe.each(PINS)('with %s pins', (pin, pinned) => {
     const held = (...texts: string[]) =>
       heldAfter(pin, () =>
         client.onOne(async (run) => {

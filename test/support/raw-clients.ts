@@ -46,6 +46,23 @@ export function rawPool(pool: () => PrimaryReplicaPool): RawClient {
   }
 }
 
+/** Both of them by their names, for `describe.each`. */
+export function rawClients(
+  db: () => Kysely<Database>,
+  pool: () => PrimaryReplicaPool,
+): readonly (readonly [string, RawClient])[] {
+  return [
+    ['Kysely', rawKysely(db)],
+    ['a pool', rawPool(pool)],
+  ]
+}
+
+/** Each kind of pins, and what is held of a write by one. */
+export const PINS = [
+  ['time', 'primary'],
+  ['exact', expect.any(BigInt)],
+] as const
+
 /** Runs texts in a transaction, which it ends by `commit`. */
 export function inTransaction(client: RawClient, ...texts: readonly string[]): Promise<void> {
   return client.onOne(async (run) => {
