@@ -117,15 +117,15 @@ function tellsWrites({ node }: Session): boolean {
 export function questionAfter(
   cluster: Cluster,
   session: Session,
-  { kind, isAllOrNothing, mayWrite, isInDoubt, isRowless, isVouched }: Statement,
+  { kind, isAllOrNothing, mayWrite, isInDoubt, isRowless, isVouched, isSessionCall }: Statement,
   memory: RequestMemory | undefined,
   isInTransaction: boolean,
 ): string | undefined {
-  if (kind === 'session' || !isAllOrNothing) return undefined
+  if ((kind === 'session' && !isSessionCall) || !isAllOrNothing) return undefined
   const { node } = session
   const ofPosition = memory?.wantsSeen === true ? cluster.seen.questionFor(node) : undefined
   if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
-  const isRead = kind === 'read' || kind === 'primary-table' || isRowless
+  const isRead = kind === 'read' || kind === 'primary-table' || isSessionCall || isRowless
   // Without replicas no catalog is read that could vouch for anything, and no read can be too old.
   const isAskedOf = isRead && !isVouched && memory !== undefined && cluster.set.replicas.length > 0
   const isUnsure = isInDoubt || isAskedOf

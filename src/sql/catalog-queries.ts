@@ -178,8 +178,8 @@ join pg_catalog.pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
 join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v'
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 
-const POLICY = `c.oid::text, n.nspname::text as schema, c.relname::text as name, p.polname::text as policy`
-const OF_POLICY = `join pg_catalog.pg_class c on c.oid = p.polrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+export const POLICY = `c.oid::text, n.nspname::text as schema, c.relname::text as name, p.polname::text as policy`
+export const OF_POLICY = `join pg_catalog.pg_class c on c.oid = p.polrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 
 /** The tables with row security, one of whose policies calls or reads one of $1. */
 export const POLICIES_QUERY = `

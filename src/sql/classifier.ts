@@ -115,8 +115,9 @@ export class StatementClassifier {
     let isSession = false
     let isOnPrimary = false
     const { isCurrent } = this.#catalog
-    // A temporary relation may be a view that does anything.
-    let isVouched = isCurrent && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
+    // A temporary relation may be a view that does anything; a plan calls what is declared stable, whatever that does.
+    let isVouched =
+      isCurrent && !text.isPlanned && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
@@ -136,7 +137,7 @@ export class StatementClassifier {
     const unknownRelation = this.#unknownOf(text.relations)
     if (unknownRelation !== undefined)
       return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
-    if (isSession) return SESSION_CALL
+    if (isSession) return { ...SESSION_CALL, isVouched }
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
     const readsOnPrimary = isOnPrimary || text.relations.some((each) => this.#isPrimaryTable(each))
     if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)

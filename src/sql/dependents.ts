@@ -97,10 +97,7 @@ class Search {
         this.#take('function', await this.#ask(CALLERS_QUERY, of), sources)
         if (wants === 'functions') continue
         this.#take('relation', await this.#ask(VIEWS_QUERY, of), sources)
-        for (const row of await this.#ask<DependentRow>(POLICIES_QUERY, of)) {
-          if (row.is_read) this.#take('relation', [row], sources)
-          else this.writePolicies.push(row)
-        }
+        for (const row of await this.#ask<DependentRow>(POLICIES_QUERY, of)) this.#takeRelation(row, sources)
         if (kind === 'type') this.#take('type', await this.#ask(CHECKING_DOMAINS_QUERY, [oids]), sources)
       }
     }
@@ -133,9 +130,9 @@ class Search {
     }
     for (const { oid, cause } of level.filter(({ kind }) => kind === 'type'))
       this.types.addChecked(oid, cause)
-    const { checked, users, views } = await this.types.read()
+    const { checked, users, relations } = await this.types.read()
     for (const { row, by } of checked) this.#take('type', [row], new Map([[row.on, by]]))
-    for (const { row, by } of views) this.#take('relation', [row], new Map([[row.on, by]]))
+    for (const { row, by } of relations) this.#takeRelation(row, new Map([[row.on, by]]))
     for (const { row, by } of users) this.#take('function', [row], new Map([[row.on, by]]))
   }
 
@@ -145,6 +142,12 @@ class Search {
       const callers = this.#bodies.callersOf(item).map((body) => ({ ...body, on: item.oid }))
       this.#take('function', callers, new Map([[item.oid, item]]))
     }
+  }
+
+  /** A view, or a table behind a policy. */
+  #takeRelation(row: DependentRow, sources: Sources): void {
+    if (row.is_read === false) this.writePolicies.push(row)
+    else this.#take('relation', [row], sources)
   }
 
   #take(kind: Item['kind'], rows: readonly DependentRow[], sources: Sources, isPart = false): void {

@@ -38,6 +38,8 @@ export interface StatementText {
   readonly isSeveral: boolean
   /** Whether a read is a `copy` that gives its rows to the client alone. */
   readonly isCopy: boolean
+  /** Whether it is a read that is only explained. */
+  readonly isPlanned: boolean
   /** Whatever could be a call of a function. */
   readonly calls: readonly FunctionCall[]
   /** The names in it, and the operators, that the caller watches. */
@@ -73,6 +75,7 @@ export const SOME_WRITE: StatementText = {
   kind: 'write',
   isSeveral: false,
   isCopy: false,
+  isPlanned: false,
   calls: [],
   watched: [],
   relations: [],
@@ -86,8 +89,8 @@ export const SOME_WRITE: StatementText = {
   isVoid: false,
 }
 
-/** What is only explained: planned, it neither writes nor locks nor calls anything that is volatile. */
-export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false }
+/** What is only explained: planned, it neither writes nor locks nor calls anything that is declared volatile. */
+export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false, isPlanned: true }
 
 /** An insert that is alone, which is all that has been made sure of. */
 export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }

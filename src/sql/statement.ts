@@ -55,6 +55,8 @@ export interface Statement {
   readonly isCopy: boolean
   /** Whether it is about its session's transaction alone: it is wherever that is. */
   readonly isControl: boolean
+  /** Whether it is one about its session that is written as a read: that can be asked about like one. */
+  readonly isSessionCall: boolean
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
@@ -93,6 +95,7 @@ export const READ: Statement = {
   opens: undefined,
   isCopy: false,
   isControl: false,
+  isSessionCall: false,
   named: undefined,
 }
 
@@ -121,10 +124,10 @@ export const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCal
 export const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
 
 /** A read that leaves something in the session on purpose: an advisory lock, say. */
-export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true }
+export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true, isSessionCall: true }
 
 /** A statement about the session that runs what may write. */
-export const SESSION_WRITE: Statement = { ...SESSION_CALL, countsAsWrite: true }
+export const SESSION_WRITE: Statement = { ...SESSION, mayWrite: true, countsAsWrite: true }
 
 /** A read that calls, or names a relation that calls, what may do more than read: it counts unless the server says that it wrote nothing. */
 export const FUNCTION: Statement = {

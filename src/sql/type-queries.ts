@@ -2,6 +2,8 @@ import {
   DEFAULTS_AND_TREE,
   FIRST_OWN_OID,
   NOT_TEMPORARY,
+  OF_POLICY,
+  POLICY,
   RUNS_TEXT,
   STEPS,
   treeCalls,
@@ -135,39 +137,52 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.r
 join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
 where ${NOT_TEMPORARY}`
 
-const OF_RULES = `d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass`
-
 /**
- * The views that use one of the types $1 or functions $2 and compare by what no \`pg_depend\` tells: \`greatest\` and \`least\` of such a type,
- * and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: \`distinct\` has them as well;
- * and what makes a range, which compares its bounds.
+ * What has an expression in \`catalog\` that uses one of the types $1 or functions $2 and compares by what no \`pg_depend\` tells: \`greatest\`
+ * and \`least\` of such a type, and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it:
+ * \`distinct\` has them as well; and what makes a range, which compares its bounds.
  */
-export const COMPARING_VIEWS_QUERY = `
-with used(rule, "on") as (
+const comparingQuery = (catalog: string, found: { columns: string; from: string; tree: string }) => `
+with used(object, "on") as (
   select d.objid, t.oid from pg_catalog.pg_type t
-  join pg_catalog.pg_depend d on ${OF_RULES} and (
+  join pg_catalog.pg_depend d on d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and (
     d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.oid
     or d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = t.typrelid and t.typrelid <> 0)
   where t.oid = any($1::oid[])
   union all
   select d.objid, d.refobjid from pg_catalog.pg_depend d
-  where ${OF_RULES} and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = any($2::oid[])
+  where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = any($2::oid[])
 )
-select distinct on (c.oid) c.oid::text, n.nspname::text as schema, c.relname::text as name, u."on"::text
-from used u join pg_catalog.pg_rewrite r on r.oid = u.rule and r.ev_type = '1'
-join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v' join ${SPACE} c.relnamespace
+select distinct on (c.oid, u.object) ${found.columns}, u."on"::text
+from used u ${found.from}
+cross join lateral (select ${found.tree} as tree) its
 where exists (
-    select from pg_catalog.unnest(pg_catalog.string_to_array(r.ev_action::text, ':minmaxtype ')) piece
+    select from pg_catalog.unnest(pg_catalog.string_to_array(its.tree, ':minmaxtype ')) piece
     where pg_catalog.split_part(piece, ' ', 1) = any($1::text[]))
   or exists (
     select from pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.replace(pg_catalog.replace(
-      r.ev_action::text, ':eqop ', ':opno '), ':sortop ', ':opno '), ':opno ')) piece
+      its.tree, ':eqop ', ':opno '), ':sortop ', ':opno '), ':opno ')) piece
     where pg_catalog.split_part(piece, ' ', 1) in (
       select o.oid::text from pg_catalog.pg_operator o join pg_catalog.pg_type t on t.oid in (o.oprleft, o.oprright)
       where o.oid < ${FIRST_OWN_OID} and t.typtype = 'p'))
   or u."on" in (
     select p.oid from pg_catalog.pg_proc p
     where p.oid = any($2::oid[]) and p.prolang = 12 and p.prosrc ~ '^(multi)?range_constructor')`
+
+/** The views that compare so. */
+export const COMPARING_VIEWS_QUERY = comparingQuery('pg_rewrite', {
+  columns: 'c.oid::text, n.nspname::text as schema, c.relname::text as name',
+  from: `join pg_catalog.pg_rewrite r on r.oid = u.object and r.ev_type = '1'
+join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v' join ${SPACE} c.relnamespace`,
+  tree: 'r.ev_action::text',
+})
+
+/** The tables with row security, one of whose policies compares so. */
+export const COMPARING_POLICIES_QUERY = comparingQuery('pg_policy', {
+  columns: `${POLICY}, p.polcmd in ('r', '*') and p.polqual is not null as is_read`,
+  from: `join pg_catalog.pg_policy p on p.oid = u.object ${OF_POLICY} and c.relrowsecurity`,
+  tree: "pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)",
+})
 
 /** What stands for a word's end in the body of a function. */
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`

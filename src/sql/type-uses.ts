@@ -3,7 +3,13 @@ import type { Cause } from './cause.ts'
 import type { FunctionBodies } from './function-bodies.ts'
 import { RelationNames } from './table-names.ts'
 import { isUsedWithoutSign, TypeFacts } from './type-facts.ts'
-import { COMPARING_VIEWS_QUERY, HOLDERS_QUERY, type HolderRow, type UseRow } from './type-queries.ts'
+import {
+  COMPARING_POLICIES_QUERY,
+  COMPARING_VIEWS_QUERY,
+  HOLDERS_QUERY,
+  type HolderRow,
+  type UseRow,
+} from './type-queries.ts'
 
 /** Something that was found, and what it hangs on. */
 export interface Found {
@@ -64,27 +70,27 @@ export class TypeUses {
 
   /**
    * Asks for what holds a value of the types that are new; gives the types that are checked with them, the functions that use them, and the
-   * views that compare them.
+   * relations whose views or policies compare them.
    */
-  async read(): Promise<Record<'checked' | 'users' | 'views', readonly Found[]>> {
+  async read(): Promise<Record<'checked' | 'users' | 'relations', readonly Found[]>> {
     const checked: Found[] = []
-    let views: readonly Found[] = []
+    let relations: readonly Found[] = []
     if (this.#open.size > 0) {
       const roots = [...this.#open]
       this.#open.clear()
       const holders = await this.#ask<HolderRow>(HOLDERS_QUERY, [roots])
       for (const row of holders) this.#readHolder(row, checked)
-      views = await this.#readViews(holders)
+      relations = await this.#readRelations(holders)
       for (const column of this.#columns.filter(({ of }) => of !== undefined && roots.includes(of))) {
         this.#addColumnUsers(column)
       }
     }
     const users = this.#users
     this.#users = []
-    return { checked, users, views }
+    return { checked, users, relations }
   }
 
-  async #readViews(holders: readonly HolderRow[]): Promise<Found[]> {
+  async #readRelations(holders: readonly HolderRow[]): Promise<Found[]> {
     const by = new Map<string, Found['by']>()
     for (const { oid, schema, name, root } of holders) {
       const cause = this.#operated.get(root)
@@ -93,8 +99,10 @@ export class TypeUses {
     if (by.size === 0) return []
     const oidsOf = (wanted: HolderRow['kind']) =>
       holders.filter(({ kind, oid }) => kind === wanted && by.has(oid)).map(({ oid }) => oid)
-    const rows = await this.#ask<DependentRow>(COMPARING_VIEWS_QUERY, [oidsOf('type'), oidsOf('function')])
-    return rows.flatMap((row) => {
+    const of = [oidsOf('type'), oidsOf('function')]
+    const views = await this.#ask<DependentRow>(COMPARING_VIEWS_QUERY, of)
+    const tables = await this.#ask<DependentRow>(COMPARING_POLICIES_QUERY, of)
+    return [...views, ...tables].flatMap((row) => {
       const found = by.get(row.on)
       return found === undefined ? [] : [{ row, by: found }]
     })

@@ -44,6 +44,9 @@ const { db } = useShop({
     create type ranks as range (subtype = sorted, subtype_opclass = sorted_ops);
     create view ranged as select id from ranking where (lower(ranks(row(0)::sorted, rank))).x > -1;
     create view made_range as select (lower(ranks(row(0)::sorted, row(1)::sorted))).x as n;
+    create table in_range (id int, n int);
+    alter table in_range enable row level security;
+    create policy ranged on in_range using ((lower(ranks(row(0)::sorted, row(id)::sorted))).x is not null);
     create view highest_of_all as select id from highest;
     create view distinct_rows as select distinct r from ranking r;
     create view distinct_ids as select distinct id, greatest(id, 1) from ranking;
@@ -89,6 +92,7 @@ describe('an operator or a cast of a type runs on the primary', () => {
     'select id from highest_of_all',
     'select id from ranged',
     'select n from made_range',
+    'select n from in_range',
     'select count(*) from distinct_rows',
     'select 1 ### 2',
     'select 1::ct',

@@ -15,6 +15,8 @@ const shop = useShop({
     `create function loud(x int) returns int language plpgsql as $$ begin insert into log values ('x'); return x; end $$`,
     'create function quiet(x int) returns int language plpgsql as $$ begin return x; end $$',
     'create sequence counter',
+    `create function sneaky(x int) returns int language plpgsql stable as
+      $$ begin execute 'select loud(1)'; return x; end $$`,
     'create function hidden(x int) returns int language sql stable as $$ select x $$',
     "insert into item (name) values ('lamp')",
     'create view loudly as select loud(id) as id from item',
@@ -68,6 +70,15 @@ describe.each(
       ['a call beside a lock of no row', 'select quiet(id) from item where false for update'],
     ])('what wrote nothing pins nobody: %s', async (_what, text) => {
       expect(await held(text)).toBeUndefined()
+    })
+
+    test.each([
+      ['a plan that calls one to guess by', 'explain select * from item where id = sneaky(1)'],
+      ['a call beside a lock of the transaction', 'select pg_advisory_xact_lock(7), sneaky(1)'],
+    ])('what nobody can vouch for counts on the primary where it wrote: %s', async (_what, text) => {
+      const harmless = text.replace('sneaky', 'abs')
+      expect(await heldAfter(pin, () => usePrimary(() => client.run(text)))).toEqual(pinned)
+      expect(await heldAfter(pin, () => usePrimary(() => client.run(harmless)))).toBeUndefined()
     })
 
     test('a sequence counts each time, although few of its calls give an id', async () => {
