@@ -16,7 +16,7 @@ const shop = useShop({
     'create function quiet(x int) returns int language plpgsql as $$ begin return x; end $$',
     'create sequence counter',
     `create function sneaky(x int) returns int language plpgsql stable as
-      $$ begin execute 'select loud(1)'; return x; end $$`,
+      $$ begin execute 'select lo' || 'ud(1)'; return x; end $$`,
     'create function hidden(x int) returns int language sql stable as $$ select x $$',
     "insert into item (name) values ('lamp')",
     'create view loudly as select loud(id) as id from item',
