@@ -122,15 +122,17 @@ function readFunctionBody(text: string): FunctionBody {
   return new BodyReader(withoutQuotes(text), true)
 }
 
-/** The same without the marks of its strings. A `$` within a word is a part of a name. */
+/** The same without the marks of its strings. A `$` within a word is a part of a name, and so is what stands in a quoted one. */
 function withoutQuotes(text: string): string {
   let bare = text
   for (const tag of new Set(text.match(DOLLAR_QUOTES))) bare = bare.replaceAll(tag, ' ')
-  return bare.replace(NO_PART_OF_NAMES, ' ')
+  return bare.replace(NO_PART_OF_NAMES, (found) => (found.startsWith('"') ? found.replace(QUOTES, "'") : ' '))
 }
 
 const DOLLAR_QUOTES = /(?<![\w\u0080-\uffff$])\$(?:[^\W\d]\w*)?\$/g
-const NO_PART_OF_NAMES = /'|(?<![\w\u0080-\uffff])\$|\$(?![\w\u0080-\uffff])/g
+/** In a string an apostrophe is written twice. */
+const QUOTES = /'+/g
+const NO_PART_OF_NAMES = /"(?:[^"]|"")*"|'|(?<![\w\u0080-\uffff])\$|\$(?![\w\u0080-\uffff])/g
 
 class BodyReader implements FunctionBody {
   readonly calls: FunctionCall[] = []

@@ -31,6 +31,11 @@ const { cluster, db } = useShop({
     create function writes$now() returns int language sql as $$ select writes() $$;
     create function calls_dollars() returns int language plpgsql stable as $$
       begin execute $q$select writes$now()$q$; return 1; end $$;
+    create function "it's"() returns int language sql as $$ select writes() $$;
+    create function calls_apostrophe() returns int language plpgsql stable as $$
+      begin execute 'select "it''s"()'; return 1; end $$;
+    create function calls_apostrophe_in_dollars() returns int language plpgsql stable as $$
+      begin execute $q$select "it's"()$q$; return 1; end $$;
     create function numbers() returns bigint language sql stable as $$ select nextval('counter') $$;
     create function reads_view() returns bigint language sql stable as $$ select n from numbered $$;
     create function atomic() returns int language sql stable begin atomic select writes(); end;
@@ -71,6 +76,8 @@ describe('a function that is declared stable or immutable goes to the primary, a
     ['through another that is declared stable', 'calls_caller()'],
     ['by a text in its text', 'calls_dynamically()'],
     ['by a text in its text, by a name with a dollar', 'calls_dollars()'],
+    ['by a text in its text, by a name with an apostrophe', 'calls_apostrophe()'],
+    ['by such a name in dollars', 'calls_apostrophe_in_dollars()'],
     ["where it is one of PostgreSQL's", 'numbers()'],
     ['by a view that it reads', 'reads_view()'],
     ['in a body that is kept as a tree', 'atomic()'],
