@@ -79,9 +79,8 @@ export class StatementClassifier {
   }
 
   /** Whether a statement that a replica may accept has to run on the primary all the same: its tables, or the options, say so. */
-  mustRunOnPrimary({ kind, blocker, isCopy }: Statement): boolean {
-    if (kind === 'primary-table') return !isCopy
-    return blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile'
+  mustRunOnPrimary({ readsPrimary, blocker }: Statement): boolean {
+    return readsPrimary || (blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile')
   }
 
   /** The catalog is another by now: what replicas refused is judged by that again. */
@@ -113,7 +112,6 @@ export class StatementClassifier {
   #decideRead(text: StatementText, sql: string): Statement {
     const hasCalls = text.calls.length > 0
     let isSession = false
-    let isOnPrimary = false
     const { isCurrent } = this.#catalog
     // A temporary relation may be a view that does anything; a plan calls what is declared stable, whatever that does.
     let isVouched =
@@ -121,7 +119,7 @@ export class StatementClassifier {
     for (const call of text.calls) {
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
-      else if (effect === 'primary-table') isOnPrimary = true
+      else if (effect === 'primary-table') continue
       else if (effect !== 'none') {
         const because = this.#catalog.becauseOf(call)
         const blocker: Blocker = { kind: 'function', call, because }
@@ -139,10 +137,8 @@ export class StatementClassifier {
       return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
     if (isSession) return { ...SESSION_CALL, isVouched }
     if (text.kind === 'locking') return hasCalls ? LOCKING_WITH_CALLS : LOCKING
-    const readsOnPrimary = isOnPrimary || text.relations.some((each) => this.#isPrimaryTable(each))
-    if (readsOnPrimary || this.#catalog.primaryTypes.causeIn(text) !== undefined)
-      return { ...PRIMARY_TABLE, isVouched }
-    if (text.isCopy) return { ...PRIMARY_TABLE, isVouched, isCopy: true }
+    if (this.#readsPrimary(text)) return { ...PRIMARY_TABLE, isVouched }
+    if (text.isCopy) return { ...PRIMARY_TABLE, isVouched, readsPrimary: false }
     const leavesNothing = text.calls.every((call) => this.#catalog.leavesNothing(call))
     const isEarly = !this.#catalog.areRelationsRead && (text.relations.length > 0 || text.operates)
     return { ...(leavesNothing ? READ : READ_WITH_CALLS), isVouched, isEarly, isUnknown: isEarly }
@@ -154,7 +150,16 @@ export class StatementClassifier {
       blocker,
       isInDoubt: !this.#writesUnseen(text, sql),
       takesId: text.kind === 'locking',
+      readsPrimary: this.#readsPrimary(text),
     }
+  }
+
+  #readsPrimary(text: StatementText): boolean {
+    return (
+      text.calls.some((call) => this.#effectOf(call) === 'primary-table') ||
+      text.relations.some((each) => this.#isPrimaryTable(each)) ||
+      this.#catalog.primaryTypes.causeIn(text) !== undefined
+    )
   }
 
   /** Whether it may write what no transaction id tells of: it advances a sequence, or a relation of it leaves the server. */

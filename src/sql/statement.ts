@@ -51,8 +51,8 @@ export interface Statement {
   readonly transaction: TransactionEffect
   /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
   readonly opens: Opens | undefined
-  /** Whether it runs on the primary only because it is a copy, which a replica could serve as well. */
-  readonly isCopy: boolean
+  /** Whether it reads what is on the primary only, or is true only there. */
+  readonly readsPrimary: boolean
   /** Whether it is about its session's transaction alone: it is wherever that is. */
   readonly isControl: boolean
   /** Whether it is one about its session that is written as a read: that can be asked about like one. */
@@ -93,9 +93,9 @@ export const READ: Statement = {
   takesId: false,
   transaction: undefined,
   opens: undefined,
-  isCopy: false,
   isControl: false,
   isSessionCall: false,
+  readsPrimary: false,
   named: undefined,
 }
 
@@ -118,7 +118,12 @@ export const LOCKING: Statement = { ...READ, kind: 'locking', takesId: true }
 export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
 
 /** A read of what is to be read on the primary. */
-export const PRIMARY_TABLE: Statement = { ...READ, kind: 'primary-table', hasCalls: true }
+export const PRIMARY_TABLE: Statement = {
+  ...READ,
+  kind: 'primary-table',
+  hasCalls: true,
+  readsPrimary: true,
+}
 
 /** A statement about the session or its transaction. */
 export const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }

@@ -137,12 +137,48 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.r
 join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
 where ${NOT_TEMPORARY}`
 
+/** Where expressions stand as trees, and what has them: the statement within a view, the conditions of a policy, the body of a function. */
+interface Trees {
+  readonly catalog: string
+  readonly columns: string
+  readonly from: string
+  readonly tree: string
+  /** The object that `pg_depend` knows. */
+  readonly object: string
+}
+
+const VIEWS: Trees = {
+  catalog: 'pg_rewrite',
+  columns: 'c.oid::text, n.nspname::text as schema, c.relname::text as name',
+  from: `pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v' and r.ev_type = '1'
+  join ${SPACE} c.relnamespace`,
+  tree: 'r.ev_action::text',
+  object: 'r.oid',
+}
+
+/** Tables with row security. */
+const POLICIES: Trees = {
+  catalog: 'pg_policy',
+  columns: `${POLICY}, p.polcmd in ('r', '*') and p.polqual is not null as is_read`,
+  from: `pg_catalog.pg_policy p ${OF_POLICY} and c.relrowsecurity`,
+  tree: "pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)",
+  object: 'p.oid',
+}
+
+const FUNCTIONS: Trees = {
+  catalog: 'pg_proc',
+  columns: 'p.oid::text, n.nspname::text as schema, p.proname::text as name',
+  from: `pg_catalog.pg_proc p join ${SPACE} p.pronamespace and p.provolatile <> 'v' and p.prosqlbody is not null`,
+  tree: 'p.prosqlbody::text',
+  object: 'p.oid',
+}
+
 /**
- * What has an expression in \`catalog\` that uses one of the types $1 or functions $2 and compares by what no \`pg_depend\` tells: \`greatest\`
- * and \`least\` of such a type, and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it:
- * \`distinct\` has them as well; and what makes a range, which compares its bounds.
+ * What has an expression that uses one of the types $1 or functions $2 and compares by what no `pg_depend` tells: `greatest` and `least` of
+ * such a type, and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: `distinct` has
+ * them as well; and what makes a range, which compares its bounds.
  */
-const comparingQuery = (catalog: string, found: { columns: string; from: string; tree: string }) => `
+const comparingQuery = ({ catalog, columns, from, tree, object }: Trees) => `
 with used(object, "on") as (
   select d.objid, t.oid from pg_catalog.pg_type t
   join pg_catalog.pg_depend d on d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and (
@@ -151,11 +187,12 @@ with used(object, "on") as (
   where t.oid = any($1::oid[])
   union all
   select d.objid, d.refobjid from pg_catalog.pg_depend d
-  where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = any($2::oid[])
+  where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    and d.refobjid = any($2::oid[])
 )
-select distinct on (c.oid, u.object) ${found.columns}, u."on"::text
-from used u ${found.from}
-cross join lateral (select ${found.tree} as tree) its
+select distinct on (u.object) ${columns}, u."on"::text
+from used u join (${from}) on ${object} = u.object
+cross join lateral (select ${tree} as tree) its
 where exists (
     select from pg_catalog.unnest(pg_catalog.string_to_array(its.tree, ':minmaxtype ')) piece
     where pg_catalog.split_part(piece, ' ', 1) = any($1::text[]))
@@ -169,20 +206,20 @@ where exists (
     select p.oid from pg_catalog.pg_proc p
     where p.oid = any($2::oid[]) and p.prolang = 12 and p.prosrc ~ '^(multi)?range_constructor')`
 
-/** The views that compare so. */
-export const COMPARING_VIEWS_QUERY = comparingQuery('pg_rewrite', {
-  columns: 'c.oid::text, n.nspname::text as schema, c.relname::text as name',
-  from: `join pg_catalog.pg_rewrite r on r.oid = u.object and r.ev_type = '1'
-join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind = 'v' join ${SPACE} c.relnamespace`,
-  tree: 'r.ev_action::text',
-})
+/** What has a `json_value(… returning …)` of one of the types $1, or its like: no `pg_depend` tells of that type. */
+const returningQuery = ({ columns, from, tree }: Trees) => `
+select distinct ${columns}, types.type as "on"
+from ${from}
+cross join lateral (
+  select pg_catalog.split_part(piece, ' ', 1) as type
+  from pg_catalog.unnest(pg_catalog.string_to_array(${tree}, ':typid ')) piece) types
+where pg_catalog.strpos(${tree}, '{JSONRETURNING ') > 0 and types.type = any($1::text[])`
 
-/** The tables with row security, one of whose policies compares so. */
-export const COMPARING_POLICIES_QUERY = comparingQuery('pg_policy', {
-  columns: `${POLICY}, p.polcmd in ('r', '*') and p.polqual is not null as is_read`,
-  from: `join pg_catalog.pg_policy p on p.oid = u.object ${OF_POLICY} and c.relrowsecurity`,
-  tree: "pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)",
-})
+/** The views, and the tables behind policies. */
+export const COMPARING_QUERIES = [VIEWS, POLICIES].map(comparingQuery)
+export const RETURNING_QUERIES = [VIEWS, POLICIES].map(returningQuery)
+/** The functions. */
+export const RETURNING_FUNCTIONS_QUERY = returningQuery(FUNCTIONS)
 
 /** What stands for a word's end in the body of a function. */
 const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`

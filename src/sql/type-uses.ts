@@ -4,10 +4,11 @@ import type { FunctionBodies } from './function-bodies.ts'
 import { RelationNames } from './table-names.ts'
 import { isUsedWithoutSign, TypeFacts } from './type-facts.ts'
 import {
-  COMPARING_POLICIES_QUERY,
-  COMPARING_VIEWS_QUERY,
+  COMPARING_QUERIES,
   HOLDERS_QUERY,
   type HolderRow,
+  RETURNING_FUNCTIONS_QUERY,
+  RETURNING_QUERIES,
   type UseRow,
 } from './type-queries.ts'
 
@@ -74,13 +75,13 @@ export class TypeUses {
    */
   async read(): Promise<Record<'checked' | 'users' | 'relations', readonly Found[]>> {
     const checked: Found[] = []
-    let relations: readonly Found[] = []
+    const relations: Found[] = []
     if (this.#open.size > 0) {
       const roots = [...this.#open]
       this.#open.clear()
       const holders = await this.#ask<HolderRow>(HOLDERS_QUERY, [roots])
       for (const row of holders) this.#readHolder(row, checked)
-      relations = await this.#readRelations(holders)
+      relations.push(...(await this.#readComparing(holders)), ...(await this.#readReturning(holders)))
       for (const column of this.#columns.filter(({ of }) => of !== undefined && roots.includes(of))) {
         this.#addColumnUsers(column)
       }
@@ -90,22 +91,34 @@ export class TypeUses {
     return { checked, users, relations }
   }
 
-  async #readRelations(holders: readonly HolderRow[]): Promise<Found[]> {
-    const by = new Map<string, Found['by']>()
-    for (const { oid, schema, name, root } of holders) {
-      const cause = this.#operated.get(root)
-      if (cause !== undefined) by.set(oid, { schema, name, cause })
-    }
-    if (by.size === 0) return []
+  async #readComparing(holders: readonly HolderRow[]): Promise<Found[]> {
+    const by = sourcesOf(holders, this.#operated)
     const oidsOf = (wanted: HolderRow['kind']) =>
       holders.filter(({ kind, oid }) => kind === wanted && by.has(oid)).map(({ oid }) => oid)
-    const of = [oidsOf('type'), oidsOf('function')]
-    const views = await this.#ask<DependentRow>(COMPARING_VIEWS_QUERY, of)
-    const tables = await this.#ask<DependentRow>(COMPARING_POLICIES_QUERY, of)
-    return [...views, ...tables].flatMap((row) => {
-      const found = by.get(row.on)
-      return found === undefined ? [] : [{ row, by: found }]
-    })
+    return await this.#find(COMPARING_QUERIES, by, [oidsOf('type'), oidsOf('function')])
+  }
+
+  async #readReturning(holders: readonly HolderRow[]): Promise<Found[]> {
+    const types = holders.filter(({ kind }) => kind === 'type')
+    const by = sourcesOf(types, this.#checked)
+    const oids = [...by.keys()]
+    this.#users.push(...(await this.#find([RETURNING_FUNCTIONS_QUERY], by, [oids])))
+    return await this.#find(RETURNING_QUERIES, by, [oids])
+  }
+
+  async #find(
+    queries: readonly string[],
+    by: ReadonlyMap<string, Found['by']>,
+    values: readonly unknown[],
+  ): Promise<Found[]> {
+    const found: Found[] = []
+    for (const query of by.size === 0 ? [] : queries) {
+      for (const row of await this.#ask<DependentRow>(query, values)) {
+        const its = by.get(row.on)
+        if (its !== undefined) found.push({ row, by: its })
+      }
+    }
+    return found
   }
 
   #readHolder(row: HolderRow, checked: Found[]): void {
@@ -172,6 +185,19 @@ export class TypeUses {
   #addUsers(rows: readonly Omit<DependentRow, 'on'>[], by: Found['by']): void {
     for (const row of rows) this.#users.push({ row: { ...row, on: row.oid }, by })
   }
+}
+
+/** What hangs on holders of these types, by their identifiers. */
+function sourcesOf(
+  holders: readonly HolderRow[],
+  types: ReadonlyMap<string, Cause>,
+): Map<string, Found['by']> {
+  const by = new Map<string, Found['by']>()
+  for (const { oid, schema, name, root } of holders) {
+    const cause = types.get(root)
+    if (cause !== undefined) by.set(oid, { schema, name, cause })
+  }
+  return by
 }
 
 /** A function of a row that is read like a column of it. */

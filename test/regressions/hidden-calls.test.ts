@@ -31,6 +31,13 @@ const { cluster, db } = useShop({
     create function casts() returns int language sql stable as 'select cast(5 as checked) + 1';
     create function reads_column() returns int language plpgsql stable as
       $$ declare checked int; begin select e.checked into checked from email e where e.checked = 5; return checked; end $$;
+    create view returning_checked as select json_value(to_jsonb(id), '$' returning more_checked)::int as n from email;
+    create view returning_int as select json_value(to_jsonb(id), '$' returning int) as n from email;
+    create function returns_checked(x int) returns int language sql stable
+      return json_value(to_jsonb(x), '$' returning checked)::int;
+    create table returned (id int);
+    alter table returned enable row level security;
+    create policy p on returned using (json_value(to_jsonb(id), '$' returning checked)::int is not null);
     create view casting as select id::checked from email;
     create view reading as select id, checked from email where checked > 3;
     create function calls_attribute() returns int language sql stable as 'select (5).catching';
@@ -73,6 +80,9 @@ describe('what calls a function runs on the primary', () => {
     ['an element of a domain', "select all_checked || '{5}' from emails"],
     ['a domain named in a text', "select pg_input_is_valid('5', 'checked')"],
     ["a domain whose check calls PostgreSQL's own function", 'select 5::numbered'],
+    ['a view of JSON as a domain', 'select n from returning_checked'],
+    ['a function of JSON as a domain', 'select returns_checked(5)'],
+    ['a policy of JSON as a domain', 'select id from returned'],
     ['an argument of a domain', 'select takes_checked(5)'],
     ['a result of a domain', 'select gives_checked(5)'],
     ['a variable of a domain', 'select declares()'],
@@ -92,6 +102,7 @@ describe('what only reads runs on a replica', () => {
     'select checked as "checked", e.checked from email e order by checked',
     'select (other).b, (other).a from email',
     'select * from reading where checked in (5, 6)',
+    'select n from returning_int',
     'select 5::harmless, harmless(5)',
     'select reads_column()',
     'select checked.id from email checked',

@@ -142,6 +142,7 @@ describe('a later statement that belongs to the primary fails, and says what to 
     'a parent of one': 'select * from part',
     'a table that is named': 'select * from listed',
     'a function that is named': 'select named()',
+    'one of those beside a call that may write': 'select set_bit(lo_get(1), 1, 1), count from counter',
     'a cursor of one of them': 'declare c cursor for select * from listed',
   }
   test.each(Object.entries(refused))('%s is not sent', async (_name, text) => {
