@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { EventEmitter } from 'node:events'
 import type { Submittable } from 'pg'
 import { isRefusal } from '../nodes/error-meaning.ts'
 import type { Session } from '../nodes/session.ts'
@@ -16,6 +17,7 @@ type Handlers = Submittable & {
   query_timeout?: unknown
   _result?: { _types?: unknown } | null
   readonly cursor?: { readonly text?: unknown }
+  readonly readableEnded?: boolean
 } & Partial<Record<(typeof HANDLERS)[number], (...args: readonly unknown[]) => void>> & {
     handleError(error: unknown, connection: unknown): void
     handleReadyForQuery?(connection: unknown): void
@@ -166,11 +168,12 @@ export class SubmittedQuery implements Query<void> {
       handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
         const isAnswered = isRefusal(error)
-        // `pg` tells nobody when the answer with an error ends; where the connection is lost, nothing else comes.
-        if (isAnswered) real.once('readyForQuery', isOver)
+        // `pg` tells nobody when the answer with an error ends, or that the connection is lost before that.
+        if (isAnswered) onceEither(real, 'readyForQuery', 'end', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
-          this.#tell(() => given.handleError(error, standing ?? real))
+          // A COPY that has given its last row hears nothing any more: an error would be nobody's.
+          if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standing ?? real))
         } else if (isAnswered) {
           standing?.endAnswer()
           // What it asks for until another node has it is sent there.
@@ -202,6 +205,14 @@ export class SubmittedQuery implements Query<void> {
     }
     return facing as unknown as Submittable
   }
+}
+
+function onceEither(of: EventEmitter, one: string, other: string, listener: () => void): void {
+  const hear = () => {
+    of.off(one, hear).off(other, hear)
+    listener()
+  }
+  of.on(one, hear).on(other, hear)
 }
 
 /** What `pg` reads and sets. */

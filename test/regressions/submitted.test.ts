@@ -136,6 +136,30 @@ test('a `Query` whose values cannot be sent fails, and the pool serves on', asyn
   expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
+test('what waits in vain for the end of its answer ends with the pool', async () => {
+  const pool = await openPool()
+  const client = await pool.connect()
+  const failed = new Promise<unknown>((resolve) => {
+    // It never sends the Sync that a server waits for after an error.
+    const submitted = {
+      submit(
+        connection: Record<'parse' | 'bind' | 'execute', (message: object) => void> & { flush(): void },
+      ) {
+        connection.parse({ text: 'select 1/0' })
+        connection.bind({})
+        connection.execute({})
+        connection.flush()
+      },
+      handleError: resolve,
+      handleReadyForQuery() {},
+    }
+    client.query(submitted as never)
+  })
+  expect(await failed).toMatchObject({ code: '22012' })
+  client.release()
+  await pool.end()
+})
+
 test('a cursor uses the parsers that its client was given', async () => {
   const pool = await openPool()
   const client = await pool.connect()
