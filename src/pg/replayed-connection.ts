@@ -19,6 +19,7 @@ export class ReplayedConnection extends EventEmitter {
   #real: ProtocolConnection | undefined
   #isRecording = true
   #isOver = false
+  #hasFailed = false
   /** Whether its reader has left. */
   isClosed = false
 
@@ -61,6 +62,11 @@ export class ReplayedConnection extends EventEmitter {
     this.#sent.length = 0
   }
 
+  /** An error is there, which has closed its portal: closed once more, behind the Sync, that would be answered to the next statement. */
+  fail(): void {
+    this.#hasFailed = true
+  }
+
   /** Ends the answer to messages of which one has failed, where nobody has done so. */
   endAnswer(): void {
     if (!this.#sent.some(({ name }) => name === 'sync' || name === 'query')) this.#real?.sync()
@@ -78,7 +84,10 @@ export class ReplayedConnection extends EventEmitter {
   /** Sends a message, now and, as long as nothing was delivered, where it is attached to next. */
   send(name: (typeof MESSAGES)[number], args: readonly unknown[]): unknown {
     if (this.#isRecording) this.#sent.push({ name, args })
-    if (name === 'close') this.isClosed = true
+    if (name === 'close') {
+      this.isClosed = true
+      if (this.#hasFailed) return undefined
+    }
     return this.#real?.[name](...args)
   }
 }

@@ -172,6 +172,7 @@ export class SubmittedQuery implements Query<void> {
         if (isAnswered) onceEither(real, 'readyForQuery', 'end', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
+          standing?.fail()
           // A COPY that has given its last row hears nothing any more: an error would be nobody's.
           if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standing ?? real))
         } else if (isAnswered) {

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
-import { from } from 'pg-copy-streams'
+import { from, to } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { describe, expect, test } from 'vitest'
@@ -134,6 +135,19 @@ test('a `Query` whose values cannot be sent fails, and the pool serves on', asyn
   const query = new pg.Query({ text: 'select $1::json', values: [circular] })
   await expect(pool.query(query as never)).rejects.toThrow(/circular/i)
   expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
+test('a cursor that is closed after its error leaves nothing to the COPY that comes next', async () => {
+  const pool = await openPool({ max: 1 })
+  await usePrimary(async () => {
+    const client = await pool.connect()
+    const cursor = client.query(new Cursor('select 1 / (3 - n) as n from generate_series(1, 5) as n'))
+    expect(await cursor.read(2)).toHaveLength(2)
+    await expect(cursor.read(2)).rejects.toMatchObject({ code: '22012' })
+    await cursor.close()
+    expect(await text(client.query(to('copy (values (1), (2)) to stdout')))).toBe('1\n2\n')
+    client.release()
+  })
 })
 
 test('what waits in vain for the end of its answer ends with the pool', async () => {
