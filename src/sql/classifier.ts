@@ -117,6 +117,8 @@ export class StatementClassifier {
     let isVouched =
       isCurrent && !text.isPlanned && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
+      // What is declared volatile itself is in no plan.
+      if (text.isPlanned && this.#catalog.becauseOf(call) === undefined) continue
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
       else if (effect === 'primary-table') continue
@@ -156,7 +158,7 @@ export class StatementClassifier {
 
   #readsPrimary(text: StatementText): boolean {
     return (
-      text.calls.some((call) => this.#effectOf(call) === 'primary-table') ||
+      text.calls.some((call) => this.#knownEffectOf(call) === 'primary-table') ||
       text.relations.some((each) => this.#isPrimaryTable(each)) ||
       this.#catalog.primaryTypes.causeIn(text) !== undefined
     )
@@ -174,7 +176,10 @@ export class StatementClassifier {
   /** Whether a call runs a text that stands in the statement, no word of which may advance a sequence. */
   #runsOnly({ name }: FunctionCall, sql: string): boolean {
     if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
-    const words = sql.toLowerCase().match(WORDS) ?? []
+    const quoted = [...sql.matchAll(QUOTED)].map(([, its = '']) => its)
+    if (quoted.some((its) => its.match(WORDS)?.[0] !== its)) return false
+    // As they stand, where they are quoted, and as the server folds them.
+    const words = [...(sql.match(WORDS) ?? []), ...(sql.toLowerCase().match(WORDS) ?? [])]
     const { effectfulRelations } = this.#catalog
     return words.every(
       (word) =>
@@ -289,6 +294,7 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
 
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
 const PARAMETER = /\$\d/
+const QUOTED = /"([^"]*)"/g
 const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])

@@ -58,7 +58,9 @@ class Reader {
     if (copy?.isToClient === true && !tokens.effects.writes)
       return { ...this.#result('select'), isCopy: true }
     // Of several statements, what is only explained is read as if it were run.
-    return isExplained && !isSeveral ? PLANNED : { ...this.#result(verb), isSeveral }
+    if (!isExplained || isSeveral) return { ...this.#result(verb), isSeveral }
+    const { calls, watched, operates } = tokens
+    return { ...PLANNED, calls, watched, operates }
   }
 
   /** The words with which a statement begins, `explain` and its options among them; the lexer stays on the verb. */

@@ -89,7 +89,10 @@ export const SOME_WRITE: StatementText = {
   isVoid: false,
 }
 
-/** What is only explained: planned, it neither writes nor locks nor calls anything that is declared volatile. */
+/**
+ * What is only explained: planned, it neither writes nor locks nor reads a table, and of its functions it calls those that are not declared
+ * volatile, where what they are given is known.
+ */
 export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false, isPlanned: true }
 
 /** An insert that is alone, which is all that has been made sure of. */

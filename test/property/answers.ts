@@ -55,6 +55,8 @@ export function nameOf(text: string): string {
   return `n${(hash >>> 0).toString(36)}`
 }
 
+/** Plans hang on how large the tables of each twin have grown: they are not compared. */
 function entries(rows: readonly object[]): unknown[] {
+  if (rows.some((row) => 'QUERY PLAN' in row)) return ['a plan']
   return rows.map((row) => Object.entries(row))
 }

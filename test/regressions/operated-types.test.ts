@@ -93,6 +93,8 @@ describe('an operator or a cast of a type runs on the primary', () => {
     'select id from ranged',
     'select n from made_range',
     'select n from in_range',
+    'explain select lower(ranks(row(0)::sorted, row(1)::sorted))',
+    'explain select compares()',
     'select count(*) from distinct_rows',
     'select 1 ### 2',
     'select 1::ct',
@@ -130,6 +132,8 @@ describe('what names no such type runs on a replica, whatever its signs and word
     'select id from distinct_ids',
     'select reads_notes()',
     'select 1 # 2',
+    'explain select plus(1, 2)',
+    'explain select id from ranking order by rank',
   ])('%s', async (text) => {
     expect(await routes(text)).toEqual(['replica: read'])
   })
