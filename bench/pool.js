@@ -9,6 +9,7 @@ import pg from 'pg'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { inRequest } from './in-request.js'
 import { printTable, show, summary, timeRounds } from './rounds.js'
+import './vouched.js'
 
 const CONTEXTS = ['request', 'none']
 

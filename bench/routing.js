@@ -11,6 +11,7 @@ import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 import { FakePool } from './fake-pool.js'
 import { inRequest } from './in-request.js'
 import { printTable, show, summary, timeRounds } from './rounds.js'
+import './vouched.js'
 
 const CASES = [
   { via: 'executeQuery', context: 'request', replicas: 2, log: false },

@@ -176,7 +176,9 @@ export class StatementRun<T> implements Hearer {
     const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
     // In a transaction that was asked before its BEGIN.
     const claim = transaction.isOpen ? IS_BOUND : route.claim
-    const asks = claim.kind === 'fresh' || !isVouched || this.context?.memory?.wantsSeen === true
+    // Whether something wrote is in question on the primary only.
+    const isInQuestion = !isVouched && isOfPrimary(session)
+    const asks = claim.kind === 'fresh' || isInQuestion || this.context?.memory?.wantsSeen === true
     const sent = asks ? this.#sendAndAsk(session, claim, timeoutMs) : this.#query.send(session, timeoutMs)
     if (timeoutMs === undefined || this.#query.boundsItself === true) return sent
     return this.#withinBound(sent, session, timeoutMs)
