@@ -294,7 +294,7 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
 
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
 const PARAMETER = /\$\d/
-const QUOTED = /"([^"]*)"/g
+const QUOTED = /"((?:[^"]|"")*)"/g
 const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu
 
 const WRITING: ReadonlySet<CallEffect> = new Set<CallEffect>(['volatile', 'sequence', 'unknown'])

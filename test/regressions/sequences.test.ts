@@ -31,6 +31,7 @@ const { cluster, db } = useShop({
     create function aggregates() returns bigint language sql as $$ select numbers_of(id) from note $$;
     create function "x.y"() returns bigint language sql as $$ select nextval('counter') $$;
     create function calls_quoted() returns bigint language plpgsql as $$ begin return public."x.y"(); end $$;
+    create function "a""b"() returns bigint language sql as $$ select nextval('counter') $$;
     create function "Audit"() returns bigint language sql as $$ select nextval('counter') $$;
     create function a$b() returns bigint language sql as $$ select nextval('counter') $$;
     create function calls_dollar() returns bigint language plpgsql as $f$ begin return a$b(); end $f$;
@@ -131,6 +132,7 @@ test.each<[string, boolean]>([
   ["select query_to_xml('select calls_advances()', true, false, '')", true],
   [`select query_to_xml('select "Audit"()', true, false, '')`, true],
   [`select query_to_xml('select "x.y"()', true, false, '')`, true],
+  [`select query_to_xml('select "a""b"()', true, false, '')`, true],
   [`select query_to_xml('select "id" from note', true, false, '')`, false],
   ["select table_to_xml('numbered', true, false, '')", true],
 ])('a text that is run counts where it may advance a sequence: %s', async (text, counts) => {
