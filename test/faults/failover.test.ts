@@ -314,8 +314,9 @@ describe('without `failover`', () => {
   test('a replica that follows the promoted one, while the primary lives, serves nobody', async () => {
     await using watched = await Watched.open(cluster)
     await watched.untilEligible(first.name, second.name)
-    await first.promote()
+    // In that order it cannot be ahead of whom it follows: the primary goes on writing.
     await follow(second, first)
+    await first.promote()
     await vi.waitFor(async () => {
       const [row] = await second.query('select received_tli as timeline from pg_stat_wal_receiver')
       expect(row).toEqual({ timeline: 2 })

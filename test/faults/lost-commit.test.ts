@@ -5,6 +5,7 @@ import type { RouteEvent } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import type { Database } from '../support/cluster.ts'
 import { pinCookie, type UserAgent } from '../support/http.ts'
+import { whenCatalogIsRead } from '../support/request.ts'
 import { routesOf } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
@@ -38,6 +39,8 @@ beforeAll(async () => {
   })
   app.get('/', () => db.selectFrom('item').select('name').execute())
   openAgent = await listen(app)
+  // The catalog is read in transactions of its own, over the same proxy.
+  await whenCatalogIsRead(db)
   await cluster.replicas[0]?.pauseReplay()
 })
 
