@@ -125,7 +125,7 @@ describe('with `failover`', () => {
     expect(Object.keys(written.between(switchedMs).servedBy())).toEqual([first.name])
     expect(await itemsOn(primary)).toBe(itemsOnOld)
     expect(watched.node('primary')).toMatchObject({ role: 'replica', because: 'not-in-recovery' })
-    expect(watched.node(second.name)).toMatchObject({ because: 'old-timeline' })
+    await watched.untilUnfit('old-timeline', second.name)
     expect(watched.warnings).toEqual([
       FAILOVER,
       expect.stringMatching(/^WRITE_PINNING_NODE_ROLE: .*'primary' .* still takes writes/),
