@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { readsOf, startLoad, writesOf } from '../support/load.ts'
 import { askForPassword } from '../support/password.ts'
+import { whenCatalogIsRead } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
@@ -12,7 +13,7 @@ let current: string
 beforeEach(async () => {
   current = 'secret-one'
   await cluster.primary.query("create role app login password 'secret-one'")
-  await cluster.primary.query('grant select, insert on item to app')
+  await cluster.primary.query('grant select, insert, delete on item to app')
   await cluster.primary.query('grant usage on sequence item_id_seq to app')
   await cluster.waitForCatchup()
   for (const node of cluster.nodes) await askForPassword(node, 'app')
@@ -74,6 +75,8 @@ test('a wrong one is loud at once, with the node’s name and no secret, and rea
     ],
   })
   await watched.untilEligible('replica-1', 'replica-2')
+  // Its reading would be cut as well, and told of.
+  await whenCatalogIsRead(watched.db)
   const reads = startLoad(readsOf(cluster, watched.db))
   current = 'secret-two'
   await rotate(current)
