@@ -48,6 +48,7 @@ test('the next connections of pools and watchers use the new one; no read fails,
     replicas: cluster.replicas.map(config),
   })
   await watched.untilEligible('replica-1', 'replica-2')
+  await whenCatalogIsRead(watched.db)
   const reads = startLoad(readsOf(cluster, watched.db))
   await vi.waitFor(() => expect(reads.soFar().operations.length).toBeGreaterThan(100), WAIT)
   current = 'secret-two'
