@@ -5,6 +5,7 @@ import { type Database, openDatabase, startShop } from '../support/cluster.ts'
 import { heldBy, pinOfAgent, seesOn } from '../support/exact.ts'
 import { UserAgent } from '../support/http.ts'
 import { type OwnQuestions, poolThatCounts } from '../support/own-questions.ts'
+import { whenCatalogIsRead } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
@@ -197,6 +198,8 @@ describe('where no position can be read', () => {
       await expect(failed).rejects.toThrow()
       await insert(`${name}-again`, cut)
     }, cut)
+    // The catalog is read in transactions of its own, over the same proxy.
+    await whenCatalogIsRead(cut)
     // And not the message in which a write asks for `synchronous_commit`.
     const done = proxy.cutWhen((bytes) => bytes.includes('commit\0'), 'delivered')
     expect(await heldAfter(agent, 'unknown')).toBe('primary')

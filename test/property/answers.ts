@@ -58,5 +58,11 @@ export function nameOf(text: string): string {
 /** Plans hang on how large the tables of each twin have grown: they are not compared. */
 function entries(rows: readonly object[]): unknown[] {
   if (rows.some((row) => 'QUERY PLAN' in row)) return ['a plan']
-  return rows.map((row) => Object.entries(row))
+  return rows.map((row) => Object.entries(row)).filter((row) => !isTag(row))
+}
+
+/** Kysely 0.29 has a row for the end of a transaction, which the server does not send. */
+function isTag([first, ...others]: readonly [string, unknown][]): boolean {
+  const [name, value] = first ?? []
+  return name === 'command' && (value === 'ROLLBACK' || value === 'COMMIT') && others.length === 0
 }
