@@ -94,6 +94,10 @@ class CompiledStatement<R> implements Query<QueryResult<R>> {
     this.signal = signal
   }
 
+  get values(): readonly unknown[] {
+    return this.#query.parameters
+  }
+
   get canBeAskedAround(): boolean {
     return true
   }
@@ -140,6 +144,10 @@ class CompiledStream<R> implements Query<SessionStream<R>> {
     this.text = query.sql
     this.mark = markOf(query)
     this.signal = signal
+  }
+
+  get values(): readonly unknown[] {
+    return this.#query.parameters
   }
 
   get canBeAskedAround(): boolean {

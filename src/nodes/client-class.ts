@@ -2,6 +2,7 @@ import { askingClient } from './asked-query.ts'
 import { type Lookup, socketsThatLookUp } from './host.ts'
 import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
+import { settingClient } from './session-settings.ts'
 
 /** What a node asks of every client that its pool makes. */
 export interface ClientDemands {
@@ -28,7 +29,7 @@ interface ClientConfig {
 export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientClass | undefined {
   const Given = pool.Client as ClientClass | undefined
   if (typeof Given !== 'function') return undefined
-  const Own = class extends askingClient(Given) {
+  const Own = class extends askingClient(settingClient(Given)) {
     readonly #hasOwnTimeout: boolean
 
     constructor(config: ClientConfig) {

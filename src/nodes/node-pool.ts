@@ -6,6 +6,7 @@ import type { Lookup } from './host.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReplicaSessions, type SessionDemands } from './replica-sessions.ts'
+import { isSettingClass } from './session-settings.ts'
 
 /** While a pool is to end: the pause between two looks at its queue, in ms. */
 const QUEUE_LOOK_MS = 5
@@ -71,6 +72,11 @@ export class NodePool {
   /** Whether the server can be asked over a connection of its own. */
   get canBeWatched(): boolean {
     return this.#OwnClient !== undefined
+  }
+
+  /** Whether its sessions can be set to what their holders want; one that is not open yet will tell. */
+  get carriesSettings(): boolean {
+    return this.#pool === undefined || isSettingClass(this.#pool.Client)
   }
 
   /** How long connecting may take, in ms: as the pool says, or else the dialect. */

@@ -29,6 +29,7 @@ export interface PoolClientLike {
   /** Told by the server as the session begins. */
   readonly processID?: number | null
   query(...args: readonly unknown[]): unknown
+  end?(): unknown
   /** Whether the answer to all that was sent is there. */
   readonly readyForQuery?: boolean
   /** Whether it sends more before it is answered. */

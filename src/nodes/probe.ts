@@ -116,13 +116,14 @@ async function probeWal(client: OwnClient): Promise<Sighting> {
   }
 }
 
-const STATE = `pg_catalog.pg_is_in_recovery() as "isInRecovery", ${SESSION}`
+const STATE = `pg_catalog.pg_is_in_recovery() as "isInRecovery", ${SESSION}, pg_catalog.pg_backend_pid() as pid`
 
 interface StateRow {
   readonly isInRecovery: boolean
   readonly isReadOnly: boolean
   readonly databaseOid: string | null
   readonly tellsWrites: boolean
+  readonly pid: number
 }
 
 /** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
@@ -134,7 +135,7 @@ const AURORA_QUERY = `
 async function probeAurora(client: OwnClient): Promise<Sighting> {
   const asked = momentNow()
   const [row] = await askOn<StateRow & { lagMs: number | null }>(client, AURORA_QUERY)
-  return sightingOf(asked, row, row?.lagMs ?? undefined)
+  return sightingOf(asked, row, client, row?.lagMs ?? undefined)
 }
 
 async function probeWith(
@@ -147,14 +148,19 @@ async function probeWith(
   const [row] = await askOn<StateRow>(client, `select ${STATE}`)
   // What the application asks is parsed as it has everything parsed.
   const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
-  if (row?.isInRecovery !== true) return sightingOf(asked, row, 0)
+  if (row?.isInRecovery !== true) return sightingOf(asked, row, client, 0)
   // A function that fails, or takes its time, says nothing of the server, which has just answered.
   const given = Promise.resolve().then(() => source({ name, query }))
   const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
-  return sightingOf(asked, row, lagMs)
+  return sightingOf(asked, row, client, lagMs)
 }
 
-function sightingOf(asked: Moment, row: StateRow | undefined, lagMs: unknown): Sighting {
+function sightingOf(
+  asked: Moment,
+  row: StateRow | undefined,
+  { processID }: OwnClient,
+  lagMs: unknown,
+): Sighting {
   const isNumber = typeof lagMs === 'number' && Number.isFinite(lagMs) && lagMs >= 0
   return {
     ...asked,
@@ -168,7 +174,7 @@ function sightingOf(asked: Moment, row: StateRow | undefined, lagMs: unknown): S
     systemId: undefined,
     startedAt: undefined,
     seesReceiver: undefined,
-    isDirect: false,
+    isDirect: row !== undefined && row.pid === processID,
     lagMs: isNumber ? lagMs : undefined,
   }
 }

@@ -2,6 +2,7 @@ import { askOn } from '../own-statements.ts'
 import { isServerError } from './error-meaning.ts'
 import type { Node } from './node.ts'
 import type { PoolClientLike } from './pool.ts'
+import { settingsOf } from './session-settings.ts'
 
 /** A client of one node's pool, from when it is lent until it is given back. */
 export interface Session {
@@ -47,7 +48,8 @@ export function lentNothing(node: Node, error: unknown): boolean {
 /** Gives a session back to its pool. */
 export function release({ node, client }: Session): void {
   node.giveBack()
-  client.release()
+  const isClean = settingsOf(client)?.letGo() !== false
+  client.release(...(isClean ? [] : [true]))
 }
 
 /** Ends a session whose state is unknown, `because` of an error, instead of giving it back. */

@@ -24,6 +24,11 @@ export class PgStatement implements Query<Results> {
     this.mark = markOf(config)
   }
 
+  get values(): readonly unknown[] | undefined {
+    const its = this.#values ?? (this.#config as { values?: unknown }).values
+    return Array.isArray(its) ? its : undefined
+  }
+
   get signal(): undefined {
     return undefined
   }

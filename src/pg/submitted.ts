@@ -86,6 +86,10 @@ export class SubmittedQuery implements Query<void> {
     if (this.#connection !== undefined) this.#given.submit(this.#connection as never)
   }
 
+  get values(): undefined {
+    return undefined
+  }
+
   get signal(): undefined {
     return undefined
   }

@@ -1,5 +1,7 @@
 import { discard, isNotOfNode, release, type Session } from '../nodes/session.ts'
+import { settingsOf } from '../nodes/session-settings.ts'
 import { type SpillGate, WAIT_MS } from '../nodes/spill-gate.ts'
+import type { Settings } from '../sql/settings.ts'
 import type { Route } from './route.ts'
 
 /**
@@ -13,6 +15,9 @@ export class BoundSession {
   #turn: SpillGate | undefined
   /** Until when it waits for that. */
   #turnUntilMs: number | undefined
+
+  /** Whether it has something that no other client may meet, though its holder may go on with it. */
+  #isOnlyHolders = false
 
   readonly #moved: ((session: Session | undefined) => void) | undefined
 
@@ -61,6 +66,11 @@ export class BoundSession {
     this.#doubt ??= { because }
   }
 
+  /** It may have something by now that no other client may meet: it is closed once its holder leaves it. */
+  closeOnceLeft(): void {
+    this.#isOnlyHolders = true
+  }
+
   get isMistrusted(): boolean {
     return this.#doubt !== undefined
   }
@@ -98,10 +108,12 @@ export class BoundSession {
   moveAway(isInTransaction: boolean, session = this.#session): void {
     if (session === undefined) return
     const doubt = this.#doubt
+    const isOnlyHolders = this.#isOnlyHolders
     this.#session = undefined
     this.#doubt = undefined
+    this.#isOnlyHolders = false
     this.#moved?.(undefined)
-    if (doubt === undefined && !isInTransaction) release(session)
+    if (doubt === undefined && !isOnlyHolders && !isInTransaction) release(session)
     else discard(session, doubt?.because)
   }
 
@@ -117,17 +129,21 @@ export class BoundSession {
     }
   }
 
-  /** Gives the session back once the transaction that it is in is rolled back, which nobody waits for; keeps the turn. */
-  rollBack(): void {
+  /**
+   * Gives the session back once the transaction that it is in is rolled back, to what was set before it; nobody waits for that. Keeps the
+   * turn.
+   */
+  rollBack(before: Settings): void {
     const session = this.#session
     if (session === undefined) return
-    if (this.#doubt !== undefined) {
+    if (this.#doubt !== undefined || this.#isOnlyHolders) {
       this.moveAway(true)
       return
     }
     this.#session = undefined
     this.#moved?.(undefined)
     const rolledBack = session.client.query('rollback') as Promise<unknown>
+    settingsOf(session.client)?.wasSet(before)
     rolledBack.then(
       () => release(session),
       (error: unknown) => discard(session, error),

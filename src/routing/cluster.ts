@@ -1,4 +1,4 @@
-import { routeChannel } from '../diagnostics.ts'
+import { routeChannel, warn } from '../diagnostics.ts'
 import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, requirementHere } from '../freshness/context.ts'
 import { positionOfPin } from '../freshness/pin.ts'
@@ -9,6 +9,7 @@ import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { CatalogReader } from './catalog-reader.ts'
+import { carriesSettings } from './client-settings.ts'
 import type { ContextWatch } from './context-watch.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import { NamedStatements } from './named-statements.ts'
@@ -37,6 +38,7 @@ export class Cluster {
   readonly #reads: ReadRouter
   readonly #withoutContext: Requirement
   readonly #functions: FunctionWatch
+  #hasToldOfSettings = false
 
   constructor(parts: {
     readonly set: ReplicaSet
@@ -66,6 +68,24 @@ export class Cluster {
 
   get primary(): Node {
     return this.set.primary
+  }
+
+  /** Whether what a client sets can follow it from node to node. */
+  get carriesSettings(): boolean {
+    return this.set.nodes.every(carriesSettings)
+  }
+
+  /** What a client sets binds it to the primary: says so, once. */
+  bindsSettings(): void {
+    if (this.#hasToldOfSettings) return
+    this.#hasToldOfSettings = true
+    const nodes = this.set.nodes.filter((node) => !carriesSettings(node)).map(({ name }) => `'${name}'`)
+    warn(
+      'WRITE_PINNING_SETTINGS_STAY',
+      `A client has set something for its session, and a pooler stands before ${nodes.join(', ')} of cluster '${this.name}', which may have another ` +
+        'session serve its next statement: what is set cannot follow the client there, so that it reads from the primary from then on. ' +
+        'Give the servers themselves as nodes, or set it in a transaction (`set local`).',
+    )
   }
 
   /** What a read demands in this context. */

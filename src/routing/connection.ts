@@ -1,5 +1,6 @@
 import type { Session } from '../nodes/session.ts'
 import { BoundSession } from './bound-session.ts'
+import { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
 import { Outcome } from './outcome.ts'
 import type { Place } from './place.ts'
@@ -22,6 +23,7 @@ export interface OpenStream<R> {
 export class RoutedConnection {
   readonly #session: BoundSession
   readonly #transaction: Transaction
+  readonly #settings: ClientSettings
   /** What its statements run in. */
   readonly #place: Place
   readonly #waiting: (() => void)[] = []
@@ -34,12 +36,16 @@ export class RoutedConnection {
   constructor(cluster: Cluster) {
     const session = new BoundSession(this.moved && ((to) => this.moved?.(to)))
     this.#session = session
-    const transaction = new Transaction(cluster.name, cluster.watch, cluster.catalog)
+    const settings = new ClientSettings(session)
+    this.#settings = settings
+    const transaction = new Transaction(cluster.name, cluster.watch, cluster.catalog, (how) =>
+      settings.ended(how),
+    )
     this.#transaction = transaction
     const outcome = new Outcome(cluster, session, transaction)
-    const binding = new ReadOnlyBinding(cluster, session, transaction, outcome)
+    const binding = new ReadOnlyBinding({ cluster, own: session, transaction, settings, outcome })
     const isEnded = () => this.#isEnded
-    this.#place = { cluster, session, transaction, binding, outcome, isEnded, leave: this.#leave }
+    this.#place = { cluster, session, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
   }
 
   /** Lends it out, anew or again. */
@@ -48,6 +54,7 @@ export class RoutedConnection {
     this.#isFree = false
     this.#isEnded = false
     this.#session.reset()
+    this.#settings.reset()
   }
 
   /** Runs a query once those before it are over. */

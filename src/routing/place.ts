@@ -1,4 +1,5 @@
 import type { BoundSession } from './bound-session.ts'
+import type { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
 import type { Outcome } from './outcome.ts'
 import type { ReadOnlyBinding } from './read-only-binding.ts'
@@ -9,6 +10,8 @@ export interface Place {
   readonly cluster: Cluster
   readonly session: BoundSession
   readonly transaction: Transaction
+  /** What its client has set. */
+  readonly settings: ClientSettings
   /** The node of a `read only` transaction. */
   readonly binding: ReadOnlyBinding
   readonly outcome: Outcome

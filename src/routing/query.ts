@@ -6,6 +6,8 @@ export type Mark = 'to-primary' | 'to-replica' | 'or-primary'
 /** A query as an edge hands it over: the text that it is routed by, and how it is sent to the node that it is routed to. */
 export interface Query<T> {
   readonly text: string
+  /** The values of its parameters; undefined where nobody knows them. */
+  readonly values: readonly unknown[] | undefined
   readonly mark: Mark | undefined
   /** Ends it, also while it waits for a connection. */
   readonly signal: AbortSignal | undefined

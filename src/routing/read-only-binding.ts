@@ -7,6 +7,7 @@ import type { Statement } from '../sql/classifier.ts'
 import { readSessionWork } from '../sql/session-work.ts'
 import { READ_WITH_CALLS } from '../sql/statement.ts'
 import type { BoundSession } from './bound-session.ts'
+import type { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
 import { claimOf } from './connection-route.ts'
 import type { Outcome } from './outcome.ts'
@@ -35,6 +36,7 @@ export class ReadOnlyBinding {
   readonly #own: BoundSession
   readonly #transaction: Transaction
   readonly #outcome: Outcome
+  readonly #settings: ClientSettings
   /** BEGIN and what has prepared the transaction since; undefined where it is bound. */
   #kept: Sent[] | undefined
   /** Where those were sent. */
@@ -42,11 +44,18 @@ export class ReadOnlyBinding {
   /** How a transaction begins that is chained to this one; undefined where nobody knows its modes. */
   #begin: Sent | undefined
 
-  constructor(cluster: Cluster, own: BoundSession, transaction: Transaction, outcome: Outcome) {
-    this.#cluster = cluster
-    this.#own = own
-    this.#transaction = transaction
-    this.#outcome = outcome
+  constructor(parts: {
+    readonly cluster: Cluster
+    readonly own: BoundSession
+    readonly transaction: Transaction
+    readonly settings: ClientSettings
+    readonly outcome: Outcome
+  }) {
+    this.#cluster = parts.cluster
+    this.#own = parts.own
+    this.#transaction = parts.transaction
+    this.#settings = parts.settings
+    this.#outcome = parts.outcome
   }
 
   /** Whether a transaction is open, and stays where it is. */
@@ -94,7 +103,7 @@ export class ReadOnlyBinding {
   /** Leaves the session for another node's: what has only begun there is rolled back, and nobody waits for that. */
   moveAway(): void {
     const isAwaited = this.#kept !== undefined && this.#transaction.isOpen
-    if (isAwaited && this.#own.current === this.#begunOn) this.#own.rollBack()
+    if (isAwaited && this.#own.current === this.#begunOn) this.#own.rollBack(this.#settings.kept)
     else this.#own.moveAway(this.isBound)
   }
 
@@ -196,6 +205,8 @@ export class ReadOnlyBinding {
       await query.send(session, undefined)
       if (at === 0) this.#transaction.abandon()
       this.#outcome.ran(statement, session, context, undefined, undefined)
+      if (statement.sets !== undefined) this.#settings.ran(statement, query, session, true)
+      else if (at > 0 && statement.isControl) this.#settings.ranControl(query.text)
     }
     this.#begunOn = session
   }

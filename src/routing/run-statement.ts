@@ -9,6 +9,7 @@ import {
   type Session,
   sessionOf,
 } from '../nodes/session.ts'
+import { settingsOf } from '../nodes/session-settings.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { routeFrom } from './connection-route.ts'
 import { firstLook } from './first-look.ts'
@@ -57,10 +58,11 @@ export class StatementRun<T> implements Hearer {
   /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
     // One function and one promise: on the path of every query each one costs.
-    const { cluster, session: own, binding } = this.#place
+    const { cluster, session: own, binding, settings } = this.#place
     let attempt = first
     try {
       if (this.#place.isEnded()) throw new Error('Connection terminated')
+      this.#statement = settings.judge(this.#statement, this.#place, this.#query)
       binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -95,6 +97,17 @@ export class StatementRun<T> implements Hearer {
             // The query may have been given up on while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
+            if (settings.arrive(lent)) cluster.exact.forget(lent.client)
+            else if (settings.needsStatements(lent)) {
+              own.closeOnceLeft()
+              // One that the caller's pool had before can be done without.
+              if (lent.node.pool.carriesSettings) {
+                own.letGo(false)
+                attempt = again(attempt)
+                continue
+              }
+              await settings.state(lent)
+            }
           }
           if (hasWaited && !binding.isBound && !cluster.holds(route)) {
             own.letGo(false)
@@ -117,6 +130,11 @@ export class StatementRun<T> implements Hearer {
               unproven: new Set(attempt?.unproven).add(route.node),
               looked: new Set(attempt?.looked).add('positions'),
             }
+            continue
+          }
+          const unset = session && this.#settingsRefused(error, session, route, attempt)
+          if (unset !== undefined) {
+            attempt = unset
             continue
           }
           attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
@@ -146,7 +164,7 @@ export class StatementRun<T> implements Hearer {
     const { session, cluster, transaction, binding } = this.#place
     const { text, mark } = this.#query
     // It was waited for, or somebody else's statement had the catalog read.
-    if (this.#statement.isUnknown) this.#statement = cluster.classifier.classify(text)
+    if (this.#statement.isUnknown) this.#statement = this.#judged()
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
     const look = mayWait ? firstLook(this.#place, this.#sent, before) : undefined
@@ -157,13 +175,26 @@ export class StatementRun<T> implements Hearer {
     const route = transaction.isOpen
       ? binding.routeOf(this.#sent, before)
       : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
+    if (isMovable(route.claim) && this.#place.settings.avoids(route.node)) return this.#toPrimary
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
+  }
+
+  /** What it is by now, to this client. */
+  #judged(): Statement {
+    const { cluster, settings } = this.#place
+    return settings.judge(cluster.classifier.classify(this.#query.text), this.#place, this.#query)
+  }
+
+  /** What a replica has refused. */
+  get #toPrimary(): Route {
+    return { node: this.#place.cluster.primary, reason: 'refused', claim: IS_PRIMARY }
   }
 
   #send(session: Session, route: Route): Promise<T> {
     const { cluster, outcome, transaction } = this.#place
-    const { kind, countsAsWrite, isInDoubt, isVouched, isControl } = this.#statement
+    const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings } = this.#statement
     this.#route = route
+    if (keepsSettings) this.#place.session.closeOnceLeft()
     if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
     if (kind !== 'read' && !isOfPrimary(session) && mayKeep(this.#statement, this.#query.text)) {
       outcome.willLeaveSomethingOn(session)
@@ -208,15 +239,52 @@ export class StatementRun<T> implements Hearer {
 
   /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
   #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
-    const { outcome, cluster, transaction, binding } = this.#place
+    const { outcome, cluster, transaction, binding, settings } = this.#place
     const wasOpen = transaction.isOpen
     // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
     if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
     if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
+    if (this.#statement.sets !== undefined) this.#hasSet(session)
+    else if (wasOpen && this.#statement.isControl) settings.ranControl(this.#query.text)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
+  }
+
+  /**
+   * Where next, where a session refused what its client has set, or sets now: the statement behind it never ran. A replica may not have
+   * replayed what that needs, a role say. Undefined where it refused something else; throws where the primary did.
+   */
+  #settingsRefused(
+    error: unknown,
+    session: Session,
+    route: Route,
+    before: Attempt | undefined,
+  ): Attempt | undefined {
+    const { session: own, settings, transaction } = this.#place
+    const refusal = settingsOf(session.client)?.failure
+    const isItself = this.#statement.sets !== undefined && !transaction.isOpen && isRefusal(error)
+    if (refusal === undefined && !isItself) return undefined
+    if (refusal !== undefined) {
+      own.mistrust(refusal.error)
+      own.letGo(false)
+      settings.wasRefusedBy(session.node)
+    }
+    const mayMove =
+      isMovable(route.claim) && this.#query.mayBeSentAgain && this.#query.signal?.aborted !== true
+    if (mayMove) return { ...again(before), route: this.#toPrimary }
+    if (refusal !== undefined) throw refusal.error
+    return undefined
+  }
+
+  /** Its session is set to something else by now, and its client with it. */
+  #hasSet(session: Session): void {
+    const { settings, transaction, cluster } = this.#place
+    settings.ran(this.#statement, this.#query, session, transaction.isOpen)
+    if (!isOfPrimary(session)) return
+    cluster.exact.forget(session.client)
+    cluster.named.ran(this.#statement, session.client)
   }
 
   /** What the error of an attempt means, and where next; throws where it surfaces. */
@@ -261,7 +329,7 @@ export class StatementRun<T> implements Hearer {
     // A session that was lost must not serve the next attempt.
     if (own.isMistrusted) own.letGo(false)
     this.#tried = next.tried
-    this.#statement = this.#refusedAs ?? cluster.classifier.classify(text)
+    this.#statement = this.#refusedAs ?? this.#judged()
     return next
   }
 

@@ -38,6 +38,11 @@ export class ExactWrites {
     this.#kinds.saw(statement, client, undefined)
   }
 
+  /** A session is set to something else by now. */
+  forget(client: PoolClientLike): void {
+    this.#kinds.forget(client)
+  }
+
   /** How to read the position of what a session has just committed. */
   positionOf(client: PoolClientLike): PositionOfCommit {
     const kind = this.#mayDefer() ? 'unflushed' : this.#kinds.of(client)
@@ -63,6 +68,11 @@ export class CommitKinds {
   of(client: PoolClientLike): CommitKind {
     const known = this.#known.get(client)
     return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
+  }
+
+  /** Whatever it was set to, it may commit otherwise now. */
+  forget(client: PoolClientLike): void {
+    this.#known.delete(client)
   }
 
   /**

@@ -11,6 +11,9 @@ import { type Part, Participants } from './participants.ts'
 /** Reads the position of what has just been committed; asked only for those who want to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
 
+/** How a transaction has ended: of one whose commit was lost nobody knows. */
+export type TransactionEnd = 'committed' | 'rolled-back' | 'unknown'
+
 /** The transaction that a connection is in. */
 type State =
   | { readonly kind: 'none' }
@@ -42,20 +45,23 @@ export class Transaction {
   readonly #cluster: string
   readonly #watch: ContextWatch
   readonly #catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>
+  readonly #ended: (how: TransactionEnd) => void
   #state: State = NONE
 
   /**
    * `catalog` hears of statements that may have changed the schema, when they ran and when they are committed; and of a transaction that
-   * has written although all in it was known to read only.
+   * has written although all in it was known to read only. `ended` is told whenever a transaction is over.
    */
   constructor(
     cluster: string,
     watch: ContextWatch,
     catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>,
+    ended: (how: TransactionEnd) => void = () => {},
   ) {
     this.#cluster = cluster
     this.#watch = watch
     this.#catalog = catalog
+    this.#ended = ended
   }
 
   /** Whether its session is in a transaction, or may be, that nobody but its own statements may end. */
@@ -110,12 +116,12 @@ export class Transaction {
     }
     const isSame = effect === undefined || (effect === 'begins' && before.kind === 'open')
     if (!isSame) {
-      this.#end(mayCommit(effect) && !isAborted, position, hasWritten)
+      this.#end(endOf(mayCommit(effect) && !isAborted), position, hasWritten)
       this.#state = isOpenAfter(effect, status, before) ? open(opens === 'read-only') : NONE
       if (effect === 'unknown' && status === undefined) this.#state = { kind: 'unknown' }
     } else if (status === 'idle' && before.kind !== 'none') {
       // It was ended by what nobody saw.
-      this.#end(true, position)
+      this.#end('committed', position)
       this.#state = NONE
     } else if (status !== undefined && status !== 'idle' && before.kind !== 'open') this.#state = open(false)
   }
@@ -143,12 +149,12 @@ export class Transaction {
     }
     if (wasRefused && isInOne) {
       // It has ended nothing, or has begun another since: what was written before may be committed yet.
-      if (kind !== 'session') this.#end(mayCommit(effect), undefined)
+      if (kind !== 'session') this.#end(endOf(mayCommit(effect)), undefined)
       this.#state = { ...(before.kind === 'open' ? before : open(false)), isHarmless: false, hasFailed: true }
       return
     }
     // A commit that is refused by itself has rolled back; among several statements it may have been done.
-    this.#end(mayCommit(effect) && (!wasRefused || kind !== 'session'), undefined)
+    this.#end(endOf(mayCommit(effect) && (!wasRefused || kind !== 'session')), undefined)
     this.#state = NONE
   }
 
@@ -161,19 +167,19 @@ export class Transaction {
 
   /** Its commit was lost, by this error; the server may have said before whether it wrote. */
   loseCommit(by: unknown, hasWritten: boolean | undefined): void {
-    this.#end(true, undefined, hasWritten)
+    this.#end('unknown', undefined, hasWritten)
     this.#state = { kind: 'lost', by }
   }
 
   /** Its commit never reached the server, which has ended it before. */
   loseUnsent(by: unknown): void {
-    this.#end(false, undefined)
+    this.#end('rolled-back', undefined)
     this.#state = { kind: 'lost', by }
   }
 
   /** It is over, whatever became of it: its session ends with it. */
   abandon(): void {
-    this.#end(false, undefined)
+    this.#end('rolled-back', undefined)
     this.#state = NONE
   }
 
@@ -242,8 +248,10 @@ export class Transaction {
   }
 
   /** Counts what was written in the transaction that is open, where that may be committed. */
-  #end(isCommitted: boolean, position: PositionOfCommit | undefined, hasWritten?: boolean): void {
+  #end(how: TransactionEnd, position: PositionOfCommit | undefined, hasWritten?: boolean): void {
+    if (this.#state.kind !== 'none') this.#ended(how)
     if (this.#state.kind !== 'open') return
+    const isCommitted = how !== 'rolled-back'
     const { participants, defined } = this.#state
     if (defined !== 'nothing') this.#catalog.sawDefinition(defined)
     if (!isCommitted) {
@@ -272,6 +280,10 @@ function open(isHarmless: boolean): Open {
     hasFailed: false,
     defined: 'nothing',
   }
+}
+
+function endOf(isCommitted: boolean): TransactionEnd {
+  return isCommitted ? 'committed' : 'rolled-back'
 }
 
 function mayCommit(effect: TransactionEffect): boolean {

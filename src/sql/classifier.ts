@@ -2,6 +2,7 @@ import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
 import { isControl, outlivesTransaction, takesId } from './first-word.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
 import { TEXT_FUNCTIONS } from './known-functions.ts'
+import { withSettings } from './setting-statement.ts'
 import {
   type Blocker,
   definitionIn,
@@ -72,7 +73,8 @@ export class StatementClassifier {
   classify(sql: string): Statement {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
-    const statement = this.#decide(readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0), sql)
+    const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
+    const statement = withSettings(this.#decide(text, sql), sql)
     // Once the server was asked for it, it is judged anew, whatever the answer is.
     if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
     return statement

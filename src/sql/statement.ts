@@ -1,4 +1,5 @@
 import type { Cause } from './cause.ts'
+import type { SettingChange } from './setting-changes.ts'
 import type { FunctionCall, NamedWork, TransactionEffect } from './statement-text.ts'
 import type { TableName } from './table-names.ts'
 import type { Opens } from './transaction-modes.ts'
@@ -57,6 +58,10 @@ export interface Statement {
   readonly isControl: boolean
   /** Whether it is one about its session that is written as a read: that can be asked about like one. */
   readonly isSessionCall: boolean
+  /** What it sets in its session, where it does nothing else and that can be said to another session as well; undefined for any other. */
+  readonly sets: readonly SettingChange[] | undefined
+  /** Whether it may set something for its session that nobody can follow: no other client may have that session then. */
+  readonly keepsSettings: boolean
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
@@ -96,6 +101,8 @@ export const READ: Statement = {
   isControl: false,
   isSessionCall: false,
   readsPrimary: false,
+  sets: undefined,
+  keepsSettings: false,
   named: undefined,
 }
 
@@ -116,6 +123,9 @@ export const LOCKING: Statement = { ...READ, kind: 'locking', takesId: true }
 
 /** The same with calls: a stable function may call a volatile one. */
 export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
+
+/** What only sets something that follows its client: any node will do, as for a read, and nothing is written. */
+export const SETTING: Statement = { ...READ, hasCalls: true, isVouched: true }
 
 /** A read of what is to be read on the primary. */
 export const PRIMARY_TABLE: Statement = {

@@ -1,0 +1,174 @@
+import { WritePinningError } from '../errors.ts'
+import type { Node } from '../nodes/node.ts'
+import type { Session } from '../nodes/session.ts'
+import { settingsOf } from '../nodes/session-settings.ts'
+import { readSavepoint } from '../sql/savepoint.ts'
+import { knownChange, Settings } from '../sql/settings.ts'
+import { SETTING, type Statement } from '../sql/statement.ts'
+import type { BoundSession } from './bound-session.ts'
+import type { Place } from './place.ts'
+import type { Query } from './query.ts'
+import type { TransactionEnd } from './transaction.ts'
+
+/** How long a replica that has refused a client's settings is not asked again for them, in ms: it may have replayed what it lacked by then. */
+const REFUSED_MS = 1_000
+
+/**
+ * What one client has set, which follows it from session to session: as it was before the transaction that is open, and as it is now. What
+ * is set in a transaction holds for what comes later only if that commits (https://www.postgresql.org/docs/current/sql-set.html).
+ */
+export class ClientSettings {
+  readonly #session: BoundSession
+  #kept = Settings.NONE
+  #now = Settings.NONE
+  readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
+  /** Which replica has refused what, and when. */
+  #refused: { readonly node: Node; readonly settings: Settings; readonly atMs: number } | undefined
+  /** Whether a commit was lost in which something was set: nobody knows whether it is. */
+  #isUnknown = false
+
+  constructor(session: BoundSession) {
+    this.#session = session
+  }
+
+  /** Whoever has it now has set nothing but these. */
+  reset(initial = Settings.NONE): void {
+    if (this.#now === initial && this.#kept === initial && !this.#isUnknown) return
+    this.#isUnknown = false
+    this.#kept = initial
+    this.#now = initial
+    this.#savepoints.length = 0
+    this.#refused = undefined
+  }
+
+  /**
+   * What a query is to a client whose settings follow it: where it only sets something, any node will do. Where transactions are
+   * serializable by the client's own setting, no replica will for one that does not say.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where nobody knows what is set: the commit of that was lost.
+   */
+  judge(statement: Statement, { cluster, transaction }: Place, { values }: Query<unknown>): Statement {
+    const { sets, opens } = statement
+    if (this.#isUnknown) throw unknownSettings()
+    if (sets !== undefined) {
+      if (!cluster.carriesSettings) {
+        cluster.bindsSettings()
+        return { ...statement, sets: undefined }
+      }
+      if (transaction.isOpen) return statement
+      if (sets.some((each) => knownChange(each, values) === undefined)) {
+        return { ...statement, sets: undefined, keepsSettings: true }
+      }
+      const isOfPrimary = sets.some((each) => each.does === 'set' && OF_PRIMARY.has(each.name))
+      return isOfPrimary
+        ? statement
+        : { ...SETTING, isAllOrNothing: statement.isAllOrNothing, sets, named: statement.named }
+    }
+    if (opens !== 'read-only' || this.#now === Settings.NONE) return statement
+    const isolation = this.#now.statementOf('default_transaction_isolation') ?? ''
+    return /serializable/i.test(isolation) ? { ...statement, opens: 'read-only-serializable' } : statement
+  }
+
+  /** What was set before the transaction that is open, or else is set. */
+  get kept(): Settings {
+    return this.#kept
+  }
+
+  /** Whether a replica is left alone: nothing can be laid on its sessions, or it has just refused what the client has set. */
+  avoids(node: Node): boolean {
+    if (this.#now === Settings.NONE || node.role === 'primary') return false
+    if (!carriesSettings(node)) return true
+    const refused = this.#refused
+    if (refused === undefined || refused.node !== node || !refused.settings.equals(this.#now)) return false
+    return performance.now() - refused.atMs < REFUSED_MS
+  }
+
+  /** A replica has refused what the client has set. */
+  wasRefusedBy(node: Node): void {
+    this.#refused = { node, settings: this.#now, atMs: performance.now() }
+  }
+
+  /** The client comes to a session: true where that is set to something else, and will be set with the next statement. */
+  arrive({ client, wasPrimary }: Session): boolean {
+    return settingsOf(client)?.hold(this.#kept, !wasPrimary) === true
+  }
+
+  /**
+   * Whether the session of a client that cannot have anything laid on it has to be set by statements of their own. It stays with its client
+   * then.
+   */
+  needsStatements({ client }: Session): boolean {
+    return this.#kept !== Settings.NONE && settingsOf(client) === undefined
+  }
+
+  /** Sets such a session. */
+  async state({ client }: Session): Promise<void> {
+    for (const text of this.#kept.statementsAfter(Settings.NONE, Settings.NONE, false))
+      await client.query(text)
+  }
+
+  /** Follows what a statement has set that its session has accepted. */
+  ran({ sets }: Statement, { values }: Query<unknown>, session: Session, isInTransaction: boolean): void {
+    for (const each of sets ?? []) {
+      const change = knownChange(each, values)
+      // In a transaction, what cannot be told has the session closed in the end.
+      if (change === undefined) this.#session.closeOnceLeft()
+      else this.#now = this.#now.with(change)
+      if (each.does === 'discard-all') forgetPrepared(session)
+    }
+    if (!isInTransaction) this.#kept = this.#now
+    settingsOf(session.client)?.wasSet(this.#now)
+  }
+
+  /** Follows what a statement about the transaction that is open does with a savepoint. */
+  ranControl(sql: string): void {
+    if (this.#now === Settings.NONE && this.#savepoints.length === 0) return
+    const work = readSavepoint(sql)
+    if (work?.does === 'sets') this.#savepoints.push({ name: work.name, settings: this.#now })
+    if (work?.does !== 'rolls-back') return
+    const at = this.#savepoints.findLastIndex(({ name }) => name === work.name)
+    this.#savepoints.splice(at + 1)
+    // One that is not known was set before anything else was.
+    this.#becomes(this.#savepoints[at]?.settings ?? this.#kept)
+  }
+
+  /** The transaction is over. */
+  ended(how: TransactionEnd): void {
+    this.#savepoints.length = 0
+    if (this.#now === this.#kept) return
+    if (how === 'committed') this.#kept = this.#now
+    else this.#becomes(this.#kept)
+    if (how === 'unknown') this.#isUnknown = true
+  }
+
+  #becomes(settings: Settings): void {
+    this.#now = settings
+    const client = this.#session.current?.client
+    if (client !== undefined) settingsOf(client)?.wasSet(settings)
+  }
+}
+
+/** Whether what a client sets can follow it to a node: no pooler stands in between that would have another session serve its next statement. */
+export function carriesSettings({ pool, sighting }: Node): boolean {
+  return pool.carriesSettings && sighting?.isDirect !== false
+}
+
+/** A statement that sets these means something else on a replica, whose sessions are read-only and not serializable. */
+const OF_PRIMARY: ReadonlySet<string> = new Set([
+  'default_transaction_read_only',
+  'default_transaction_isolation',
+])
+
+function unknownSettings(): WritePinningError {
+  return new WritePinningError(
+    'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',
+    'The connection was lost at the commit of a transaction in which this client had set something for its session: nobody knows whether that is set. ' +
+      'Release this client, or end it, and take another.',
+  )
+}
+
+/** With `discard all` the session has forgotten what `pg` has prepared there by a name. */
+function forgetPrepared({ client: { connection } }: Session): void {
+  const prepared = connection as { parsedStatements?: object } | undefined
+  if (prepared?.parsedStatements !== undefined) prepared.parsedStatements = {}
+}
