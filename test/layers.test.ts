@@ -11,7 +11,7 @@ const FLOORS: Readonly<Record<string, { readonly rooms: string; readonly package
   base: { rooms: '', packages: '' },
   sql: { rooms: '', packages: '' },
   freshness: { rooms: '', packages: '' },
-  nodes: { rooms: 'freshness', packages: 'pg' },
+  nodes: { rooms: 'freshness sql', packages: 'pg' },
   routing: { rooms: 'nodes sql freshness', packages: 'pg' },
   pg: { rooms: 'routing nodes', packages: 'pg' },
   kysely: { rooms: 'routing nodes freshness', packages: 'kysely' },

@@ -242,6 +242,14 @@ export class Node {
     this.#now.hasSnapshots = isolation !== 'read committed'
   }
 
+  /**
+   * Whether what a client sets for its session can follow it here: no pooler is known to stand in between, which may have another session
+   * serve its next statement.
+   */
+  get carriesSettings(): boolean {
+    return this.pool.carriesSettings && this.sighting?.isDirect !== false
+  }
+
   /** A read went on to another node, because this one failed it. */
   lostRead(): void {
     this.counts.movedAway++

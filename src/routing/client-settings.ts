@@ -6,7 +6,6 @@ import { readSavepoint } from '../sql/savepoint.ts'
 import { knownChange, Settings } from '../sql/settings.ts'
 import { SETTING, type Statement } from '../sql/statement.ts'
 import type { BoundSession } from './bound-session.ts'
-import type { Place } from './place.ts'
 import type { Query } from './query.ts'
 import type { TransactionEnd } from './transaction.ts'
 
@@ -41,21 +40,27 @@ export class ClientSettings {
     this.#refused = undefined
   }
 
+  /** Whether {@link judge} may say of a statement what its text alone does not. */
+  mayJudge({ sets, opens }: Statement): boolean {
+    return sets !== undefined || opens === 'read-only' || this.#isUnknown
+  }
+
   /**
    * What a query is to a client whose settings follow it: where it only sets something, any node will do. Where transactions are
-   * serializable by the client's own setting, no replica will for one that does not say.
+   * serializable by the client's own setting, no replica will for one that does not say. `follow` tells whether settings can follow a client.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where nobody knows what is set: the commit of that was lost.
    */
-  judge(statement: Statement, { cluster, transaction }: Place, { values }: Query<unknown>): Statement {
+  judge(
+    statement: Statement,
+    { values }: Query<unknown>,
+    { isInTransaction, follow }: { readonly isInTransaction: boolean; readonly follow: () => boolean },
+  ): Statement {
     const { sets, opens } = statement
     if (this.#isUnknown) throw unknownSettings()
     if (sets !== undefined) {
-      if (!cluster.carriesSettings) {
-        cluster.bindsSettings()
-        return { ...statement, sets: undefined }
-      }
-      if (transaction.isOpen) return statement
+      if (!follow()) return { ...statement, sets: undefined }
+      if (isInTransaction) return statement
       if (sets.some((each) => knownChange(each, values) === undefined)) {
         return { ...statement, sets: undefined, keepsSettings: true }
       }
@@ -77,7 +82,7 @@ export class ClientSettings {
   /** Whether a replica is left alone: nothing can be laid on its sessions, or it has just refused what the client has set. */
   avoids(node: Node): boolean {
     if (this.#now === Settings.NONE || node.role === 'primary') return false
-    if (!carriesSettings(node)) return true
+    if (!node.carriesSettings) return true
     const refused = this.#refused
     if (refused === undefined || refused.node !== node || !refused.settings.equals(this.#now)) return false
     return performance.now() - refused.atMs < REFUSED_MS
@@ -146,11 +151,6 @@ export class ClientSettings {
     const client = this.#session.current?.client
     if (client !== undefined) settingsOf(client)?.wasSet(settings)
   }
-}
-
-/** Whether what a client sets can follow it to a node: no pooler stands in between that would have another session serve its next statement. */
-export function carriesSettings({ pool, sighting }: Node): boolean {
-  return pool.carriesSettings && sighting?.isDirect !== false
 }
 
 /** A statement that sets these means something else on a replica, whose sessions are read-only and not serializable. */

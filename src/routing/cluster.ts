@@ -9,7 +9,6 @@ import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 import type { CatalogReader } from './catalog-reader.ts'
-import { carriesSettings } from './client-settings.ts'
 import type { ContextWatch } from './context-watch.ts'
 import type { FunctionWatch } from './function-watch.ts'
 import { NamedStatements } from './named-statements.ts'
@@ -70,22 +69,12 @@ export class Cluster {
     return this.set.primary
   }
 
-  /** Whether what a client sets can follow it from node to node. */
-  get carriesSettings(): boolean {
-    return this.set.nodes.every(carriesSettings)
-  }
-
-  /** What a client sets binds it to the primary: says so, once. */
-  bindsSettings(): void {
-    if (this.#hasToldOfSettings) return
-    this.#hasToldOfSettings = true
-    const nodes = this.set.nodes.filter((node) => !carriesSettings(node)).map(({ name }) => `'${name}'`)
-    warn(
-      'WRITE_PINNING_SETTINGS_STAY',
-      `A client has set something for its session, and a pooler stands before ${nodes.join(', ')} of cluster '${this.name}', which may have another ` +
-        'session serve its next statement: what is set cannot follow the client there, so that it reads from the primary from then on. ' +
-        'Give the servers themselves as nodes, or set it in a transaction (`set local`).',
-    )
+  /** Whether what a client sets can follow it from node to node. Where it cannot, that binds the client to the primary, which is said once. */
+  followsSettings(): boolean {
+    const others = this.set.nodes.filter((node) => !node.carriesSettings)
+    if (others.length === 0) return true
+    if (!this.#hasToldOfSettings) this.#tellOfSettings(others)
+    return false
   }
 
   /** What a read demands in this context. */
@@ -228,6 +217,17 @@ export class Cluster {
       write: statement.countsAsWrite,
       sql,
     })
+  }
+
+  #tellOfSettings(others: readonly Node[]): void {
+    this.#hasToldOfSettings = true
+    const names = others.map(({ name }) => `'${name}'`).join(', ')
+    warn(
+      'WRITE_PINNING_SETTINGS_STAY',
+      `A client has set something for its session, which cannot follow it to ${names} of cluster '${this.name}': a pooler stands in between, which may ` +
+        'have another session serve its next statement, or the pool makes clients of its own kind. So the client reads from the primary from then on. ' +
+        'Give the servers themselves as nodes, or set it within a transaction (`set local`).',
+    )
   }
 
   #nodeNamed(name: string): Node {

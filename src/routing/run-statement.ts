@@ -62,7 +62,7 @@ export class StatementRun<T> implements Hearer {
     let attempt = first
     try {
       if (this.#place.isEnded()) throw new Error('Connection terminated')
-      this.#statement = settings.judge(this.#statement, this.#place, this.#query)
+      if (settings.mayJudge(this.#statement)) this.#statement = this.#judged()
       binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -181,8 +181,13 @@ export class StatementRun<T> implements Hearer {
 
   /** What it is by now, to this client. */
   #judged(): Statement {
-    const { cluster, settings } = this.#place
-    return settings.judge(cluster.classifier.classify(this.#query.text), this.#place, this.#query)
+    const { cluster, settings, transaction } = this.#place
+    const follow = () => cluster.followsSettings()
+    const isInTransaction = transaction.isOpen
+    return settings.judge(cluster.classifier.classify(this.#query.text), this.#query, {
+      isInTransaction,
+      follow,
+    })
   }
 
   /** What a replica has refused. */
@@ -192,11 +197,16 @@ export class StatementRun<T> implements Hearer {
 
   #send(session: Session, route: Route): Promise<T> {
     const { cluster, outcome, transaction } = this.#place
-    const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings } = this.#statement
+    const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings, sets } = this.#statement
     this.#route = route
     if (keepsSettings) this.#place.session.closeOnceLeft()
     if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
-    if (kind !== 'read' && !isOfPrimary(session) && mayKeep(this.#statement, this.#query.text)) {
+    if (
+      kind !== 'read' &&
+      sets === undefined &&
+      !isOfPrimary(session) &&
+      mayKeep(this.#statement, this.#query.text)
+    ) {
       outcome.willLeaveSomethingOn(session)
     }
     // Its rows may be used long before it is over.
