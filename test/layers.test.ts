@@ -15,6 +15,7 @@ const FLOORS: Readonly<Record<string, { readonly rooms: string; readonly package
   routing: { rooms: 'nodes sql freshness', packages: 'pg' },
   pg: { rooms: 'routing nodes', packages: 'pg' },
   kysely: { rooms: 'routing nodes freshness', packages: 'kysely' },
+  knex: { rooms: '', packages: 'knex knex/lib/dialects/postgres/index.js' },
   pinning: { rooms: 'freshness', packages: 'cookie on-headers' },
   stores: { rooms: 'pinning freshness', packages: '' },
   fastify: { rooms: 'pinning', packages: 'fastify fastify-plugin @fastify/cookie' },
