@@ -11,3 +11,15 @@ export function inTurn<T>(work: Promise<T>, callback: Callback<T>, noError?: nul
     (error: unknown) => process.nextTick(callback, error),
   )
 }
+
+/** The callback that a query came with, in whichever of `pg`'s forms; undefined where its promise is wanted. */
+export function callbackOf<T>(
+  config: unknown,
+  values: unknown,
+  callback: Callback<T> | undefined,
+): Callback<T> | undefined {
+  if (typeof values === 'function') return values as Callback<T>
+  const its = callback ?? (config as { callback?: Callback<T> }).callback ?? undefined
+  if (its !== undefined && typeof its !== 'function') throw new TypeError('callback is not a function')
+  return its
+}

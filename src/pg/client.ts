@@ -4,7 +4,8 @@ import pg from 'pg'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Session } from '../nodes/session.ts'
 import { RoutedConnection } from '../routing/connection.ts'
-import { type Callback, inTurn } from './callbacks.ts'
+import { type Callback, callbackOf, inTurn } from './callbacks.ts'
+import type { ServerProcesses } from './server-processes.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
@@ -36,6 +37,7 @@ export interface Lender {
   takeBack(client: RoutedClient, isToBeClosed: boolean, reason: unknown): void
   /** The parsers of values that the pool was given; undefined for `pg`'s own. */
   readonly types: unknown
+  readonly processes: ServerProcesses
 }
 
 /**
@@ -71,9 +73,11 @@ export class RoutedClient extends EventEmitter {
     if (this.#isEnded || this.#isReleased) return this.#refuse(config, values, callback)
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
-    if (then !== undefined && typeof then !== 'function') throw new TypeError('callback is not a function')
     const its = typeof values === 'function' ? undefined : values
-    const sent = this.#track(this.#connection.run(new PgStatement(config, its, this.#types)))
+    const signal = this.#lender.processes.signal(config, its)
+    const sent =
+      signal ??
+      this.#track(this.#connection.run(new PgStatement(config, its, this.#types && { types: this.#types })))
     if (then === undefined) return sent
     inTurn(sent, then, null)
     return undefined
@@ -138,7 +142,10 @@ export class RoutedClient extends EventEmitter {
 
   /** The process id of the session that it is on; `null` before its first statement. */
   get processID(): number | null {
-    return this.#bound?.processID ?? null
+    const processId = this.#bound?.processID ?? null
+    const { session } = this.#connection
+    if (session !== undefined && processId !== null) this.#lender.processes.wasRead(processId, session)
+    return processId
   }
 
   /** `'I'`, `'T'` or `'E'` of the session that it is on; `null` before its first statement. */
@@ -257,13 +264,4 @@ export class RoutedClient extends EventEmitter {
       },
     ]),
   ) as Readonly<Record<string, () => void>>
-}
-
-function callbackOf(
-  config: unknown,
-  values: unknown,
-  callback: Callback<Results> | undefined,
-): Callback<Results> | undefined {
-  if (typeof values === 'function') return values as Callback<Results>
-  return callback ?? (config as { callback?: Callback<Results> }).callback ?? undefined
 }

@@ -6,7 +6,10 @@ import { clusterSettings } from '../routing/options.ts'
 import { Router } from '../routing/router.ts'
 import { type Callback, inTurn } from './callbacks.ts'
 import { PgConnection, RoutedClient } from './client.ts'
+import { driverOf } from './driver.ts'
+import type { DriverClient } from './driver-client.ts'
 import { configOf, type PrimaryReplicaPoolOptions } from './options.ts'
+import { ServerProcesses } from './server-processes.ts'
 import { snapshotOf } from './snapshot.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
@@ -16,6 +19,8 @@ const EVENTS = ['connect', 'remove', 'error'] as const
 
 /** How long what was left under way may take to end when the pool ends, in ms. */
 const LEFT_MS = 1_000
+
+const ENDED = 'Cannot use a pool after calling end on the pool'
 
 type WithClient = (
   error: Error | undefined,
@@ -45,6 +50,9 @@ export class PrimaryReplicaPool extends Base {
   readonly #router: Router<PgConnection>
   readonly #pools = new Set<PoolLike>()
   readonly #left = new Set<PgConnection>()
+  readonly #processes = new ServerProcesses()
+  readonly #clients = new Set<DriverClient>()
+  #driver: typeof pg | undefined
   #isOpen = false
   #opening: Promise<void> | undefined
 
@@ -93,6 +101,20 @@ export class PrimaryReplicaPool extends Base {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.ending) await this.end()
+  }
+
+  /**
+   * The module `pg` with a `Client` and a `Pool` that are routed over this pool, for libraries that make those by themselves: Sequelize
+   * (`dialectModule`), pg-promise (`Client`), TypeORM (`driver`); Knex by `write-pinning/knex`. Their clients hold no connection while they
+   * are idle, unless a transaction is open or something is left in the session (a lock, a temporary table, `LISTEN`), so that the pool of
+   * such a library may be as large as all nodes' pools together. Ending them does not end this pool.
+   *
+   * @example
+   * const sequelize = new Sequelize({ dialect: 'postgres', dialectModule: pool.driver, pool: { max: 50 } })
+   */
+  get driver(): typeof pg {
+    this.#driver ??= driverOf(this.#home())
+    return this.#driver
   }
 
   /** How many connections all nodes have. */
@@ -198,6 +220,8 @@ export class PrimaryReplicaPool extends Base {
     if (config === null || config === undefined) {
       return Promise.reject(new TypeError('Client was passed a null or undefined query'))
     }
+    const signal = this.#processes.signal(config, values)
+    if (signal !== undefined) return signal
     // Whoever listens to what is lent is told of a client.
     if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
       return this.#queryByClient(config as string, values)
@@ -256,14 +280,15 @@ export class PrimaryReplicaPool extends Base {
         if (connection.isBusy) this.#wasLeft(connection)
         this.emit('release', reason as Error, lent as unknown as pg.PoolClient)
       },
-      types: (this.options as { types?: unknown }).types,
+      types: this.#types,
+      processes: this.#processes,
     }) as unknown as pg.PoolClient
     this.emit('acquire', client)
     return client
   }
 
   #open(): Promise<void> {
-    if (this.ending) return Promise.reject(new Error('Cannot use a pool after calling end on the pool'))
+    if (this.ending) return Promise.reject(new Error(ENDED))
     const opening = this.#router.init().then(() => {
       this.#isOpen = true
     })
@@ -275,6 +300,7 @@ export class PrimaryReplicaPool extends Base {
     if (this.ending) throw new Error('Called end on pool more than once')
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
+    for (const client of this.#clients) client.leaveHome()
     // Whoever came before it was open still gets a connection: in the turn after that.
     await this.#opening?.catch(ignore)
     if (this.#opening !== undefined) await new Promise(setImmediate)
@@ -285,6 +311,26 @@ export class PrimaryReplicaPool extends Base {
     clearTimeout(late)
     await this.#router.destroy()
     state.ended = true
+  }
+
+  get #types(): unknown {
+    return (this.options as { types?: unknown }).types
+  }
+
+  /** What the clients of its driver are given. */
+  #home() {
+    return {
+      open: () => (this.#isOpen && !this.ending ? Promise.resolve() : this.#open()),
+      isEnding: () => this.ending,
+      lend: () => {
+        if (this.ending) throw new Error(ENDED)
+        return this.#router.connect()
+      },
+      types: this.#types,
+      config: this.options,
+      processes: this.#processes,
+      clients: this.#clients,
+    }
   }
 
   /** Takes note of a client that was given back while something is under way on it, as a cursor that nobody closes. */

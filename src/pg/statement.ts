@@ -7,19 +7,29 @@ import { snapshotOf } from './snapshot.ts'
 /** What `pg` gives: several statements in one text give several results. */
 export type Results = QueryResult | QueryResult[]
 
+/** What a client of `pg`'s wants of each of its queries that says nothing else. */
+export interface QueryDefaults {
+  /** Gives the parsers of values. */
+  readonly types?: unknown
+  readonly query_timeout?: number
+  readonly binary?: true
+}
+
 /** A text or a configuration, with values or without, as `pg` takes them. */
 export class PgStatement implements Query<Results> {
   readonly #config: unknown
   readonly #values: unknown
-  /** Gives the types of the client that it is sent by; undefined for those of the node's. */
-  readonly #types: unknown
+  /** What the client that it is sent by wants of it; undefined where all is as the node's own clients want it. */
+  readonly #defaults: QueryDefaults | undefined
   readonly text: string
   readonly mark: Mark | undefined
+  readonly signal: AbortSignal | undefined
 
-  constructor(config: unknown, values: unknown, types?: unknown) {
+  constructor(config: unknown, values: unknown, defaults?: QueryDefaults, signal?: AbortSignal) {
     this.#config = typeof config === 'object' ? snapshotOf(config as object) : config
     this.#values = values
-    this.#types = types
+    this.#defaults = defaults
+    this.signal = signal
     this.text = textOf(config)
     this.mark = markOf(config)
   }
@@ -27,10 +37,6 @@ export class PgStatement implements Query<Results> {
   get values(): readonly unknown[] | undefined {
     const its = this.#values ?? (this.#config as { values?: unknown }).values
     return Array.isArray(its) ? its : undefined
-  }
-
-  get signal(): undefined {
-    return undefined
   }
 
   get canBeAskedAround(): boolean {
@@ -42,7 +48,7 @@ export class PgStatement implements Query<Results> {
   }
 
   send({ client }: Session): Promise<Results> {
-    const config = this.#types === undefined ? this.#config : withTypes(this.#config, this.#types)
+    const config = this.#defaults === undefined ? this.#config : withDefaults(this.#config, this.#defaults)
     return client.query(config, this.#values) as Promise<Results>
   }
 
@@ -66,6 +72,8 @@ function textOf(config: unknown): string {
   return `execute "${String(name).replaceAll('"', '""')}"`
 }
 
-function withTypes(config: unknown, types: unknown): unknown {
-  return typeof config === 'string' ? { text: config, types } : { types, ...(config as QueryConfig) }
+function withDefaults(config: unknown, defaults: QueryDefaults): unknown {
+  return typeof config === 'string'
+    ? { ...defaults, text: config }
+    : { ...defaults, ...(config as QueryConfig) }
 }

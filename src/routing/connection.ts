@@ -2,6 +2,7 @@ import type { Session } from '../nodes/session.ts'
 import { BoundSession } from './bound-session.ts'
 import { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
+import { LeftInSession, type Leftover } from './left-in-session.ts'
 import { Outcome } from './outcome.ts'
 import type { Place } from './place.ts'
 import type { Query } from './query.ts'
@@ -108,6 +109,22 @@ export class RoutedConnection {
     else if (!this.#isReleased) this.#letGo()
   }
 
+  /** Whether a transaction is open that only its own statements may end. */
+  get isInTransaction(): boolean {
+    return this.#transaction.isOpen
+  }
+
+  /** What a statement with this text, which has run here, may have left in the session. */
+  leftBy(text: string): Leftover {
+    const { classifier } = this.#place.cluster
+    return leftInSession.of(classifier.classify(text), text)
+  }
+
+  /** Something is left in its session that nobody else may meet: where it leaves that session, it is closed. */
+  keepToItself(): void {
+    this.#session.mistrust(undefined)
+  }
+
   /** Whether something is under way. */
   get isBusy(): boolean {
     return this.#running > 0
@@ -200,5 +217,7 @@ export class RoutedConnection {
     this.#place.binding.forget()
   }
 }
+
+const leftInSession = new LeftInSession()
 
 const RELEASED = 'This connection was released, and takes no statement any more.'

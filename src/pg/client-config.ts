@@ -1,0 +1,43 @@
+import type pg from 'pg'
+import type { QueryDefaults } from './statement.ts'
+
+/** What the configuration of a routed client says about how it sends and reads. Where it connects to is its pool's affair. */
+export interface ClientConfig {
+  readonly defaults: QueryDefaults | undefined
+  /** What a client of `pg`'s would set in its session as it connects. */
+  readonly settings: SessionSettings
+}
+
+/** Settings by their names in a configuration of `pg`'s. */
+export type SessionSettings = Readonly<Partial<Record<(typeof SETTINGS)[number], unknown>>>
+
+const SETTINGS = [
+  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
+  ...['application_name', 'options'],
+] as const
+
+/** Reads the configuration of a client; a connection string has nothing in it that means anything here. */
+export function readClientConfig(config: unknown): ClientConfig {
+  const given = typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {}
+  const { types, query_timeout: queryTimeout, binary } = given
+  const timeoutMs = Number(queryTimeout)
+  const defaults: QueryDefaults = {
+    ...(isParsers(types) && { types }),
+    ...(timeoutMs > 0 && { query_timeout: timeoutMs }),
+    ...(binary === true && { binary }),
+  }
+  const settings: Record<string, unknown> = {}
+  for (const name of SETTINGS) if (given[name] !== undefined) settings[name] = given[name]
+  return { defaults: Object.keys(defaults).length === 0 ? undefined : defaults, settings }
+}
+
+/** The configuration by which a client looks like one to the primary, as far as that is known. */
+export function shownConfig(config: unknown, primary: pg.PoolConfig): pg.ClientConfig {
+  const { defaults, settings } = readClientConfig(config)
+  // It has a socket to look at, and none that could be connected.
+  return { ...primary, ...defaults, ...settings, stream: undefined } as unknown as pg.ClientConfig
+}
+
+function isParsers(types: unknown): boolean {
+  return typeof (types as { getTypeParser?: unknown } | undefined)?.getTypeParser === 'function'
+}

@@ -1,0 +1,400 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { EventEmitter } from 'node:events'
+import pg from 'pg'
+import type { Session } from '../nodes/session.ts'
+import { type Callback, callbackOf } from './callbacks.ts'
+import type { PgConnection } from './client.ts'
+import { readClientConfig, shownConfig } from './client-config.ts'
+import { endsConnection } from './connection-loss.ts'
+import type { Holder, ServerProcesses } from './server-processes.ts'
+import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
+import { isSubmittable, SubmittedQuery } from './submitted.ts'
+import { TypeParsers } from './type-parsers.ts'
+
+/** The pool that routed clients belong to. */
+export interface Home {
+  /** Opens it; rejects once it was ended. */
+  open(): Promise<void>
+  /** Lends a connection, which takes no session before its first statement; throws once the pool was ended. */
+  lend(): PgConnection
+  isEnding(): boolean
+  /** The parsers of values that it was given; undefined for `pg`'s own. */
+  readonly types: unknown
+  /** What is known of the primary's configuration. */
+  readonly config: pg.PoolConfig
+  readonly processes: ServerProcesses
+  /** The clients that are connected. */
+  readonly clients: Set<DriverClient>
+}
+
+/** What of `pg`'s own client is used here; the rest of it serves a connection, which this one does not have. */
+interface PgClient extends EventEmitter {
+  readonly connection: EventEmitter
+  connectionParameters: { host?: string; port?: number }
+  readyForQuery: boolean
+  _connecting: boolean
+  _connected: boolean
+  _ending: boolean
+  _ended: boolean
+  _queryable: boolean
+}
+
+/** What of a client of a node's pool is shown as this one's own. */
+interface BoundClient {
+  readonly host?: string
+  readonly port?: number
+  ref?(): void
+  unref?(): void
+}
+
+const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
+
+/** A query that was not sent yet, or is under way. */
+interface Work {
+  readonly text: string
+  /** Sends it, in the context of whoever has asked for it. */
+  readonly send: (connection: PgConnection) => Promise<unknown>
+  readonly succeed: (result: unknown) => void
+  readonly fail: (error: unknown) => void
+}
+
+/** What is told of the server to who wants to hear of it while a client connects. */
+const PARAMETERS = ['server_version', 'standard_conforming_strings'] as const
+const SHOW_PARAMETERS = `select ${PARAMETERS.map((name) => `current_setting('${name}') as ${name}`).join(', ')}`
+
+/**
+ * A `pg` `Client` over a {@link PrimaryReplicaPool}: each of its statements finds its node, and while it is idle it holds no connection,
+ * unless a transaction is open or something is left in the session that no other has. Connecting needs no server.
+ */
+export class DriverClient extends Base implements Holder {
+  readonly #home: Home
+  #defaults: QueryDefaults | undefined
+  #types: TypeParsers | undefined
+  readonly #queue: Work[] = []
+  #active: Work | undefined
+  #connection: PgConnection | undefined
+  #session: Session | undefined
+  /** The session that has something of this client's; undefined for none. */
+  #kept: Session | undefined
+  readonly #ended = new AbortController()
+  readonly #resource = new AsyncResource('write-pinning.Client')
+
+  constructor(config: unknown, home: Home) {
+    super(shownConfig(config, home.config))
+    this.#home = home
+    this.#defaults = readClientConfig(config).defaults
+    for (const name of ['processID', 'host', 'port'] as const) {
+      Object.defineProperty(this, name, { configurable: true, enumerable: true, get: () => this.#here(name) })
+    }
+  }
+
+  /** Opens the pool, if nobody has yet; whether a server is there shows at the first statement. */
+  connect(callback?: (error: unknown, client?: this) => void): Promise<this> | undefined {
+    if (callback === undefined) {
+      return new Promise((resolve, reject) => {
+        this.connect((error) => (error ? reject(error) : resolve(this)))
+      })
+    }
+    if (this._connecting || this._connected) {
+      const error = new Error('Client has already been connected. You cannot reuse a client.')
+      process.nextTick(callback, error)
+      return undefined
+    }
+    this._connecting = true
+    this.#open().then(
+      () => process.nextTick(() => this.#connected(callback)),
+      (error: unknown) => process.nextTick(() => this.#failedToConnect(error, callback)),
+    )
+    return undefined
+  }
+
+  /** Sends a query, in every form that `pg` has, once those before it on this client are over. */
+  query(config: unknown, values?: unknown, callback?: Callback<Results>): unknown {
+    if (config === null || config === undefined) {
+      throw new TypeError('Client was passed a null or undefined query')
+    }
+    if (isSubmittable(config)) {
+      this.#submit(config, values, callback)
+      return config
+    }
+    const then = callbackOf(config, values, callback)
+    const its = typeof values === 'function' ? undefined : values
+    if (then === undefined) {
+      return new Promise<unknown>((resolve, reject) => this.#state(config, its, resolve, reject)).catch(
+        (error: Error) => {
+          // As `pg` does: the stack leads to whoever has asked for it.
+          if (error instanceof Error) Error.captureStackTrace(error)
+          throw error
+        },
+      )
+    }
+    this.#state(
+      config,
+      its,
+      (result) => process.nextTick(then, null, result),
+      (error) => process.nextTick(then, error),
+    )
+    return undefined
+  }
+
+  /** Ends it: what is under way fails, and a session in which something was left is closed. */
+  end(callback?: () => void): Promise<void> | undefined {
+    if (callback === undefined) return new Promise((resolve) => this.end(resolve))
+    this._ending = true
+    const isOpen = (this._connected || this._connecting) && !this._ended
+    const error = new Error(isOpen ? 'Connection terminated' : 'Client was closed and is not queryable')
+    if (!isOpen) {
+      this.#close(error)
+      callback()
+      return undefined
+    }
+    this.once('end', callback)
+    this.#close(error)
+    return undefined
+  }
+
+  /** The session that it is on. */
+  get session(): Session | undefined {
+    return this.#session
+  }
+
+  /** `'I'`, `'T'` or `'E'`, as the session says that it is on; `null` before it is connected. */
+  getTransactionStatus(): string | null {
+    return this.#session?.client.getTransactionStatus?.() ?? (this._connected ? 'I' : null)
+  }
+
+  setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
+    this.#types ??= new TypeParsers(this.#defaults?.types ?? this.#home.types)
+    this.#types.setTypeParser(oid, formatOrParser, parser)
+    this.#defaults = { ...this.#defaults, types: this.#types }
+  }
+
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    return (this.#types ?? new TypeParsers(this.#defaults?.types ?? this.#home.types)).getTypeParser(
+      oid,
+      format,
+    )
+  }
+
+  /** Does not keep the process alive. */
+  unref(): void {
+    this.#bound?.unref?.()
+  }
+
+  ref(): void {
+    this.#bound?.ref?.()
+  }
+
+  /** Its pool ends: an idle session is given up; what is under way ends first. */
+  leaveHome(): void {
+    const connection = this.#connection
+    if (connection === undefined || this.#active !== undefined || connection.isInTransaction) return
+    this.#die(new Error('Connection terminated'), false)
+  }
+
+  async #open(): Promise<void> {
+    await this.#home.open()
+    if (this.connection.listenerCount('parameterStatus') === 0) return
+    // Whoever listens wants the word of a server, and to be told where there is none.
+    const connection = this.#lent()
+    try {
+      const { rows } = (await connection.run(new PgStatement(SHOW_PARAMETERS, undefined))) as pg.QueryResult
+      for (const parameterName of PARAMETERS) {
+        this.connection.emit('parameterStatus', { parameterName, parameterValue: rows[0]?.[parameterName] })
+      }
+    } finally {
+      this.#giveBack()
+    }
+  }
+
+  #connected(callback: (error: unknown, client: this) => void): void {
+    this._connecting = false
+    if (this._ended) return
+    this._connected = true
+    this.readyForQuery = true
+    this.#home.clients.add(this)
+    this.#home.processes.holders.add(this)
+    callback(null, this)
+    this.emit('connect')
+    this.#pulse()
+  }
+
+  #failedToConnect(error: unknown, callback: (error: unknown) => void): void {
+    if (this._ended) return
+    callback(error)
+    this._connecting = false
+    this._queryable = false
+    this.#close(error)
+  }
+
+  #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
+    const signal = this.#home.processes.signal(config, values)
+    if (signal !== undefined) {
+      signal.then(succeed, fail)
+      return
+    }
+    const statement = new PgStatement(config, values, this.#defaults, this.#ended.signal)
+    this.#enqueue({ text: statement.text, send: (on) => on.run(statement), succeed, fail })
+  }
+
+  #submit(given: pg.Submittable, values: unknown, callback: Callback<Results> | undefined): void {
+    const its = given as { callback?: unknown; query_timeout?: unknown; binary?: unknown }
+    if (!its.callback) {
+      const then = typeof values === 'function' ? values : callback
+      if (then !== undefined) its.callback = then
+    }
+    if (this.#defaults?.query_timeout !== undefined) its.query_timeout ??= this.#defaults.query_timeout
+    if (this.#defaults?.binary && !its.binary) its.binary = true
+    const submitted = new SubmittedQuery(given, this.#defaults?.types)
+    this.#enqueue({
+      text: submitted.text,
+      send: (on) => on.run(submitted),
+      succeed: () => process.nextTick(() => submitted.finish()),
+      fail: (error) => process.nextTick(() => submitted.fail(error)),
+    })
+  }
+
+  #enqueue(work: Work): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      work.fail(refusal)
+    } else if (this._connected && this.#active === undefined) {
+      this.#run(work, work.send)
+    } else {
+      this.#queue.push({ ...work, send: AsyncResource.bind(work.send) })
+    }
+  }
+
+  /** As `pg` refuses a query that will never be sent. */
+  #refusal(): Error | undefined {
+    if (!this._queryable) return new Error('Client has encountered a connection error and is not queryable')
+    return this._ending ? new Error('Client was closed and is not queryable') : undefined
+  }
+
+  #pulse(): void {
+    if (!this._connected || this.#active !== undefined) return
+    const next = this.#queue.shift()
+    if (next !== undefined) this.#run(next, next.send)
+    else process.nextTick(() => this.#active === undefined && this.#queue.length === 0 && this.emit('drain'))
+  }
+
+  async #run(work: Work, send: Work['send']): Promise<void> {
+    this.#active = work
+    let loss: { readonly error: unknown } | undefined
+    try {
+      const result = await send(this.#lent())
+      // It may have been ended meanwhile, and has told that.
+      if (this.#active === work) work.succeed(result)
+    } catch (error) {
+      if (this.#active === work) work.fail(error)
+      if (endsConnection(error)) loss = { error }
+    }
+    if (this.#active !== work) return
+    this.#active = undefined
+    if (loss !== undefined) this.#die(loss.error, true)
+    else {
+      this.#settle(work.text)
+      this.#pulse()
+    }
+  }
+
+  /** Gives the connection back that is not needed any more, or keeps its session to itself. */
+  #settle(text: string): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    const { session } = connection
+    if (session !== this.#kept) this.#kept = undefined
+    if (session !== undefined) {
+      const left = connection.leftBy(text)
+      if (left === 'cleared') this.#kept = undefined
+      else if (left !== 'nothing') {
+        this.#kept = session
+        connection.keepToItself()
+      }
+    }
+    const goesOn = this.#home.isEnding() && this.#queue.length > 0
+    if (this.#kept === undefined && !connection.isInTransaction && !goesOn) this.#giveBack()
+    else if (this.#home.isEnding() && this.#queue.length === 0) this.leaveHome()
+  }
+
+  /** The connection that it is on, or one that it is lent for its next statement. */
+  #lent(): PgConnection {
+    if (this.#connection !== undefined) return this.#connection
+    const connection = this.#home.lend()
+    connection.onMoved = (session) => this.#moved(session)
+    this.#connection = connection
+    return connection
+  }
+
+  #giveBack(isToBeClosed = false): void {
+    const connection = this.#connection
+    this.#connection = undefined
+    this.#kept = undefined
+    this.#moved(undefined)
+    if (connection === undefined) return
+    connection.onMoved = undefined
+    connection.release(isToBeClosed)
+  }
+
+  /** Its connection is lost, and with it what was left there: like a client of `pg`'s it is of no use any more. */
+  #die(error: unknown, isToBeTold: boolean): void {
+    if (this._ended) return
+    this._queryable = false
+    this.#close(error)
+    if (isToBeTold) this.#tell('error', [error])
+  }
+
+  #close(error: unknown): void {
+    const wasOpen = this._connected || this._connecting
+    const left = [this.#active, ...this.#queue.splice(0)]
+    this.#active = undefined
+    this.#ended.abort(error)
+    for (const work of left) work?.fail(error)
+    this.#giveBack(true)
+    this.#home.clients.delete(this)
+    this.#home.processes.holders.delete(this)
+    if (!wasOpen || this._ended) return
+    this._ended = true
+    process.nextTick(() => this.emit('end'))
+  }
+
+  /** What a session says of itself; before the first one what its configuration does. */
+  #here(name: 'processID' | 'host' | 'port'): unknown {
+    const session = this.#session
+    if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
+    const processId = session?.client.processID ?? null
+    if (session !== undefined && processId !== null) this.#home.processes.wasRead(processId, session)
+    return processId
+  }
+
+  get #bound(): BoundClient | undefined {
+    return this.#session?.client as BoundClient | undefined
+  }
+
+  #moved(session: Session | undefined): void {
+    const before = this.#session
+    this.#session = session
+    if (before?.client === session?.client) return
+    for (const event of EVENTS) {
+      before?.client.off?.(event as 'end', this.#forward[event])
+      session?.client.on?.(event as 'end', this.#forward[event])
+    }
+  }
+
+  // In the context of whoever made the client, and not of whoever opened a socket. Nobody who listens to nothing is to end the process by an
+  // `error`.
+  #tell(event: string, args: readonly unknown[]): void {
+    if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
+  }
+
+  readonly #forward: Readonly<Record<(typeof EVENTS)[number], (...args: unknown[]) => void>> = {
+    notice: (...args) => this.#tell('notice', args),
+    notification: (...args) => this.#tell('notification', args),
+    // What is under way says itself what has become of it: another node may serve it.
+    error: (error) => {
+      if (this.#active === undefined) this.#die(error, true)
+    },
+  }
+}
+
+const EVENTS = ['notice', 'notification', 'error'] as const

@@ -1,0 +1,33 @@
+import pg from 'pg'
+import { DriverClient, type Home } from './driver-client.ts'
+
+/**
+ * The module `pg` for whoever makes clients or pools by themselves: `Client` and `Pool` are routed over the pool that it is of, everything
+ * else is `pg`'s own.
+ */
+export function driverOf(home: Home): typeof pg {
+  class Client extends DriverClient {
+    constructor(config?: unknown) {
+      super(config, home)
+    }
+  }
+  class Pool extends pg.Pool {
+    constructor(options?: pg.PoolConfig) {
+      super({ ...options, Client } as unknown as pg.PoolConfig)
+    }
+  }
+  const driver = Object.create(Object.getPrototypeOf(pg)) as typeof pg
+  const { native: _native, ...own } = Object.getOwnPropertyDescriptors(pg) as PropertyDescriptorMap
+  Object.defineProperties(driver, own)
+  const replaced = { Client: { value: Client }, Pool: { value: Pool } }
+  for (const [name, { value }] of Object.entries(replaced)) {
+    Object.defineProperty(driver, name, { value, configurable: true, enumerable: true, writable: true })
+  }
+  // Where `pg-native` is installed, whoever prefers it is routed all the same. Asked for it, `pg` looks whether it is.
+  Object.defineProperty(driver, 'native', {
+    configurable: true,
+    enumerable: false,
+    get: () => (pg.native === null ? null : driver),
+  })
+  return driver
+}

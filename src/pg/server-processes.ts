@@ -1,0 +1,86 @@
+import type { Node } from '../nodes/node.ts'
+import type { Session } from '../nodes/session.ts'
+import type { Results } from './statement.ts'
+
+/** Who may be on a session. */
+export interface Holder {
+  readonly session: Session | undefined
+}
+
+/** How many process ids are remembered. */
+const MAX_REMEMBERED = 1_000
+/** How long the other connection may take to be made, in ms. */
+const CONNECT_MS = 5_000
+
+/**
+ * Which server a process id belongs to. A query is cancelled by another connection, which has to be one to the server that runs it; two
+ * servers may have the same process id, so that the one counts whose id was read last.
+ */
+export class ServerProcesses {
+  /** The clients that are out. */
+  readonly holders = new Set<Holder>()
+  readonly #nodes = new Map<number, Node>()
+
+  /** Takes note that the process id of a session was read. */
+  wasRead(processId: number, { node }: Session): void {
+    if (this.#nodes.size >= MAX_REMEMBERED) {
+      const oldest = this.#nodes.keys().next()
+      if (!oldest.done) this.#nodes.delete(oldest.value)
+    }
+    // The one that was read last is also the one that is remembered longest.
+    this.#nodes.delete(processId)
+    this.#nodes.set(processId, node)
+  }
+
+  /** The node that has this process; undefined where none of these clients is on it. */
+  nodeOf(processId: number): Node | undefined {
+    const known = this.#nodes.get(processId)
+    if (known !== undefined && !known.isEnded) return known
+    for (const { session } of this.holders) {
+      if (session !== undefined && session.client.processID === processId) return session.node
+    }
+    return undefined
+  }
+
+  /**
+   * Sends a query that cancels or ends a process to the server which has that, over a connection of its own: those of the pool may all be
+   * busy. It is no write. Undefined for any other query, and for a process that nobody here is on.
+   */
+  signal(config: unknown, values: unknown): Promise<Results> | undefined {
+    if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
+    const processId = signalled(config, values)
+    const node = processId === undefined ? undefined : this.nodeOf(processId)
+    return node === undefined ? undefined : sendTo(node, config, values)
+  }
+}
+
+/** The process that a query cancels or ends, where it does nothing else. */
+export function signalled(config: unknown, values: unknown): number | undefined {
+  const given =
+    typeof config === 'string' ? { text: config } : (config as { text?: unknown; values?: unknown })
+  const { text } = given
+  if (typeof text !== 'string' || text.length > MAX_LENGTH || !text.includes('_backend')) return undefined
+  const [, argument] = SIGNALS.exec(text) ?? []
+  if (argument === undefined) return undefined
+  const its = values ?? ('values' in given ? given.values : undefined)
+  const value = argument === '$1' ? (Array.isArray(its) ? its[0] : undefined) : argument
+  const processId = typeof value === 'string' ? Number(value) : value
+  return typeof processId === 'number' && Number.isInteger(processId) ? processId : undefined
+}
+
+async function sendTo(node: Node, config: unknown, values: unknown): Promise<Results> {
+  const client = await node.pool.ownClient(CONNECT_MS)
+  try {
+    await client.connect()
+    const query = typeof config === 'string' ? { text: config } : (config as object)
+    const its = values === undefined ? query : { ...query, values }
+    // As the application has set up its parsers.
+    return (await client.query(its as never)) as unknown as Results
+  } finally {
+    client.end().catch(() => {})
+  }
+}
+
+const MAX_LENGTH = 200
+const SIGNALS =
+  /^\s*select\s+(?:pg_catalog\s*\.\s*)?pg_(?:cancel|terminate)_backend\s*\(\s*(\$1|\d+)(?:\s*::\s*\w+)?\s*\)(?:\s*as\s+\w+)?\s*;?\s*$/i

@@ -1,0 +1,143 @@
+import { BUILT_IN_FUNCTIONS, knownEffect } from '../sql/known-functions.ts'
+import { Lexer, TOKEN } from '../sql/lexer.ts'
+import { readSessionWork } from '../sql/session-work.ts'
+import type { Statement } from '../sql/statement.ts'
+import { TextCache } from '../sql/text-cache.ts'
+
+/** What a statement may have left in its session that no other session has. */
+export type Leftover =
+  | 'nothing'
+  /** A setting, which can be made again elsewhere. */
+  | 'setting'
+  /** A lock, a temporary table, a prepared statement, a channel it listens to, a cursor; or nobody knows. */
+  | 'bound'
+  /** It has cleared all that was left before. */
+  | 'cleared'
+
+/** Says what statements leave in their session, by text: a client that holds no connection while it is idle keeps the one that has it. */
+export class LeftInSession {
+  readonly #cache = new TextCache<Leftover>()
+  // Of the same text two clusters may think differently.
+  readonly #ofFunctions = new TextCache<Leftover>()
+
+  /** What a statement that ran, or was refused half-way, may have left. */
+  of(statement: Statement, text: string): Leftover {
+    // Nearly all are reads, and those that control their transaction come next.
+    if (statement.kind === 'read' || statement.isControl || statement.opens !== undefined) return 'nothing'
+    const cache = statement.kind === 'function' ? this.#ofFunctions : this.#cache
+    const known = cache.get(text)
+    if (known !== undefined) return known
+    const left = leftBy(statement, text)
+    // A function may be known better by and by.
+    if (!statement.isUnknown) cache.set(text, left)
+    return left
+  }
+}
+
+function leftBy({ kind }: Statement, text: string): Leftover {
+  const isSession = kind === 'session'
+  if (isSession && readSessionWork(text).endsWithTransaction) return 'nothing'
+  const reader = new Reader(text)
+  const left = reader.read()
+  if (kind === 'function' && reader.callsOthers) return 'bound'
+  return left
+}
+
+/** Reads a text of one statement or several. Doubt means that something is left. */
+class Reader {
+  readonly #text: string
+  readonly #lexer: Lexer
+  #left: Leftover = 'nothing'
+  /** Whether it calls a function that is none of PostgreSQL's: that may do anything to its session. */
+  callsOthers = false
+
+  constructor(text: string) {
+    this.#text = text
+    this.#lexer = new Lexer(text)
+  }
+
+  read(): Leftover {
+    const lexer = this.#lexer
+    let verb: string | undefined
+    let previous = ''
+    let isName = false
+    for (lexer.next(); lexer.kind !== TOKEN.end; lexer.next()) {
+      const { kind, text } = lexer
+      if (kind === TOKEN.unreadable) return 'bound'
+      if (kind === TOKEN.punctuation && text === ';') {
+        verb = undefined
+        previous = ''
+        isName = false
+        continue
+      }
+      if (kind === TOKEN.punctuation && text === '(' && isName) this.#called(previous)
+      isName = kind === TOKEN.word || kind === TOKEN.quoted
+      if (kind === TOKEN.word && verb === undefined) {
+        verb = text
+        this.#began(verb)
+        // The second word is a part of what it does, and was read.
+        if (lexer.kind === TOKEN.word && lexer.text !== verb) isName = false
+      } else if (kind === TOKEN.word) this.#saw(text, verb, previous)
+      if (kind === TOKEN.quoted && text.startsWith('pg_temp')) this.#leaves('bound')
+      if (lexer.kind === TOKEN.unreadable) return 'bound'
+      if (lexer.kind === TOKEN.end) break
+      previous = lexer.text
+    }
+    return this.#left
+  }
+
+  #began(verb: string): void {
+    if (BINDING_VERBS.has(verb)) this.#leaves('bound')
+    if (verb === 'do' && mayBindInside(this.#text)) this.#leaves('bound')
+    if (verb !== 'set' && verb !== 'prepare' && verb !== 'discard' && verb !== 'reset') return
+    this.#lexer.next()
+    const second = this.#lexer.kind === TOKEN.word ? this.#lexer.text : ''
+    if (verb === 'set' && !ENDING_WITH_TRANSACTION.has(second)) this.#leaves('setting')
+    if (verb === 'prepare' && second !== 'transaction') this.#leaves('bound')
+    if (verb === 'discard' && second === 'all') this.#left = 'cleared'
+  }
+
+  #saw(word: string, verb: string | undefined, previous: string): void {
+    if (TEMPORARY.has(word) && (verb === 'create' || previous === 'into')) this.#leaves('bound')
+    if (word.startsWith('pg_temp')) this.#leaves('bound')
+    if (word === 'hold' && verb === 'declare' && previous === 'with') this.#leaves('bound')
+  }
+
+  #called(name: string): void {
+    if (BINDING_FUNCTIONS.has(name)) this.#leaves('bound')
+    if (SETTING_FUNCTIONS.has(name)) this.#leaves('setting')
+    this.callsOthers ||=
+      !KEY_WORDS.has(name) && knownEffect(name) === undefined && !BUILT_IN_FUNCTIONS.has(name)
+  }
+
+  #leaves(left: 'setting' | 'bound'): void {
+    if (this.#left !== 'bound') this.#left = left
+  }
+}
+
+/** What a `do` may do is in a string, in a language of its own: these words, or a text that is put together there. */
+function mayBindInside(text: string): boolean {
+  return BINDING_INSIDE.test(text)
+}
+
+const BINDING_INSIDE =
+  /\b(?:execute|perform|call|listen|temp|temporary|pg_temp\w*|set_config|setseed|pg_(?:try_)?advisory_lock\w*)\b|(?:;|\b(?:begin|then|else|loop))\s*set\s/i
+// A procedure may do whatever it likes.
+const BINDING_VERBS: ReadonlySet<string> = new Set(['listen', 'load', 'call'])
+const ENDING_WITH_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
+const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
+const BINDING_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...['pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock', 'pg_try_advisory_lock_shared'],
+])
+const SETTING_FUNCTIONS: ReadonlySet<string> = new Set(['set_config', 'setseed'])
+// What stands before a parenthesis without being called.
+const KEY_WORDS: ReadonlySet<string> = new Set(
+  `
+  all and any array as between by case check coalesce cube distinct else except exists extract filter from greatest grouping having in
+  insert intersect interval into is join least like limit materialized not nullif numeric offset on or order over partition position
+  returning rollup row select set sets similar some substring then trim union using values varchar when where with within
+  char character cast collate decimal time timestamp bit float default overlay normalize treat xmlelement xmlforest lateral only
+`
+    .trim()
+    .split(/\s+/),
+)
