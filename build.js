@@ -16,7 +16,7 @@ const inRoot = (name) => path.join(root, name)
 rmSync(inRoot('dist'), { recursive: true, force: true })
 for (const project of ['tsconfig.build.json', 'tsconfig.cjs.json']) compile(project)
 giveUrls(inRoot('dist/cjs'))
-for (const entry of ['kysely', 'pg'])
+for (const entry of ['knex', 'kysely', 'pg'])
   prepend(inRoot(`dist/cjs/${entry}/index.js`), "'use strict'\nrequire('./peer.js')\n")
 cpSync(inRoot('commonjs'), inRoot('dist/cjs'), { recursive: true })
 

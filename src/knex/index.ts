@@ -1,0 +1,1 @@
+export { knexClient, type PoolWithDriver } from './client.ts'
