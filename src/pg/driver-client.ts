@@ -6,6 +6,7 @@ import { type Callback, callbackOf } from './callbacks.ts'
 import type { PgConnection } from './client.ts'
 import { readClientConfig, shownConfig } from './client-config.ts'
 import { endsConnection } from './connection-loss.ts'
+import { IdleConnection } from './idle-connection.ts'
 import type { Holder, ServerProcesses } from './server-processes.ts'
 import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
@@ -72,16 +73,20 @@ export class DriverClient extends Base implements Holder {
   #types: TypeParsers | undefined
   readonly #queue: Work[] = []
   #active: Work | undefined
-  #connection: PgConnection | undefined
-  #session: Session | undefined
-  /** The session that has something of this client's; undefined for none. */
-  #kept: Session | undefined
+  readonly #on: IdleConnection
   readonly #ended = new AbortController()
   readonly #resource = new AsyncResource('write-pinning.Client')
 
   constructor(config: unknown, home: Home) {
     super(shownConfig(config, home.config))
     this.#home = home
+    this.#on = new IdleConnection(home.lend, {
+      hear: (event, args) => this.#tell(event, args),
+      lost: (error) => {
+        // What is under way says itself what has become of it: another node may serve it.
+        if (this.#active === undefined) this.#die(error, true)
+      },
+    })
     this.#defaults = readClientConfig(config).defaults
     for (const name of ['processID', 'host', 'port'] as const) {
       Object.defineProperty(this, name, { configurable: true, enumerable: true, get: () => this.#here(name) })
@@ -155,12 +160,12 @@ export class DriverClient extends Base implements Holder {
 
   /** The session that it is on. */
   get session(): Session | undefined {
-    return this.#session
+    return this.#on.session
   }
 
   /** `'I'`, `'T'` or `'E'`, as the session says that it is on; `null` before it is connected. */
   getTransactionStatus(): string | null {
-    return this.#session?.client.getTransactionStatus?.() ?? (this._connected ? 'I' : null)
+    return this.session?.client.getTransactionStatus?.() ?? (this._connected ? 'I' : null)
   }
 
   setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
@@ -187,8 +192,8 @@ export class DriverClient extends Base implements Holder {
 
   /** Its pool ends: an idle session is given up; what is under way ends first. */
   leaveHome(): void {
-    const connection = this.#connection
-    if (connection === undefined || this.#active !== undefined || connection.isInTransaction) return
+    const isNeeded = this.#active !== undefined || this.#queue.length > 0 || this.#on.isInTransaction
+    if (this.session === undefined || isNeeded) return
     this.#die(new Error('Connection terminated'), false)
   }
 
@@ -196,14 +201,14 @@ export class DriverClient extends Base implements Holder {
     await this.#home.open()
     if (this.connection.listenerCount('parameterStatus') === 0) return
     // Whoever listens wants the word of a server, and to be told where there is none.
-    const connection = this.#lent()
+    const connection = this.#on.take()
     try {
       const { rows } = (await connection.run(new PgStatement(SHOW_PARAMETERS, undefined))) as pg.QueryResult
       for (const parameterName of PARAMETERS) {
         this.connection.emit('parameterStatus', { parameterName, parameterValue: rows[0]?.[parameterName] })
       }
     } finally {
-      this.#giveBack()
+      this.#on.giveBack()
     }
   }
 
@@ -282,7 +287,7 @@ export class DriverClient extends Base implements Holder {
     this.#active = work
     let loss: { readonly error: unknown } | undefined
     try {
-      const result = await send(this.#lent())
+      const result = await send(this.#on.take())
       // It may have been ended meanwhile, and has told that.
       if (this.#active === work) work.succeed(result)
     } catch (error) {
@@ -293,47 +298,11 @@ export class DriverClient extends Base implements Holder {
     this.#active = undefined
     if (loss !== undefined) this.#die(loss.error, true)
     else {
-      this.#settle(work.text)
+      const goesOn = this.#home.isEnding() && this.#queue.length > 0
+      if (!goesOn) this.#on.ran(work.text)
       this.#pulse()
+      if (this.#home.isEnding()) this.leaveHome()
     }
-  }
-
-  /** Gives the connection back that is not needed any more, or keeps its session to itself. */
-  #settle(text: string): void {
-    const connection = this.#connection
-    if (connection === undefined) return
-    const { session } = connection
-    if (session !== this.#kept) this.#kept = undefined
-    if (session !== undefined) {
-      const left = connection.leftBy(text)
-      if (left === 'cleared') this.#kept = undefined
-      else if (left !== 'nothing') {
-        this.#kept = session
-        connection.keepToItself()
-      }
-    }
-    const goesOn = this.#home.isEnding() && this.#queue.length > 0
-    if (this.#kept === undefined && !connection.isInTransaction && !goesOn) this.#giveBack()
-    else if (this.#home.isEnding() && this.#queue.length === 0) this.leaveHome()
-  }
-
-  /** The connection that it is on, or one that it is lent for its next statement. */
-  #lent(): PgConnection {
-    if (this.#connection !== undefined) return this.#connection
-    const connection = this.#home.lend()
-    connection.onMoved = (session) => this.#moved(session)
-    this.#connection = connection
-    return connection
-  }
-
-  #giveBack(isToBeClosed = false): void {
-    const connection = this.#connection
-    this.#connection = undefined
-    this.#kept = undefined
-    this.#moved(undefined)
-    if (connection === undefined) return
-    connection.onMoved = undefined
-    connection.release(isToBeClosed)
   }
 
   /** Its connection is lost, and with it what was left there: like a client of `pg`'s it is of no use any more. */
@@ -350,7 +319,7 @@ export class DriverClient extends Base implements Holder {
     this.#active = undefined
     this.#ended.abort(error)
     for (const work of left) work?.fail(error)
-    this.#giveBack(true)
+    this.#on.giveBack(true)
     this.#home.clients.delete(this)
     this.#home.processes.holders.delete(this)
     if (!wasOpen || this._ended) return
@@ -360,7 +329,7 @@ export class DriverClient extends Base implements Holder {
 
   /** What a session says of itself; before the first one what its configuration does. */
   #here(name: 'processID' | 'host' | 'port'): unknown {
-    const session = this.#session
+    const { session } = this
     if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
     const processId = session?.client.processID ?? null
     if (session !== undefined && processId !== null) this.#home.processes.wasRead(processId, session)
@@ -368,17 +337,7 @@ export class DriverClient extends Base implements Holder {
   }
 
   get #bound(): BoundClient | undefined {
-    return this.#session?.client as BoundClient | undefined
-  }
-
-  #moved(session: Session | undefined): void {
-    const before = this.#session
-    this.#session = session
-    if (before?.client === session?.client) return
-    for (const event of EVENTS) {
-      before?.client.off?.(event as 'end', this.#forward[event])
-      session?.client.on?.(event as 'end', this.#forward[event])
-    }
+    return this.session?.client as BoundClient | undefined
   }
 
   // In the context of whoever made the client, and not of whoever opened a socket. Nobody who listens to nothing is to end the process by an
@@ -386,15 +345,4 @@ export class DriverClient extends Base implements Holder {
   #tell(event: string, args: readonly unknown[]): void {
     if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
   }
-
-  readonly #forward: Readonly<Record<(typeof EVENTS)[number], (...args: unknown[]) => void>> = {
-    notice: (...args) => this.#tell('notice', args),
-    notification: (...args) => this.#tell('notification', args),
-    // What is under way says itself what has become of it: another node may serve it.
-    error: (error) => {
-      if (this.#active === undefined) this.#die(error, true)
-    },
-  }
 }
-
-const EVENTS = ['notice', 'notification', 'error'] as const

@@ -1,0 +1,90 @@
+import type { Session } from '../nodes/session.ts'
+import type { PgConnection } from './client.ts'
+
+/** What a client's connection tells it. */
+export interface Hearer {
+  /** A notice or a notification has come. */
+  hear(event: 'notice' | 'notification', args: readonly unknown[]): void
+  /** The session that it is on was lost. */
+  lost(error: unknown): void
+}
+
+/**
+ * The connection of a client that holds none while it is idle: it is lent for a statement, and given back after that, unless a transaction is
+ * open or the session has something that no other has. Such a session is closed in the end.
+ */
+export class IdleConnection {
+  readonly #lend: () => PgConnection
+  readonly #hearer: Hearer
+  #connection: PgConnection | undefined
+  #session: Session | undefined
+  /** The session that has something of this client's; undefined for none. */
+  #kept: Session | undefined
+
+  constructor(lend: () => PgConnection, hearer: Hearer) {
+    this.#lend = lend
+    this.#hearer = hearer
+  }
+
+  /** The session that it is on. */
+  get session(): Session | undefined {
+    return this.#session
+  }
+
+  /** Whether it has to stay where it is, for a transaction that only its own statements may end. */
+  get isInTransaction(): boolean {
+    return this.#connection?.isInTransaction === true
+  }
+
+  /** The connection that it has, or one that it is lent. */
+  take(): PgConnection {
+    if (this.#connection !== undefined) return this.#connection
+    const connection = this.#lend()
+    connection.onMoved = (session) => this.#moved(session)
+    this.#connection = connection
+    return connection
+  }
+
+  /** Gives it back after a statement, where nothing is left of that which is needed. */
+  ran(text: string): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    const { session } = connection
+    if (session !== this.#kept) this.#kept = undefined
+    const left = session === undefined ? 'nothing' : connection.leftBy(text)
+    if (left === 'cleared') this.#kept = undefined
+    else if (left !== 'nothing') {
+      this.#kept = session
+      connection.keepToItself()
+    }
+    if (this.#kept === undefined && !connection.isInTransaction) this.giveBack()
+  }
+
+  giveBack(isToBeClosed = false): void {
+    const connection = this.#connection
+    this.#connection = undefined
+    this.#kept = undefined
+    this.#moved(undefined)
+    if (connection === undefined) return
+    connection.onMoved = undefined
+    connection.release(isToBeClosed)
+  }
+
+  #moved(session: Session | undefined): void {
+    const before = this.#session
+    this.#session = session
+    if (before?.client === session?.client) return
+    for (const event of EVENTS) {
+      before?.client.off?.(event as 'end', this.#forward[event])
+      session?.client.on?.(event as 'end', this.#forward[event])
+    }
+  }
+
+  readonly #forward: Readonly<Record<(typeof EVENTS)[number], (...args: unknown[]) => void>> = {
+    notice: (...args) => this.#hearer.hear('notice', args),
+    notification: (...args) => this.#hearer.hear('notification', args),
+    error: (error) => this.#hearer.lost(error),
+  }
+}
+
+const EVENTS = ['notice', 'notification', 'error'] as const
