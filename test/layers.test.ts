@@ -13,7 +13,7 @@ const FLOORS: Readonly<Record<string, { readonly rooms: string; readonly package
   freshness: { rooms: '', packages: '' },
   nodes: { rooms: 'freshness sql', packages: 'pg' },
   routing: { rooms: 'nodes sql freshness', packages: 'pg' },
-  pg: { rooms: 'routing nodes', packages: 'pg' },
+  pg: { rooms: 'routing nodes sql', packages: 'pg' },
   kysely: { rooms: 'routing nodes freshness', packages: 'kysely' },
   knex: { rooms: '', packages: 'knex knex/lib/dialects/postgres/index.js' },
   pinning: { rooms: 'freshness', packages: 'cookie on-headers' },

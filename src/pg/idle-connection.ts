@@ -1,4 +1,5 @@
 import type { Session } from '../nodes/session.ts'
+import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
 /** What a client's connection tells it. */
@@ -18,11 +19,15 @@ export class IdleConnection {
   readonly #hearer: Hearer
   #connection: PgConnection | undefined
   #session: Session | undefined
+  /** What its client has set, which follows it. */
+  #settings: Settings
   /** The session that has something of this client's; undefined for none. */
   #kept: Session | undefined
 
-  constructor(lend: () => PgConnection, hearer: Hearer) {
+  /** `settings` are what its client wants from the beginning. */
+  constructor(lend: () => PgConnection, hearer: Hearer, settings = Settings.NONE) {
     this.#lend = lend
+    this.#settings = settings
     this.#hearer = hearer
   }
 
@@ -41,6 +46,7 @@ export class IdleConnection {
     if (this.#connection !== undefined) return this.#connection
     const connection = this.#lend()
     connection.onMoved = (session) => this.#moved(session)
+    connection.settings = this.#settings
     this.#connection = connection
     return connection
   }
@@ -67,6 +73,7 @@ export class IdleConnection {
     this.#moved(undefined)
     if (connection === undefined) return
     connection.onMoved = undefined
+    this.#settings = connection.settings
     connection.release(isToBeClosed)
   }
 

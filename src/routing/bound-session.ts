@@ -71,6 +71,10 @@ export class BoundSession {
     this.#isOnlyHolders = true
   }
 
+  get isOnlyHolders(): boolean {
+    return this.#isOnlyHolders
+  }
+
   get isMistrusted(): boolean {
     return this.#doubt !== undefined
   }

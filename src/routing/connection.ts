@@ -1,4 +1,5 @@
 import type { Session } from '../nodes/session.ts'
+import type { Settings } from '../sql/settings.ts'
 import { BoundSession } from './bound-session.ts'
 import { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
@@ -114,15 +115,28 @@ export class RoutedConnection {
     return this.#transaction.isOpen
   }
 
+  /** What whoever has it has set, outside a transaction; it follows from session to session, and may be handed on to another connection. */
+  get settings(): Settings {
+    return this.#settings.kept
+  }
+
+  set settings(settings: Settings) {
+    this.#settings.reset(settings)
+  }
+
   /** What a statement with this text, which has run here, may have left in the session. */
   leftBy(text: string): Leftover {
-    const { classifier } = this.#place.cluster
-    return leftInSession.of(classifier.classify(text), text)
+    if (this.#session.isOnlyHolders) return 'bound'
+    const { cluster } = this.#place
+    const statement = cluster.classifier.classify(text)
+    const left = leftInSession.of(statement, text)
+    if (left !== 'setting') return left
+    return statement.sets !== undefined && cluster.followsSettings() ? 'nothing' : 'bound'
   }
 
   /** Something is left in its session that nobody else may meet: where it leaves that session, it is closed. */
   keepToItself(): void {
-    this.#session.mistrust(undefined)
+    this.#session.closeOnceLeft()
   }
 
   /** Whether something is under way. */
