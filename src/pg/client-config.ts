@@ -1,20 +1,13 @@
 import type pg from 'pg'
+import { INITIAL_SETTINGS } from './initial-settings.ts'
 import type { QueryDefaults } from './statement.ts'
 
 /** What the configuration of a routed client says about how it sends and reads. Where it connects to is its pool's affair. */
 export interface ClientConfig {
   readonly defaults: QueryDefaults | undefined
   /** What a client of `pg`'s would set in its session as it connects. */
-  readonly settings: SessionSettings
+  readonly settings: Readonly<Record<string, unknown>>
 }
-
-/** Settings by their names in a configuration of `pg`'s. */
-export type SessionSettings = Readonly<Partial<Record<(typeof SETTINGS)[number], unknown>>>
-
-const SETTINGS = [
-  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
-  ...['application_name', 'options'],
-] as const
 
 /** Reads the configuration of a client; a connection string has nothing in it that means anything here. */
 export function readClientConfig(config: unknown): ClientConfig {
@@ -27,7 +20,7 @@ export function readClientConfig(config: unknown): ClientConfig {
     ...(binary === true && { binary }),
   }
   const settings: Record<string, unknown> = {}
-  for (const name of SETTINGS) if (given[name] !== undefined) settings[name] = given[name]
+  for (const name of INITIAL_SETTINGS) if (given[name] !== undefined) settings[name] = given[name]
   return { defaults: Object.keys(defaults).length === 0 ? undefined : defaults, settings }
 }
 

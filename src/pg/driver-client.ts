@@ -6,7 +6,9 @@ import { type Callback, callbackOf } from './callbacks.ts'
 import type { PgConnection } from './client.ts'
 import { readClientConfig, shownConfig } from './client-config.ts'
 import { endsConnection } from './connection-loss.ts'
-import { IdleConnection } from './idle-connection.ts'
+import { type Hearer, IdleConnection } from './idle-connection.ts'
+import { initialSettings } from './initial-settings.ts'
+import { ServerParameters } from './server-parameters.ts'
 import type { Holder, ServerProcesses } from './server-processes.ts'
 import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
@@ -59,10 +61,6 @@ interface Work {
   readonly fail: (error: unknown) => void
 }
 
-/** What is told of the server to who wants to hear of it while a client connects. */
-const PARAMETERS = ['server_version', 'standard_conforming_strings'] as const
-const SHOW_PARAMETERS = `select ${PARAMETERS.map((name) => `current_setting('${name}') as ${name}`).join(', ')}`
-
 /**
  * A `pg` `Client` over a {@link PrimaryReplicaPool}: each of its statements finds its node, and while it is idle it holds no connection,
  * unless a transaction is open or something is left in the session that no other has. Connecting needs no server.
@@ -80,14 +78,16 @@ export class DriverClient extends Base implements Holder {
   constructor(config: unknown, home: Home) {
     super(shownConfig(config, home.config))
     this.#home = home
-    this.#on = new IdleConnection(home.lend, {
+    const { defaults, settings } = readClientConfig(config)
+    const hearer: Hearer = {
       hear: (event, args) => this.#tell(event, args),
       lost: (error) => {
         // What is under way says itself what has become of it: another node may serve it.
         if (this.#active === undefined) this.#die(error, true)
       },
-    })
-    this.#defaults = readClientConfig(config).defaults
+    }
+    this.#on = new IdleConnection(home.lend, hearer, initialSettings(settings))
+    this.#defaults = defaults
     for (const name of ['processID', 'host', 'port'] as const) {
       Object.defineProperty(this, name, { configurable: true, enumerable: true, get: () => this.#here(name) })
     }
@@ -203,9 +203,8 @@ export class DriverClient extends Base implements Holder {
     // Whoever listens wants the word of a server, and to be told where there is none.
     const connection = this.#on.take()
     try {
-      const { rows } = (await connection.run(new PgStatement(SHOW_PARAMETERS, undefined))) as pg.QueryResult
-      for (const parameterName of PARAMETERS) {
-        this.connection.emit('parameterStatus', { parameterName, parameterValue: rows[0]?.[parameterName] })
+      for (const [parameterName, parameterValue] of await connection.run(new ServerParameters())) {
+        this.connection.emit('parameterStatus', { parameterName, parameterValue })
       }
     } finally {
       this.#on.giveBack()

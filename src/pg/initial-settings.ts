@@ -1,5 +1,4 @@
-import { quotedName } from '../sql/setting-changes.ts'
-import { Settings } from '../sql/settings.ts'
+import { Settings, settingStatement } from '../sql/settings.ts'
 
 /** What a client of `pg`'s tells its server as it connects, by the names in its configuration. */
 export const INITIAL_SETTINGS = [
@@ -14,18 +13,24 @@ export const INITIAL_SETTINGS = [
 export function initialSettings(config: Readonly<Record<string, unknown>>): Settings {
   let settings = Settings.NONE
   const set = (name: string, value: string) => {
-    const text = `set ${quotedName(name)} to '${value.replaceAll("'", "''")}'`
-    settings = settings.with({ does: 'set', name: name.toLowerCase(), text })
+    settings = settings.with({ does: 'set', name: name.toLowerCase(), text: settingStatement(name, value) })
   }
   for (const name of INITIAL_SETTINGS) {
     const value = config[name]
     if (value === undefined || value === null || value === false || value === '') continue
-    if (name !== 'options') set(name, TIMES.has(name) ? String(Number.parseInt(String(value), 10)) : String(value))
+    if (name !== 'options')
+      set(name, TIMES.has(name) ? String(Number.parseInt(String(value), 10)) : String(value))
     // A space within a value has a backslash before it (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS).
-    else for (const [, its = '', given = ''] of String(value).matchAll(OPTION)) set(its.replaceAll('-', '_'), given.replaceAll(/\\(.)/g, '$1'))
+    else
+      for (const [, its = '', given = ''] of String(value).matchAll(OPTION))
+        set(its.replaceAll('-', '_'), given.replaceAll(/\\(.)/g, '$1'))
   }
   return settings
 }
 
-const TIMES: ReadonlySet<string> = new Set(['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'])
+const TIMES: ReadonlySet<string> = new Set([
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+])
 const OPTION = /(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\\\s])*)/g

@@ -15,6 +15,8 @@ export interface Query<T> {
   readonly canBeAskedAround: boolean
   /** Whether it keeps to `timeoutMs` by itself: it goes on longer than what that is the bound of. */
   readonly boundsItself?: boolean
+  /** Whether it is a question of this package's own, of which nobody is told. */
+  readonly isOwn?: boolean
   /** Whether it may be sent once more: not where something of its answer was handed out. */
   readonly mayBeSentAgain: boolean
   /** Sends it, for what comes back, or only for the first of it; it may be sent again elsewhere where that fails. */

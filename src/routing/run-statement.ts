@@ -200,7 +200,7 @@ export class StatementRun<T> implements Hearer {
     const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings, sets } = this.#statement
     this.#route = route
     if (keepsSettings) this.#place.session.closeOnceLeft()
-    if (!isControl) cluster.publish(route, this.#statement, this.#query.text)
+    if (!isControl && this.#query.isOwn !== true) cluster.publish(route, this.#statement, this.#query.text)
     if (
       kind !== 'read' &&
       sets === undefined &&

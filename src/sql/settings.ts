@@ -120,8 +120,12 @@ export function knownChange(
   if (!FALSE.test(isLocal)) return undefined
   const setting = name.toLowerCase()
   if (value === null) return { does: 'reset', name: setting }
-  const text = `select pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`
-  return { does: 'set', name: setting, text }
+  return { does: 'set', name: setting, text: settingStatement(name, value) }
+}
+
+/** The statement that sets something to a value that is not read as SQL. */
+export function settingStatement(name: string, value: string): string {
+  return `select pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`
 }
 
 /** A text, or null; undefined where `pg` would make of it what is not known here. */

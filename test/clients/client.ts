@@ -20,6 +20,7 @@ export type Ability =
   | 'named' // statements that the server keeps under a name
   | 'mark' // marks on one statement
   | 'lend' // the client of `pg` itself
+  | 'late' // clients of its own pool, which hold no session between two statements
   | 'lazy' // queries that are sent once somebody awaits them
 
 /** The options of the pool, which Kysely's dialect has as well. */

@@ -1,10 +1,17 @@
 import type { Client } from './client.ts'
 import { drizzle } from './drizzle.ts'
+import { knex } from './knex.ts'
 import { kysely } from './kysely.ts'
+import { objection } from './objection.ts'
+import { pgPromiseClient } from './pg-promise.ts'
 import { plainPg } from './plain-pg.ts'
 import { prisma } from './prisma.ts'
 import { prismaAdapter } from './prisma-adapter.ts'
-import { typeorm } from './typeorm.ts'
+import { sequelize } from './sequelize.ts'
+import { typeorm, typeormByDriver } from './typeorm.ts'
 
 /** Every library that the package is for; another one needs an adapter, and a place in this list. */
-export const clients: readonly Client[] = [kysely, plainPg, drizzle, prismaAdapter, prisma, typeorm]
+export const clients: readonly Client[] = [
+  ...[kysely, plainPg, drizzle, prismaAdapter, prisma, typeorm],
+  ...[typeormByDriver, knex, objection, sequelize, pgPromiseClient],
+]

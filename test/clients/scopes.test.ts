@@ -151,10 +151,7 @@ contract((client) => {
 
 /** The codes of an error and of what it wraps. */
 function codesOf(error: unknown): unknown[] {
-  const { code, cause, driverError } = (error ?? {}) as {
-    code?: unknown
-    cause?: unknown
-    driverError?: unknown
-  }
-  return error === undefined ? [] : [code, ...codesOf(cause), ...codesOf(driverError)]
+  if (error === undefined || error === null) return []
+  const { code, cause, driverError, parent } = error as Record<string, unknown>
+  return [code, ...codesOf(cause), ...codesOf(driverError), ...codesOf(parent)]
 }

@@ -52,6 +52,8 @@ contract((client) => {
   const db = opened(client, cluster)
 
   describe('a connection', () => {
+    const isLate = client.has.has('late')
+
     it('takes no session before its first statement, and moves to the primary at the first that needs it', async () => {
       const busy = () =>
         db()
@@ -62,9 +64,9 @@ contract((client) => {
           db().connection(async (on) => {
             expect(busy()).toEqual([0, 0])
             await on.names()
-            expect(busy()).toEqual([0, 1])
+            expect(busy()).toEqual(isLate ? [0, 0] : [0, 1])
             await on.run("insert into item (name) values ('moved')")
-            expect(busy()).toEqual([1, 0])
+            expect(busy()).toEqual(isLate ? [0, 0] : [1, 0])
             expect(await on.names()).toEqual(['moved'])
           }),
         ),

@@ -1,0 +1,35 @@
+import type { Session } from '../nodes/session.ts'
+import { askOn } from '../own-statements.ts'
+import type { Query } from '../routing/query.ts'
+
+/** A parameter by its name, and its value, as a server reports it. */
+export type ReportedParameter = readonly [name: string, value: string]
+
+/**
+ * Asks a server for what it reports as a connection begins, for whoever wants to hear that of a client which has none yet: its version, and
+ * how it reads strings.
+ */
+export class ServerParameters implements Query<ReportedParameter[]> {
+  readonly text = TEXT
+  readonly mark = undefined
+  readonly signal = undefined
+  readonly canBeAskedAround = false
+  readonly mayBeSentAgain = true
+  readonly isOwn = true
+
+  async send({ client }: Session): Promise<ReportedParameter[]> {
+    const rows = await askOn<{ name: string; value: string }>(client as Parameters<typeof askOn>[0], TEXT)
+    return rows.map(({ name, value }) => [name, value])
+  }
+
+  affectedBy(): undefined {
+    return undefined
+  }
+
+  isEmpty(): boolean {
+    return false
+  }
+}
+
+const TEXT = `select name, pg_catalog.current_setting(name) as value
+  from (values ('server_version'), ('standard_conforming_strings')) as parameter(name)`

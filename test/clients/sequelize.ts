@@ -1,0 +1,69 @@
+import type pg from 'pg'
+import { DataTypes, Sequelize, type Transaction } from 'sequelize'
+import { PrimaryReplicaPool } from 'write-pinning/pg'
+import { type Client, missing, nodesOf, type Row, type Statements } from './client.ts'
+
+/** As long as a session with settings is bound to the primary, it is told to make none as it connects. */
+export const WITHOUT_SETTINGS = { keepDefaultTimezone: true, dialectOptions: { clientMinMessages: 'ignore' } }
+
+export const sequelize: Client = {
+  name: 'Sequelize',
+  has: new Set(['lend', 'late']),
+  async open(cluster, options) {
+    const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
+    const db = new Sequelize({
+      ...WITHOUT_SETTINGS,
+      dialect: 'postgres',
+      dialectModule: pool.driver,
+      logging: false,
+      // What is left in the session of an idle client is soon closed with it.
+      pool: { max: 50, idle: 50, evict: 20 },
+    } as object)
+    const Item = db.define('item', { name: DataTypes.TEXT }, { tableName: 'item', timestamps: false })
+    const statements = (transaction?: Transaction): Statements => {
+      const within = transaction === undefined ? {} : { transaction }
+      return {
+        async names() {
+          return (await Item.findAll({ order: ['id'], ...within })).map((item) => item.get('name') as string)
+        },
+        add: (name) => Item.create({ name }, within),
+        async rename(from, to) {
+          return (await Item.update({ name: to }, { where: { name: from }, ...within }))[0]
+        },
+        async run(text, values) {
+          const [rows] = await db.query(text, { ...within, ...(values && { bind: [...values] }) })
+          return (Array.isArray(rows) ? rows : []) as Row[]
+        },
+      }
+    }
+    return {
+      ...statements(),
+      control: pool,
+      transaction: (work) => db.transaction((transaction) => work(statements(transaction))),
+      async close() {
+        await db.close()
+        await pool.end()
+      },
+      async lend(work) {
+        const { connectionManager } = db as unknown as { connectionManager: ConnectionManager }
+        const client = await connectionManager.getConnection({ type: 'write' })
+        try {
+          return await work(client)
+        } finally {
+          connectionManager.releaseConnection(client)
+        }
+      },
+      connection: missing,
+      readOnlyTransaction: missing,
+      stream: missing,
+      named: missing,
+      marked: missing,
+      lazy: missing,
+    }
+  },
+}
+
+interface ConnectionManager {
+  getConnection(options: object): Promise<pg.PoolClient>
+  releaseConnection(client: pg.PoolClient): void
+}
