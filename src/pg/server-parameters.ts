@@ -11,6 +11,7 @@ export type ReportedParameter = readonly [name: string, value: string]
  */
 export class ServerParameters implements Query<ReportedParameter[]> {
   readonly text = TEXT
+  readonly values = undefined
   readonly mark = undefined
   readonly signal = undefined
   readonly canBeAskedAround = false

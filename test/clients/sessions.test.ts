@@ -19,11 +19,10 @@ const locksHeld = async (on: Statements) =>
 contract((client) => {
   const db = opened(client, cluster)
 
-  it('what sets something in the session runs on the primary', async () => {
+  it('what locks something for the session runs on the primary', async () => {
     const routes = await whereAndWhy(() =>
       inRequest(async () => {
         await db().run('select pg_advisory_lock(1)::text, pg_advisory_unlock(1)')
-        await db().run("select set_config('application_name', 'clients', false)")
       }),
     )
     expect(new Set(routes)).toEqual(new Set(['primary: session']))
