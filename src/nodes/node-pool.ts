@@ -76,7 +76,9 @@ export class NodePool {
 
   /** Whether its sessions can be set to what their holders want; one that is not open yet will tell. */
   get carriesSettings(): boolean {
-    return this.#pool === undefined || isSettingClass(this.#pool.Client)
+    if (this.#pool === undefined) return true
+    const { Client, options } = this.#pool
+    return isSettingClass(Client) && (options as { pipeline?: unknown } | undefined)?.pipeline !== true
   }
 
   /** How long connecting may take, in ms: as the pool says, or else the dialect. */

@@ -20,11 +20,13 @@ export class ClientSettings {
   readonly #session: BoundSession
   #kept = Settings.NONE
   #now = Settings.NONE
-  readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
+  readonly #savepoints: { readonly name: string | undefined; readonly settings: Settings }[] = []
   /** Which replica has refused what, and when. */
   #refused: { readonly node: Node; readonly settings: Settings; readonly atMs: number } | undefined
   /** Whether a commit was lost in which something was set: nobody knows whether it is. */
   #isUnknown = false
+  /** Whether only the session that it is on knows what is set: a text of several statements has ended, or rolled back, what set it. */
+  #isSessions = false
 
   constructor(session: BoundSession) {
     this.#session = session
@@ -32,8 +34,9 @@ export class ClientSettings {
 
   /** Whoever has it now has set nothing but these. */
   reset(initial = Settings.NONE): void {
-    if (this.#now === initial && this.#kept === initial && !this.#isUnknown) return
     this.#isUnknown = false
+    this.#isSessions = false
+    if (this.#now === initial && this.#kept === initial) return
     this.#kept = initial
     this.#now = initial
     this.#savepoints.length = 0
@@ -93,8 +96,13 @@ export class ClientSettings {
     this.#refused = { node, settings: this.#now, atMs: performance.now() }
   }
 
-  /** The client comes to a session: true where that is set to something else, and will be set with the next statement. */
+  /**
+   * The client comes to a session: true where that is set to something else, and will be set with the next statement.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where only the session that it has left knows what is set.
+   */
   arrive({ client, wasPrimary }: Session): boolean {
+    if (this.#isSessions) throw unknownSettings()
     return settingsOf(client)?.hold(this.#kept, !wasPrimary) === true
   }
 
@@ -131,10 +139,17 @@ export class ClientSettings {
     const work = readSavepoint(sql)
     if (work?.does === 'sets') this.#savepoints.push({ name: work.name, settings: this.#now })
     if (work?.does !== 'rolls-back') return
-    const at = this.#savepoints.findLastIndex(({ name }) => name === work.name)
+    const at = work.name === undefined ? -1 : this.#savepoints.findLastIndex(({ name }) => name === work.name)
     this.#savepoints.splice(at + 1)
     // One that is not known was set before anything else was.
     this.#becomes(this.#savepoints[at]?.settings ?? this.#kept)
+  }
+
+  /** A text of several statements has touched the transaction in which something was set: only the session knows what is set by now. */
+  wasTouched(): void {
+    if (this.#now === this.#kept) return
+    this.#isSessions = true
+    this.#session.closeOnceLeft()
   }
 
   /** The transaction is over. */
@@ -162,8 +177,8 @@ const OF_PRIMARY: ReadonlySet<string> = new Set([
 function unknownSettings(): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',
-    'The connection was lost at the commit of a transaction in which this client had set something for its session: nobody knows whether that is set. ' +
-      'Release this client, or end it, and take another.',
+    'This client has set something for its session in a transaction, of which nobody knows whether it was committed: its connection was lost at the ' +
+      'commit, or a text of several statements ended it. Release this client, or end it, and take another.',
   )
 }
 

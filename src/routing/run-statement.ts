@@ -251,6 +251,8 @@ export class StatementRun<T> implements Hearer {
   #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
     const { outcome, cluster, transaction, binding, settings } = this.#place
     const wasOpen = transaction.isOpen
+    const { kind, transaction: effect } = this.#statement
+    if (wasOpen && kind === 'write' && effect !== undefined) settings.wasTouched()
     // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
     if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
