@@ -40,7 +40,7 @@ export function openKnex(cluster: PostgresCluster, options?: Options) {
     connection: (work) => withClient((client) => work(statements(db, client))),
     readOnlyTransaction: (work) => db.transaction((trx) => work(statements(trx)), { readOnly: true }),
     stream: (text) => db.raw(text).stream({ batchSize: 2 }),
-    named: (name) => db('item').where({ name }).pluck('name').options({ name: 'items-by-name' }),
+    named: async (name) => await db('item').where({ name }).pluck('name').options({ name: 'items-by-name' }),
     lend: withClient,
     lazy: () => db('item').select('name').orderBy('id'),
     marked: missing,
@@ -52,10 +52,11 @@ function statements(db: Knex, client?: pg.PoolClient): Statements {
   const on = <Q extends Knex.QueryBuilder | Knex.Raw>(query: Q): Q =>
     client === undefined ? query : (query.connection(client) as Q)
   return {
-    names: () => on(db('item').orderBy('id').pluck('name')),
-    add: (name) => on(db('item').insert({ name })),
-    rename: (from, to) => on(db('item').where({ name: from }).update({ name: to })),
-    run: (text, values) => on(rawOf(db, text, values)).then(({ rows }) => rows),
+    // A builder is sent once it is awaited: here, and not wherever it is handed to.
+    names: async () => await on(db('item').orderBy('id').pluck('name')),
+    add: async (name) => await on(db('item').insert({ name })),
+    rename: async (from, to) => await on(db('item').where({ name: from }).update({ name: to })),
+    run: async (text, values) => (await on(rawOf(db, text, values))).rows,
   }
 }
 

@@ -31,6 +31,6 @@ function statements(db: Knex): Statements {
     },
     add: async (name) => await Item.query(db).insert({ name }),
     rename: async (from, to) => await Item.query(db).where({ name: from }).patch({ name: to }),
-    run: (text, values) => rawOf(db, text, values).then(({ rows }) => rows),
+    run: async (text, values) => (await rawOf(db, text, values)).rows,
   }
 }

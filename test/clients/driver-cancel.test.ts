@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { usePrimary, useReplica } from 'write-pinning'
+import { PrimaryReplicaPool } from 'write-pinning/pg'
+import type { Node } from '../../src/nodes/node.ts'
+import type { Session } from '../../src/nodes/session.ts'
+import { ServerProcesses, signalled } from '../../src/pg/server-processes.ts'
+import { startShop } from '../support/cluster.ts'
+import { openRequest } from '../support/request.ts'
+
+const cluster = await startShop(1)
+const pool = new PrimaryReplicaPool({
+  primary: { connectionString: cluster.primary.connectionString, max: 1 },
+  replicas: [{ connectionString: cluster.replicas[0]?.connectionString, max: 1 }],
+})
+
+beforeAll(async () => {
+  await pool.ready()
+})
+
+afterAll(async () => {
+  await pool.end()
+  await cluster.stop()
+})
+
+/** Runs what never ends, and gives its client once it has a process. */
+async function sleeping(text = 'select pg_sleep(60)') {
+  const client = new pool.driver.Client() as unknown as import('pg').Client & { processID: number | null }
+  await client.connect()
+  const outcome = client.query(text).then(
+    () => 'over',
+    (error: Error & { code: string }) => error.code,
+  )
+  await vi.waitFor(() => expect(client.processID).toEqual(expect.any(Number)))
+  return { client, outcome }
+}
+
+describe.each([
+  ['a replica', useReplica],
+  ['the primary', usePrimary],
+])('a query on %s', (_where, scope) => {
+  // Its pool has one connection only, which is busy.
+  it.each<[string, (pid: number) => Promise<unknown>]>([
+    ['another client, with a parameter', (pid) => byClient('SELECT pg_cancel_backend($1);', [pid])],
+    [
+      'another client, with a literal',
+      (pid) => byClient(`select pg_catalog.pg_cancel_backend(${pid}) as it`),
+    ],
+    ['the pool', (pid) => pool.query({ text: 'select pg_cancel_backend($1::int)', values: [pid] })],
+  ])('is cancelled by %s', async (_by, cancel) => {
+    const { client, outcome } = await scope(() => sleeping())
+    const request = openRequest()
+    const given = await request.run(() => cancel(client.processID as number))
+    expect((given as { rows: object[] }).rows.map((row) => Object.values(row))).toEqual([[true]])
+    expect(await outcome).toBe('57014')
+    expect(request.memory.wroteTo).toBeUndefined()
+    expect(request.memory.triedToWriteTo).toBeUndefined()
+    await client.end()
+  })
+})
+
+// A read that is ended is served by another node.
+it('a write is ended with its connection by another client', async () => {
+  await cluster.primary.query("insert into item (name) values ('lamp')")
+  const { client, outcome } = await sleeping('update item set name = pg_sleep(60)::text')
+  client.on('error', () => {})
+  await byClient('select pg_terminate_backend($1)', [client.processID])
+  expect(await outcome).toBe('57P01')
+  await client.end()
+})
+
+it('a process that is nobody’s here is looked for on the primary', async () => {
+  const { rows } = await pool.query('select pg_cancel_backend(999999) as it')
+  expect(rows).toEqual([{ it: false }])
+})
+
+describe('of two servers with the same process id', () => {
+  const [one, other] = [{ isEnded: false } as Node, { isEnded: false } as Node]
+  const session = (node: Node) => ({ node, client: { processID: 7 } }) as unknown as Session
+
+  it('the one is meant whose was read last', () => {
+    const processes = new ServerProcesses()
+    processes.wasRead(7, session(one))
+    processes.wasRead(7, session(other))
+    expect(processes.nodeOf(7)).toBe(other)
+    processes.wasRead(7, session(one))
+    expect(processes.nodeOf(7)).toBe(one)
+    expect(processes.nodeOf(8)).toBeUndefined()
+  })
+
+  it('the one is meant that a client is on, where nobody has read it', () => {
+    const processes = new ServerProcesses()
+    processes.holders.add({ session: undefined })
+    processes.holders.add({ session: session(other) })
+    expect(processes.nodeOf(7)).toBe(other)
+  })
+})
+
+it('what does more than that is no such query', () => {
+  expect(signalled('select pg_cancel_backend(1), 2', undefined)).toBeUndefined()
+  expect(signalled('select pg_cancel_backend(pid) from pg_stat_activity', undefined)).toBeUndefined()
+  expect(signalled('select pg_cancel_backend($1)', [null])).toBeUndefined()
+  expect(signalled({ text: 'select pg_terminate_backend($1)', values: ['12'] }, undefined)).toBe(12)
+})
+
+async function byClient(text: string, values?: unknown[]) {
+  const client = new pool.driver.Client()
+  await client.connect()
+  try {
+    return await client.query(text, values)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,61 @@
+import { EventEmitter } from 'node:events'
+import pg from 'pg'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { PrimaryReplicaPool } from 'write-pinning/pg'
+
+// Nothing listens there: none of this needs a server.
+const NOWHERE = 'postgres://somebody@127.0.0.1:1/shop'
+const pool = new PrimaryReplicaPool({ primary: NOWHERE, replicas: [] })
+const { driver } = pool
+
+describe('the driver of a pool', () => {
+  it('is made once, and has the types of pg', () => {
+    expect(pool.driver).toBe(driver)
+    expectTypeOf(driver).toEqualTypeOf<typeof pg>()
+  })
+
+  it('has all that pg has, and replaces its clients and pools only', () => {
+    const replaced = new Set(['Client', 'Pool', 'native'])
+    for (const name of Object.getOwnPropertyNames(pg)) {
+      expect(Object.hasOwn(driver, name), name).toBe(true)
+      if (!replaced.has(name)) expect(driver[name as 'types'], name).toBe(pg[name as 'types'])
+    }
+    expect(Object.keys(driver)).toEqual(Object.keys(pg))
+    expect(driver.Client).not.toBe(pg.Client)
+    expect(driver.Pool).not.toBe(pg.Pool)
+    expect((driver.Client as unknown as { Query: unknown }).Query).toBe(pg.Query)
+  })
+
+  it('does not go around its pool where the native client is preferred', () => {
+    expect(driver.native).toBe(pg.native === null ? null : driver)
+  })
+
+  it('makes clients and pools that are what pg makes to whoever looks', () => {
+    const client = new driver.Client()
+    expect(client).toBeInstanceOf(pg.Client)
+    expect(client).toBeInstanceOf(EventEmitter)
+    expect(client).toMatchObject({
+      processID: null,
+      host: '127.0.0.1',
+      port: 1,
+      user: 'somebody',
+      database: 'shop',
+    })
+    expect(client.escapeIdentifier('a"b')).toBe('"a""b"')
+    expect(client.escapeLiteral("a'b")).toBe("'a''b'")
+    const its = new driver.Pool({ max: 3 })
+    expect(its).toBeInstanceOf(pg.Pool)
+    expect(its.options.max).toBe(3)
+  })
+
+  it('takes no word of a client on where to connect to', () => {
+    const client = new driver.Client({ host: 'elsewhere', port: 2, connectionString: 'postgres://a@b/c' })
+    expect(client).toMatchObject({ host: '127.0.0.1', port: 1, database: 'shop' })
+  })
+
+  it('makes a client that can be ended before it is connected', async () => {
+    await new driver.Client().end()
+    const its = new driver.Pool()
+    await its.end()
+  })
+})
