@@ -63,10 +63,11 @@ export function clusterSettings(where: string, given: unknown, alsoKnown: readon
 const TABLES = '`table` or `schema.table`'
 const FUNCTIONS = '`name` or `schema.name`'
 /**
- * Where Kysely, Drizzle, Prisma and TypeORM remember the migrations that have run: one that a lagging replica does not know of yet would be
+ * Where Kysely, Drizzle, Prisma, TypeORM, Knex, Sequelize and MikroORM remember the migrations that have run: one that a lagging replica does not know of yet would be
  * run twice. And a view that is empty on every replica.
  */
 const ALWAYS_PRIMARY = [
   ...['kysely_migration', 'kysely_migration_lock', '__drizzle_migrations', '_prisma_migrations'],
+  ...['knex_migrations', 'knex_migrations_lock', '"SequelizeMeta"', 'mikro_orm_migrations'],
   ...['migrations', 'typeorm_metadata', 'pg_prepared_xacts', 'pg_sequences'],
 ]
