@@ -150,9 +150,10 @@ function isOfServer(error: unknown, { isOutcomeUnknown }: Known): boolean {
 }
 
 /** PgBouncer has one code for nearly everything; its words tell (https://www.pgbouncer.org/config.html). */
-function poolerError({ message }: GivenError): Known {
+function poolerError({ message, routine, severity }: GivenError & { readonly severity?: unknown }): Known {
   const words = String(message)
-  // PostgreSQL's own: the statement has another number of parameters than values.
+  // PostgreSQL's own, of one message: a text with a zero byte in it, another number of parameters than values. The session goes on.
+  if (severity === 'ERROR' && routine !== undefined) return OTHER
   if (words.startsWith('bind message supplies')) return UNKNOWN_OUTCOME
   if (/no more connections allowed|query_wait_timeout|too many/i.test(words)) {
     return { failure: 'overload', isOutcomeUnknown: true }

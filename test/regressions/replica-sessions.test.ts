@@ -64,24 +64,12 @@ const readOnly = (...texts: string[]) =>
 
 describe('is closed', () => {
   const CLOSED: Record<string, () => Promise<unknown>> = {
-    'by a setting of the session in a read-only transaction': () => readOnly("set app.tenant = 'a'"),
-    'by one in useReplica()': () => useReplica(() => readOnly("set session app.tenant to 'a'")),
-    'by set_config() that lasts': () => readOnly("select set_config('app.tenant', 'a', false)"),
     'by set_config() of which nobody knows how long it lasts': () =>
       readOnly("select set_config('app.tenant', 'a', not true)"),
     'by two of which one lasts': () =>
       readOnly("select set_config('app.other', set_config('app.tenant', 'a', false), true)"),
     'by one beside a read': () =>
       readOnly("select set_config('app.tenant', 'a', false) from pg_class limit 1"),
-    'by a setting as the first statement': () =>
-      inRequest(() =>
-        db
-          .transaction()
-          .setAccessMode('read only')
-          .execute((trx) => sql`set app.tenant = 'a'`.execute(trx)),
-      ),
-    'by characteristics of later transactions': () =>
-      readOnly('set session characteristics as transaction isolation level repeatable read'),
     'by a prepared statement': () => readOnly('prepare p as select 1'),
     'by a cursor that is held': () => readOnly('declare c cursor with hold for select 1'),
     'by a function that sets': () => readOnly("select keep('a')"),
@@ -92,7 +80,6 @@ describe('is closed', () => {
     'by one of several statements': () => readOnly("select 1; select set_config('app.tenant', 'a', false)"),
     'by a marked function': () => inRequest(() => toReplica(sql`select keep('a')`).execute(db)),
     'by a function in useNode()': () => useNode('replica-1', () => sql`select lock(9)`.execute(db)),
-    'by a setting in useNode()': () => useNode('replica-1', () => sql`set app.tenant = 'a'`.execute(db)),
     'by a lock in a transaction in useNode()': () =>
       useNode('replica-1', () =>
         db
@@ -131,6 +118,29 @@ describe('is closed', () => {
     expect(await tenant()).toBe(null)
     await inRequest(() => pool.query(toReplicaByPg("select keep('a')")))
     expect(await tenant()).toBe(null)
+  })
+})
+
+describe('is set back, and lent on,', () => {
+  const SET: Record<string, () => Promise<unknown>> = {
+    'after a setting of the session in a read-only transaction': () => readOnly("set app.tenant = 'a'"),
+    'after one in useReplica()': () => useReplica(() => readOnly("set session app.tenant to 'a'")),
+    'after set_config() that lasts': () => readOnly("select set_config('app.tenant', 'a', false)"),
+    'after a setting as the first statement': () =>
+      inRequest(() =>
+        db
+          .transaction()
+          .setAccessMode('read only')
+          .execute((trx) => sql`set app.tenant = 'a'`.execute(trx)),
+      ),
+    'after characteristics of later transactions': () =>
+      readOnly('set session characteristics as transaction isolation level repeatable read'),
+    'after a setting in useNode()': () => useNode('replica-1', () => sql`set app.tenant = 'a'`.execute(db)),
+  }
+  test.each(Object.entries(SET))('%s', async (_name, set) => {
+    const before = await left()
+    await set()
+    expect(await left()).toEqual({ ...NOTHING, pid: before.pid })
   })
 })
 
