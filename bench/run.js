@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const ALL = ['classify', 'linear', 'routing', 'pool', 'fastify', 'exact', 'asked', 'gate']
+const ALL = ['classify', 'linear', 'routing', 'pool', 'fastify', 'exact', 'asked', 'gate', 'settings']
 /** Those that take long to prepare: only by their names. */
 const BY_HAND = ['catalog']
 const named = process.argv.slice(2)
