@@ -1,4 +1,3 @@
-import { BUILT_IN_FUNCTIONS, knownEffect } from '../sql/known-functions.ts'
 import { Lexer, TOKEN } from '../sql/lexer.ts'
 import { readSessionWork } from '../sql/session-work.ts'
 import type { Statement } from '../sql/statement.ts'
@@ -17,30 +16,23 @@ export type Leftover =
 /** Says what statements leave in their session, by text: a client that holds no connection while it is idle keeps the one that has it. */
 export class LeftInSession {
   readonly #cache = new TextCache<Leftover>()
-  // Of the same text two clusters may think differently.
-  readonly #ofFunctions = new TextCache<Leftover>()
 
   /** What a statement that ran, or was refused half-way, may have left. */
   of(statement: Statement, text: string): Leftover {
     // Nearly all are reads, and those that control their transaction come next.
     if (statement.kind === 'read' || statement.isControl || statement.opens !== undefined) return 'nothing'
-    const cache = statement.kind === 'function' ? this.#ofFunctions : this.#cache
-    const known = cache.get(text)
+    if (statement.binds) return 'bound'
+    const known = this.#cache.get(text)
     if (known !== undefined) return known
     const left = leftBy(statement, text)
-    // A function may be known better by and by.
-    if (!statement.isUnknown) cache.set(text, left)
+    this.#cache.set(text, left)
     return left
   }
 }
 
 function leftBy({ kind }: Statement, text: string): Leftover {
-  const isSession = kind === 'session'
-  if (isSession && readSessionWork(text).endsWithTransaction) return 'nothing'
-  const reader = new Reader(text)
-  const left = reader.read()
-  if (kind === 'function' && reader.callsOthers) return 'bound'
-  return left
+  if (kind === 'session' && readSessionWork(text).endsWithTransaction) return 'nothing'
+  return new Reader(text).read()
 }
 
 /** Reads a text of one statement or several. Doubt means that something is left. */
@@ -48,8 +40,6 @@ class Reader {
   readonly #text: string
   readonly #lexer: Lexer
   #left: Leftover = 'nothing'
-  /** Whether it calls a function that is none of PostgreSQL's: that may do anything to its session. */
-  callsOthers = false
 
   constructor(text: string) {
     this.#text = text
@@ -106,8 +96,6 @@ class Reader {
   #called(name: string): void {
     if (BINDING_FUNCTIONS.has(name)) this.#leaves('bound')
     if (SETTING_FUNCTIONS.has(name)) this.#leaves('setting')
-    this.callsOthers ||=
-      !KEY_WORDS.has(name) && knownEffect(name) === undefined && !BUILT_IN_FUNCTIONS.has(name)
   }
 
   #leaves(left: 'setting' | 'bound'): void {
@@ -130,14 +118,3 @@ const BINDING_FUNCTIONS: ReadonlySet<string> = new Set([
   ...['pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock', 'pg_try_advisory_lock_shared'],
 ])
 const SETTING_FUNCTIONS: ReadonlySet<string> = new Set(['set_config', 'setseed'])
-// What stands before a parenthesis without being called.
-const KEY_WORDS: ReadonlySet<string> = new Set(
-  `
-  all and any array as between by case check coalesce cube distinct else except exists extract filter from greatest grouping having in
-  insert intersect interval into is join least like limit materialized not nullif numeric offset on or order over partition position
-  returning rollup row select set sets similar some substring then trim union using values varchar when where with within
-  char character cast collate decimal time timestamp bit float default overlay normalize treat xmlelement xmlforest lateral only
-`
-    .trim()
-    .split(/\s+/),
-)

@@ -66,7 +66,7 @@ export const FIRST_OWN_OID = 16_384
 /** Stands for the locking of rows among the functions of a tree. No number does: 0 is that of a function that a node does not use. */
 export const LOCKS = 'locks'
 
-const IS_OWN = `n.nspname <> 'pg_catalog' and not exists (
+export const IS_OWN = `n.nspname <> 'pg_catalog' and not exists (
     select from pg_catalog.pg_depend e
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`
 /**

@@ -1,5 +1,12 @@
 import type { Cause } from './cause.ts'
-import { type CallEffect, type FunctionFacts, isSyntax, keyOf } from './function-facts.ts'
+import {
+  type CallEffect,
+  type FunctionFacts,
+  isSyntax,
+  keyOf,
+  type Leaves,
+  MAY_BIND,
+} from './function-facts.ts'
 import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES, HARMLESS_FUNCTIONS, knownEffect } from './known-functions.ts'
 import { NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
 import type { FunctionCall } from './statement-text.ts'
@@ -15,6 +22,8 @@ export interface Catalog {
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
+  /** What it may leave in its session that nobody could follow. */
+  leftBy(call: FunctionCall): Leaves
   /** Whether nobody can vouch for it, though its declaration calls it harmless: it runs a text, say. */
   isOpaque(call: FunctionCall): boolean
   /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
@@ -41,6 +50,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   areRelationsRead: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
+  leftBy: (call) => (isKnownToLeaveNothing(call) ? { sets: false, binds: false } : MAY_BIND),
   isOpaque: () => false,
   becauseOf: () => undefined,
   effectfulRelations: NO_RELATIONS.effectful,
@@ -72,6 +82,7 @@ export function catalogOf(
       if (caller !== undefined) return 'volatile'
       return effect === 'none' && readers.has(key) ? 'primary-table' : effect
     },
+    leftBy: (call) => functions.leftBy(call),
     leavesNothing: (call) =>
       functions.isColumn(call) || (!functions.isOwn(call) && isKnownToLeaveNothing(call)),
     isOpaque: (call) => functions.isOpaque(call),

@@ -74,7 +74,7 @@ export class StatementClassifier {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
     const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
-    const statement = withSettings(this.#decide(text, sql), sql)
+    const statement = this.#withLeft(withSettings(this.#decide(text, sql), sql), text, sql)
     // Once the server was asked for it, it is judged anew, whatever the answer is.
     if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
     return statement
@@ -98,6 +98,19 @@ export class StatementClassifier {
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
     this.#cache.pin(sql, statement)
     return statement
+  }
+
+  /** With what the functions that it calls may leave in its session. */
+  #withLeft(statement: Statement, text: StatementText, sql: string): Statement {
+    if (statement.kind === 'read' || statement.isControl) return statement
+    // What several statements call, or a `do`, is not read: any word of theirs may be a function's.
+    const isRead = statement.kind !== 'write' || statement.isAllOrNothing
+    const calls = isRead ? text.calls : (sql.match(WORDS) ?? []).map((name) => ({ ...ANY_WORD, name }))
+    if (calls.length === 0) return statement
+    const left = calls.map((call) => this.#catalog.leftBy(call))
+    const keepsSettings =
+      statement.keepsSettings || (statement.sets === undefined && left.some(({ sets }) => sets))
+    return { ...statement, keepsSettings, binds: left.some(({ binds }) => binds) }
   }
 
   #decide(text: StatementText, sql: string): Statement {
@@ -295,6 +308,8 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
 }
 
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
+/** Syntax, unless there is a function of that name. */
+const ANY_WORD: FunctionCall = { ...ANY_CALL, isKeyWord: true }
 const PARAMETER = /\$\d/
 const QUOTED = /"((?:[^"]|"")*)"/g
 const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu

@@ -27,6 +27,18 @@ export interface EffectfulFunction {
   readonly advances: boolean
 }
 
+/** What a function may leave in the session of whoever calls it. */
+export interface Leaves {
+  /** A setting that nobody could follow. */
+  readonly sets: boolean
+  /** Something that no other session has: a lock, a temporary table, a channel. */
+  readonly binds: boolean
+}
+
+const LEAVES_NOTHING: Leaves = { sets: false, binds: false }
+/** Of what nobody knows. */
+export const MAY_BIND: Leaves = { sets: false, binds: true }
+
 /** What the functions of a database do, by name and by their object identifiers. */
 export class FunctionFacts {
   readonly #all = new Set<string>()
@@ -39,6 +51,8 @@ export class FunctionFacts {
   readonly #opaque = new Set<string>()
   /** Those that may be called with one argument: `(x).f` calls them. */
   readonly #ofOne = new Set<string>()
+  /** Those of the application's that may leave something in the session of whoever calls them. */
+  readonly #leavers = new Map<string, Leaves>()
   /** The functions that may do more than read, by their object identifiers. */
   readonly effectful = new Map<string, EffectfulFunction>()
   /** Names of types: a cast may be written like a call. */
@@ -65,6 +79,25 @@ export class FunctionFacts {
   /** One of the application's functions is declared harmless, and runs what nobody can read before. */
   addOpaque(name: string): void {
     this.#opaque.add(name)
+  }
+
+  /** One of the application's functions may leave something in its session; false where as much was known. */
+  addLeaver({ sets, binds, ...name }: Leaves & { readonly schema: string; readonly name: string }): boolean {
+    let isNew = false
+    for (const key of keysOf(name)) {
+      const known = this.#leavers.get(key)
+      if ((known?.sets || !sets) && (known?.binds || !binds)) continue
+      this.#leavers.set(key, { sets: sets || known?.sets === true, binds: binds || known?.binds === true })
+      isNew = true
+    }
+    return isNew
+  }
+
+  /** What a call may leave in its session: of one that nobody knows, anything. */
+  leftBy(call: FunctionCall): Leaves {
+    const key = keyOf(call)
+    if (this.isColumn(call) || this.#types.has(key)) return LEAVES_NOTHING
+    return this.#leavers.get(key) ?? (this.#all.has(key) || isSyntax(call) ? LEAVES_NOTHING : MAY_BIND)
   }
 
   /** These of the application's functions may advance a sequence. */

@@ -27,6 +27,7 @@ import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
 import { LearnedObjects } from './learned-objects.ts'
 import { readAdvancing, sequencesOf } from './read-advancing.ts'
+import { readLeavers } from './read-leavers.ts'
 import { readPlainTables } from './read-plain-tables.ts'
 import { readRelationNames } from './read-relation-names.ts'
 import type { IndirectCaller, RelationFacts } from './relation-facts.ts'
@@ -80,6 +81,7 @@ export async function readFunctions(
     for (const row of rows) facts.addTypes(row)
   }
   facts.addAdvancing(await readAdvancing(ask, facts))
+  await readLeavers(ask, facts)
   for (const { name } of await ask<{ readonly name: string }>(OPAQUE_QUERY, [])) facts.addOpaque(name)
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
   for (const body of await readBodies(ask, memory)) {

@@ -62,6 +62,8 @@ export interface Statement {
   readonly sets: readonly SettingChange[] | undefined
   /** Whether it may set something for its session that nobody can follow: no other client may have that session then. */
   readonly keepsSettings: boolean
+  /** Whether it calls a function that may leave something in its session which no other has: a lock, say. */
+  readonly binds: boolean
   /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
@@ -103,6 +105,7 @@ export const READ: Statement = {
   readsPrimary: false,
   sets: undefined,
   keepsSettings: false,
+  binds: false,
   named: undefined,
 }
 

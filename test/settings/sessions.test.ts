@@ -4,12 +4,23 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import type { PostgresNode } from 'write-pinning/testing'
-import { inRequest } from '../support/request.ts'
+import { inRequest, openRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
 // No session carries what one client has set to another, whoever that is, and however it was set.
 const { cluster, atEnd, open } = useShop({
-  sql: "create function keep(x text) returns text language sql as $$ select set_config('app.tenant', x, false) $$",
+  sql: [
+    "create function keep(x text) returns text language sql as $$ select set_config('app.tenant', x, false) $$",
+    `create function keep_by_another(x text) returns int language plpgsql as
+      $$ begin perform keep(x); return 1; end $$`,
+    `create function keep_by_a_statement() returns int language plpgsql as
+      $$ begin set app.tenant = 'one'; return 1; end $$`,
+    `create procedure keep_by_a_call() language plpgsql as $$ begin set app.tenant = 'one'; end $$`,
+    `create function atomic_keep() returns text language sql
+      begin atomic select set_config('app.tenant', 'one', false); end`,
+    `create function quiet() returns int language plpgsql as
+      $$ begin perform set_config('app.tenant', 'one', true); update item set name = 'x'; return 1; end $$`,
+  ],
 })
 let replica: PostgresNode
 let own: pg.Pool
@@ -26,6 +37,17 @@ async function openOver(primary: pg.Pool): Promise<PrimaryReplicaPool> {
   const opened = new PrimaryReplicaPool({ primary, replicas: [replica.connectionString] })
   atEnd(() => opened.end())
   await opened.ready()
+  // What functions leave in a session is known by then.
+  await expect
+    .poll(
+      async () => {
+        const request = openRequest()
+        await request.run(() => opened.query('delete from item where id = -1'))
+        return request.memory.wroteTo
+      },
+      { timeout: 20_000 },
+    )
+    .toBeUndefined()
   return opened
 }
 
@@ -82,6 +104,13 @@ describe('the session of a client that has set something', () => {
     'by a value that is no text': [
       { text: 'select set_config($1, $2, false)', values: ['app.tenant', { a: 1 }] },
     ],
+    'by a function': ["select keep('one')"],
+    'by one that calls it': ["select keep_by_another('one')"],
+    'by a statement in one': ['select keep_by_a_statement()'],
+    'by a function whose body is kept as a tree': ['select atomic_keep()'],
+    'by a procedure': ['call keep_by_a_call()'],
+    'by a function, among several statements': ["delete from item; select keep_by_another('one')"],
+    'by a function, in an insert': ["insert into item (name) values (keep('one'))"],
     'for as long as nobody knows': ["select set_config('app.tenant', 'one', not true)"],
   }
   test.each(Object.entries(NOT_FOLLOWED))('%s, is closed', async (_how, texts) => {
@@ -101,14 +130,15 @@ describe('the session of a client that has set something', () => {
     })
   })
 
-  test.each(["set local app.tenant = 'one'", "select set_config('app.tenant', 'one', true)"])(
-    'for one transaction is used again: %s',
-    async (text) => {
-      const before = await settingOn(pool)
-      await withClient('begin', text, 'commit')
-      expect(await settingOn(pool)).toEqual(before)
-    },
-  )
+  test.each([
+    "set local app.tenant = 'one'",
+    "select set_config('app.tenant', 'one', true)",
+    'select quiet()',
+  ])('for one transaction is used again: %s', async (text) => {
+    const before = await settingOn(pool)
+    await withClient('begin', text, 'commit')
+    expect(await settingOn(pool)).toEqual(before)
+  })
 })
 
 describe('what the application has set by itself as a session began', () => {

@@ -1,0 +1,60 @@
+import { type Ask, DEFAULTS_AND_TREE, IS_OWN, NOT_TEMPORARY, treeCalls } from './catalog-queries.ts'
+import type { FunctionFacts } from './function-facts.ts'
+
+/** A function of the application's that may leave something in the session of whoever calls it. */
+export interface LeaverRow {
+  readonly oid: string
+  readonly schema: string
+  readonly name: string
+  /** Whether that may be a setting. */
+  readonly sets: boolean
+  /** Whether it may be something that no other session has: a lock, a temporary table, a channel; or nobody can read what it does. */
+  readonly binds: boolean
+}
+
+/** One calls another, which calls another: more than that is not followed, and is not met. */
+const MAX_DEPTH = 20
+
+/** Reads which functions leave something in the session, by the words in their texts, and which call one of those. */
+export async function readLeavers(ask: Ask, facts: FunctionFacts): Promise<void> {
+  let found = await ask<LeaverRow>(LEAVERS_QUERY, [])
+  for (let depth = 0; found.length > 0 && depth < MAX_DEPTH; depth++) {
+    const added = found.filter((each) => facts.addLeaver(each))
+    if (added.length === 0) return
+    const columns = (['oid', 'name', 'sets', 'binds'] as const).map((key) => added.map((each) => each[key]))
+    found = await ask<LeaverRow>(CALLERS_QUERY, columns)
+  }
+}
+
+const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    join pg_catalog.pg_language l on l.oid = p.prolang
+  where p.oid >= 16384 and ${NOT_TEMPORARY} and ${IS_OWN}`
+
+const CALLED = (functions: readonly string[]) =>
+  treeCalls(
+    DEFAULTS_AND_TREE,
+    `array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`,
+  )
+
+// `set_config(…, true)` ends with the transaction. A statement begins behind a semicolon, a quote, or a word of PL/pgSQL's.
+const LEAVERS_QUERY = `
+select * from (
+  select p.oid::text, n.nspname::text as schema, p.proname::text as name,
+    pg_catalog.regexp_replace(p.prosrc, 'set_config\\s*\\([^;]*?,\\s*true\\s*\\)', '', 'gi') ~* '\\yset_config\\y'
+      or p.prosrc ~* '(^|;|''|\\y(begin|then|else|loop)\\y)\\s*(set|reset|discard)\\s+(?!(local|transaction|constraints)\\y)'
+      or ${CALLED(['set_config(text, text, bool)'])} as sets,
+    l.lanname not in ('sql', 'plpgsql', 'internal')
+      or p.prosrc ~* '\\y(temp|temporary|pg_temp\\w*|listen|prepare|load|execute|call|setseed|pg_(try_)?advisory_lock(_shared)?)\\y'
+      or ${CALLED(['pg_advisory_lock(bigint)', 'pg_advisory_lock(int, int)', 'pg_try_advisory_lock(bigint)', 'pg_try_advisory_lock(int, int)'])} as binds
+  from ${OWN_FUNCTIONS}) as own
+where sets or binds`
+
+/** The functions in whose texts one of these stands; a name too many does no harm. */
+const CALLERS_QUERY = `
+select p.oid::text, n.nspname::text as schema, p.proname::text as name,
+  pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
+from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::bool[]),
+  pg_catalog.unnest($4::bool[])) as called(oid, name, sets, binds), ${OWN_FUNCTIONS}
+  and (pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(called.name)) > 0
+    or ${treeCalls(DEFAULTS_AND_TREE, 'array[called.oid]')})
+group by 1, 2, 3`
