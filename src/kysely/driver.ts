@@ -30,7 +30,13 @@ export class PrimaryReplicaDriver extends PostgresDriver {
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(ROLLBACK)
+    try {
+      await connection.executeQuery(ROLLBACK)
+    } catch (error) {
+      // A transaction that is begun and ended by hand, as MikroORM does it, is not given back by Kysely then.
+      ;(connection as PrimaryReplicaConnection).end()
+      throw error
+    }
   }
 
   override releaseConnection(connection: DatabaseConnection): Promise<void> {
