@@ -2,6 +2,7 @@ import type { Client } from './client.ts'
 import { drizzle } from './drizzle.ts'
 import { knex } from './knex.ts'
 import { kysely } from './kysely.ts'
+import { mikroOrm } from './mikro-orm.ts'
 import { objection } from './objection.ts'
 import { pgPromiseClient } from './pg-promise.ts'
 import { plainPg } from './plain-pg.ts'
@@ -13,5 +14,5 @@ import { typeorm, typeormByDriver } from './typeorm.ts'
 /** Every library that the package is for; another one needs an adapter, and a place in this list. */
 export const clients: readonly Client[] = [
   ...[kysely, plainPg, drizzle, prismaAdapter, prisma, typeorm],
-  ...[typeormByDriver, knex, objection, sequelize, pgPromiseClient],
+  ...[typeormByDriver, knex, objection, sequelize, pgPromiseClient, mikroOrm],
 ]
