@@ -5,6 +5,7 @@ import type { Session } from '../nodes/session.ts'
 import { type Callback, callbackOf } from './callbacks.ts'
 import type { PgConnection } from './client.ts'
 import { readClientConfig, shownConfig } from './client-config.ts'
+import { ClientQueue, type Work } from './client-queue.ts'
 import { endsConnection } from './connection-loss.ts'
 import { type Hearer, IdleConnection } from './idle-connection.ts'
 import { initialSettings } from './initial-settings.ts'
@@ -52,15 +53,6 @@ interface BoundClient {
 
 const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
 
-/** A query that was not sent yet, or is under way. */
-interface Work {
-  readonly text: string
-  /** Sends it, in the context of whoever has asked for it. */
-  readonly send: (connection: PgConnection) => Promise<unknown>
-  readonly succeed: (result: unknown) => void
-  readonly fail: (error: unknown) => void
-}
-
 /**
  * A `pg` `Client` over a {@link PrimaryReplicaPool}: each of its statements finds its node, and while it is idle it holds no connection,
  * unless a transaction is open or something is left in the session that no other has. Connecting needs no server.
@@ -69,10 +61,8 @@ export class DriverClient extends Base implements Holder {
   readonly #home: Home
   #defaults: QueryDefaults | undefined
   #types: TypeParsers | undefined
-  readonly #queue: Work[] = []
-  #active: Work | undefined
+  readonly #queue = new ClientQueue((work) => this.#perform(work))
   readonly #on: IdleConnection
-  readonly #ended = new AbortController()
   readonly #resource = new AsyncResource('write-pinning.Client')
 
   constructor(config: unknown, home: Home) {
@@ -81,9 +71,9 @@ export class DriverClient extends Base implements Holder {
     const { defaults, settings } = readClientConfig(config)
     const hearer: Hearer = {
       hear: (event, args) => this.#tell(event, args),
-      lost: (error) => {
+      lost: (error: Error) => {
         // What is under way says itself what has become of it: another node may serve it.
-        if (this.#active === undefined) this.#die(error, true)
+        if (this.#queue.active === undefined) this.#die(error, true)
       },
     }
     this.#on = new IdleConnection(home.lend, hearer, initialSettings(settings))
@@ -190,10 +180,21 @@ export class DriverClient extends Base implements Holder {
     this.#bound?.ref?.()
   }
 
+  /** Cancels the query that waits for a session: it is never sent. */
+  cancelWaiting(): void {
+    const work = this.#queue.active
+    if (work === undefined || this.session !== undefined) return
+    const error = Object.assign(new Error('canceling statement due to user request'), { code: '57014' })
+    work.cancel(error)
+    work.fail(error)
+    this.#queue.isOver(work)
+    this.#on.giveBack()
+    this.#ran(work.text)
+  }
+
   /** Its pool ends: an idle session is given up; what is under way ends first. */
   leaveHome(): void {
-    const isNeeded = this.#active !== undefined || this.#queue.length > 0 || this.#on.isInTransaction
-    if (this.session === undefined || isNeeded) return
+    if (this.session === undefined || !this.#queue.isEmpty || this.#on.isInTransaction) return
     this.#die(new Error('Connection terminated'), false)
   }
 
@@ -211,24 +212,26 @@ export class DriverClient extends Base implements Holder {
     }
   }
 
-  #connected(callback: (error: unknown, client: this) => void): void {
+  #connected(callback: (error: unknown, client?: this) => void): void {
     this._connecting = false
-    if (this._ended) return
+    if (this._ended) {
+      callback(new Error('Connection terminated'))
+      return
+    }
     this._connected = true
     this.readyForQuery = true
     this.#home.clients.add(this)
     this.#home.processes.holders.add(this)
     callback(null, this)
     this.emit('connect')
-    this.#pulse()
+    this.#queue.next()
   }
 
   #failedToConnect(error: unknown, callback: (error: unknown) => void): void {
-    if (this._ended) return
     callback(error)
-    this._connecting = false
     this._queryable = false
-    this.#close(error)
+    this.#close(error as Error)
+    this._connecting = false
   }
 
   #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
@@ -237,8 +240,14 @@ export class DriverClient extends Base implements Holder {
       signal.then(succeed, fail)
       return
     }
-    const statement = new PgStatement(config, values, this.#defaults, this.#ended.signal)
-    this.#enqueue({ text: statement.text, send: (on) => on.run(statement), succeed, fail })
+    const statement = new PgStatement(config, values, this.#defaults)
+    this.#enqueue({
+      text: statement.text,
+      send: (on) => on.run(statement),
+      cancel: (because) => statement.cancel(because),
+      succeed,
+      fail,
+    })
   }
 
   #submit(given: pg.Submittable, values: unknown, callback: Callback<Results> | undefined): void {
@@ -253,6 +262,7 @@ export class DriverClient extends Base implements Holder {
     this.#enqueue({
       text: submitted.text,
       send: (on) => on.run(submitted),
+      cancel: (because) => submitted.cancel(because),
       succeed: () => process.nextTick(() => submitted.finish()),
       fail: (error) => process.nextTick(() => submitted.fail(error)),
     })
@@ -260,13 +270,8 @@ export class DriverClient extends Base implements Holder {
 
   #enqueue(work: Work): void {
     const refusal = this.#refusal()
-    if (refusal !== undefined) {
-      work.fail(refusal)
-    } else if (this._connected && this.#active === undefined) {
-      this.#run(work, work.send)
-    } else {
-      this.#queue.push({ ...work, send: AsyncResource.bind(work.send) })
-    }
+    if (refusal !== undefined) work.fail(refusal)
+    else this.#queue.add(work, this._connected)
   }
 
   /** As `pg` refuses a query that will never be sent. */
@@ -275,52 +280,45 @@ export class DriverClient extends Base implements Holder {
     return this._ending ? new Error('Client was closed and is not queryable') : undefined
   }
 
-  #pulse(): void {
-    if (!this._connected || this.#active !== undefined) return
-    const next = this.#queue.shift()
-    if (next !== undefined) this.#run(next, next.send)
-    else process.nextTick(() => this.#active === undefined && this.#queue.length === 0 && this.emit('drain'))
-  }
-
-  async #run(work: Work, send: Work['send']): Promise<void> {
-    this.#active = work
+  async #perform(work: Work): Promise<void> {
     let loss: { readonly error: unknown } | undefined
     try {
-      const result = await send(this.#on.take())
+      const result = await work.send(this.#on.take())
       // It may have been ended meanwhile, and has told that.
-      if (this.#active === work) work.succeed(result)
+      if (this.#queue.active === work) work.succeed(result)
     } catch (error) {
-      if (this.#active === work) work.fail(error)
+      if (this.#queue.active === work) work.fail(error)
       if (endsConnection(error)) loss = { error }
     }
-    if (this.#active !== work) return
-    this.#active = undefined
-    if (loss !== undefined) this.#die(loss.error, true)
-    else {
-      const goesOn = this.#home.isEnding() && this.#queue.length > 0
-      if (!goesOn) this.#on.ran(work.text)
-      this.#pulse()
-      if (this.#home.isEnding()) this.leaveHome()
-    }
+    if (!this.#queue.isOver(work)) return
+    if (loss !== undefined) this.#die(loss.error as Error, true)
+    else this.#ran(work.text)
+  }
+
+  /** Goes on after a statement: with the next one, or with nothing, and without a connection. */
+  #ran(text: string): void {
+    const isEnding = this.#home.isEnding()
+    // What is queued when the pool ends has the connection still.
+    if (!isEnding || this.#queue.isEmpty) this.#on.ran(text)
+    if (this.#queue.isEmpty) process.nextTick(() => this.#queue.isEmpty && this.emit('drain'))
+    else this.#queue.next()
+    if (isEnding) this.leaveHome()
   }
 
   /** Its connection is lost, and with it what was left there: like a client of `pg`'s it is of no use any more. */
-  #die(error: unknown, isToBeTold: boolean): void {
+  #die(error: Error, isToBeTold: boolean): void {
     if (this._ended) return
     this._queryable = false
     this.#close(error)
     if (isToBeTold) this.#tell('error', [error])
   }
 
-  #close(error: unknown): void {
+  #close(error: Error): void {
     const wasOpen = this._connected || this._connecting
-    const left = [this.#active, ...this.#queue.splice(0)]
-    this.#active = undefined
-    this.#ended.abort(error)
-    for (const work of left) work?.fail(error)
+    this.#queue.fail(error)
     this.#on.giveBack(true)
     this.#home.clients.delete(this)
-    this.#home.processes.holders.delete(this)
+    this.#home.processes.forget(this)
     if (!wasOpen || this._ended) return
     this._ended = true
     process.nextTick(() => this.emit('end'))
@@ -330,8 +328,11 @@ export class DriverClient extends Base implements Holder {
   #here(name: 'processID' | 'host' | 'port'): unknown {
     const { session } = this
     if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
-    const processId = session?.client.processID ?? null
-    if (session !== undefined && processId !== null) this.#home.processes.wasRead(processId, session)
+    const { processes } = this.#home
+    // A query that waits for a session can be cancelled as well.
+    if (session === undefined) return this.#queue.active === undefined ? null : processes.idOf(this)
+    const processId = session.client.processID ?? null
+    if (processId !== null) processes.wasRead(processId, session)
     return processId
   }
 

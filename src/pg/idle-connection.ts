@@ -7,7 +7,7 @@ export interface Hearer {
   /** A notice or a notification has come. */
   hear(event: 'notice' | 'notification', args: readonly unknown[]): void
   /** The session that it is on was lost. */
-  lost(error: unknown): void
+  lost(error: Error): void
 }
 
 /**
@@ -90,7 +90,7 @@ export class IdleConnection {
   readonly #forward: Readonly<Record<(typeof EVENTS)[number], (...args: unknown[]) => void>> = {
     notice: (...args) => this.#hearer.hear('notice', args),
     notification: (...args) => this.#hearer.hear('notification', args),
-    error: (error) => this.#hearer.lost(error),
+    error: (error) => this.#hearer.lost(error as Error),
   }
 }
 

@@ -2,9 +2,11 @@ import type { Node } from '../nodes/node.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Results } from './statement.ts'
 
-/** Who may be on a session. */
+/** A client, which may be on a session. */
 export interface Holder {
   readonly session: Session | undefined
+  /** Has its query not sent that waits for one. */
+  cancelWaiting(): void
 }
 
 /** How many process ids are remembered. */
@@ -20,6 +22,9 @@ export class ServerProcesses {
   /** The clients that are out. */
   readonly holders = new Set<Holder>()
   readonly #nodes = new Map<number, Node>()
+  /** The clients that have no process, by an id that no server knows. */
+  readonly #waiting = new Map<number, Holder>()
+  #lastId = 0
 
   /** Takes note that the process id of a session was read. */
   wasRead(processId: number, { node }: Session): void {
@@ -30,6 +35,19 @@ export class ServerProcesses {
     // The one that was read last is also the one that is remembered longest.
     this.#nodes.delete(processId)
     this.#nodes.set(processId, node)
+  }
+
+  /** What stands for the process of a client whose query waits for one. */
+  idOf(holder: Holder): number {
+    for (const [id, each] of this.#waiting) if (each === holder) return id
+    this.#waiting.set(--this.#lastId, holder)
+    return this.#lastId
+  }
+
+  /** A client is no more. */
+  forget(holder: Holder): void {
+    this.holders.delete(holder)
+    for (const [id, each] of this.#waiting) if (each === holder) this.#waiting.delete(id)
   }
 
   /** The node that has this process; undefined where none of these clients is on it. */
@@ -49,8 +67,18 @@ export class ServerProcesses {
   signal(config: unknown, values: unknown): Promise<Results> | undefined {
     if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
     const processId = signalled(config, values)
-    const node = processId === undefined ? undefined : this.nodeOf(processId)
-    return node === undefined ? undefined : sendTo(node, config, values)
+    if (processId === undefined) return undefined
+    const holder = this.#waiting.get(processId)
+    if (holder === undefined) {
+      const node = this.nodeOf(processId)
+      return node && sendTo(node, config, values)
+    }
+    const { session } = holder
+    const text = typeof config === 'string' ? config : String((config as { text: string }).text)
+    const name = /pg_cancel_backend/i.test(text) ? 'pg_cancel_backend' : 'pg_terminate_backend'
+    if (session !== undefined) return sendTo(session.node, `select ${name}($1)`, [session.client.processID])
+    holder.cancelWaiting()
+    return Promise.resolve({ command: 'SELECT', rowCount: 1, oid: 0, fields: [], rows: [{ [name]: true }] })
   }
 }
 
@@ -83,4 +111,4 @@ async function sendTo(node: Node, config: unknown, values: unknown): Promise<Res
 
 const MAX_LENGTH = 200
 const SIGNALS =
-  /^\s*select\s+(?:pg_catalog\s*\.\s*)?pg_(?:cancel|terminate)_backend\s*\(\s*(\$1|\d+)(?:\s*::\s*\w+)?\s*\)(?:\s*as\s+\w+)?\s*;?\s*$/i
+  /^\s*select\s+(?:pg_catalog\s*\.\s*)?pg_(?:cancel|terminate)_backend\s*\(\s*(\$1|-?\d+)(?:\s*::\s*\w+)?\s*\)(?:\s*as\s+\w+)?\s*;?\s*$/i

@@ -23,13 +23,12 @@ export class PgStatement implements Query<Results> {
   readonly #defaults: QueryDefaults | undefined
   readonly text: string
   readonly mark: Mark | undefined
-  readonly signal: AbortSignal | undefined
+  signal: AbortSignal | undefined
 
-  constructor(config: unknown, values: unknown, defaults?: QueryDefaults, signal?: AbortSignal) {
+  constructor(config: unknown, values: unknown, defaults?: QueryDefaults) {
     this.#config = typeof config === 'object' ? snapshotOf(config as object) : config
     this.#values = values
     this.#defaults = defaults
-    this.signal = signal
     this.text = textOf(config)
     this.mark = markOf(config)
   }
@@ -37,6 +36,11 @@ export class PgStatement implements Query<Results> {
   get values(): readonly unknown[] | undefined {
     const its = this.#values ?? (this.#config as { values?: unknown }).values
     return Array.isArray(its) ? its : undefined
+  }
+
+  /** Has it not sent any more, where it was not yet. */
+  cancel(because: Error): void {
+    this.signal = AbortSignal.abort(because)
   }
 
   get canBeAskedAround(): boolean {

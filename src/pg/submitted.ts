@@ -72,6 +72,7 @@ export class SubmittedQuery implements Query<void> {
   #hasFailed = false
   readonly text: string
   readonly mark: Mark | undefined
+  signal: AbortSignal | undefined
 
   constructor(given: Submittable, types?: unknown) {
     this.#given = given as Handlers
@@ -90,8 +91,9 @@ export class SubmittedQuery implements Query<void> {
     return undefined
   }
 
-  get signal(): undefined {
-    return undefined
+  /** Has it not sent any more, where it was not yet. */
+  cancel(because: Error): void {
+    this.signal = AbortSignal.abort(because)
   }
 
   get canBeAskedAround(): boolean {

@@ -22,15 +22,15 @@ afterAll(async () => {
   await cluster.stop()
 })
 
-/** Runs what never ends, and gives its client once it has a process. */
-async function sleeping(text = 'select pg_sleep(60)') {
+/** Runs what never ends, and gives its client once it has a process, or waits for one. */
+async function sleeping(text = 'select pg_sleep(60)', isWaiting = false) {
   const client = new pool.driver.Client() as unknown as import('pg').Client & { processID: number | null }
   await client.connect()
   const outcome = client.query(text).then(
     () => 'over',
     (error: Error & { code: string }) => error.code,
   )
-  await vi.waitFor(() => expect(client.processID).toEqual(expect.any(Number)))
+  await vi.waitFor(() => expect(client.processID && client.processID > 0).toBe(!isWaiting))
   return { client, outcome }
 }
 
@@ -68,6 +68,22 @@ it('a write is ended with its connection by another client', async () => {
   await client.end()
 })
 
+it('a write that waits for a connection is cancelled, and never sent', async () => {
+  const busy = await pool.connect()
+  await busy.query('begin')
+  const { client, outcome } = await sleeping("insert into item (name) values ('never')", true)
+  const { rows } = await byClient('select pg_cancel_backend($1)', [client.processID])
+  expect(rows).toEqual([{ pg_cancel_backend: true }])
+  expect(await outcome).toBe('57014')
+  await busy.query('commit')
+  busy.release()
+  await client.query("insert into item (name) values ('chair')")
+  await client.end()
+  expect(await cluster.primary.query("select name from item where name in ('never', 'chair')")).toEqual([
+    { name: 'chair' },
+  ])
+})
+
 it('a process that is nobody’s here is looked for on the primary', async () => {
   const { rows } = await pool.query('select pg_cancel_backend(999999) as it')
   expect(rows).toEqual([{ it: false }])
@@ -89,8 +105,8 @@ describe('of two servers with the same process id', () => {
 
   it('the one is meant that a client is on, where nobody has read it', () => {
     const processes = new ServerProcesses()
-    processes.holders.add({ session: undefined })
-    processes.holders.add({ session: session(other) })
+    processes.holders.add({ session: undefined, cancelWaiting() {} })
+    processes.holders.add({ session: session(other), cancelWaiting() {} })
     expect(processes.nodeOf(7)).toBe(other)
   })
 })

