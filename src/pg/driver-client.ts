@@ -3,33 +3,18 @@ import type { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { Session } from '../nodes/session.ts'
 import { type Callback, callbackOf } from './callbacks.ts'
-import type { PgConnection } from './client.ts'
 import { readClientConfig, shownConfig } from './client-config.ts'
 import { ClientQueue, type Work } from './client-queue.ts'
+import { workOf, workOfSubmitted } from './client-work.ts'
 import { endsConnection } from './connection-loss.ts'
+import type { Guest, Home } from './driver-home.ts'
 import { type Hearer, IdleConnection } from './idle-connection.ts'
 import { initialSettings } from './initial-settings.ts'
 import { ServerParameters } from './server-parameters.ts'
-import type { Holder, ServerProcesses } from './server-processes.ts'
-import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
-import { isSubmittable, SubmittedQuery } from './submitted.ts'
+import type { Holder } from './server-processes.ts'
+import type { QueryDefaults, Results } from './statement.ts'
+import { isSubmittable } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
-
-/** The pool that routed clients belong to. */
-export interface Home {
-  /** Opens it; rejects once it was ended. */
-  open(): Promise<void>
-  /** Lends a connection, which takes no session before its first statement; throws once the pool was ended. */
-  lend(): PgConnection
-  isEnding(): boolean
-  /** The parsers of values that it was given; undefined for `pg`'s own. */
-  readonly types: unknown
-  /** What is known of the primary's configuration. */
-  readonly config: pg.PoolConfig
-  readonly processes: ServerProcesses
-  /** The clients that are connected. */
-  readonly clients: Set<DriverClient>
-}
 
 /** What of `pg`'s own client is used here; the rest of it serves a connection, which this one does not have. */
 interface PgClient extends EventEmitter {
@@ -57,7 +42,7 @@ const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
  * A `pg` `Client` over a {@link PrimaryReplicaPool}: each of its statements finds its node, and while it is idle it holds no connection,
  * unless a transaction is open or something is left in the session that no other has. Connecting needs no server.
  */
-export class DriverClient extends Base implements Holder {
+export class DriverClient extends Base implements Holder, Guest {
   readonly #home: Home
   #defaults: QueryDefaults | undefined
   #types: TypeParsers | undefined
@@ -109,7 +94,7 @@ export class DriverClient extends Base implements Holder {
       throw new TypeError('Client was passed a null or undefined query')
     }
     if (isSubmittable(config)) {
-      this.#submit(config, values, callback)
+      this.#enqueue(workOfSubmitted(config, values, callback, this.#defaults))
       return config
     }
     const then = callbackOf(config, values, callback)
@@ -240,32 +225,7 @@ export class DriverClient extends Base implements Holder {
       signal.then(succeed, fail)
       return
     }
-    const statement = new PgStatement(config, values, this.#defaults)
-    this.#enqueue({
-      text: statement.text,
-      send: (on) => on.run(statement),
-      cancel: (because) => statement.cancel(because),
-      succeed,
-      fail,
-    })
-  }
-
-  #submit(given: pg.Submittable, values: unknown, callback: Callback<Results> | undefined): void {
-    const its = given as { callback?: unknown; query_timeout?: unknown; binary?: unknown }
-    if (!its.callback) {
-      const then = typeof values === 'function' ? values : callback
-      if (then !== undefined) its.callback = then
-    }
-    if (this.#defaults?.query_timeout !== undefined) its.query_timeout ??= this.#defaults.query_timeout
-    if (this.#defaults?.binary && !its.binary) its.binary = true
-    const submitted = new SubmittedQuery(given, this.#defaults?.types)
-    this.#enqueue({
-      text: submitted.text,
-      send: (on) => on.run(submitted),
-      cancel: (because) => submitted.cancel(because),
-      succeed: () => process.nextTick(() => submitted.finish()),
-      fail: (error) => process.nextTick(() => submitted.fail(error)),
-    })
+    this.#enqueue(workOf(config, values, this.#defaults, { succeed, fail }))
   }
 
   #enqueue(work: Work): void {
@@ -283,7 +243,7 @@ export class DriverClient extends Base implements Holder {
   async #perform(work: Work): Promise<void> {
     let loss: { readonly error: unknown } | undefined
     try {
-      const result = await work.send(this.#on.take())
+      const result = await work.send(this.#on.take(work.text))
       // It may have been ended meanwhile, and has told that.
       if (this.#queue.active === work) work.succeed(result)
     } catch (error) {

@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { DriverClient, type Home } from './driver-client.ts'
+import { DriverClient } from './driver-client.ts'
+import type { Home } from './driver-home.ts'
 
 /**
  * The module `pg` for whoever makes clients or pools by themselves: `Client` and `Pool` are routed over the pool that it is of, everything

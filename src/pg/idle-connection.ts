@@ -1,4 +1,5 @@
 import type { Session } from '../nodes/session.ts'
+import { asksForTakenValue } from '../routing/left-in-session.ts'
 import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
@@ -41,9 +42,15 @@ export class IdleConnection {
     return this.#connection?.isInTransaction === true
   }
 
-  /** The connection that it has, or one that it is lent. */
-  take(): PgConnection {
+  /**
+   * The connection that it has, or one that it is lent, for a statement with this text.
+   *
+   * @throws {Error} for one that asks what the session has done before, which has another answer in each: with the code that a server
+   * gives it in a session that has done nothing.
+   */
+  take(text?: string): PgConnection {
     if (this.#connection !== undefined) return this.#connection
+    if (text !== undefined && asksForTakenValue(text)) throw notInThisSession()
     const connection = this.#lend()
     connection.onMoved = (session) => this.#moved(session)
     connection.settings = this.#settings
@@ -92,6 +99,13 @@ export class IdleConnection {
     notification: (...args) => this.#hearer.hear('notification', args),
     error: (error) => this.#hearer.lost(error as Error),
   }
+}
+
+function notInThisSession(): Error {
+  const why =
+    'currval() and lastval() tell of the session in which a value was taken, and this client keeps none between two statements: ' +
+    'ask in the transaction of the insert, or have it give the value by `returning`.'
+  return Object.assign(new Error(why), { code: '55000', severity: 'ERROR' })
 }
 
 const EVENTS = ['notice', 'notification', 'error'] as const

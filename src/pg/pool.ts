@@ -7,7 +7,7 @@ import { Router } from '../routing/router.ts'
 import { type Callback, inTurn } from './callbacks.ts'
 import { PgConnection, RoutedClient } from './client.ts'
 import { driverOf } from './driver.ts'
-import type { DriverClient } from './driver-client.ts'
+import type { Guest, Home } from './driver-home.ts'
 import { configOf, type PrimaryReplicaPoolOptions } from './options.ts'
 import { ServerProcesses } from './server-processes.ts'
 import { snapshotOf } from './snapshot.ts'
@@ -51,7 +51,7 @@ export class PrimaryReplicaPool extends Base {
   readonly #pools = new Set<PoolLike>()
   readonly #left = new Set<PgConnection>()
   readonly #processes = new ServerProcesses()
-  readonly #clients = new Set<DriverClient>()
+  readonly #clients = new Set<Guest>()
   #driver: typeof pg | undefined
   #isOpen = false
   #opening: Promise<void> | undefined
@@ -318,7 +318,7 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /** What the clients of its driver are given. */
-  #home() {
+  #home(): Home {
     return {
       open: () => (this.#isOpen && !this.ending ? Promise.resolve() : this.#open()),
       isEnding: () => this.ending,

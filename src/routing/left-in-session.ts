@@ -35,6 +35,22 @@ function leftBy({ kind }: Statement, text: string): Leftover {
   return new Reader(text).read()
 }
 
+/** Whether a text asks which value its session has taken of a sequence, and takes none itself: another session gives another one. */
+export function asksForTakenValue(text: string): boolean {
+  if (!text.includes('val') || !TAKEN_VALUE.test(text)) return false
+  const lexer = new Lexer(text)
+  let previous = ''
+  for (lexer.next(); lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable; lexer.next()) {
+    if (lexer.isAt('(') && (previous === 'lastval' || previous === 'currval')) return true
+    // What comes before it may take the value, in the same session.
+    if (lexer.isAt(';') || (lexer.isAt('(') && previous === 'nextval')) return false
+    previous = lexer.kind === TOKEN.word || lexer.kind === TOKEN.quoted ? lexer.text : ''
+  }
+  return false
+}
+
+const TAKEN_VALUE = /\b(?:last|curr)val\b/i
+
 /** Reads a text of one statement or several. Doubt means that something is left. */
 class Reader {
   readonly #text: string

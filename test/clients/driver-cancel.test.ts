@@ -6,6 +6,7 @@ import type { Session } from '../../src/nodes/session.ts'
 import { ServerProcesses, signalled } from '../../src/pg/server-processes.ts'
 import { startShop } from '../support/cluster.ts'
 import { openRequest } from '../support/request.ts'
+import { WAIT } from './contract.ts'
 
 const cluster = await startShop(1)
 const pool = new PrimaryReplicaPool({
@@ -30,7 +31,7 @@ async function sleeping(text = 'select pg_sleep(60)', isWaiting = false) {
     () => 'over',
     (error: Error & { code: string }) => error.code,
   )
-  await vi.waitFor(() => expect(client.processID && client.processID > 0).toBe(!isWaiting))
+  await vi.waitFor(() => expect((client.processID ?? 0) > 0).toBe(!isWaiting), WAIT)
   return { client, outcome }
 }
 

@@ -252,6 +252,21 @@ describe('a routed client', () => {
       await expect(client.query(READ)).rejects.toThrow('not queryable')
     }))
 
+  it('does not guess which value of a sequence was taken last, and knows in the transaction that took it', () =>
+    withClient(async (client) => {
+      await client.query("insert into item (name) values ('shelf')")
+      const asked = client.query('select lastval()')
+      await expect(asked).rejects.toMatchObject({
+        code: '55000',
+        message: expect.stringContaining('returning'),
+      })
+      await client.query('begin')
+      const { rows } = await client.query("insert into item (name) values ('lastval()') returning id")
+      expect((await client.query('select lastval()::int as id')).rows).toEqual(rows)
+      await client.query('commit')
+      await client.query("insert into item (name) values ('a'); select lastval()")
+    }))
+
   it('hears notifications and notices', () =>
     withClient(async (client) => {
       const notified = once(client, 'notification')

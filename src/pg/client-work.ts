@@ -1,0 +1,43 @@
+import type { Submittable } from 'pg'
+import type { Callback } from './callbacks.ts'
+import type { Work } from './client-queue.ts'
+import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
+import { SubmittedQuery } from './submitted.ts'
+
+/** A text or a configuration, as a client queues it. */
+export function workOf(
+  config: unknown,
+  values: unknown,
+  defaults: QueryDefaults | undefined,
+  outcome: Pick<Work, 'succeed' | 'fail'>,
+): Work {
+  const statement = new PgStatement(config, values, defaults)
+  return {
+    text: statement.text,
+    send: (on) => on.run(statement),
+    cancel: (because) => statement.cancel(because),
+    ...outcome,
+  }
+}
+
+/** A cursor, a stream, a query of `pg`'s, as a client queues it. It is told of its end in a turn of its own, as `pg` does. */
+export function workOfSubmitted(
+  given: Submittable,
+  values: unknown,
+  callback: Callback<Results> | undefined,
+  defaults: QueryDefaults | undefined,
+): Work {
+  const its = given as { callback?: unknown; query_timeout?: unknown; binary?: unknown }
+  const then = typeof values === 'function' ? values : callback
+  if (!its.callback && then !== undefined) its.callback = then
+  if (defaults?.query_timeout !== undefined) its.query_timeout ??= defaults.query_timeout
+  if (defaults?.binary && !its.binary) its.binary = true
+  const submitted = new SubmittedQuery(given, defaults?.types)
+  return {
+    text: submitted.text,
+    send: (on) => on.run(submitted),
+    succeed: () => process.nextTick(() => submitted.finish()),
+    fail: (error) => process.nextTick(() => submitted.fail(error)),
+    cancel: (because) => submitted.cancel(because),
+  }
+}
