@@ -93,12 +93,17 @@ describe('the packed package', () => {
 
   it('is used with each client as its README says', { timeout: MINUTE_MS }, async () => {
     const packages = [
+      '@mikro-orm/core',
+      '@mikro-orm/postgresql',
       '@prisma/adapter-pg',
       '@types/node',
       '@types/pg',
       'drizzle-orm',
+      'knex',
       'kysely',
       'pg',
+      'pg-promise',
+      'sequelize',
       'typeorm',
     ]
     const project = await packed.link('clients', packages, {
@@ -118,6 +123,15 @@ describe('the packed package', () => {
         declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }
         interface Database { comment: { text: string } }
         declare const primary: string, replicas: string[]`,
+    )
+    await project.write(
+      'drivers.mts',
+      `import { DataSource } from 'typeorm'
+        import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+        ${blockWith('dialectModule: pool.driver')}
+        declare const pool: import('write-pinning/pg').PrimaryReplicaPool
+        declare const primary: string, replicas: string[]
+        const names: Promise<string[]> = knexDb('item').pluck('name')`,
     )
     await project.write(
       'marks.mts',
