@@ -2,7 +2,7 @@ import { WritePinningError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
 import type { Session } from '../nodes/session.ts'
 import { settingsOf } from '../nodes/session-settings.ts'
-import { readSavepoint } from '../sql/savepoint.ts'
+import { readSavepoints } from '../sql/savepoint.ts'
 import { knownChange, Settings } from '../sql/settings.ts'
 import { SETTING, type Statement } from '../sql/statement.ts'
 import type { BoundSession } from './bound-session.ts'
@@ -20,13 +20,11 @@ export class ClientSettings {
   readonly #session: BoundSession
   #kept = Settings.NONE
   #now = Settings.NONE
-  readonly #savepoints: { readonly name: string | undefined; readonly settings: Settings }[] = []
+  readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
   /** Which replica has refused what, and when. */
   #refused: { readonly node: Node; readonly settings: Settings; readonly atMs: number } | undefined
-  /** Whether a commit was lost in which something was set: nobody knows whether it is. */
+  /** Whether nobody knows what is set: the commit of that was lost, say. */
   #isUnknown = false
-  /** Whether only the session that it is on knows what is set: a text of several statements has ended, or rolled back, what set it. */
-  #isSessions = false
 
   constructor(session: BoundSession) {
     this.#session = session
@@ -34,9 +32,8 @@ export class ClientSettings {
 
   /** Whoever has it now has set nothing but these. */
   reset(initial = Settings.NONE): void {
+    if (this.#now === initial && this.#kept === initial && !this.#isUnknown) return
     this.#isUnknown = false
-    this.#isSessions = false
-    if (this.#now === initial && this.#kept === initial) return
     this.#kept = initial
     this.#now = initial
     this.#savepoints.length = 0
@@ -52,7 +49,7 @@ export class ClientSettings {
    * What a query is to a client whose settings follow it: where it only sets something, any node will do. Where transactions are
    * serializable by the client's own setting, no replica will for one that does not say. `follow` tells whether settings can follow a client.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where nobody knows what is set: the commit of that was lost.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where nobody knows what is set: the commit of that was lost, say.
    */
   judge(
     statement: Statement,
@@ -96,13 +93,8 @@ export class ClientSettings {
     this.#refused = { node, settings: this.#now, atMs: performance.now() }
   }
 
-  /**
-   * The client comes to a session: true where that is set to something else, and will be set with the next statement.
-   *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where only the session that it has left knows what is set.
-   */
+  /** The client comes to a session: true where that is set to something else, and will be set with the next statement. */
   arrive({ client, wasPrimary }: Session): boolean {
-    if (this.#isSessions) throw unknownSettings()
     return settingsOf(client)?.hold(this.#kept, !wasPrimary) === true
   }
 
@@ -133,22 +125,44 @@ export class ClientSettings {
     settingsOf(session.client)?.wasSet(this.#now)
   }
 
-  /** Follows what a statement about the transaction that is open does with a savepoint. */
-  ranControl(sql: string): void {
-    if (this.#now === Settings.NONE && this.#savepoints.length === 0) return
-    const work = readSavepoint(sql)
-    if (work?.does === 'sets') this.#savepoints.push({ name: work.name, settings: this.#now })
-    if (work?.does !== 'rolls-back') return
-    const at = work.name === undefined ? -1 : this.#savepoints.findLastIndex(({ name }) => name === work.name)
-    this.#savepoints.splice(at + 1)
-    // One that is not known was set before anything else was.
-    this.#becomes(this.#savepoints[at]?.settings ?? this.#kept)
+  /**
+   * Follows what a text, which has run in the transaction that was open, does with savepoints, and with the transaction where another may be
+   * open behind it. `hasFailed` tells whether the transaction had failed before: its commit is a rollback then.
+   */
+  ranInTransaction(sql: string, hasFailed: boolean): void {
+    if (!this.#hasChanges) return
+    const works = readSavepoints(sql)
+    if (works === undefined) this.#lose()
+    for (const work of works ?? []) {
+      if (work.does === 'sets') this.#savepoints.push({ name: work.name, settings: this.#now })
+      else if (work.does === 'releases') this.#savepoints.splice(Math.max(0, this.#indexOf(work.name)))
+      else if (work.does === 'rolls-back') {
+        const at = this.#indexOf(work.name)
+        this.#savepoints.splice(at + 1)
+        // One that is not known was set before anything else was.
+        this.#becomes(this.#savepoints[at]?.settings ?? this.#kept)
+      } else this.ended(work.does === 'commits' && !hasFailed ? 'committed' : 'rolled-back')
+      if (work.does === 'rolls-back' || work.does === 'rolls-all-back') hasFailed = false
+    }
   }
 
-  /** A text of several statements has touched the transaction in which something was set: only the session knows what is set by now. */
-  wasTouched(): void {
-    if (this.#now === this.#kept) return
-    this.#isSessions = true
+  /** A text of several statements was refused in the transaction that was open: nobody knows how many of them have run. */
+  failedInTransaction(sql: string): void {
+    if (this.#hasChanges && readSavepoints(sql)?.length !== 0) this.#lose()
+  }
+
+  /** Whether a rollback in the transaction that is open may take something back. */
+  get #hasChanges(): boolean {
+    return this.#now !== this.#kept || this.#savepoints.length > 0
+  }
+
+  #indexOf(savepoint: string): number {
+    return this.#savepoints.findLastIndex(({ name }) => name === savepoint)
+  }
+
+  /** Nobody knows what is set any more, in the session neither. */
+  #lose(): void {
+    this.#isUnknown = true
     this.#session.closeOnceLeft()
   }
 
@@ -177,8 +191,9 @@ const OF_PRIMARY: ReadonlySet<string> = new Set([
 function unknownSettings(): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',
-    'This client has set something for its session in a transaction, of which nobody knows whether it was committed: its connection was lost at the ' +
-      'commit, or a text of several statements ended it. Release this client, or end it, and take another.',
+    'This client has set something for its session in a transaction of which nobody knows how it ended: its connection was lost at the commit, or one of ' +
+      'several statements in one text was refused. So nobody knows what is set. ' +
+      'Release this client, or end it, and take another.',
   )
 }
 

@@ -206,7 +206,7 @@ export class ReadOnlyBinding {
       if (at === 0) this.#transaction.abandon()
       this.#outcome.ran(statement, session, context, undefined, undefined)
       if (statement.sets !== undefined) this.#settings.ran(statement, query, session, true)
-      else if (at > 0 && statement.isControl) this.#settings.ranControl(query.text)
+      else if (at > 0 && statement.isControl) this.#settings.ranInTransaction(query.text, false)
     }
     this.#begunOn = session
   }

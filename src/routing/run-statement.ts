@@ -251,15 +251,14 @@ export class StatementRun<T> implements Hearer {
   #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
     const { outcome, cluster, transaction, binding, settings } = this.#place
     const wasOpen = transaction.isOpen
-    const { kind, transaction: effect } = this.#statement
-    if (wasOpen && kind === 'write' && effect !== undefined) settings.wasTouched()
+    if (wasOpen && this.#statement.kind !== 'read')
+      settings.ranInTransaction(this.#query.text, transaction.hasFailed)
     // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
     if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
     if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
     if (this.#statement.sets !== undefined) this.#hasSet(session)
-    else if (wasOpen && this.#statement.isControl) settings.ranControl(this.#query.text)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
   }
@@ -310,7 +309,7 @@ export class StatementRun<T> implements Hearer {
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
     isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#place.isEnded(),
   ): Promise<Attempt> {
-    const { cluster, session: own, outcome, transaction, binding } = this.#place
+    const { cluster, session: own, outcome, transaction, binding, settings } = this.#place
     const { text, mark } = this.#query
     const statement = this.#statement
     const wasOpen = transaction.isOpen
@@ -324,6 +323,7 @@ export class StatementRun<T> implements Hearer {
       const mayTell = statement.transaction !== undefined && isRefusal(given)
       const ended = mayTell ? answerEnded(session.client) : undefined
       if (ended !== undefined) await ended
+      if (wasOpen && !statement.isControl && statement.kind !== 'read') settings.failedInTransaction(text)
       error = outcome.failed(given, statement, session, this.context, this.#told)
     }
     if (session?.wasPrimary === false) {

@@ -74,6 +74,11 @@ export class Transaction {
     return this.#state.kind === 'lost' ? this.#state : undefined
   }
 
+  /** Whether a statement in the transaction that is open was refused. */
+  get hasFailed(): boolean {
+    return this.#state.kind === 'open' && this.#state.hasFailed
+  }
+
   /** Whether nothing can have been written in the transaction that is open. */
   get isHarmless(): boolean {
     return this.#state.kind === 'open' && this.#state.isHarmless
@@ -143,8 +148,11 @@ export class Transaction {
       return
     }
     if (effect === undefined || effect === 'begins') {
-      if (status === 'idle') this.#state = NONE
-      else if (before.kind === 'open' && wasRefused) before.hasFailed = true
+      if (status === 'idle') {
+        // It was ended by what nobody saw.
+        this.#ended('unknown')
+        this.#state = NONE
+      } else if (before.kind === 'open' && wasRefused) before.hasFailed = true
       return
     }
     if (wasRefused && isInOne) {

@@ -1,27 +1,53 @@
 import { TokenList } from './token-list.ts'
 
-/** What a statement does with a savepoint (https://www.postgresql.org/docs/current/sql-savepoint.html, sql-rollback-to.html). */
-export interface SavepointWork {
-  readonly does: 'sets' | 'rolls-back'
-  /** Undefined for all of the transaction, where another is chained to it. */
-  readonly name: string | undefined
-}
+/**
+ * What a statement does with a savepoint, or with all of its transaction (https://www.postgresql.org/docs/current/sql-savepoint.html,
+ * sql-release-savepoint.html, sql-rollback-to.html).
+ */
+export type SavepointWork =
+  | { readonly does: 'sets' | 'releases' | 'rolls-back'; readonly name: string }
+  | { readonly does: 'rolls-all-back' | 'commits' }
 
-/** Reads a single statement about its transaction; undefined where it rolls nothing back, and sets nothing that one may roll back to. */
-export function readSavepoint(sql: string): SavepointWork | undefined {
+/**
+ * Reads what the statements of a text do one after the other, where they set, release or end anything. Undefined where that cannot be told:
+ * the text cannot be read, or has the body of a function in it, which has an `end` of its own.
+ */
+export function readSavepoints(sql: string): readonly SavepointWork[] | undefined {
+  if (!MAY_TOUCH.test(sql)) return []
   const tokens = TokenList.of(sql)
-  if (tokens === undefined) return undefined
-  if (tokens.take('savepoint')) return named(tokens, 'sets')
-  if (!tokens.take('rollback') && !tokens.take('abort')) return undefined
-  if (!tokens.take('work')) tokens.take('transaction')
-  if (tokens.take('and', 'chain')) return { does: 'rolls-back', name: undefined }
-  if (!tokens.take('to')) return undefined
-  // A savepoint may be called `savepoint`.
-  if (tokens.isAtWord('savepoint') && !tokens.isLast) tokens.skip()
-  return named(tokens, 'rolls-back')
+  if (tokens === undefined || HAS_BODY.test(sql)) return undefined
+  const works: SavepointWork[] = []
+  while (!tokens.isAtEnd) {
+    const work = readStatement(tokens)
+    if (work !== undefined) works.push(work)
+    while (!tokens.isAtStatementEnd) tokens.skip()
+    tokens.take(';')
+  }
+  return works
 }
 
-function named(tokens: TokenList, does: SavepointWork['does']): SavepointWork | undefined {
+const MAY_TOUCH = /\b(?:savepoint|release|rollback|abort|commit|end|prepare)\b/i
+const HAS_BODY = /\bbegin\s+atomic\b/i
+
+function readStatement(tokens: TokenList): SavepointWork | undefined {
+  if (tokens.take('savepoint')) return named(tokens, 'sets')
+  if (tokens.take('release')) return namedSavepoint(tokens, 'releases')
+  if (tokens.take('commit') || tokens.take('end') || tokens.take('prepare', 'transaction')) {
+    return tokens.isAtWord('prepared') ? undefined : { does: 'commits' }
+  }
+  if (!tokens.take('rollback') && !tokens.take('abort')) return undefined
+  if (tokens.isAtWord('prepared')) return undefined
+  if (!tokens.take('work')) tokens.take('transaction')
+  return tokens.take('to') ? namedSavepoint(tokens, 'rolls-back') : { does: 'rolls-all-back' }
+}
+
+function namedSavepoint(tokens: TokenList, does: 'releases' | 'rolls-back'): SavepointWork | undefined {
+  // A savepoint may be called `savepoint`.
+  if (tokens.isAtWord('savepoint') && !tokens.isLastOfStatement) tokens.skip()
+  return named(tokens, does)
+}
+
+function named(tokens: TokenList, does: 'sets' | 'releases' | 'rolls-back'): SavepointWork | undefined {
   const { current } = tokens
   return current === undefined ? undefined : { does, name: current.text }
 }

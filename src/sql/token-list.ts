@@ -41,9 +41,10 @@ export class TokenList {
     return this.isAtEnd || this.isAt(';')
   }
 
-  /** Whether nothing but a semicolon follows the current one. */
-  get isLast(): boolean {
-    return this.#tokens.slice(this.#at + 1).every(({ text }) => text === ';')
+  /** Whether the statement ends behind the current one. */
+  get isLastOfStatement(): boolean {
+    const next = this.#tokens[this.#at + 1]
+    return next === undefined || (next.kind === TOKEN.punctuation && next.text === ';')
   }
 
   get current(): Token | undefined {
