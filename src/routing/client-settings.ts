@@ -59,7 +59,7 @@ export class ClientSettings {
     const { sets, opens } = statement
     if (this.#isUnknown) throw unknownSettings()
     if (sets !== undefined) {
-      if (!follow()) return { ...statement, sets: undefined }
+      if (!follow()) return { ...statement, sets: undefined, keepsSettings: true }
       if (isInTransaction) return statement
       if (sets.some((each) => knownChange(each, values) === undefined)) {
         return { ...statement, sets: undefined, keepsSettings: true }
@@ -114,6 +114,8 @@ export class ClientSettings {
 
   /** Follows what a statement has set that its session has accepted. */
   ran({ sets }: Statement, { values }: Query<unknown>, session: Session, isInTransaction: boolean): void {
+    // It stays with its client then: nobody could take back what is set there.
+    if (settingsOf(session.client) === undefined) this.#session.closeOnceLeft()
     for (const each of sets ?? []) {
       const change = knownChange(each, values)
       // In a transaction, what cannot be told has the session closed in the end.
