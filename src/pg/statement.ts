@@ -18,7 +18,7 @@ export interface QueryDefaults {
 /** A text or a configuration, with values or without, as `pg` takes them. */
 export class PgStatement implements Query<Results> {
   readonly #config: unknown
-  readonly #values: unknown
+  #values: unknown
   /** What the client that it is sent by wants of it; undefined where all is as the node's own clients want it. */
   readonly #defaults: QueryDefaults | undefined
   readonly text: string
@@ -36,6 +36,10 @@ export class PgStatement implements Query<Results> {
   get values(): readonly unknown[] | undefined {
     const its = this.#values ?? (this.#config as { values?: unknown }).values
     return Array.isArray(its) ? its : undefined
+  }
+
+  keepValues(): void {
+    this.#values = this.values?.slice() ?? this.#values
   }
 
   /** Has it not sent any more, where it was not yet. */

@@ -8,6 +8,8 @@ export interface Query<T> {
   readonly text: string
   /** The values of its parameters; undefined where nobody knows them. */
   readonly values: readonly unknown[] | undefined
+  /** Has its values stay as they are now, whatever its caller does to them; where that is left out, they do. */
+  keepValues?(): void
   readonly mark: Mark | undefined
   /** Ends it, also while it waits for a connection. */
   readonly signal: AbortSignal | undefined

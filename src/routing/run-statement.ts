@@ -53,6 +53,8 @@ export class StatementRun<T> implements Hearer {
     this.context = currentContext()
     place.cluster.watch.saw(this.context)
     this.#statement = place.cluster.classifier.classify(query.text)
+    // What it sets is remembered once it has run.
+    if (this.#statement.sets !== undefined) query.keepValues?.()
   }
 
   /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
