@@ -5,6 +5,7 @@ import { Lexer, TOKEN } from './lexer.ts'
  * by a call of `set_config()` within something larger. Doubt means that it does.
  */
 export function mayKeepSettings(sql: string): boolean {
+  if (EXECUTES.test(sql)) return true
   if (!MAY_SET.test(sql)) return false
   if (CALL.test(sql) && CALL.test(sql.replaceAll(LOCAL_CALL, ' '))) return true
   const lexer = new Lexer(sql)
@@ -21,6 +22,8 @@ export function mayKeepSettings(sql: string): boolean {
   return false
 }
 
+// What was prepared by this name may set anything.
+const EXECUTES = /^\s*execute\b/i
 const MAY_SET = /\b(?:set|reset|discard|set_config)\b/i
 const CALL = /\bset_config\b/i
 const LOCAL_CALL = /\bset_config\s*\((?:[^();']|'[^']*')*,\s*(?:true|'t(?:rue)?')\s*\)/gi
