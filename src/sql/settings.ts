@@ -71,7 +71,11 @@ export class Settings {
     // Another user may not be allowed to set, or to reset, what this one could.
     for (const name of IDENTITY) if (from.delete(name)) statements.unshift(resetOf(name))
     for (const name of from.keys()) if (!to.has(name)) statements.push(resetOf(name))
-    for (const [name, text] of to) if (from.get(name) !== text) statements.push(text)
+    for (const [name, text] of to) {
+      if (from.get(name) === text) continue
+      if (from.has(name) && PARTIAL.has(name)) statements.push(resetOf(name))
+      statements.push(text)
+    }
     return statements
   }
 
@@ -91,6 +95,9 @@ export class Settings {
     return all
   }
 }
+
+/** What can be set by halves, of which the other one stays as it is. */
+const PARTIAL: ReadonlySet<string> = new Set(['datestyle'])
 
 /** Who the session acts as. `reset all` leaves that as it is. */
 const IDENTITY: ReadonlySet<string> = new Set(['session_authorization', 'role'])
