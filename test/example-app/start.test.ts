@@ -121,7 +121,7 @@ describe('with the servers that it is given', () => {
     SLOW,
   )
 
-  test.each(['kysely', 'pg', 'drizzle'])(
+  test.each(['kysely', 'pg', 'drizzle', 'knex', 'sequelize'])(
     'with CLIENT=%s, a form is answered with a redirect, and the page behind it has what was added, while replay is paused',
     async (CLIENT) => {
       const running = shop.start({
@@ -192,7 +192,7 @@ describe('it refuses to start, in one line,', () => {
   })
 
   test('where CLIENT is one that it does not know', async () => {
-    await expectRefusal(shop.start({ CLIENT: 'knex' }), /^CLIENT is “knex”.*$/)
+    await expectRefusal(shop.start({ CLIENT: 'mysql' }), /^CLIENT is “mysql”.*$/)
   })
 
   test('where a connection string is none', async () => {

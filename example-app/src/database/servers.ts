@@ -18,12 +18,20 @@ export function nameServers({ primary, replicas }: Servers): [NamedServer, ...Na
   ]
 }
 
+/** Of each node. */
+const CONNECTIONS = 10
+
 /** The servers as `write-pinning` takes them. */
 export function nodesOf(servers: Servers) {
   const [primary, ...replicas] = nameServers(servers)
   return { primary: node(primary), replicas: replicas.map(node) }
 }
 
+/** How many connections all nodes may have, for clients with a pool of their own: theirs should not be the narrower one. */
+export function connectionsOf(servers: Servers): number {
+  return nameServers(servers).length * CONNECTIONS
+}
+
 function node({ name, url }: NamedServer) {
-  return { name, pool: { connectionString: url, connectionTimeoutMillis: 5_000 } }
+  return { name, pool: { connectionString: url, connectionTimeoutMillis: 5_000, max: CONNECTIONS } }
 }

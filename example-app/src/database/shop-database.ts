@@ -35,6 +35,7 @@ export interface ShopDatabase {
   changeItem(wishlist: string, product: number, wish: Wish): Promise<Wish | undefined>
   removeItem(wishlist: string, product: number): Promise<void>
 
+  /** Rejects with the server's own error. */
   readonly run: Run
   /** What `work` runs takes effect together, or not at all. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>
