@@ -87,7 +87,9 @@ describe('the packed package', () => {
     const project = await packed.link('pages', [], {})
     const readme = await project.read('node_modules/write-pinning/README.md')
     const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link as string)
-    expect(links).toContain('docs/context.md')
+    for (const page of ['docs/context.md', 'docs/clients.md', 'docs/session-settings.md']) {
+      expect(links).toContain(page)
+    }
     for (const link of links) expect(await project.read(`node_modules/write-pinning/${link}`)).not.toBe('')
   })
 
@@ -101,6 +103,7 @@ describe('the packed package', () => {
       'drizzle-orm',
       'knex',
       'kysely',
+      'objection',
       'pg',
       'pg-promise',
       'sequelize',
@@ -117,12 +120,27 @@ describe('the packed package', () => {
     const readme = await project.read('node_modules/write-pinning/README.md')
     const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block as string)
     const blockWith = (text: string) => blocks.find((block) => block.includes(text)) ?? `${text} is missing`
+    const pool = blockWith('const pool = new PrimaryReplicaPool({')
     await project.write(
-      'clients.mts',
-      `${blockWith('const pool = new PrimaryReplicaPool({')}${blockWith('drizzle({ client: pool })')}
-        declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }
+      'pools.mts',
+      `${pool}${blockWith('drizzle({ client: pool })')}
+        declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }`,
+    )
+    await project.write('drivers.mts', `${pool}${blockWith('knexClient(pool)')}`)
+    // It asks for a later Node.js than the least one here: this is what its own types say of what is used.
+    await project.write(
+      'mikro-orm.d.ts',
+      `declare module '@mikro-orm/postgresql' {
+        export class MikroORM {
+          static init(options: { entities: unknown[]; dbName: string; driverOptions: Record<string, any> }): Promise<MikroORM>
+        }
+      }`,
+    )
+    await project.write(
+      'dialects.mts',
+      `${blockWith('new Kysely<Database>({ dialect')}
         interface Database { comment: { text: string } }
-        declare const primary: string, replicas: string[]`,
+        declare const primary: string, replicas: string[], entities: unknown[]`,
     )
     await project.write(
       'drivers.mts',
