@@ -109,16 +109,8 @@ describe('the packed package', () => {
       'sequelize',
       'typeorm',
     ]
-    const project = await packed.link('clients', packages, {
-      'tsconfig.json': JSON.stringify({
-        compilerOptions: {
-          ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true },
-          types: ['node'],
-        },
-      }),
-    })
-    const readme = await project.read('node_modules/write-pinning/README.md')
-    const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block as string)
+    const project = await packed.link('clients', packages, { 'tsconfig.json': strictSettings() })
+    const blocks = blocksOf(await project.read('node_modules/write-pinning/README.md'))
     const blockWith = (text: string) => blocks.find((block) => block.includes(text)) ?? `${text} is missing`
     const pool = blockWith('const pool = new PrimaryReplicaPool({')
     await project.write(
@@ -157,6 +149,28 @@ describe('the packed package', () => {
         declare const pool: import('write-pinning/pg').PrimaryReplicaPool
         declare const client: import('pg').PoolClient, id: number`,
     )
+    await project.compile()
+  })
+
+  it('has pages whose recipes compile', { timeout: MINUTE_MS }, async () => {
+    const packages = ['@types/node', '@types/pg', 'kysely', 'pg']
+    const project = await packed.link('recipes', packages, { 'tsconfig.json': strictSettings() })
+    for (const page of ['clients', 'session-settings']) {
+      const text = await project.read(`node_modules/write-pinning/docs/${page}.md`)
+      const blocks = blocksOf(text)
+      expect(blocks).not.toEqual([])
+      for (const [index, block] of blocks.entries()) {
+        await project.write(
+          `${page}-${index}.mts`,
+          `import { type Kysely, sql } from 'kysely'
+          import type pg from 'pg'
+          import type { PrimaryReplicaPool as PoolOfRecipe } from 'write-pinning/pg'
+          declare const kysely: Kysely<{ note: { tenant: string; text: string } }>, tenant: string
+          ${block.includes('const pool =') ? '' : 'declare const pool: PoolOfRecipe'}
+          ${block}`,
+        )
+      }
+    }
     await project.compile()
   })
 })
@@ -202,6 +216,20 @@ describe('a CommonJS project without Kysely', () => {
     )
   })
 })
+
+/** What is written in TypeScript on a page. */
+function blocksOf(page: string): string[] {
+  return [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block as string)
+}
+
+function strictSettings(): string {
+  return JSON.stringify({
+    compilerOptions: {
+      ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true },
+      types: ['node'],
+    },
+  })
+}
 
 function appWithoutPeers(): string {
   return `
