@@ -11,7 +11,7 @@ export function workOf(
   defaults: QueryDefaults | undefined,
   outcome: Pick<Work, 'succeed' | 'fail'>,
 ): Work {
-  const statement = new PgStatement(config, values, defaults)
+  const statement = new PgStatement(config, values, { ...defaults, sharesSessions: true })
   return {
     text: statement.text,
     send: (on) => on.run(statement),

@@ -13,6 +13,7 @@ import { initialSettings } from './initial-settings.ts'
 import { ServerParameters } from './server-parameters.ts'
 import type { Holder } from './server-processes.ts'
 import type { QueryDefaults, Results } from './statement.ts'
+import { StatementNames } from './statement-names.ts'
 import { isSubmittable } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
 
@@ -48,6 +49,7 @@ export class DriverClient extends Base implements Holder, Guest {
   #types: TypeParsers | undefined
   readonly #queue = new ClientQueue((work) => this.#perform(work))
   readonly #on: IdleConnection
+  readonly #names = new StatementNames()
   readonly #resource = new AsyncResource('write-pinning.Client')
 
   constructor(config: unknown, home: Home) {
@@ -225,7 +227,7 @@ export class DriverClient extends Base implements Holder, Guest {
       signal.then(succeed, fail)
       return
     }
-    this.#enqueue(workOf(config, values, this.#defaults, { succeed, fail }))
+    this.#enqueue(workOf(this.#names.withText(config), values, this.#defaults, { succeed, fail }))
   }
 
   #enqueue(work: Work): void {

@@ -1,5 +1,6 @@
 import type { Node } from '../nodes/node.ts'
 import type { Session } from '../nodes/session.ts'
+import { withinMs } from '../waiting.ts'
 import type { Results } from './statement.ts'
 
 /** A client, which may be on a session. */
@@ -105,10 +106,13 @@ async function sendTo(node: Node, config: unknown, values: unknown): Promise<Res
     // As the application has set up its parsers.
     return (await client.query(its as never)) as unknown as Results
   } finally {
-    client.end().catch(() => {})
+    // Whoever asked may look right after whether it is over. A server that does not answer never closes its side.
+    await withinMs(CLOSING_MS, client.end()).catch(() => {})
   }
 }
 
+/** How long that connection may take to close, in ms. */
+const CLOSING_MS = 1_000
 const MAX_LENGTH = 200
 const SIGNALS =
   /^\s*select\s+(?:pg_catalog\s*\.\s*)?pg_(?:cancel|terminate)_backend\s*\(\s*(\$1|-?\d+)(?:\s*::\s*\w+)?\s*\)(?:\s*as\s+\w+)?\s*;?\s*$/i

@@ -3,6 +3,7 @@ import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
 import { markOf } from './marks.ts'
 import { snapshotOf } from './snapshot.ts'
+import { withoutTakenName } from './statement-names.ts'
 
 /** What `pg` gives: several statements in one text give several results. */
 export type Results = QueryResult | QueryResult[]
@@ -13,6 +14,8 @@ export interface QueryDefaults {
   readonly types?: unknown
   readonly query_timeout?: number
   readonly binary?: true
+  /** Whether its sessions serve other clients between its queries, which have names of their own for statements. */
+  readonly sharesSessions?: true
 }
 
 /** A text or a configuration, with values or without, as `pg` takes them. */
@@ -57,7 +60,11 @@ export class PgStatement implements Query<Results> {
 
   send({ client }: Session): Promise<Results> {
     const config = this.#defaults === undefined ? this.#config : withDefaults(this.#config, this.#defaults)
-    return client.query(config, this.#values) as Promise<Results>
+    const isShared = this.#defaults?.sharesSessions === true
+    return client.query(
+      isShared ? withoutTakenName(config, client) : config,
+      this.#values,
+    ) as Promise<Results>
   }
 
   affectedBy(result: Results): number | undefined {
@@ -80,7 +87,8 @@ function textOf(config: unknown): string {
   return `execute "${String(name).replaceAll('"', '""')}"`
 }
 
-function withDefaults(config: unknown, defaults: QueryDefaults): unknown {
+function withDefaults(config: unknown, { sharesSessions, ...defaults }: QueryDefaults): unknown {
+  if (sharesSessions && Object.keys(defaults).length === 0) return config
   return typeof config === 'string'
     ? { ...defaults, text: config }
     : { ...defaults, ...(config as QueryConfig) }

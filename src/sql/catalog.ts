@@ -22,6 +22,8 @@ export interface Catalog {
   effectOf(call: FunctionCall): CallEffect
   /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
   leavesNothing(call: FunctionCall): boolean
+  /** Whether any function of the application's leaves something in its session. */
+  readonly hasLeavers: boolean
   /** What it may leave in its session that nobody could follow. */
   leftBy(call: FunctionCall): Leaves
   /** Whether nobody can vouch for it, though its declaration calls it harmless: it runs a text, say. */
@@ -50,6 +52,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   areRelationsRead: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
+  hasLeavers: false,
   leftBy: (call) => (isKnownToLeaveNothing(call) ? { sets: false, binds: false } : MAY_BIND),
   isOpaque: () => false,
   becauseOf: () => undefined,
@@ -82,6 +85,7 @@ export function catalogOf(
       if (caller !== undefined) return 'volatile'
       return effect === 'none' && readers.has(key) ? 'primary-table' : effect
     },
+    hasLeavers: functions.hasLeavers,
     leftBy: (call) => functions.leftBy(call),
     leavesNothing: (call) =>
       functions.isColumn(call) || (!functions.isOwn(call) && isKnownToLeaveNothing(call)),

@@ -93,6 +93,10 @@ export class FunctionFacts {
     return isNew
   }
 
+  get hasLeavers(): boolean {
+    return this.#leavers.size > 0
+  }
+
   /** What a call may leave in its session: of one that nobody knows, anything. */
   leftBy(call: FunctionCall): Leaves {
     const key = keyOf(call)

@@ -278,6 +278,28 @@ describe('a routed client', () => {
       expect((await noticed)[0].message).toBe('look')
     }))
 
+  it('has names of its own for its statements, whatever session serves them', async () => {
+    const clients = [new pool.driver.Client(), new pool.driver.Client()]
+    const rows: unknown[] = []
+    for (const [n, client] of clients.entries()) {
+      await client.connect()
+      await client.query({ name: 'its', text: `select ${n}::int as n, $1::int as m`, values: [1] })
+    }
+    for (const client of clients) {
+      for (const m of [2, 3]) {
+        const { rows: its } = await client.query({ name: 'its', values: [m] } as unknown as pg.QueryConfig)
+        rows.push(its[0])
+      }
+      await client.end()
+    }
+    expect(rows).toEqual([
+      { n: 0, m: 2 },
+      { n: 0, m: 3 },
+      { n: 1, m: 2 },
+      { n: 1, m: 3 },
+    ])
+  })
+
   it('tells of a server where somebody wants to hear of it while it connects', async () => {
     const client = new pool.driver.Client()
     const heard: Record<string, string> = {}

@@ -17,7 +17,6 @@ import { whereAndWhy } from '../support/routes.ts'
 import { terminateClients } from '../support/server-clients.ts'
 import { nodesOf, type Options as PoolOptions } from './client.ts'
 import { running, startCluster } from './contract.ts'
-import { WITHOUT_SETTINGS } from './sequelize.ts'
 
 const cluster = await startCluster()
 const opened: (() => Promise<void>)[] = []
@@ -31,7 +30,6 @@ async function open(options: Options = {}, nodes: PoolOptions = nodesOf(cluster)
   const pool = new PrimaryReplicaPool(nodes as ReturnType<typeof nodesOf>)
   await pool.ready()
   const db = new Sequelize({
-    ...WITHOUT_SETTINGS,
     dialect: 'postgres',
     dialectModule: pool.driver,
     logging: false,

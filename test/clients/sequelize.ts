@@ -3,16 +3,12 @@ import { DataTypes, Sequelize, type Transaction } from 'sequelize'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { type Client, missing, nodesOf, type Row, type Statements } from './client.ts'
 
-/** As long as a session with settings is bound to the primary, it is told to make none as it connects. */
-export const WITHOUT_SETTINGS = { keepDefaultTimezone: true, dialectOptions: { clientMinMessages: 'ignore' } }
-
 export const sequelize: Client = {
   name: 'Sequelize',
   has: new Set(['lend', 'late']),
   async open(cluster, options) {
     const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
     const db = new Sequelize({
-      ...WITHOUT_SETTINGS,
       dialect: 'postgres',
       dialectModule: pool.driver,
       logging: false,

@@ -42,7 +42,7 @@ async function openOver(primary: pg.Pool): Promise<PrimaryReplicaPool> {
     .poll(
       async () => {
         const request = openRequest()
-        await request.run(() => opened.query('delete from item where id = -1'))
+        await request.run(() => opened.query('delete from public.item where id = -1'))
         return request.memory.wroteTo
       },
       { timeout: 20_000 },
