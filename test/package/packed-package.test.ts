@@ -118,30 +118,17 @@ describe('the packed package', () => {
       `${pool}${blockWith('drizzle({ client: pool })')}
         declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }`,
     )
-    await project.write('drivers.mts', `${pool}${blockWith('knexClient(pool)')}`)
-    // It asks for a later Node.js than the least one here: this is what its own types say of what is used.
     await project.write(
-      'mikro-orm.d.ts',
-      `declare module '@mikro-orm/postgresql' {
-        export class MikroORM {
-          static init(options: { entities: unknown[]; dbName: string; driverOptions: Record<string, any> }): Promise<MikroORM>
-        }
-      }`,
+      'drivers.mts',
+      `${pool}${blockWith('knexClient(pool)')}
+        const names: Promise<string[]> = db('comment').pluck('text')`,
     )
     await project.write(
       'dialects.mts',
       `${blockWith('new Kysely<Database>({ dialect')}
         interface Database { comment: { text: string } }
-        declare const primary: string, replicas: string[], entities: unknown[]`,
-    )
-    await project.write(
-      'drivers.mts',
-      `import { DataSource } from 'typeorm'
-        import { PrimaryReplicaDialect } from 'write-pinning/kysely'
-        ${blockWith('dialectModule: pool.driver')}
-        declare const pool: import('write-pinning/pg').PrimaryReplicaPool
         declare const primary: string, replicas: string[]
-        const names: Promise<string[]> = knexDb('item').pluck('name')`,
+        declare const entities: import('@mikro-orm/core').EntitySchema[]`,
     )
     await project.write(
       'marks.mts',
