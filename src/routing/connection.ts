@@ -126,9 +126,10 @@ export class RoutedConnection {
 
   /** What a statement with this text, which has run here, may have left in the session. */
   leftBy(text: string): Leftover {
-    if (this.#session.isOnlyHolders) return 'bound'
     const { cluster } = this.#place
     const statement = cluster.classifier.classify(text)
+    if (statement.sets?.some(({ does }) => does === 'discard-all')) return 'cleared'
+    if (this.#session.isOnlyHolders) return 'bound'
     const left = leftInSession.of(statement, text)
     if (left !== 'setting') return left
     return statement.sets !== undefined && cluster.followsSettings() ? 'nothing' : 'bound'

@@ -4,6 +4,7 @@ import {
   type FunctionFacts,
   isSyntax,
   keyOf,
+  LEAVES_NOTHING,
   type Leaves,
   MAY_BIND,
 } from './function-facts.ts'
@@ -53,7 +54,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   effectOf: builtInEffect,
   leavesNothing: () => false,
   hasLeavers: false,
-  leftBy: (call) => (isKnownToLeaveNothing(call) ? { sets: false, binds: false } : MAY_BIND),
+  leftBy: builtInLeaves,
   isOpaque: () => false,
   becauseOf: () => undefined,
   effectfulRelations: NO_RELATIONS.effectful,
@@ -106,6 +107,13 @@ function builtInEffect(call: FunctionCall): CallEffect {
   const known = knownEffect(call.name)
   if (known !== undefined) return known
   return isBuiltIn(call) || isSyntax(call) ? 'none' : 'unknown'
+}
+
+/** What PostgreSQL's own leave, a lock say, is told by their names. */
+function builtInLeaves(call: FunctionCall): Leaves {
+  const isOwn = call.schema === undefined || call.schema === 'pg_catalog'
+  const isKnown = isKnownToLeaveNothing(call) || (isOwn && knownEffect(call.name) !== undefined)
+  return isKnown ? LEAVES_NOTHING : MAY_BIND
 }
 
 function isKnownToLeaveNothing(call: FunctionCall): boolean {

@@ -35,7 +35,7 @@ export interface Leaves {
   readonly binds: boolean
 }
 
-const LEAVES_NOTHING: Leaves = { sets: false, binds: false }
+export const LEAVES_NOTHING: Leaves = { sets: false, binds: false }
 /** Of what nobody knows. */
 export const MAY_BIND: Leaves = { sets: false, binds: true }
 

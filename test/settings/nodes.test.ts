@@ -69,7 +69,7 @@ describe('behind a pooler in transaction mode', () => {
     '%s: what is set binds to the primary, as it did, and that is said once',
     async (which) => {
       const node = which === 'primary' ? cluster.primary : cluster.replicas[0]
-      await using bouncer = await startPgBouncer(node as typeof cluster.primary)
+      await using bouncer = await startPgBouncer(node as typeof cluster.primary, { default_pool_size: 1 })
       const behind =
         which === 'primary' ? { primary: bouncer.connectionString } : { replicas: [bouncer.connectionString] }
       const warnings = await warningsOf(async () => {
