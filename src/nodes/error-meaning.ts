@@ -55,6 +55,13 @@ export function isRefusal(error: unknown): boolean {
   return meaningOf(error).isRefusal
 }
 
+/** Whether a session that gave this error to what it was to be set to has refused just that: not where it was cancelled, say, or lost. */
+export function refusesSettings(error: unknown): boolean {
+  const { failure, isRefusal } = meaningOf(error)
+  const wasCancelled = isServerError(error) && error.code === '57014'
+  return isRefusal && !wasCancelled && (failure === 'other' || failure === 'misrouted')
+}
+
 /** Whether an error is one that the server sent, and none of this side's. */
 export function isServerError(error: unknown): error is { code: string; severity: unknown } {
   if (typeof error !== 'object' || error === null) return false

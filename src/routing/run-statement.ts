@@ -1,6 +1,6 @@
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { isRefusal } from '../nodes/error-meaning.ts'
+import { isRefusal, refusesSettings } from '../nodes/error-meaning.ts'
 import {
   answerEnded,
   beginLending,
@@ -276,7 +276,14 @@ export class StatementRun<T> implements Hearer {
     before: Attempt | undefined,
   ): Attempt | undefined {
     const { session: own, settings, transaction } = this.#place
-    const refusal = settingsOf(session.client)?.failure
+    const failure = settingsOf(session.client)?.failure
+    if (failure !== undefined && !refusesSettings(failure.error)) {
+      // It says nothing of what was to be set: it is the statement's own error, on a session that is of no use any more.
+      own.mistrust(failure.error)
+      own.letGo(false)
+      return undefined
+    }
+    const refusal = failure
     const isItself = this.#statement.sets !== undefined && !transaction.isOpen && isRefusal(error)
     if (refusal === undefined && !isItself) return undefined
     if (refusal !== undefined) {
