@@ -1,0 +1,82 @@
+import { SessionSettings } from '../../src/nodes/session-settings.ts'
+import { ClientSettings } from '../../src/routing/client-settings.ts'
+import { Settings } from '../../src/sql/settings.ts'
+
+/** Breaks the package in one place, and gives what mends it. */
+export type Mutant = () => () => void
+
+/** Has a method do something else. */
+function instead<Class extends object, Name extends keyof Class>(
+  of: Class,
+  name: Name,
+  method: (original: Class[Name]) => Class[Name],
+): () => void {
+  const before = Object.getOwnPropertyDescriptor(of, name) as PropertyDescriptor
+  Object.defineProperty(of, name, { configurable: true, writable: true, value: method(of[name]) })
+  return () => void Object.defineProperty(of, name, before)
+}
+
+/** Mutants of what keeps the settings of one client from another, by what the package does then. */
+export const MUTANTS: Readonly<Record<string, Mutant>> = {
+  'forgets one reset': () =>
+    instead(
+      Settings.prototype,
+      'statementsAfter',
+      (original) =>
+        function (this: Settings, ...args) {
+          return original.apply(this, args).filter((text) => text !== 'reset "app"."tenant"')
+        },
+    ),
+  'forgets to take back a role': () =>
+    instead(
+      Settings.prototype,
+      'statementsAfter',
+      (original) =>
+        function (this: Settings, ...args) {
+          return original.apply(this, args).filter((text) => text !== 'reset "role"')
+        },
+    ),
+  'takes what was rolled back for set': () =>
+    instead(
+      ClientSettings.prototype,
+      'ended',
+      (original) =>
+        function (this: ClientSettings) {
+          original.call(this, 'committed')
+        },
+    ),
+  'does not follow a rollback to a savepoint': () =>
+    instead(ClientSettings.prototype, 'ranInTransaction', () => () => {}),
+  'does not wait for an error of what was laid ahead': () => {
+    const wanted = new WeakMap<SessionSettings, Settings>()
+    const mends = [
+      instead(
+        SessionSettings.prototype,
+        'hold',
+        (original) =>
+          function (this: SessionSettings, wants, isOnReplica) {
+            wanted.set(this, wants)
+            return original.call(this, wants, isOnReplica)
+          },
+      ),
+      instead(
+        SessionSettings.prototype,
+        'layOn',
+        (original) =>
+          function (this: SessionSettings, sendQuery) {
+            original.call(this, sendQuery)
+            this.wasSet(wanted.get(this) ?? Settings.NONE)
+          },
+      ),
+    ]
+    const failure = Object.getOwnPropertyDescriptor(
+      SessionSettings.prototype,
+      'failure',
+    ) as PropertyDescriptor
+    Object.defineProperty(SessionSettings.prototype, 'failure', { configurable: true, get: () => undefined })
+    return () => {
+      for (const mend of mends) mend()
+      Object.defineProperty(SessionSettings.prototype, 'failure', failure)
+    }
+  },
+}
