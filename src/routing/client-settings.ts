@@ -93,20 +93,13 @@ export class ClientSettings {
     this.#refused = { node, settings: this.#now, atMs: performance.now() }
   }
 
-  /** The client comes to a session: true where that is set to something else, and will be set with the next statement. */
+  /** The client comes to a session: true where that is, or may be, set to something else. */
   arrive({ client, wasPrimary }: Session): boolean {
-    return settingsOf(client)?.hold(this.#kept, !wasPrimary) === true
+    const its = settingsOf(client)
+    return its === undefined ? this.#kept !== Settings.NONE : its.hold(this.#kept, !wasPrimary)
   }
 
-  /**
-   * Whether the session of a client that cannot have anything laid on it has to be set by statements of their own. It stays with its client
-   * then.
-   */
-  needsStatements({ client }: Session): boolean {
-    return this.#kept !== Settings.NONE && settingsOf(client) === undefined
-  }
-
-  /** Sets such a session. */
+  /** Sets a session that nothing can be laid on, by statements of their own; it stays with the client then. */
   async state({ client }: Session): Promise<void> {
     for (const text of this.#kept.statementsAfter(Settings.NONE, Settings.NONE, false))
       await client.query(text)

@@ -1,6 +1,6 @@
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
 import type { Told } from '../nodes/asked-query.ts'
-import { isRefusal, refusesSettings } from '../nodes/error-meaning.ts'
+import { isRefusal } from '../nodes/error-meaning.ts'
 import {
   answerEnded,
   beginLending,
@@ -9,7 +9,6 @@ import {
   type Session,
   sessionOf,
 } from '../nodes/session.ts'
-import { settingsOf } from '../nodes/session-settings.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { routeFrom } from './connection-route.ts'
 import { firstLook } from './first-look.ts'
@@ -27,6 +26,7 @@ import {
   runAsked,
   StaleNode,
 } from './session-freshness.ts'
+import { afterUnset, hasSet, judged, laidOn, routeOfUnset } from './statement-settings.ts'
 
 /**
  * One statement on its way, from its text to what comes back: what it is, which node may serve it, a session there, and, where that fails
@@ -64,7 +64,7 @@ export class StatementRun<T> implements Hearer {
     let attempt = first
     try {
       if (this.#place.isEnded()) throw new Error('Connection terminated')
-      if (settings.mayJudge(this.#statement)) this.#statement = this.#judged()
+      if (settings.mayJudge(this.#statement)) this.#statement = judged(this.#place, this.#query)
       binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -99,16 +99,11 @@ export class StatementRun<T> implements Hearer {
             // The query may have been given up on while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
-            if (settings.arrive(lent)) cluster.exact.forget(lent.client)
-            else if (settings.needsStatements(lent)) {
-              own.closeOnceLeft()
-              // One that the caller's pool had before can be done without.
-              if (lent.node.pool.carriesSettings) {
-                own.letGo(false)
-                attempt = again(attempt)
-                continue
-              }
-              await settings.state(lent)
+            const setting = settings.arrive(lent) ? laidOn(this.#place, lent) : undefined
+            if (setting !== undefined && !(await setting)) {
+              own.letGo(false)
+              attempt = again(attempt)
+              continue
             }
           }
           if (hasWaited && !binding.isBound && !cluster.holds(route)) {
@@ -134,7 +129,8 @@ export class StatementRun<T> implements Hearer {
             }
             continue
           }
-          const unset = session && this.#settingsRefused(error, session, route, attempt)
+          const unset =
+            session && afterUnset(this.#place, this.#sent, { error, session, route, before: attempt })
           if (unset !== undefined) {
             attempt = unset
             continue
@@ -166,7 +162,7 @@ export class StatementRun<T> implements Hearer {
     const { session, cluster, transaction, binding } = this.#place
     const { text, mark } = this.#query
     // It was waited for, or somebody else's statement had the catalog read.
-    if (this.#statement.isUnknown) this.#statement = this.#judged()
+    if (this.#statement.isUnknown) this.#statement = judged(this.#place, this.#query)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
     const look = mayWait ? firstLook(this.#place, this.#sent, before) : undefined
@@ -177,24 +173,8 @@ export class StatementRun<T> implements Hearer {
     const route = transaction.isOpen
       ? binding.routeOf(this.#sent, before)
       : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
-    if (isMovable(route.claim) && this.#place.settings.avoids(route.node)) return this.#toPrimary
+    if (isMovable(route.claim) && this.#place.settings.avoids(route.node)) return routeOfUnset(cluster)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
-  }
-
-  /** What it is by now, to this client. */
-  #judged(): Statement {
-    const { cluster, settings, transaction } = this.#place
-    const follow = () => cluster.followsSettings()
-    const isInTransaction = transaction.isOpen
-    return settings.judge(cluster.classifier.classify(this.#query.text), this.#query, {
-      isInTransaction,
-      follow,
-    })
-  }
-
-  /** What a replica has refused. */
-  get #toPrimary(): Route {
-    return { node: this.#place.cluster.primary, reason: 'refused', claim: IS_PRIMARY }
   }
 
   #send(session: Session, route: Route): Promise<T> {
@@ -260,51 +240,9 @@ export class StatementRun<T> implements Hearer {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
     if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
-    if (this.#statement.sets !== undefined) this.#hasSet(session)
+    if (this.#statement.sets !== undefined) hasSet(this.#place, this.#sent, session)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
-  }
-
-  /**
-   * Where next, where a session refused what its client has set, or sets now: the statement behind it never ran. A replica may not have
-   * replayed what that needs, a role say. Undefined where it refused something else; throws where the primary did.
-   */
-  #settingsRefused(
-    error: unknown,
-    session: Session,
-    route: Route,
-    before: Attempt | undefined,
-  ): Attempt | undefined {
-    const { session: own, settings, transaction } = this.#place
-    const failure = settingsOf(session.client)?.failure
-    if (failure !== undefined && !refusesSettings(failure.error)) {
-      // It says nothing of what was to be set: it is the statement's own error, on a session that is of no use any more.
-      own.mistrust(failure.error)
-      own.letGo(false)
-      return undefined
-    }
-    const refusal = failure
-    const isItself = this.#statement.sets !== undefined && !transaction.isOpen && isRefusal(error)
-    if (refusal === undefined && !isItself) return undefined
-    if (refusal !== undefined) {
-      own.mistrust(refusal.error)
-      own.letGo(false)
-      settings.wasRefusedBy(session.node)
-    }
-    const mayMove =
-      isMovable(route.claim) && this.#query.mayBeSentAgain && this.#query.signal?.aborted !== true
-    if (mayMove) return { ...again(before), route: this.#toPrimary }
-    if (refusal !== undefined) throw refusal.error
-    return undefined
-  }
-
-  /** Its session is set to something else by now, and its client with it. */
-  #hasSet(session: Session): void {
-    const { settings, transaction, cluster } = this.#place
-    settings.ran(this.#statement, this.#query, session, transaction.isOpen)
-    if (!isOfPrimary(session)) return
-    cluster.exact.forget(session.client)
-    cluster.named.ran(this.#statement, session.client)
   }
 
   /** What the error of an attempt means, and where next; throws where it surfaces. */
@@ -350,7 +288,7 @@ export class StatementRun<T> implements Hearer {
     // A session that was lost must not serve the next attempt.
     if (own.isMistrusted) own.letGo(false)
     this.#tried = next.tried
-    this.#statement = this.#refusedAs ?? this.#judged()
+    this.#statement = this.#refusedAs ?? judged(this.#place, this.#query)
     return next
   }
 

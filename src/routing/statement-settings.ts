@@ -1,0 +1,83 @@
+import { isRefusal, refusesSettings } from '../nodes/error-meaning.ts'
+import { isOfPrimary, type Session } from '../nodes/session.ts'
+import { settingsOf } from '../nodes/session-settings.ts'
+import type { Statement } from '../sql/classifier.ts'
+import type { Cluster } from './cluster.ts'
+import type { Place } from './place.ts'
+import type { Query } from './query.ts'
+import type { Sent } from './read-only-binding.ts'
+import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.ts'
+
+/** What the settings of its client have to do with one statement on its way. */
+
+/** What a query is by now, to this client. */
+export function judged({ cluster, settings, transaction }: Place, query: Query<unknown>): Statement {
+  const follow = () => cluster.followsSettings()
+  const isInTransaction = transaction.isOpen
+  return settings.judge(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
+}
+
+/** The route of a statement whose client has set what a replica refuses. */
+export function routeOfUnset({ primary }: Cluster): Route {
+  return { node: primary, reason: 'refused', claim: IS_PRIMARY }
+}
+
+/**
+ * Sees to a session that is set to something else than its client wants; undefined where that is said with the next statement. It resolves to
+ * false where the session will not do.
+ */
+export function laidOn(
+  { cluster, session: own, settings }: Place,
+  lent: Session,
+): Promise<boolean> | undefined {
+  if (settingsOf(lent.client) !== undefined) {
+    cluster.exact.forget(lent.client)
+    return undefined
+  }
+  own.closeOnceLeft()
+  // One that the caller's pool had before can be done without.
+  if (lent.node.pool.carriesSettings) return Promise.resolve(false)
+  return settings.state(lent).then(() => true)
+}
+
+/** A statement has set something that its session has accepted. */
+export function hasSet(place: Place, { statement, query }: Sent, session: Session): void {
+  const { settings, transaction, cluster } = place
+  settings.ran(statement, query, session, transaction.isOpen)
+  if (!isOfPrimary(session)) return
+  cluster.exact.forget(session.client)
+  cluster.named.ran(statement, session.client)
+}
+
+/** An attempt that has failed on a session. */
+interface FailedAttempt {
+  readonly error: unknown
+  readonly session: Session
+  readonly route: Route
+  readonly before: Attempt | undefined
+}
+
+/**
+ * Where next, where a session refused what its client has set, or sets now: the statement behind it never ran. A replica may not have
+ * replayed what that needs, a role say. Undefined where it refused something else; throws where the primary did.
+ */
+export function afterUnset(
+  { session: own, settings, transaction, cluster }: Place,
+  { statement, query }: Sent,
+  { error, session, route, before }: FailedAttempt,
+): Attempt | undefined {
+  const refusal = settingsOf(session.client)?.failure
+  if (refusal !== undefined) {
+    own.mistrust(refusal.error)
+    own.letGo(false)
+    // A cancel, say, is about the statement: the session alone is of no use any more.
+    if (!refusesSettings(refusal.error)) return undefined
+    settings.wasRefusedBy(session.node)
+  }
+  const isItself = statement.sets !== undefined && !transaction.isOpen && isRefusal(error)
+  if (refusal === undefined && !isItself) return undefined
+  const mayMove = isMovable(route.claim) && query.mayBeSentAgain && query.signal?.aborted !== true
+  if (mayMove) return { ...again(before), route: routeOfUnset(cluster) }
+  if (refusal !== undefined) throw refusal.error
+  return undefined
+}
