@@ -48,35 +48,42 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'does not follow a rollback to a savepoint': () =>
     instead(ClientSettings.prototype, 'ranInTransaction', () => () => {}),
   'does not wait for an error of what was laid ahead': () => {
-    const wanted = new WeakMap<SessionSettings, Settings>()
+    const wanted = new WeakMap<SessionSettings, { readonly wants: Settings; readonly isOnReplica: boolean }>()
+    const had = new WeakMap<SessionSettings, Settings>()
     const mends = [
       instead(
         SessionSettings.prototype,
         'hold',
         (original) =>
           function (this: SessionSettings, wants, isOnReplica) {
-            wanted.set(this, wants)
+            wanted.set(this, { wants, isOnReplica })
             return original.call(this, wants, isOnReplica)
           },
       ),
       instead(
         SessionSettings.prototype,
-        'layOn',
+        'wasSet',
         (original) =>
+          function (this: SessionSettings, to) {
+            had.set(this, to)
+            original.call(this, to)
+          },
+      ),
+      instead(
+        SessionSettings.prototype,
+        'layOn',
+        () =>
           function (this: SessionSettings, sendQuery) {
-            original.call(this, sendQuery)
-            this.wasSet(wanted.get(this) ?? Settings.NONE)
+            const { wants = Settings.NONE, isOnReplica = false } = wanted.get(this) ?? {}
+            const before = had.get(this) ?? Settings.NONE
+            const statements = wants.statementsAfter(before, Settings.NONE, isOnReplica)
+            if (statements.length > 0) sendQuery(statements.join('; '), () => {})
+            this.wasSet(wants)
           },
       ),
     ]
-    const failure = Object.getOwnPropertyDescriptor(
-      SessionSettings.prototype,
-      'failure',
-    ) as PropertyDescriptor
-    Object.defineProperty(SessionSettings.prototype, 'failure', { configurable: true, get: () => undefined })
     return () => {
       for (const mend of mends) mend()
-      Object.defineProperty(SessionSettings.prototype, 'failure', failure)
     }
   },
 }
