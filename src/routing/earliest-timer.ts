@@ -1,6 +1,3 @@
-// Those of the process, also where a test has put others in their place since: a statement may wait for what they bring.
-const { setTimeout, clearTimeout } = globalThis
-
 /** A timer for several reasons: of what is to be done at some time only the earliest is, which sees to the rest. It does not keep the process alive. */
 export class EarliestTimer {
   #timer: NodeJS.Timeout | undefined

@@ -125,8 +125,8 @@ export class Transaction {
       this.#state = isOpenAfter(effect, status, before) ? open(opens === 'read-only') : NONE
       if (effect === 'unknown' && status === undefined) this.#state = { kind: 'unknown' }
     } else if (status === 'idle' && before.kind !== 'none') {
-      // It was ended by what nobody saw.
-      this.#end('committed', position)
+      // It was ended by what nobody saw: what was written counts, and what was set is not known.
+      this.#end('unknown', position)
       this.#state = NONE
     } else if (status !== undefined && status !== 'idle' && before.kind !== 'open') this.#state = open(false)
   }
