@@ -19,7 +19,7 @@ import {
   WRITE,
 } from './statement.ts'
 import { readStatementText } from './statement-reader.ts'
-import { type FunctionCall, PLAIN_INSERT, type StatementText } from './statement-text.ts'
+import type { FunctionCall, StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
 import { TextCache } from './text-cache.ts'
 import { opensOf } from './transaction-modes.ts'
@@ -103,10 +103,10 @@ export class StatementClassifier {
   /** With what the functions that it calls may leave in its session. */
   #withLeft(statement: Statement, text: StatementText, sql: string): Statement {
     if (statement.kind === 'read' || statement.isControl) return statement
-    // What several statements call, a `do`, or a plain insert, is not read: any word of theirs may be a function's.
-    const isRead = statement.kind !== 'write' || (statement.isAllOrNothing && text !== PLAIN_INSERT)
-    if (!isRead && !this.#catalog.hasLeavers) return statement
-    const calls = isRead ? text.calls : (sql.match(WORDS) ?? []).map((name) => ({ ...ANY_WORD, name }))
+    // Any word of a write may be that of a table whose trigger does, and where it is not read, that of a function.
+    const isWrite = statement.kind === 'write'
+    if (isWrite && !this.#catalog.hasLeavers) return statement
+    const calls = isWrite ? (sql.match(WORDS) ?? []).map((name) => ({ ...ANY_WORD, name })) : text.calls
     if (calls.length === 0) return statement
     const left = calls.map((call) => this.#catalog.leftBy(call))
     const keepsSettings =

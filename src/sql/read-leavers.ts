@@ -15,16 +15,29 @@ export interface LeaverRow {
 /** One calls another, which calls another: more than that is not followed, and is not met. */
 const MAX_DEPTH = 20
 
-/** Reads which functions leave something in the session, by the words in their texts, and which call one of those. */
+/**
+ * Reads which functions leave something in the session, by the words in their texts, which call one of those, and the tables whose triggers
+ * do: a write names them.
+ */
 export async function readLeavers(ask: Ask, facts: FunctionFacts): Promise<void> {
   let found = await ask<LeaverRow>(LEAVERS_QUERY, [])
+  const all: LeaverRow[] = []
   for (let depth = 0; found.length > 0 && depth < MAX_DEPTH; depth++) {
     const added = found.filter((each) => facts.addLeaver(each))
-    if (added.length === 0) return
-    const columns = (['oid', 'name', 'sets', 'binds'] as const).map((key) => added.map((each) => each[key]))
-    found = await ask<LeaverRow>(CALLERS_QUERY, columns)
+    if (added.length === 0) break
+    all.push(...added)
+    found = await ask<LeaverRow>(CALLERS_QUERY, columnsOf(added))
   }
+  if (all.length === 0) return
+  for (const table of await ask<LeaverRow>(TRIGGERED_QUERY, columnsOf(all))) facts.addLeaver(table)
 }
+
+function columnsOf(rows: readonly LeaverRow[]): unknown[] {
+  return (['oid', 'name', 'sets', 'binds'] as const).map((key) => rows.map((each) => each[key]))
+}
+
+const CALLED_COLUMNS = `rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::bool[]),
+  pg_catalog.unnest($4::bool[])) as called(oid, name, sets, binds)`
 
 const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     join pg_catalog.pg_language l on l.oid = p.prolang
@@ -53,8 +66,17 @@ where sets or binds`
 const CALLERS_QUERY = `
 select p.oid::text, n.nspname::text as schema, p.proname::text as name,
   pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
-from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::bool[]),
-  pg_catalog.unnest($4::bool[])) as called(oid, name, sets, binds), ${OWN_FUNCTIONS}
+from ${CALLED_COLUMNS}, ${OWN_FUNCTIONS}
   and (pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(called.name)) > 0
     or ${treeCalls(DEFAULTS_AND_TREE, 'array[called.oid]')})
+group by 1, 2, 3`
+
+/** The tables with a trigger that calls one of these. */
+const TRIGGERED_QUERY = `
+select c.oid::text, n.nspname::text as schema, c.relname::text as name,
+  pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
+from ${CALLED_COLUMNS}
+  join pg_catalog.pg_trigger t on t.tgfoid = called.oid::oid
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 group by 1, 2, 3`

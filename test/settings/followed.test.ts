@@ -87,18 +87,23 @@ describe('a transaction that has set `two`, of one who had set `mine`', () => {
   })
 })
 
-test('what a statement sets that is sent by its name alone stays in a session that nobody else gets', async () => {
-  await usePrimary(async () => {
-    const client = await clientWith()
-    const text = 'select set_config($1, $2, false)'
-    await client.query({ name: 'set it', text, values: ['app.other', 'one'] })
-    await client.query({ name: 'set it', values: ['app.tenant', 'two'] } as unknown as pg.QueryConfig)
-    await client.end()
-    const nobody = await clientWith()
-    expect((await nobody.query(TENANT)).rows).toEqual([{ it: null }])
-    await nobody.end()
-  })
-})
+test.each(['a client of its own', 'a lent client'])(
+  'what %s sets by a statement’s name alone is there for nobody else',
+  async (which) => {
+    await usePrimary(async () => {
+      const client = which === 'a lent client' ? await pool.connect() : await clientWith()
+      const text = 'select set_config($1, $2, false)'
+      await client.query({ name: 'set it', text, values: ['app.other', 'one'] })
+      await client.query({ name: 'set it', values: ['app.tenant', 'two'] } as unknown as pg.QueryConfig)
+      if ('release' in client) (client as pg.PoolClient).release()
+      else await client.end()
+      const nobody = await clientWith()
+      const { rows } = await nobody.query(TENANT)
+      expect(rows[0]?.it || null).toBe(null)
+      await nobody.end()
+    })
+  },
+)
 
 test('values are those that were sent, whatever their caller does to them meanwhile', async () => {
   const client = await clientWith()

@@ -18,6 +18,10 @@ const { cluster, atEnd, open } = useShop({
     `create procedure keep_by_a_call() language plpgsql as $$ begin set app.tenant = 'one'; end $$`,
     `create function atomic_keep() returns text language sql
       begin atomic select set_config('app.tenant', 'one', false); end`,
+    'create table watched (id int)',
+    `create function keep_by_a_trigger() returns trigger language plpgsql as
+      $$ begin perform set_config('app.tenant', 'one', false); return null; end $$`,
+    `create trigger keeps after insert on watched for each row execute function keep_by_a_trigger()`,
     `create function quiet() returns int language plpgsql as
       $$ begin perform set_config('app.tenant', 'one', true); update item set name = 'x'; return 1; end $$`,
   ],
@@ -111,6 +115,7 @@ describe('the session of a client that has set something', () => {
     'by a procedure': ['call keep_by_a_call()'],
     'by a function, among several statements': ["delete from item; select keep_by_another('one')"],
     'by a function, in an insert': ["insert into item (name) values (keep('one'))"],
+    'by a trigger': ['insert into watched values (1)'],
     'for as long as nobody knows': ["select set_config('app.tenant', 'one', not true)"],
   }
   test.each(Object.entries(NOT_FOLLOWED))('%s, is closed', async (_how, texts) => {
