@@ -1,5 +1,6 @@
 import { type Ask, DEFAULTS_AND_TREE, IS_OWN, NOT_TEMPORARY, treeCalls } from './catalog-queries.ts'
 import type { FunctionFacts } from './function-facts.ts'
+import { SIGNS } from './type-queries.ts'
 
 /** A function of the application's that may leave something in the session of whoever calls it. */
 export interface LeaverRow {
@@ -43,11 +44,12 @@ const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.
     join pg_catalog.pg_language l on l.oid = p.prolang
   where p.oid >= 16384 and ${NOT_TEMPORARY} and ${IS_OWN}`
 
+/** Whether something that a function calls is kept as a tree: there is no text of it then, or it has defaults. */
+const HAS_TREE = `(p.prosrc = '' or p.proargdefaults is not null)`
+const treeOfIts = (oids: string) => `${HAS_TREE} and ${treeCalls(DEFAULTS_AND_TREE, oids)}`
+
 const CALLED = (functions: readonly string[]) =>
-  treeCalls(
-    DEFAULTS_AND_TREE,
-    `array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`,
-  )
+  treeOfIts(`array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`)
 
 // `set_config(…, true)` ends with the transaction. A statement begins behind a semicolon, a quote, or a word of PL/pgSQL's.
 const LEAVERS_QUERY = `
@@ -62,13 +64,22 @@ select * from (
   from ${OWN_FUNCTIONS}) as own
 where sets or binds`
 
-/** The functions in whose texts one of these stands; a name too many does no harm. */
+/** The functions in whose texts one of these stands as a word, or in their trees by its number; one too many does no harm. */
 const CALLERS_QUERY = `
-select p.oid::text, n.nspname::text as schema, p.proname::text as name,
-  pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
-from ${CALLED_COLUMNS}, ${OWN_FUNCTIONS}
-  and (pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(called.name)) > 0
-    or ${treeCalls(DEFAULTS_AND_TREE, 'array[called.oid]')})
+select own.oid, own.schema, own.name, pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
+from (
+  select distinct p.oid::text, n.nspname::text as schema, p.proname::text as name, word
+  from ${OWN_FUNCTIONS.replace(
+    'where',
+    `cross join lateral pg_catalog.unnest(pg_catalog.string_to_array(
+    pg_catalog.translate(pg_catalog.lower(pg_catalog.concat(p.prosrc, ' ', case when ${HAS_TREE} then ${DEFAULTS_AND_TREE} end)),
+      ${SIGNS}, pg_catalog.repeat(' ', 40)), ' ')) as words(word)
+  where`,
+  )}) as own
+  join (
+    select key, pg_catalog.bool_or(sets) as sets, pg_catalog.bool_or(binds) as binds
+    from ${CALLED_COLUMNS}, pg_catalog.unnest(array[pg_catalog.lower(called.name), called.oid]) as key group by 1
+  ) as called on called.key = own.word
 group by 1, 2, 3`
 
 /** The tables with a trigger that calls one of these. */

@@ -222,7 +222,7 @@ export const RETURNING_QUERIES = [VIEWS, POLICIES].map(returningQuery)
 export const RETURNING_FUNCTIONS_QUERY = returningQuery(FUNCTIONS)
 
 /** What stands for a word's end in the body of a function. */
-const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
+export const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
 
 /** Whether a name is no word by these: it is looked for as it stands in quotes. */
 export const isNoWord = (name: string): boolean => /[\s()[\]{};,.:"'=+\-*/<>~!@#%^&|`?$\\]/.test(name)
