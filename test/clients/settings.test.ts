@@ -92,11 +92,14 @@ contract((client) => {
     })
 
     it('may be a parameter', async () => {
-      await connection(async (on) => {
-        await on.run('select set_config($1, $2, false)', ['app.tenant', 'it\'s \\ "me"'])
-        expect(await onEach(() => settingOf(on, 'app.tenant'))).toEqual(['it\'s \\ "me"', 'it\'s \\ "me"'])
-      })
-      expect(await next('app.tenant')).toEqual(['', ''])
+      const value = 'it\'s \\ "me"'
+      await isolated(
+        async (on) => {
+          await on.run('select set_config($1, $2, false)', ['app.tenant', value])
+          expect(await onEach(() => settingOf(on, 'app.tenant'))).toEqual([value, value])
+        },
+        async () => expect((await next('app.tenant')).map((it) => it || null)).toEqual([null, null]),
+      )
     })
 
     it('is taken back by `reset`, `reset all`, `discard all` and `set … to default`', async () => {
