@@ -261,6 +261,6 @@ const MARKABLE: ReadonlySet<Statement['kind']> = new Set(['read', 'function', 'p
 
 const WHAT = {
   locking: 'A read that locks rows',
-  transaction: "A transaction, which is none with `setAccessMode('read only')`,",
+  transaction: 'A transaction that is not `read only`',
   write: 'A write',
 }

@@ -68,6 +68,6 @@ const FUNCTIONS = '`name` or `schema.name`'
  */
 const ALWAYS_PRIMARY = [
   ...['kysely_migration', 'kysely_migration_lock', '__drizzle_migrations', '_prisma_migrations'],
-  ...['knex_migrations', 'knex_migrations_lock', '"SequelizeMeta"', 'mikro_orm_migrations'],
+  ...['knex_migrations', 'knex_migrations_lock', 'SequelizeMeta', 'SequelizeData', 'mikro_orm_migrations'],
   ...['migrations', 'typeorm_metadata', 'pg_prepared_xacts', 'pg_sequences'],
 ]

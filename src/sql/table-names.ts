@@ -6,12 +6,19 @@ export interface TableName {
   readonly isAsType?: boolean
 }
 
-/** Reads a name from an option: `table` or `schema.table`, as the database spells it. */
+/** Reads a name from an option: `table` or `schema.table`, as the database spells it, with the quotes of a statement or without. */
 export function parseTableName(name: string): TableName {
   const dot = name.indexOf('.')
-  if (dot === -1) return { table: name.trim() }
-  return { schema: name.slice(0, dot).trim(), table: name.slice(dot + 1).trim() }
+  if (dot === -1) return { table: unquoted(name) }
+  return { schema: unquoted(name.slice(0, dot)), table: unquoted(name.slice(dot + 1)) }
 }
+
+function unquoted(part: string): string {
+  const name = part.trim()
+  return QUOTED.test(name) ? name.slice(1, -1).replaceAll('""', '"') : name
+}
+
+const QUOTED = /^".+"$/
 
 /** Whether the two could be one table: a name without a schema may lie in any. */
 export function mayBeSameTable(a: TableName, b: TableName): boolean {

@@ -43,6 +43,13 @@ describe('Knex', () => {
     expect(routes.at(-1)).toBe('replica: read')
   })
 
+  it.each([[undefined], [nodesOf(cluster)], [new PrimaryReplicaPool(nodesOf(cluster)).driver]])(
+    'is made of a pool, and says so: not of %s',
+    (given) => {
+      expect(() => knexClient(given as never)).toThrow(/takes the pool itself/)
+    },
+  )
+
   it('asks no server for its version where it is told that', async () => {
     const db = await open({ version: '16.1' })
     const routes = await whereAndWhy(() => inRequest(() => db('item').then()))

@@ -46,6 +46,17 @@ function itemOf(db: Sequelize) {
   return db.define('item', { name: DataTypes.TEXT }, { tableName: 'item', timestamps: false })
 }
 
+it('has what it remembers of its migrations and seeds read on the primary, by whatever case it is called', async () => {
+  const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), withoutContext: 'replica' })
+  await pool.ready()
+  const routes = await whereAndWhy(async () => {
+    for (const table of ['SequelizeMeta', 'SequelizeData'])
+      await pool.query(`select name from "${table}"`).catch(() => {})
+  })
+  expect(routes).toEqual(Array(2).fill('primary: primary-table'))
+  await pool.end()
+})
+
 describe('Sequelize', () => {
   it('reads on the replica, also after it has written on the same client', async () => {
     const db = await open({ pool: { max: 1 } })

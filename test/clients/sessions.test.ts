@@ -149,7 +149,7 @@ contract((client) => {
   })
 
   it('a notice comes from whichever node the connection is on', async () => {
-    const raise = (text: string) => `do $$ begin raise notice '${text}'; end $$`
+    const raise = (text: string) => `do $$ begin raise warning '${text}'; end $$`
     await inRequest(() =>
       db().lend(async (lent) => {
         const notices: (string | undefined)[] = []
