@@ -1,6 +1,16 @@
+import { AsyncResource } from 'node:async_hooks'
 import pg from 'pg'
 import { DriverClient } from './driver-client.ts'
 import type { Home } from './driver-home.ts'
+
+type Connected = (...args: unknown[]) => void
+
+/** `pg`'s own pool, as far as something else is done here. */
+interface PgPool {
+  connect(callback?: Connected): unknown
+}
+
+const BasePool = pg.Pool as unknown as new (config: object) => PgPool
 
 /**
  * The module `pg` for whoever makes clients or pools by themselves: `Client` and `Pool` are routed over the pool that it is of, everything
@@ -12,9 +22,14 @@ export function driverOf(home: Home): typeof pg {
       super(config, home)
     }
   }
-  class Pool extends pg.Pool {
+  class Pool extends BasePool {
     constructor(options?: pg.PoolConfig) {
-      super({ ...options, Client } as unknown as pg.PoolConfig)
+      super({ ...options, Client })
+    }
+
+    // Whoever gives a client back has `pg` call the next one who waits, in another request's context. `query()` of a pool waits here, too.
+    override connect(callback?: Connected): unknown {
+      return super.connect(callback && AsyncResource.bind(callback))
     }
   }
   const driver = Object.create(Object.getPrototypeOf(pg)) as typeof pg

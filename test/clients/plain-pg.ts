@@ -1,39 +1,63 @@
 import type pg from 'pg'
 import QueryStream from 'pg-query-stream'
 import { orPrimary, PrimaryReplicaPool, toPrimary, toReplica } from 'write-pinning/pg'
-import { type Client, missing, nodesOf, type Statements } from './client.ts'
+import { type Ability, type Client, missing, nodesOf, type Statements } from './client.ts'
 
 const MARKS = { toPrimary, toReplica, orPrimary }
 
-export const plainPg: Client = {
-  name: 'pg',
-  has: new Set(['connection', 'read only', 'stream', 'named', 'mark', 'lend']),
-  async open(cluster, options) {
-    const pool = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
-    return {
-      ...statements(pool),
-      control: pool,
-      transaction: (work) => inTransaction(pool, 'begin', work),
-      close: () => pool.end(),
-      connection: (work) => withClient(pool, (client) => work(statements(client))),
-      readOnlyTransaction: (work) => inTransaction(pool, 'begin read only', work),
-      async *stream(text) {
-        const client = await pool.connect()
-        try {
-          yield* client.query(new QueryStream(text, [], { batchSize: 2 }))
-        } finally {
-          client.release()
-        }
-      },
-      async named(name) {
-        const query = { name: 'items-by-name', text: 'select name from item where name = $1', values: [name] }
-        return (await pool.query<{ name: string }>(query)).rows.map((item) => item.name)
-      },
-      marked: async (mark, text) => (await pool.query(MARKS[mark](text))).rows,
-      lend: (work) => withClient(pool, work),
-      lazy: missing,
-    }
-  },
+export const plainPg = plainPgBy('pg', [], (pool) => pool)
+
+/** The same with a pool of its own, of clients that are routed. */
+export const plainPgByDriver = plainPgBy(
+  'pg by driver',
+  ['late'],
+  // What is left in the session of an idle client is soon closed with it.
+  (pool) => new pool.driver.Pool({ max: 50, idleTimeoutMillis: 50 }),
+)
+
+function plainPgBy(
+  name: string,
+  abilities: readonly Ability[],
+  by: (pool: PrimaryReplicaPool) => pg.Pool,
+): Client {
+  return {
+    name,
+    has: new Set<Ability>(['connection', 'read only', 'stream', 'named', 'mark', 'lend', ...abilities]),
+    async open(cluster, options) {
+      const control = new PrimaryReplicaPool({ ...nodesOf(cluster), ...options })
+      const pool = by(control)
+      return {
+        ...statements(pool),
+        control,
+        transaction: (work) => inTransaction(pool, 'begin', work),
+        async close() {
+          if (pool !== control) await pool.end()
+          await control.end()
+        },
+        connection: (work) => withClient(pool, (client) => work(statements(client))),
+        readOnlyTransaction: (work) => inTransaction(pool, 'begin read only', work),
+        async *stream(text) {
+          const client = await pool.connect()
+          try {
+            yield* client.query(new QueryStream(text, [], { batchSize: 2 }))
+          } finally {
+            client.release()
+          }
+        },
+        async named(name) {
+          const query = {
+            name: 'items-by-name',
+            text: 'select name from item where name = $1',
+            values: [name],
+          }
+          return (await pool.query<{ name: string }>(query)).rows.map((item) => item.name)
+        },
+        marked: async (mark, text) => (await pool.query(MARKS[mark](text))).rows,
+        lend: (work) => withClient(pool, work),
+        lazy: missing,
+      }
+    },
+  }
 }
 
 function statements(on: pg.Pool | pg.ClientBase): Statements {
