@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { EventEmitter } from 'node:events'
 import pg from 'pg'
 import { DriverClient } from './driver-client.ts'
 import type { Home } from './driver-home.ts'
@@ -6,7 +7,7 @@ import type { Home } from './driver-home.ts'
 type Connected = (...args: unknown[]) => void
 
 /** `pg`'s own pool, as far as something else is done here. */
-interface PgPool {
+interface PgPool extends EventEmitter {
   connect(callback?: Connected): unknown
 }
 
@@ -25,6 +26,8 @@ export function driverOf(home: Home): typeof pg {
   class Pool extends BasePool {
     constructor(options?: pg.PoolConfig) {
       super({ ...options, Client })
+      // Of an idle client that loses its session it tells by an `error`, which would end the process where nobody listens.
+      this.on('error', () => {})
     }
 
     // Whoever gives a client back has `pg` call the next one who waits, in another request's context. `query()` of a pool waits here, too.

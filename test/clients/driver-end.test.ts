@@ -2,7 +2,7 @@ import pg from 'pg'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { startShop } from '../support/cluster.ts'
-import { clientsOf } from '../support/server-clients.ts'
+import { clientsOf, terminateClients } from '../support/server-clients.ts'
 import { APPLICATION, nodesOf } from './client.ts'
 
 const cluster = await startShop(1)
@@ -93,6 +93,21 @@ describe('a pool that ends', () => {
       await other.end()
     }
   })
+})
+
+it('a pool of the driver whose errors nobody hears ends no process where an idle client loses its session', async () => {
+  const { pool, client } = await open()
+  const its = new pool.driver.Pool({ max: 1 })
+  const lent = await its.connect()
+  await lent.query('listen news')
+  lent.release()
+  const removed = new Promise((resolve) => its.once('remove', resolve))
+  await terminateClients(cluster.primary)
+  expect(await removed).toBe(lent)
+  expect((await its.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  await its.end()
+  await client.end()
+  await pool.end()
 })
 
 describe('without any server', () => {
