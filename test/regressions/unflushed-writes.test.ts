@@ -6,13 +6,15 @@ import type { Database } from '../support/cluster.ts'
 import { type ExactShop, heldBy, pinOfAgent } from '../support/exact.ts'
 import { useShop } from '../support/shop.ts'
 
-// What a write runs may set how its session commits: a trigger, a default, a function that it calls. Its text does not say so.
+// What a write runs may set how its session commits: a trigger, a default, a function that it calls. Its text does not say so, and here no
+// word of a function's does, so that the session goes on.
+const HIDDEN = `execute 'select set_co' || 'nfig(''synchronous_commit'', ''off'', false)'`
 const { cluster, open, serveShop } = useShop({
   sql: `
     create function relax(name text) returns text language plpgsql as
-      $$ begin perform set_config('synchronous_commit', 'off', false); return name; end $$;
+      $$ begin ${HIDDEN}; return name; end $$;
     create function relax() returns trigger language plpgsql as
-      $$ begin perform set_config('synchronous_commit', 'off', false); return new; end $$;
+      $$ begin ${HIDDEN}; return new; end $$;
     create table triggered (name text);
     create trigger relax before insert or update on triggered for each row execute function relax();
     create table defaulted (name text, other text default relax('x'))`,
@@ -58,8 +60,7 @@ const insert = (on: Kysely<Database>) =>
 const works: Record<string, () => Promise<unknown>> = {
   'an insert': () => insert(db),
   'a transaction': () => db.transaction().execute(insert),
-  'an insert that calls a function': () =>
-    sql`insert into item (name) select set_config('synchronous_commit', 'off', false)`.execute(db),
+  'an insert that calls a function': () => sql`insert into item (name) select relax('x')`.execute(db),
   'an insert with a trigger': () => sql`insert into triggered values ('x')`.execute(db),
   'an insert with a default that sets it': () => sql`insert into defaulted (name) values ('x')`.execute(db),
   'a transaction with a trigger': () =>
