@@ -50,6 +50,11 @@ export class SessionSettings {
     return this.#failure
   }
 
+  /** What whoever holds it wants the session to be set to. */
+  get wanted(): Settings {
+    return this.#wants
+  }
+
   /** Whether the next statement needs nothing in front of it. */
   get isAsWanted(): boolean {
     return this.#has === this.#wants

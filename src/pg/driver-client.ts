@@ -222,7 +222,8 @@ export class DriverClient extends Base implements Holder, Guest {
   }
 
   #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
-    const signal = this.#home.processes.signal(config, values)
+    // Whoever acts as another role has that one's rights, and no more.
+    const signal = this.#on.actsAsItself ? this.#home.processes.signal(config, values) : undefined
     if (signal !== undefined) {
       signal.then(succeed, fail)
       return

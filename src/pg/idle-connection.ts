@@ -37,6 +37,12 @@ export class IdleConnection {
     return this.#session
   }
 
+  /** Whether its client has set no role and no user. */
+  get actsAsItself(): boolean {
+    const settings = this.#connection?.settings ?? this.#settings
+    return !settings.setsIdentity
+  }
+
   /** Whether it has to stay where it is, for a transaction that only its own statements may end. */
   get isInTransaction(): boolean {
     return this.#connection?.isInTransaction === true

@@ -61,10 +61,7 @@ export class PgStatement implements Query<Results> {
   send({ client }: Session): Promise<Results> {
     const config = this.#defaults === undefined ? this.#config : withDefaults(this.#config, this.#defaults)
     const isShared = this.#defaults?.sharesSessions === true
-    return client.query(
-      isShared ? withoutTakenName(config, client) : config,
-      this.#values,
-    ) as Promise<Results>
+    return client.query(withoutTakenName(config, client, isShared), this.#values) as Promise<Results>
   }
 
   affectedBy(result: Results): number | undefined {

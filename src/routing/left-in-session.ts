@@ -126,8 +126,7 @@ function mayBindInside(text: string): boolean {
 
 const BINDING_INSIDE =
   /\b(?:execute|perform|call|listen|temp|temporary|pg_temp\w*|set_config|setseed|pg_(?:try_)?advisory_lock\w*)\b|(?:;|\b(?:begin|then|else|loop))\s*set\s/i
-// A procedure may do whatever it likes.
-const BINDING_VERBS: ReadonlySet<string> = new Set(['listen', 'load', 'call'])
+const BINDING_VERBS: ReadonlySet<string> = new Set(['listen', 'load'])
 const ENDING_WITH_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
 const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
 const BINDING_FUNCTIONS: ReadonlySet<string> = new Set([

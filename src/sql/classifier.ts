@@ -105,7 +105,10 @@ export class StatementClassifier {
     if (statement.kind === 'read' || statement.isControl) return statement
     // Any word of a write may be that of a table whose trigger does, and where it is not read, that of a function.
     const isWrite = statement.kind === 'write'
-    if (isWrite && !this.#catalog.hasLeavers) return statement
+    if (isWrite && !this.#catalog.hasLeavers) {
+      // Before that is read, a procedure may do whatever it likes.
+      return this.#catalog.isCurrent ? statement : { ...statement, binds: CALLS.test(sql) }
+    }
     const calls = isWrite ? (sql.match(WORDS) ?? []).map((name) => ({ ...ANY_WORD, name })) : text.calls
     if (calls.length === 0) return statement
     const left = calls.map((call) => this.#catalog.leftBy(call))
@@ -311,6 +314,7 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
 /** Syntax, unless there is a function of that name. */
 const ANY_WORD: FunctionCall = { ...ANY_CALL, isKeyWord: true }
+const CALLS = /\bcall\b/i
 const PARAMETER = /\$\d/
 const QUOTED = /"((?:[^"]|"")*)"/g
 const WORDS = /[\p{L}_][\p{L}\p{N}_$]*/gu

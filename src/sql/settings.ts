@@ -79,9 +79,9 @@ export class Settings {
     return statements
   }
 
-  /** Whether nobody could tell what a session has that is set to these: all was reset, whatever that had been. */
-  get hidesOwn(): boolean {
-    return this.#isReset
+  /** Whether they have the session act as another role, or user. */
+  get setsIdentity(): boolean {
+    return [...IDENTITY].some((name) => this.#entries.get(name) !== undefined)
   }
 
   #over(own: Settings, isOnReplica: boolean): Map<string, string> {

@@ -142,6 +142,21 @@ describe('it is in front of', () => {
     },
   }
 
+  test('a statement with a name, which the session has read for another client', async () => {
+    const text = "select '2020-01-01'::timestamptz::text || current_setting('timezone') as it"
+    const zones = ['UTC', 'Asia/Tokyo', 'UTC']
+    const seen: unknown[] = []
+    for (const zone of zones) {
+      const client = await clientWith(`set timezone to '${zone}'`)
+      seen.push((await useReplica(() => client.query({ name: 'date', text }))).rows[0]?.it)
+    }
+    expect(seen).toEqual([
+      '2020-01-01 00:00:00+00UTC',
+      '2020-01-01 00:00:00+09Asia/Tokyo',
+      '2020-01-01 00:00:00+00UTC',
+    ])
+  })
+
   test.each(Object.entries(FORMS))('%s', async (_name, tenantOf) => {
     const one = await clientWith("set app.tenant = 'one'")
     await clientWith("set app.tenant = 'two'")
