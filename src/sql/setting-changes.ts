@@ -45,8 +45,20 @@ const NOT_HANDED_ON: ReadonlySet<string> = new Set(
 )
 
 function canBeHandedOn(change: SettingChange): boolean {
-  return change.does === 'config' || !('name' in change) || !NOT_HANDED_ON.has(change.name)
+  if (change.does === 'config' || !('name' in change)) return true
+  return isPlainName(change.name) && !NOT_HANDED_ON.has(change.name)
 }
+
+/**
+ * Whether a statement can write the name of a setting: the server cuts a longer one there, and not in a call of `set_config()`. Of letters
+ * outside ASCII it makes no small ones.
+ */
+export function isPlainName(name: string): boolean {
+  return ASCII.test(name) && name.split('.').every(({ length }) => length <= MAX_NAME_LENGTH)
+}
+
+const ASCII = /^[ -~]*$/
+const MAX_NAME_LENGTH = 63
 
 function readStatement(tokens: TokenList): readonly SettingChange[] | undefined {
   if (tokens.take('set')) return readSet(tokens)

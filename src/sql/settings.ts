@@ -1,5 +1,5 @@
 import type { Argument } from './set-config.ts'
-import { quotedName, type SettingChange } from './setting-changes.ts'
+import { isPlainName, quotedName, type SettingChange } from './setting-changes.ts'
 
 /** A change whose arguments are known. */
 type KnownChange =
@@ -124,7 +124,7 @@ export function knownChange(
   )
   if (typeof name !== 'string' || value === undefined || typeof isLocal !== 'string') return undefined
   if (TRUE.test(isLocal)) return { does: 'nothing' }
-  if (!FALSE.test(isLocal)) return undefined
+  if (!FALSE.test(isLocal) || !isPlainName(name)) return undefined
   const setting = name.toLowerCase()
   if (value === null) return { does: 'reset', name: setting }
   return { does: 'set', name: setting, text: settingStatement(name, value) }

@@ -76,13 +76,13 @@ export class TokenList {
     return areNext
   }
 
-  /** Reads a name of one part or several, in lower case; undefined where there is none. */
+  /** Reads a name of one part or several, its ASCII letters in lower case; undefined where there is none. */
   takeName(): string | undefined {
     const parts: string[] = []
     do {
       const token = this.current
       if (token === undefined || (token.kind !== TOKEN.word && token.kind !== TOKEN.quoted)) return undefined
-      parts.push(token.text.toLowerCase())
+      parts.push(token.text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase()))
       this.skip()
     } while (this.take('.'))
     return parts.join('.')

@@ -116,6 +116,27 @@ test('values are those that were sent, whatever their caller does to them meanwh
   await client.end()
 })
 
+test.each([
+  `app.${'n'.repeat(64)}`,
+  `${'n'.repeat(64)}.tenant`,
+  'app.\u00c9T\u00c9', // É, of which PostgreSQL makes no é
+  'app.tenant\u212a', // the sign for Kelvin, which is a k in lower case
+])('what is set by the name %s is there for nobody else', async (name) => {
+  const texts = [`select set_config('${name}', 'one', false)`, `set ${name} to 'two'`]
+  for (const set of [...texts, { text: 'select set_config($1, $2, false)', values: [name, 'three'] }]) {
+    const client = await clientWith()
+    await client.query(set)
+    const read = { text: 'select current_setting($1, true) as it', values: [name] }
+    const its = (await client.query(read)).rows[0]?.it
+    // A text is cut to what a name may have.
+    if (!name.includes('n'.repeat(64)) || set !== texts[1]) expect(its).toMatch(/one|two|three/)
+    await client.end()
+    for (const where of [useReplica, usePrimary]) {
+      expect((await where(() => pool.query(read))).rows[0]?.it || null).toBe(null)
+    }
+  }
+})
+
 test('half a `datestyle` is not laid over that of another', async () => {
   const one = await clientWith("set datestyle to 'German'")
   await useReplica(() => one.query('select 1'))
