@@ -31,9 +31,9 @@ describe('a function', () => {
     ['select n from over_counted', 'primary: function'],
     ['select * from plain', 'replica: read'],
     ['select random(), gen_random_uuid()', 'replica: read'],
-    ["select set_config('application_name', 'x', false)", 'primary: session'],
+    ["select set_config('application_name', 'x', false)", 'replica: read'],
     ['select pg_try_advisory_xact_lock(1)', 'primary: session'],
-    ["set application_name = 'x'", 'primary: session'],
+    ["set application_name = 'x'", 'replica: read'],
     ["explain insert into item (name) values ('a')", 'replica: read'],
     ['with i as (select 1) select * from i', 'replica: read'],
     ['/* what? */ select 1', 'replica: read'],
@@ -78,9 +78,9 @@ describe('a statement that is bound to the session', () => {
     const seen = await whereAndWhyInRequest(async () => {
       await db.connection().execute(async (one) => {
         await one.selectFrom('item').selectAll().execute()
-        await sql`set statement_timeout = 1000`.execute(one)
+        await sql`prepare its as select 1`.execute(one)
         await one.selectFrom('item').selectAll().execute()
-        await sql`reset statement_timeout`.execute(one)
+        await sql`deallocate its`.execute(one)
       })
       await db.selectFrom('item').selectAll().execute()
     })
