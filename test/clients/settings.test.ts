@@ -92,7 +92,7 @@ contract((client) => {
     })
 
     it('may be a parameter', async () => {
-      const value = 'it\'s \\ "me"'
+      const value = 'it\'s "me"'
       await isolated(
         async (on) => {
           await on.run('select set_config($1, $2, false)', ['app.tenant', value])
