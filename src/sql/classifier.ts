@@ -109,7 +109,7 @@ export class StatementClassifier {
       // Before that is read, a procedure may do whatever it likes.
       return this.#catalog.isCurrent ? statement : { ...statement, binds: CALLS.test(sql) }
     }
-    const calls = isWrite ? (sql.match(WORDS) ?? []).map((name) => ({ ...ANY_WORD, name })) : text.calls
+    const calls = isWrite ? wordsOf(sql).map((name) => ({ ...ANY_WORD, name })) : text.calls
     if (calls.length === 0) return statement
     const left = calls.map((call) => this.#catalog.leftBy(call))
     const keepsSettings =
@@ -197,8 +197,7 @@ export class StatementClassifier {
     if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
     const quoted = [...sql.matchAll(QUOTED)].map(([, its = '']) => its)
     if (quoted.some((its) => its.match(WORDS)?.[0] !== its)) return false
-    // As they stand, where they are quoted, and as the server folds them.
-    const words = [...(sql.match(WORDS) ?? []), ...(sql.toLowerCase().match(WORDS) ?? [])]
+    const words = wordsOf(sql)
     const { effectfulRelations } = this.#catalog
     return words.every(
       (word) =>
@@ -309,6 +308,11 @@ function lowerCase({ schema, table }: TableName): TableName {
 
 function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'isUnknown' | 'unknownCall'> {
   return { isUnknown: unknownCall !== undefined, unknownCall }
+}
+
+/** As they stand, where they are quoted, and as the server folds them. */
+function wordsOf(sql: string): readonly string[] {
+  return [...new Set([...(sql.match(WORDS) ?? []), ...(sql.toLowerCase().match(WORDS) ?? [])])]
 }
 
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }

@@ -5,30 +5,46 @@ import { Lexer, TOKEN } from './lexer.ts'
  * by a call of `set_config()` within something larger. Doubt means that it does.
  */
 export function mayKeepSettings(sql: string): boolean {
-  if (EXECUTES.test(sql)) return true
-  if (!MAY_SET.test(sql)) return false
+  const executes = EXECUTES.test(sql)
+  if (!executes && !MAY_SET.test(sql)) return false
   if (CALL.test(sql) && CALL.test(sql.replaceAll(LOCAL_CALL, ' '))) return true
   const lexer = new Lexer(sql)
   let isFirst = true
   for (lexer.next(); lexer.kind !== TOKEN.end; lexer.next()) {
     if (lexer.kind === TOKEN.unreadable) return true
-    if (lexer.kind === TOKEN.string && IN_BODY.test(sql.slice(lexer.begin, lexer.end))) return true
-    if (isFirst && lexer.kind === TOKEN.word && SETTERS.has(lexer.text)) {
-      lexer.next()
-      if (lexer.kind !== TOKEN.word || !OF_TRANSACTION.has(lexer.text)) return true
+    if (lexer.kind === TOKEN.string && setsInside(sql.slice(lexer.begin, lexer.end))) return true
+    if (isFirst && lexer.kind === TOKEN.word) {
+      // What was prepared by this name may set anything, and so may a text that a block puts together.
+      if (executes && EXECUTING.has(lexer.text)) return true
+      if (SETTERS.has(lexer.text)) {
+        lexer.next()
+        if (lexer.kind !== TOKEN.word || !OF_TRANSACTION.has(lexer.text)) return true
+      }
     }
     isFirst = lexer.isAt(';')
   }
   return false
 }
 
-// What was prepared by this name may set anything.
-const EXECUTES = /^\s*execute\b/i
+const EXECUTES = /\bexecute\b/i
 const MAY_SET = /\b(?:set|reset|discard|set_config)\b/i
 const CALL = /\bset_config\b/i
-const LOCAL_CALL = /\bset_config\s*\((?:[^();']|'[^']*')*,\s*(?:true|'t(?:rue)?')\s*\)/gi
+// With a comment in it, it may be another one than it looks.
+const LOCAL_CALL = /\bset_config\s*\((?:[^();'/-]|\/(?!\*)|-(?!-)|'[^']*')*,\s*(?:true|'t(?:rue)?')\s*\)/gi
 const SETTERS: ReadonlySet<string> = new Set(['set', 'reset', 'discard'])
+const EXECUTING: ReadonlySet<string> = new Set(['do', 'execute'])
 const OF_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
+
+/** Whether a statement in a text that is quoted sets something. What looks like a comment there may be a part of a string. */
+function setsInside(text: string): boolean {
+  if (IN_BODY.test(text)) return true
+  if (!text.includes('--') && !text.includes('/*')) return false
+  const plain = text.replaceAll(COMMENT, ' ')
+  // Comments may lie within each other.
+  return plain.includes('*/') || IN_BODY.test(plain)
+}
+
 // Where a statement begins in a text that is quoted.
 const IN_BODY =
   /(?:[;$']|\b(?:begin|then|else|loop)\b)\s*(?:set|reset|discard)\b(?!\s+(?:local|transaction|constraints)\b)/i
+const COMMENT = /--[^\n\r]*|\/\*[\s\S]*?(?:\*\/|$)/g

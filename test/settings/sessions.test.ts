@@ -115,7 +115,9 @@ describe('the session of a client that has set something', () => {
     'by a procedure': ['call keep_by_a_call()'],
     'by a function, among several statements': ["delete from item; select keep_by_another('one')"],
     'by a function, in an insert': ["insert into item (name) values (keep('one'))"],
-    'by a trigger': ['insert into watched values (1)'],
+    'by a trigger': ['INSERT INTO Watched VALUES (1)'],
+    'by a block with a comment in it': ["do $$ begin /* x */ set app.tenant = 'one'; end $$"],
+    'by a text that a block puts together': ["do $$ begin execute 'se' || 't app.tenant = 1'; end $$"],
     'for as long as nobody knows': ["select set_config('app.tenant', 'one', not true)"],
   }
   test.each(Object.entries(NOT_FOLLOWED))('%s, is closed', async (_how, texts) => {
