@@ -74,7 +74,10 @@ export class RoutedClient extends EventEmitter {
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
     const its = typeof values === 'function' ? undefined : values
-    const signal = this.#lender.processes.signal(config, its)
+    // In a transaction it may act as somebody of whom nobody knows here.
+    const signal = this.#connection.isInTransaction
+      ? undefined
+      : this.#lender.processes.signal(config, its, this.#connection)
     const sent =
       signal ??
       this.#track(this.#connection.run(new PgStatement(config, its, this.#types && { types: this.#types })))

@@ -222,8 +222,10 @@ export class DriverClient extends Base implements Holder, Guest {
   }
 
   #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
-    // Whoever acts as another role has that one's rights, and no more.
-    const signal = this.#on.actsAsItself ? this.#home.processes.signal(config, values) : undefined
+    // In a transaction it may act as somebody of whom nobody knows here.
+    const signal = this.#on.isInTransaction
+      ? undefined
+      : this.#home.processes.signal(config, values, this.#on)
     if (signal !== undefined) {
       signal.then(succeed, fail)
       return

@@ -37,10 +37,9 @@ export class IdleConnection {
     return this.#session
   }
 
-  /** Whether its client has set no role and no user. */
-  get actsAsItself(): boolean {
-    const settings = this.#connection?.settings ?? this.#settings
-    return !settings.setsIdentity
+  /** What its client has set, outside a transaction. */
+  get settings(): Settings {
+    return this.#connection?.settings ?? this.#settings
   }
 
   /** Whether it has to stay where it is, for a transaction that only its own statements may end. */

@@ -1,5 +1,6 @@
 import type { Node } from '../nodes/node.ts'
 import type { Session } from '../nodes/session.ts'
+import type { Settings } from '../sql/settings.ts'
 import { withinMs } from '../waiting.ts'
 import type { Results } from './statement.ts'
 
@@ -8,6 +9,11 @@ export interface Holder {
   readonly session: Session | undefined
   /** Has its query not sent that waits for one. */
   cancelWaiting(): void
+}
+
+/** Who sends a query, and what it has set. */
+export interface Asker {
+  readonly settings: Settings
 }
 
 /** How many process ids are remembered. */
@@ -63,21 +69,26 @@ export class ServerProcesses {
 
   /**
    * Sends a query that cancels or ends a process to the server which has that, over a connection of its own: those of the pool may all be
-   * busy. It is no write. Undefined for any other query, and for a process that nobody here is on.
+   * busy. It is no write. Where `by`, who asks, has set that it acts as another user, the rights of that one count there as well. Undefined
+   * for any other query, and for a process that nobody here is on.
    */
-  signal(config: unknown, values: unknown): Promise<Results> | undefined {
+  signal(config: unknown, values: unknown, by?: Asker): Promise<Results> | undefined {
     if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
     const processId = signalled(config, values)
     if (processId === undefined) return undefined
+    const identity = by?.settings.identity ?? []
     const holder = this.#waiting.get(processId)
     if (holder === undefined) {
       const node = this.nodeOf(processId)
-      return node && sendTo(node, config, values)
+      return node && sendTo(node, identity, config, values)
     }
     const { session } = holder
+    // No server could tell whether that user may.
+    if (session === undefined && identity.length > 0) return undefined
     const text = typeof config === 'string' ? config : String((config as { text: string }).text)
     const name = /pg_cancel_backend/i.test(text) ? 'pg_cancel_backend' : 'pg_terminate_backend'
-    if (session !== undefined) return sendTo(session.node, `select ${name}($1)`, [session.client.processID])
+    if (session !== undefined)
+      return sendTo(session.node, identity, `select ${name}($1)`, [session.client.processID])
     holder.cancelWaiting()
     return Promise.resolve({ command: 'SELECT', rowCount: 1, oid: 0, fields: [], rows: [{ [name]: true }] })
   }
@@ -97,10 +108,16 @@ export function signalled(config: unknown, values: unknown): number | undefined 
   return typeof processId === 'number' && Number.isInteger(processId) ? processId : undefined
 }
 
-async function sendTo(node: Node, config: unknown, values: unknown): Promise<Results> {
+async function sendTo(
+  node: Node,
+  identity: readonly string[],
+  config: unknown,
+  values: unknown,
+): Promise<Results> {
   const client = await node.pool.ownClient(CONNECT_MS)
   try {
     await client.connect()
+    for (const text of identity) await client.query(text as never)
     const query = typeof config === 'string' ? { text: config } : (config as object)
     const its = values === undefined ? query : { ...query, values }
     // As the application has set up its parsers.

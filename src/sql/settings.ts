@@ -79,9 +79,11 @@ export class Settings {
     return statements
   }
 
-  /** Whether they have the session act as another role, or user. */
-  get setsIdentity(): boolean {
-    return [...IDENTITY].some((name) => this.#entries.get(name) !== undefined)
+  /** The statements by which another session acts as the same user. */
+  get identity(): readonly string[] {
+    return [...this.#entries].flatMap(([name, text]) =>
+      IDENTITY.has(name) && text !== undefined ? [text] : [],
+    )
   }
 
   #over(own: Settings, isOnReplica: boolean): Map<string, string> {

@@ -85,6 +85,29 @@ it('a write that waits for a connection is cancelled, and never sent', async () 
   ])
 })
 
+describe('who has set a role that may end nothing', () => {
+  it.each(['a client of its own', 'a lent client'])('ends nothing: %s', async (which) => {
+    await cluster.primary.query('create role nobody').catch(() => {})
+    await cluster.waitForCatchup()
+    const { client, outcome } = await useReplica(() => sleeping())
+    const ending = which === 'a lent client' ? await pool.connect() : new pool.driver.Client()
+    if (!('release' in ending)) await ending.connect()
+    for (const texts of [['set role nobody'], ['begin', 'set local role nobody']]) {
+      for (const text of texts) await ending.query(text)
+      const ended = ending.query('select pg_terminate_backend($1)', [client.processID])
+      // In a transaction it is asked where that is, which has no such process.
+      if (texts.length === 1) await expect(ended).rejects.toMatchObject({ code: '42501' })
+      else expect((await ended).rows).toEqual([{ pg_terminate_backend: false }])
+      await ending.query(texts.length === 1 ? 'reset role' : 'rollback')
+    }
+    await ending.query('select pg_cancel_backend($1)', [client.processID])
+    expect(await outcome).toBe('57014')
+    if ('release' in ending) (ending as import('pg').PoolClient).release()
+    else await ending.end()
+    await client.end()
+  })
+})
+
 it('a process that is nobody’s here is looked for on the primary', async () => {
   const { rows } = await pool.query('select pg_cancel_backend(999999) as it')
   expect(rows).toEqual([{ it: false }])
