@@ -33,4 +33,4 @@ const TIMES: ReadonlySet<string> = new Set([
   'lock_timeout',
   'idle_in_transaction_session_timeout',
 ])
-const OPTION = /(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\\\s])*)/g
+const OPTION = /(?<=^|\s)(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\\\s])*)/g

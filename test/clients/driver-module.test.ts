@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events'
 import pg from 'pg'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
+import { initialSettings } from '../../src/pg/initial-settings.ts'
+import { Settings } from '../../src/sql/settings.ts'
 
 // Nothing listens there: none of this needs a server.
 const NOWHERE = 'postgres://somebody@127.0.0.1:1/shop'
@@ -51,6 +53,18 @@ describe('the driver of a pool', () => {
   it('takes no word of a client on where to connect to', () => {
     const client = new driver.Client({ host: 'elsewhere', port: 2, connectionString: 'postgres://a@b/c' })
     expect(client).toMatchObject({ host: '127.0.0.1', port: 1, database: 'shop' })
+  })
+
+  it('reads options of any length in no time, and each as PostgreSQL does', () => {
+    const options = ['-c  app.a=1', '--app-b=2', "-capp.c=3\\ '--app.d=4", '-'.repeat(100_000)].join(' ')
+    const begunAtMs = performance.now()
+    const settings = initialSettings({ options })
+    expect(performance.now() - begunAtMs).toBeLessThan(1_000)
+    expect(settings.statementsAfter(Settings.NONE, Settings.NONE, false)).toEqual([
+      "select pg_catalog.set_config('app.a', '1', false)",
+      "select pg_catalog.set_config('app_b', '2', false)",
+      "select pg_catalog.set_config('app.c', '3 ''--app.d=4', false)",
+    ])
   })
 
   it('makes a client that can be ended before it is connected', async () => {
