@@ -32,6 +32,17 @@ async function clientOf(pool: PrimaryReplicaPool): Promise<pg.Client> {
 
 const TENANT = "select current_setting('app.tenant', true) as it"
 
+/** What a client sets binds it to the primary. */
+async function expectBound(client: pg.Client): Promise<void> {
+  const routes = await whereAndWhy(() =>
+    inRequest(async () => {
+      await client.query("set app.tenant = 'one'")
+      expect((await client.query(TENANT)).rows).toEqual([{ it: 'one' }])
+    }),
+  )
+  expect(routes).toEqual(['primary: session', 'primary: same-connection'])
+}
+
 test('a role that a replica has not replayed yet is set on the primary, and its client reads there until the replica has it', async () => {
   const client = await clientOf(await openPool())
   const role = async () => (await client.query<{ it: string }>('select current_user as it')).rows[0]?.it
@@ -75,13 +86,7 @@ describe('behind a pooler in transaction mode', () => {
       const warnings = await warningsOf(async () => {
         const pool = await openPool(behind)
         const client = await clientOf(pool)
-        const routes = await whereAndWhy(() =>
-          inRequest(async () => {
-            await client.query("set app.tenant = 'one'")
-            expect((await client.query(TENANT)).rows).toEqual([{ it: 'one' }])
-          }),
-        )
-        expect(routes).toEqual(['primary: session', 'primary: same-connection'])
+        await expectBound(client)
         const another = await clientOf(pool)
         await inRequest(() => another.query("set app.tenant = 'two'"))
         await client.end()
@@ -105,13 +110,7 @@ test.each(['primary', 'replica'] as const)(
         : { replicas: [pipelined(replica?.connectionString)] },
     )
     const client = await clientOf(pool)
-    const routes = await whereAndWhy(() =>
-      inRequest(async () => {
-        await client.query("set app.tenant = 'one'")
-        expect((await client.query(TENANT)).rows).toEqual([{ it: 'one' }])
-      }),
-    )
-    expect(routes).toEqual(['primary: session', 'primary: same-connection'])
+    await expectBound(client)
   },
 )
 
