@@ -26,8 +26,8 @@ export type RouteReason =
   | 'no-replica' // a replica would do, but none is fit, or the cluster has none
   | 'overflow' // no replica is fit, and the primary serves as many of their reads as it may: the least late one serves
   | 'moved' // another node failed this read
-  | 'mode' // an operator has the primary serve: `setMode()`
-  | 'share' // an operator has the primary serve this request: `setReplicaShare()`
+  | 'mode' // an operator has the primary serve: the option `mode`, or `setMode()`
+  | 'share' // an operator has the primary serve this request: the option `replicaShare`, or `setReplicaShare()`
 
 /** One statement on its way to a node; published just before it is sent. */
 export interface RouteEvent {

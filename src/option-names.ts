@@ -7,7 +7,7 @@ export const PINNING_OPTIONS = [
 /** The options of whatever routes statements to a primary and its replicas. */
 export const CLUSTER_OPTIONS = [
   ...(['primary', 'replicas', 'name', 'withoutContext', 'primaryTables', 'unpinnedTables'] as const),
-  ...(['primaryFunctions', 'replicaFunctions', 'enforceReadOnly'] as const),
+  ...(['primaryFunctions', 'replicaFunctions', 'enforceReadOnly', 'mode', 'replicaShare'] as const),
   ...(['choose', 'maxLagMs', 'maxLagBytes', 'lagSource', 'whenNoReplica'] as const),
   ...(['probeIntervalMs', 'probeTimeoutMs', 'connectTimeoutMs', 'readTimeoutMs'] as const),
   ...(['catchUpMs', 'failover', 'lookup'] as const),

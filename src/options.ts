@@ -43,7 +43,11 @@ export class OptionReader<Options extends object> {
     return this.value(name, fallback, isRight, expected, choiceError)
   }
 
-  oneOf<const Word extends string>(name: NameOf<Options>, words: readonly Word[], fallback: Word): Word {
+  oneOf<const Word extends string, Fallback extends Word | undefined>(
+    name: NameOf<Options>,
+    words: readonly Word[],
+    fallback: Fallback,
+  ): Word | Fallback {
     return this.value(name, fallback, isOneOf(words), oneOf(words), choiceError)
   }
 

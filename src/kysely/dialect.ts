@@ -30,7 +30,7 @@ export class PrimaryReplicaDialect implements Dialect {
 
   constructor(options: PrimaryReplicaDialectOptions) {
     this.#settings = dialectSettings(options)
-    this.#operator = new ClusterOperator(this.#settings.router.name, this.#settings.router.nodes)
+    this.#operator = new ClusterOperator(this.#settings.router)
   }
 
   createDriver(): Driver {
@@ -92,8 +92,9 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Says who serves reads from now on: `'split'` the replicas (the default), `'primary'` the primary, `'observe'` the primary,
-   * while `status().observed` counts where the reads would have gone. What was asked for by a node's name goes on.
+   * Says who serves reads from now on, whatever the option `mode` and the environment say: `'split'` the replicas, `'primary'` the
+   * primary, `'observe'` the primary, while `status().observed` counts where the reads would have gone. What was asked for by a node's
+   * name goes on.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
    * @example
@@ -104,7 +105,8 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Says which part of the requests may read from replicas, from 0 to 1 (the default); the primary serves the others.
+   * Says which part of the requests may read from replicas from now on, whatever the option `replicaShare` and the environment say,
+   * from 0 to 1; the primary serves the others.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
    * @example

@@ -1,20 +1,60 @@
+import { numberOfEnvironment, wordOfEnvironment } from '../environment.ts'
 import { formatLsn } from '../lsn.ts'
+import type { OptionReader } from '../options.ts'
 import type { Health, Ineligibility, Node, NodeCounts } from './node.ts'
 import type { ClusterNodes, NodeOptions } from './node-options.ts'
 
 /** Who serves reads: `'split'` the replicas; `'primary'` the primary; `'observe'` the primary, and what would have been is counted. */
 export type Mode = 'split' | 'primary' | 'observe'
 
+export const MODES: readonly Mode[] = ['split', 'primary', 'observe']
+
+/** The bounds of the part of the requests that may read from replicas. */
+export const SHARE = { min: 0, max: 1, expected: 'a number from 0 to 1' }
+
+/** Options about how many reads go to replicas; the operator can change both later. */
+export interface OperatorOptions {
+  /**
+   * Who serves reads from the start: `'split'` the replicas, `'primary'` the primary, `'observe'` the primary, while
+   * `status().observed` counts where the reads would have gone. `setMode()` changes it later. Default: the environment variable
+   * `WRITE_PINNING_MODE`, else `'split'`.
+   */
+  mode?: Mode
+  /**
+   * Which part of the requests may read from replicas from the start, from 0 to 1; the primary serves the others. `setReplicaShare()`
+   * changes it later. Default: the environment variable `WRITE_PINNING_REPLICA_SHARE`, else 1.
+   */
+  replicaShare?: number
+}
+
+/** The options, checked, with their defaults. */
+export type OperatorSettings = Readonly<Required<OperatorOptions>>
+
+/** @throws {WritePinningError} for an option, or an environment variable, that is wrong. */
+export function operatorSettings(read: OptionReader<OperatorOptions>): OperatorSettings {
+  const mode = read.oneOf('mode', MODES, undefined)
+  const share = read.number('replicaShare', undefined, SHARE)
+  return {
+    mode: mode ?? wordOfEnvironment('WRITE_PINNING_MODE', MODES) ?? 'split',
+    replicaShare: share ?? numberOfEnvironment('WRITE_PINNING_REPLICA_SHARE', SHARE) ?? 1,
+  }
+}
+
 /** Where reads would have gone while an operator had the primary serve them: how many by node. */
 export type Observed = Readonly<Record<string, number>>
 
 /** What an operator has said of one cluster; it outlives the databases that are opened and destroyed. */
 export class Operator {
-  mode: Mode = 'split'
+  mode: Mode
   /** Which part of the requests may read from replicas, from 0 to 1. */
-  replicaShare = 1
+  replicaShare: number
   readonly drained = new Set<string>()
   readonly #observed = new Map<string, number>()
+
+  constructor({ mode, replicaShare }: OperatorSettings) {
+    this.mode = mode
+    this.replicaShare = replicaShare
+  }
 
   get observed(): Observed {
     return Object.fromEntries(this.#observed)
@@ -31,7 +71,7 @@ export interface ClusterStatus {
   readonly mode: Mode
   /** Which part of the requests may read from replicas, from 0 to 1. */
   readonly replicaShare: number
-  /** Where reads would have gone, by node, since `setMode('observe')`. */
+  /** Where reads would have gone, by node, while the mode was `'observe'`. */
   readonly observed: Observed
   /** Reads that no replica could serve: how many the primary serves now, and how many wait for their turn. */
   readonly spilled: { readonly running: number; readonly waiting: number }

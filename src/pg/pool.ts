@@ -59,7 +59,7 @@ export class PrimaryReplicaPool extends Base {
   constructor(options: PrimaryReplicaPoolOptions) {
     const settings = clusterSettings('PrimaryReplicaPool', options)
     super(configOf(options.primary))
-    this.#operator = new ClusterOperator(settings.name, settings.nodes)
+    this.#operator = new ClusterOperator(settings)
     this.#router = new Router(settings, this.#operator, {
       makeConnection: (cluster) => new PgConnection(cluster),
       opened: (pool) => this.#hear(pool),
@@ -189,8 +189,9 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Says who serves reads from now on: `'split'` the replicas (the default), `'primary'` the primary, `'observe'` the primary,
-   * while `status().observed` counts where the reads would have gone. What was asked for by a node's name goes on.
+   * Says who serves reads from now on, whatever the option `mode` and the environment say: `'split'` the replicas, `'primary'` the
+   * primary, `'observe'` the primary, while `status().observed` counts where the reads would have gone. What was asked for by a node's
+   * name goes on.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
    * @example
@@ -201,7 +202,8 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Says which part of the requests may read from replicas, from 0 to 1 (the default); the primary serves the others.
+   * Says which part of the requests may read from replicas from now on, whatever the option `replicaShare` and the environment say,
+   * from 0 to 1; the primary serves the others.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
    * @example

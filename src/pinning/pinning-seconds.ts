@@ -1,6 +1,7 @@
+import { numberOfEnvironment } from '../environment.ts'
 import { pinAtMostUntil } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
-import { OptionReader } from '../options.ts'
+import type { OptionReader } from '../options.ts'
 
 /** No pin lasts longer than a day. */
 export const MAX_PINNING_SECONDS = 86_400
@@ -12,15 +13,8 @@ export const SECONDS = {
 
 /** How long a pin lasts, in seconds: what was given, else the environment's `PINNING_SECONDS`, else 15. */
 export function pinningSeconds(read: OptionReader<{ pinningSeconds?: number }>): number {
-  return read.number('pinningSeconds', undefined, SECONDS) ?? secondsOfEnvironment() ?? 15
-}
-
-function secondsOfEnvironment(): number | undefined {
-  const { PINNING_SECONDS: text } = process.env
-  if (text === undefined || text === '') return undefined
-  const given = { PINNING_SECONDS: /^\d+$/.test(text) ? Number(text) : text }
-  const read = new OptionReader<{ PINNING_SECONDS?: number }>('The environment', given)
-  return read.number('PINNING_SECONDS', undefined, SECONDS)
+  const given = read.number('pinningSeconds', undefined, SECONDS)
+  return given ?? numberOfEnvironment('PINNING_SECONDS', SECONDS) ?? 15
 }
 
 /** The same pin, none of it for longer than a day from now on: a number that is absurd, or a clock that is wrong, binds nobody for ever. */

@@ -1,10 +1,17 @@
 import { WritePinningError } from '../errors.ts'
 import type { ClusterNodes } from '../nodes/node-options.ts'
-import { type ClusterStatus, type Mode, Operator, statusBeforeOpen, statusOf } from '../nodes/operator.ts'
+import {
+  type ClusterStatus,
+  MODES,
+  type Mode,
+  Operator,
+  SHARE,
+  statusBeforeOpen,
+  statusOf,
+} from '../nodes/operator.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { choiceError } from '../options.ts'
-
-const MODES: readonly Mode[] = ['split', 'primary', 'observe']
+import type { RouterSettings } from './options.ts'
 
 /** A database that was made with the dialect: Kysely's driver of it. */
 interface Openable {
@@ -14,14 +21,15 @@ interface Openable {
 
 /** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
 export class ClusterOperator {
-  readonly state = new Operator()
+  readonly state: Operator
   readonly #name: string
   readonly #nodes: ClusterNodes
   /** Those that were not destroyed, whether they were used already or not. */
   readonly #databases = new Set<Openable>()
   readonly #open = new Set<ReplicaSet>()
 
-  constructor(name: string, nodes: ClusterNodes) {
+  constructor({ name, nodes, operator }: RouterSettings) {
+    this.state = new Operator(operator)
     this.#name = name
     this.#nodes = nodes
   }
@@ -79,8 +87,9 @@ export class ClusterOperator {
   }
 
   setReplicaShare(share: number): void {
-    if (typeof share !== 'number' || !(share >= 0 && share <= 1)) {
-      throw choiceError('setReplicaShare()', 'share', share, 'a number from 0 to 1')
+    const { min, max, expected } = SHARE
+    if (typeof share !== 'number' || !(share >= min && share <= max)) {
+      throw choiceError('setReplicaShare()', 'share', share, expected)
     }
     this.state.replicaShare = share
   }

@@ -1,10 +1,11 @@
 import { clusterNodes, type NodeInput } from '../nodes/node-options.ts'
+import { type OperatorOptions, operatorSettings } from '../nodes/operator.ts'
 import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/set-options.ts'
 import { CLUSTER_OPTIONS, OF_PLUGIN } from '../option-names.ts'
 import { OptionReader } from '../options.ts'
 
 /** The options of whatever routes statements to a primary and its replicas. */
-export interface ClusterOptions extends ReplicaSetOptions {
+export interface ClusterOptions extends ReplicaSetOptions, OperatorOptions {
   /** The server that takes writes: a pool, its configuration, a connection string, or `{ name, pool }`. */
   primary: NodeInput
   /** The servers that follow it; `[]` sends everything to the primary, with one warning. */
@@ -56,6 +57,7 @@ export function clusterSettings(where: string, given: unknown, alsoKnown: readon
       replicaFunctions: read.names('replicaFunctions', FUNCTIONS),
     },
     enforceReadOnly: read.boolean('enforceReadOnly', true),
+    operator: operatorSettings(read),
     replicaSet: replicaSetSettings(read),
   }
 }

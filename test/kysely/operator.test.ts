@@ -2,6 +2,7 @@ import { Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { useNode, useReplica } from 'write-pinning'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { type Database, poolOf, readItems } from '../support/cluster.ts'
 import { inRequest, openRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
@@ -9,7 +10,7 @@ import { clientsOf, namedPool } from '../support/server-clients.ts'
 import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 
-const { cluster } = useShop({ replicas: 2 })
+const { cluster, atEnd } = useShop({ replicas: 2 })
 let dialect: PrimaryReplicaDialect
 let db: Kysely<Database>
 
@@ -21,7 +22,10 @@ beforeEach(() => {
   db = new Kysely({ dialect })
 })
 
-afterEach(() => db.destroy())
+afterEach(() => {
+  vi.unstubAllEnvs()
+  return db.destroy()
+})
 
 const read = () => readItems(db)
 const nodesOf = async (requests: number) => {
@@ -167,6 +171,85 @@ describe('the share of the replicas', () => {
     for (const share of [-0.1, 1.1, Number.NaN, '0.5', undefined]) {
       expect(await codeOf(() => dialect.setReplicaShare(share as never))).toBe('ERR_WRITE_PINNING_OPTION')
     }
+  })
+})
+
+describe('the mode and the share that the options give', () => {
+  const options = (more: object) => ({
+    primary: poolOf(cluster.primary),
+    replicas: cluster.replicas.map(poolOf),
+    ...more,
+  })
+
+  /** Reads once in each of some requests, and tells which routes there were. */
+  async function routesWith(more: object, requests = 1): Promise<string[]> {
+    const opened = new Kysely<Database>({ dialect: new PrimaryReplicaDialect(options(more)) })
+    atEnd(() => opened.destroy())
+    return await whereAndWhy(async () => {
+      for (let i = 0; i < requests; i++) await inRequest(() => readItems(opened))
+    })
+  }
+
+  test('hold from the first read on', async () => {
+    expect(await routesWith({})).toEqual(['replica: read'])
+    expect(await routesWith({ mode: 'primary' })).toEqual(['primary: mode'])
+    expect(await routesWith({ replicaShare: 0 })).toEqual(['primary: share'])
+    const some = new Set(await routesWith({ replicaShare: 0.5 }, 60))
+    expect(some).toEqual(new Set(['replica: read', 'primary: share']))
+  })
+
+  test('hold for the pool, and the calls win from then on', async () => {
+    const pool = new PrimaryReplicaPool(options({ mode: 'observe', replicaShare: 0 }))
+    atEnd(() => pool.end())
+    const readOnce = () => whereAndWhy(() => inRequest(() => pool.query('select * from item')))
+    expect(pool.status()).toMatchObject({ mode: 'observe', replicaShare: 0, observed: {} })
+    expect(await readOnce()).toEqual(['primary: mode'])
+    const { observed, ...rest } = pool.status()
+    expect(rest).toMatchObject({ mode: 'observe', replicaShare: 0 })
+    expect(Object.values(observed)).toEqual([1])
+    pool.setMode('split')
+    expect(await readOnce()).toEqual(['primary: share'])
+    pool.setReplicaShare(1)
+    expect(await readOnce()).toEqual(['replica: read'])
+    expect(pool.status()).toMatchObject({ mode: 'split', replicaShare: 1 })
+  })
+
+  test('are those of the environment where no option gives them', async () => {
+    vi.stubEnv('WRITE_PINNING_MODE', 'primary')
+    vi.stubEnv('WRITE_PINNING_REPLICA_SHARE', '0.0')
+    expect(await routesWith({})).toEqual(['primary: mode'])
+    expect(await routesWith({ mode: 'split' })).toEqual(['primary: share'])
+    expect(await routesWith({ mode: 'split', replicaShare: 1 })).toEqual(['replica: read'])
+    // Set, and empty, as a deployment does that has nothing to say.
+    vi.stubEnv('WRITE_PINNING_MODE', '')
+    vi.stubEnv('WRITE_PINNING_REPLICA_SHARE', '')
+    expect(await routesWith({})).toEqual(['replica: read'])
+    // A call wins over the environment, too.
+    vi.stubEnv('WRITE_PINNING_MODE', 'primary')
+    const pool = new PrimaryReplicaPool(options({}))
+    atEnd(() => pool.end())
+    pool.setMode('split')
+    expect(await whereAndWhy(() => inRequest(() => pool.query('select * from item')))).toEqual([
+      'replica: read',
+    ])
+  })
+
+  test.each([
+    ['WRITE_PINNING_MODE', 'off', "must be one of 'split', 'primary', 'observe', and got 'off'."],
+    ['WRITE_PINNING_MODE', 'Primary', "must be one of 'split', 'primary', 'observe', and got 'Primary'."],
+    ['WRITE_PINNING_REPLICA_SHARE', '5', 'must be a number from 0 to 1, and got the number 5.'],
+    ['WRITE_PINNING_REPLICA_SHARE', '-0.1', "must be a number from 0 to 1, and got '-0.1'."],
+    ['WRITE_PINNING_REPLICA_SHARE', '5%', 'must be a number from 0 to 1, and got a string.'],
+    ['WRITE_PINNING_REPLICA_SHARE', '0x1', "must be a number from 0 to 1, and got '0x1'."],
+  ])('in the environment %s=%s is refused, by the name of the variable', async (name, value, rest) => {
+    vi.stubEnv(name, value)
+    for (const Class of [PrimaryReplicaDialect, PrimaryReplicaPool]) {
+      const make = () => new Class(options({}))
+      expect(await codeOf(make)).toBe('ERR_WRITE_PINNING_OPTION')
+      expect(make).toThrow(`The environment: \`${name}\` ${rest}`)
+    }
+    // What the option gives is not asked of the environment.
+    expect(() => new PrimaryReplicaDialect(options({ mode: 'split', replicaShare: 1 }))).not.toThrow()
   })
 })
 
