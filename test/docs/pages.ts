@@ -26,7 +26,9 @@ export function markdownPages(): string[] {
 }
 
 export function readPage(page: string): string {
-  return readFileSync(path.join(repository, page), 'utf8')
+  const file = path.join(repository, page)
+  if (!existsSync(file)) throw new Error(`there is no page ${page}`)
+  return readFileSync(file, 'utf8')
 }
 
 /** The fenced blocks of a page, in their order. */
