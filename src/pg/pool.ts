@@ -13,6 +13,7 @@ import { ServerProcesses } from './server-processes.ts'
 import { snapshotOf } from './snapshot.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
+import { refuseAsModule } from './taken-for-module.ts'
 
 /** The events of a node's pool that are about one connection, and are told as the pool's own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
@@ -59,6 +60,7 @@ export class PrimaryReplicaPool extends Base {
   constructor(options: PrimaryReplicaPoolOptions) {
     const settings = clusterSettings('PrimaryReplicaPool', options)
     super(configOf(options.primary))
+    refuseAsModule(this)
     this.#operator = new ClusterOperator(settings)
     this.#router = new Router(settings, this.#operator, {
       makeConnection: (cluster) => new PgConnection(cluster),

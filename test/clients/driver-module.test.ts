@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
+import { Sequelize } from 'sequelize'
+import { DataSource } from 'typeorm'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
 import { initialSettings } from '../../src/pg/initial-settings.ts'
@@ -9,6 +11,36 @@ import { Settings } from '../../src/sql/settings.ts'
 const NOWHERE = 'postgres://somebody@127.0.0.1:1/shop'
 const pool = new PrimaryReplicaPool({ primary: NOWHERE, replicas: [] })
 const { driver } = pool
+
+describe('a pool that is given where its driver is meant', () => {
+  const WHAT_TO_WRITE = /`pool\.driver`/
+
+  it('says so in Sequelize, instead of connecting past the pool', async () => {
+    const db = new Sequelize({ dialect: 'postgres', dialectModule: pool, logging: false })
+    await expect(db.authenticate()).rejects.toMatchObject({
+      code: 'ERR_WRITE_PINNING_OPTION',
+      message: expect.stringMatching(WHAT_TO_WRITE),
+    })
+    await db.close()
+  })
+
+  it('says so in TypeORM', async () => {
+    await expect(new DataSource({ type: 'postgres', driver: pool }).initialize()).rejects.toMatchObject({
+      code: 'ERR_WRITE_PINNING_OPTION',
+      message: expect.stringMatching(WHAT_TO_WRITE),
+    })
+  })
+
+  it('looks like a pool of pg to whoever looks', () => {
+    const its = pool as unknown as Record<string, unknown>
+    expect(typeof its.Client).toBe('function')
+    expect(Object.keys(its).filter((name) => !Object.hasOwn(new pg.Pool(), name))).toEqual([
+      'query',
+      'connect',
+      'end',
+    ])
+  })
+})
 
 describe('the driver of a pool', () => {
   it('is made once, and has the types of pg', () => {

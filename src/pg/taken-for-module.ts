@@ -1,0 +1,27 @@
+import { WritePinningError } from '../errors.ts'
+
+/**
+ * Has `new pool.Client()` and `new pool.Pool()` say what to write. Only a library that was given the pool in place of the module `pg`
+ * asks a pool for these, and its clients would connect past the pool: `pg`'s own pool has a `Client`.
+ */
+export function refuseAsModule(pool: object): void {
+  refuse(pool, 'Client')
+  refuse(pool, 'Pool')
+}
+
+function refuse(pool: object, name: string): void {
+  const value = function refused(): never {
+    throw new WritePinningError(
+      'ERR_WRITE_PINNING_OPTION',
+      `A library has asked a PrimaryReplicaPool for a \`${name}\`: it was given the pool where it takes the module \`pg\`. Give it \`pool.driver\`, ` +
+        'as in `dialectModule: pool.driver` for Sequelize, and `driver: pool.driver` for TypeORM.',
+    )
+  }
+  // As in `pg`'s own pool, which has a `Client` and no `Pool`.
+  Object.defineProperty(pool, name, {
+    value,
+    configurable: true,
+    enumerable: name in pool,
+    writable: true,
+  })
+}
