@@ -4,6 +4,8 @@ import { configDefaults, defineConfig } from 'vitest/config'
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
 
+const otherPostgres = fileURLToPath(new URL('./test/support/testing-on-other-postgres.ts', import.meta.url))
+
 /**
  * The servers of the tests live in memory where there is plenty of it, which some file systems repay tenfold. In a
  * container `/dev/shm` is often small, and nothing may be run from it.
@@ -24,6 +26,8 @@ export default defineConfig({
     // The tests import the package by its public names, as its users do, and run the sources.
     alias: [
       { find: /^write-pinning$/, replacement: src('index.ts') },
+      // `npm run test:postgres` runs them on another version of PostgreSQL.
+      ...(process.env.POSTGRES_BIN ? [{ find: /^write-pinning\/testing$/, replacement: otherPostgres }] : []),
       { find: /^write-pinning\/(\w+)$/, replacement: src('$1/index.ts') },
     ],
   },

@@ -88,8 +88,9 @@ describe('an error of a real server, or of pg, is read as what it is', () => {
   })
 
   test('a pool that is exhausted is an overload', async () => {
-    const pool = new pg.Pool({ connectionString: url('/test'), max: 1, connectionTimeoutMillis: 50 })
+    const pool = new pg.Pool({ connectionString: url('/test'), max: 1 })
     const client = await pool.connect()
+    pool.options.connectionTimeoutMillis = 50
     expect(failureOf(await pool.connect().catch((error: unknown) => error))).toBe('overload')
     client.release()
     await pool.end()

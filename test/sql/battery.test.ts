@@ -2,6 +2,7 @@ import pg from 'pg'
 import { beforeAll, expect, test } from 'vitest'
 import type { PostgresNode } from 'write-pinning/testing'
 import { StatementClassifier } from '../../src/sql/classifier.ts'
+import { postgresVersion } from '../support/postgres-version.ts'
 import { useCluster } from '../support/shop.ts'
 import { FUNCTIONS } from './battery/functions.ts'
 import { READS } from './battery/reads.ts'
@@ -10,7 +11,9 @@ import { SESSION } from './battery/session.ts'
 import { WRITES } from './battery/writes.ts'
 import { readCatalog } from './read-catalog.ts'
 
-const ALL = [...READS, ...WRITES, ...FUNCTIONS, ...SESSION]
+const ALL = [...READS, ...WRITES, ...FUNCTIONS, ...SESSION].filter(
+  ([, , , since = 0]) => postgresVersion >= since,
+)
 
 const { cluster } = useCluster()
 let classifier: StatementClassifier
