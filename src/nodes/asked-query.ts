@@ -1,17 +1,19 @@
 import type { ClientClass } from './pool.ts'
 
 /**
- * What is asked on the session of a statement, right before and right after it, together with it: in one message to the server, and
- * before its Sync, so that it costs no round trip, and a pooler in between sends all of it to one server. The
- * session must be at `read committed`, so that the statement sees no less than what the question before it was told
- * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never fail.
+ * Questions that are asked around a statement, right before and right after it, on its session.
+ *
+ * They travel in the statement's message, before its Sync. So they cost no round trip, and a pooler sends all of it
+ * to one server. The session must be at `read committed`: then the statement sees at least what the question before
+ * it saw (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never
+ * fail.
  */
 interface Questions {
   readonly before?: string | undefined
   readonly after?: string | undefined
 }
 
-/** The first row of each answer, as texts; undefined for what was not asked, or where it did not come to that. */
+/** The first row of each answer, as texts. Undefined if nothing was asked, or if no answer came. */
 interface Answers {
   before: AnswerRow | undefined
   after: AnswerRow | undefined
@@ -19,7 +21,7 @@ interface Answers {
 
 export type AnswerRow = readonly (string | null)[]
 
-/** What the question after a statement was told. */
+/** A question that was asked around a statement, and its answer. */
 export interface Told {
   readonly client: object
   readonly askedAtMs: number
@@ -27,18 +29,21 @@ export interface Told {
   readonly answer: AnswerRow
 }
 
-/** A client that can ask around its next statement. */
+/** A client that can ask questions around its next statement. */
 export interface AskingClient {
-  /** Has the next `query()` of one statement be asked around; its answers are there when that has resolved. */
+  /** Asks around the next `query()` of one statement. The answers are there when that call has resolved. */
   askAroundNext(questions: Questions): Answers
 }
 
-/** Whether a client can ask around a statement: those that {@link askingClient} has made able to. */
+/** Whether {@link askingClient} has made this client able to ask around a statement. */
 export function canAsk(client: object): client is AskingClient {
   return 'askAroundNext' in client
 }
 
-/** The class of a pool's clients, able to ask around their statements where it is one of `pg`'s that speak the protocol themselves. */
+/**
+ * Extends a pool's client class so that it can ask around statements. Gives the class unchanged if it is not one of
+ * `pg`'s that speak the protocol themselves (`pg.native` does not).
+ */
 export function askingClient(Given: ClientClass): ClientClass {
   const { Query } = Given as { readonly Query?: unknown }
   if (!isQueryClass(Query)) return Given
@@ -82,7 +87,7 @@ interface PgQuery {
 
 type QueryClass = new (text: unknown, values: unknown, callback: unknown) => PgQuery
 
-/** The part of `pg`'s `Connection` that is used here: each is one message of the protocol. */
+/** The part of `pg`'s `Connection` that is used here. Each method sends one message of the protocol. */
 interface PgConnection {
   parse(message: { readonly text: string }): void
   bind(message: object): void
@@ -100,7 +105,7 @@ type AskedQuery = PgQuery & { ask(questions: Questions, answers: Answers, timeou
 
 const classes = new WeakMap<QueryClass, new (...args: ConstructorParameters<QueryClass>) => AskedQuery>()
 
-/** A statement with its questions, as one query of `pg`'s. */
+/** A subclass of `pg`'s `Query` that sends a statement together with its questions. */
 function askedQuery(Query: QueryClass) {
   const known = classes.get(Query)
   if (known !== undefined) return known
@@ -108,18 +113,18 @@ function askedQuery(Query: QueryClass) {
     #questions: Questions = {}
     #answers: Answers | undefined
     #name: string | undefined
-    /** What the messages are about that come now. */
+    /** What the messages that arrive now belong to. */
     #part: 'before' | 'statement' | 'after' = 'statement'
 
     ask(questions: Questions, answers: Answers, timeoutMs: unknown): void {
       this.#questions = questions
       this.#answers = answers
-      // Its rows come all at once: by and by, each part would end with a Sync of its own.
+      // All rows at once. In portions, each portion would end with a Sync of its own.
       this.rows = undefined
       this.query_timeout = timeoutMs
     }
 
-    // A text that is sent as it is ends with a Sync of its own, and would not be asked around.
+    // Forces the extended protocol: a simple query ends with a Sync of its own, so nothing could be asked around it.
     override requiresPreparation(): boolean {
       return true
     }
@@ -132,7 +137,8 @@ function askedQuery(Query: QueryClass) {
       }
       super.prepare(connection)
       if (before === undefined) return
-      // `pg` takes the next ParseComplete, which is the question's, for that of the statement of this name.
+      // `pg` takes the next ParseComplete for that of the statement with this name, but it is the question's. So the
+      // name is taken away until the question is answered.
       this.#name = this.name
       this.name = undefined
     }
@@ -168,7 +174,10 @@ function askedQuery(Query: QueryClass) {
   return Asked
 }
 
-/** No Describe: its rows come without a description, which the statement's own would be taken for. */
+/**
+ * Sends no Describe, so the answer's rows come without a description. `pg` would take that description for the
+ * statement's.
+ */
 function send(question: string, connection: PgConnection): void {
   connection.parse({ text: question })
   connection.bind({})

@@ -4,22 +4,28 @@ import { warn } from '../diagnostics.ts'
 export interface Candidate {
   readonly name: string
   readonly weight: number
-  /** How many sessions are lent, or asked for, by this process. */
+  /** How many of its sessions this process has lent or is waiting for. */
   readonly busy: number
-  /** How far behind it was when it was last seen, in ms. */
+  /** Its lag when it was last seen, in ms; undefined if unknown. */
   readonly lagMs: number | undefined
 }
 
-/** Chooses one of the replicas that may serve a read: gives it, or its name. */
+/**
+ * Chooses the replica for a read. It gets the replicas that are fit (at least one), and returns one of them or its
+ * name. If it throws or returns anything else (a promise, say), the least busy replica serves, with one warning.
+ *
+ * @example
+ * const choose: ChooseFunction = (replicas) => replicas.reduce((a, b) => (b.busy < a.busy ? b : a))
+ */
 export type ChooseFunction = (candidates: readonly Candidate[]) => Candidate | string
 
-/** How a replica is chosen among those that may serve a read. */
+/** How a replica is chosen among those that are fit; a function chooses by itself. */
 export type Choose = 'least-busy' | 'round-robin' | 'random' | ChooseFunction
 
-/** Chooses among candidates, of which there is at least one. */
+/** Chooses one of the candidates; there is at least one. */
 export type Choice = <C extends Candidate>(candidates: readonly C[]) => C
 
-/** A choice of the given kind, with a memory of its own where it needs one. */
+/** Makes the choice for an option. `'round-robin'` and functions keep state, so each cluster makes its own. */
 export function choiceOf(choose: Choose, cluster: string): Choice {
   if (choose === 'random') return random
   if (choose === 'round-robin') return roundRobin()
@@ -27,7 +33,10 @@ export function choiceOf(choose: Choose, cluster: string): Choice {
   return byFunction(choose, cluster)
 }
 
-/** The less busy, for its weight, of two drawn at random: as good as knowing all, without everybody's running to one. */
+/**
+ * Draws two at random, and takes the one that is less busy for its weight. That is about as good as comparing all of
+ * them, and it does not send everybody to the same one.
+ */
 function leastBusy<C extends Candidate>(candidates: readonly C[]): C {
   const [a, b] = candidates as readonly [C, C | undefined]
   if (b === undefined) return a
@@ -50,11 +59,11 @@ function random<C extends Candidate>(candidates: readonly C[]): C {
   return candidates.at(-1) as C
 }
 
-/** In turn, and smoothly where weights differ: a heavy one's turns are spread over the round, as nginx spreads them. */
+/** Takes turns, by weight. The turns of a heavy candidate are spread over the round, as nginx spreads them. */
 function roundRobin(): Choice {
   const credits = new Map<string, number>()
   return (candidates) => {
-    // Of those that are gone nothing is kept for ever.
+    // Do not keep the credits of replicas that are gone.
     if (credits.size > 2 * candidates.length + 16) credits.clear()
     let sum = 0
     let best = candidates[0] as (typeof candidates)[number]
@@ -69,19 +78,19 @@ function roundRobin(): Choice {
   }
 }
 
-/** A function of the application's must not fail a query: what it gives is checked, and done without where it is wrong. */
+/** Calls the application's function. A wrong result must not fail a query: the least busy candidate serves then. */
 function byFunction(choose: ChooseFunction, cluster: string): Choice {
   let hasWarned = false
   return (candidates) => {
     try {
-      // A copy: one that sorts it, or takes from it, must not take a replica away.
+      // A copy: the function may sort it or take from it.
       const chosen = choose([...candidates])
       const found = candidates.find((each) => each === chosen || each.name === chosen)
       if (found !== undefined) return found
-      // An async function gives a promise, which may come to reject: that must not end the process.
+      // An async function gives a promise. If that rejects, it must not end the process.
       Promise.resolve(chosen).catch(ignore)
     } catch {
-      // As where it gives nothing that is there.
+      // The same as a wrong result.
     }
     if (!hasWarned) {
       hasWarned = true
@@ -95,8 +104,8 @@ function byFunction(choose: ChooseFunction, cluster: string): Choice {
 }
 
 /**
- * The candidate that a key belongs to: the one with the highest score for it. Where a candidate is added or lost, only the
- * keys move that are its own; a candidate of twice the weight has twice the keys
+ * The candidate that a key belongs to: the one with the highest score for it. If a candidate comes or goes, only its
+ * own keys move. A candidate of twice the weight has twice the keys
  * (https://www.ietf.org/archive/id/draft-ietf-bess-weighted-hrw-00.html).
  */
 export function rendezvous<Candidate extends { readonly name: string; readonly weight: number }>(
@@ -114,7 +123,7 @@ export function rendezvous<Candidate extends { readonly name: string; readonly w
   return best
 }
 
-/** A number between 0 and 1, both excluded, that is the text's own: FNV-1a, mixed as MurmurHash3 ends. */
+/** A number between 0 and 1 (both excluded) that depends on the text alone: FNV-1a, mixed as MurmurHash3 ends. */
 function share(text: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index++) {

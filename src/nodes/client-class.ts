@@ -4,27 +4,27 @@ import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { settingClient } from './session-settings.ts'
 
-/** What a node asks of every client that its pool makes. */
+/** What a node demands of every client that its pool makes. */
 export interface ClientDemands {
   readonly connectTimeoutMs: number
   readonly lookup: Lookup | undefined
-  /** Told of each client as it begins to connect. */
+  /** Called with each client when it begins to connect. */
   readonly onConnecting: (client: PoolClientLike) => void
-  /** An error with which a client fails at once, instead of connecting; undefined where it may connect. */
+  /** The error with which a client fails at once instead of connecting; undefined if it may connect. */
   readonly refusal: () => Error | undefined
 }
 
-/** The part of a client's configuration that is set here, where the caller has not. */
+/** The part of a client's configuration that is read or filled in here. */
 interface ClientConfig {
   readonly connectionTimeoutMillis?: number
   readonly stream?: unknown
 }
 
 /**
- * Has a pool make its clients so that connecting ends, also where nobody answers: a socket that is not connected in time is
- * given up on. The pool's own `connectionTimeoutMillis`, which would bound the wait in its queue too, stays as it is.
+ * Replaces a pool's client class so that connecting always ends: a socket that is not connected in time is destroyed.
+ * The pool's own `connectionTimeoutMillis` stays as it is, because it would also bound the wait in the pool's queue.
  *
- * Gives the class that the pool had, for clients that are not the pool's; undefined where it cannot be known.
+ * Gives the class that the pool had, for clients outside the pool; undefined if the pool has none.
  */
 export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientClass | undefined {
   const Given = pool.Client as ClientClass | undefined
@@ -49,7 +49,7 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
         return undefined
       }
       demands.onConnecting(this)
-      // `pg`'s own timer would also fail what had connected while this process was blocked.
+      // `pg`'s own timer would also fail a client that connected while this process was blocked.
       const stop = this.#hasOwnTimeout
         ? undefined
         : afterPatience(demands.connectTimeoutMs, () =>
@@ -57,7 +57,7 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
           )
       return super.connect((error) => {
         stop?.()
-        // Where it was this side that gave up (a password that could not be had), the server would wait on.
+        // If this side gave up (it could get no password, say), the server would go on waiting.
         if (error) this.connection?.stream?.destroy()
         callback(error)
       })
@@ -69,15 +69,15 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
   return original
 }
 
-/** What a class was before: two dialects may have one pool. */
+/** The class as it was before any change: two dialects may share one pool. */
 const originals = new WeakMap<ClientClass, ClientClass>()
 
-/** The configuration of a client, with what is demanded and the caller has not said. */
+/** A client's configuration, with the demands filled in where the caller has set nothing. */
 export function demanded(given: object, { lookup }: Pick<ClientDemands, 'lookup'>): object {
   const { stream } = given as ClientConfig
   return {
     ...given,
-    password: (given as { password?: unknown }).password, // which is not enumerable
+    password: (given as { password?: unknown }).password, // not enumerable, so the spread leaves it out
     ...(lookup !== undefined && stream === undefined && { stream: socketsThatLookUp(lookup) }),
   }
 }

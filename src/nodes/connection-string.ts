@@ -1,11 +1,11 @@
 import { WritePinningError } from '../errors.ts'
 
 /**
- * Checks a connection string, and gives it without the blanks around it. It takes what `pg-connection-string` documents:
- * `postgres://`, `postgresql://` and `pg://` URLs, `socket:/path`, and the path of a socket. Anything else `pg` takes for a
- * database's name on localhost, or on a host called `base`.
+ * Checks a connection string, and gives it without the blanks around it. It accepts what `pg-connection-string`
+ * documents: `postgres://`, `postgresql://` and `pg://` URLs, `socket:/path`, and the path of a socket. `pg` takes
+ * anything else for the name of a database on localhost, or on a host called `base`.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_NODE`; the message shows nothing of the string but its scheme.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NODE`. The message shows nothing of the string but its scheme.
  */
 export function checkedConnectionString(where: string, given: unknown): string {
   const text = textOf(where, given)
@@ -14,7 +14,10 @@ export function checkedConnectionString(where: string, given: unknown): string {
   return text
 }
 
-/** The same for the one of a pool that is made already: nobody can trim it, and a client of its own may know more schemes. */
+/**
+ * The same check for a pool that already exists. Blanks are refused, because nobody can trim them there. Any scheme
+ * is accepted, because the pool's client class may know more of them.
+ */
 export function checkConnectionStringOfPool(where: string, given: unknown): void {
   const text = textOf(where, given)
   if (/^ | $/.test(String(given))) throw wrongConnectionString(where, 'has blanks around it: `trim()` it')
@@ -39,7 +42,6 @@ function wrongConnectionString(where: string, fault: string): WritePinningError 
   return nodeError(`${where} must be ${A_CONNECTION_STRING}; what was given ${fault}.`)
 }
 
-/** An error about a node. */
 export function nodeError(message: string): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_NODE', message)
 }
@@ -47,13 +49,13 @@ export function nodeError(message: string): WritePinningError {
 const A_CONNECTION_STRING =
   "a connection string, such as 'postgres://user:password@host:5432/database', or 'socket:/path' or '/path' for a socket"
 
-/** What is wrong with a string; undefined where it is a connection string. */
+/** What is wrong with a string; undefined if nothing is. */
 function faultOf(text: string): string | undefined {
   if (/^\/(?!\/)/.test(text)) return undefined
   if (/^["'`]/.test(text)) return 'begins with a quotation mark'
   if (SEVERAL.test(text)) return "holds several: `split(',')` it, and give each as a node of its own"
   if (!ACCEPTED.test(text)) return faultOfBeginning(text)
-  // As `pg` reads it: nothing between a user and a path stands for a socket, or for the host of the environment.
+  // As `pg` reads it: an empty host between user and path means a socket, or the host of the environment.
   if (URL.canParse(text) || URL.canParse(text.replace('@/', '@host/'))) return undefined
   return 'is no valid URL: see that the port is a number, and that `#`, `/`, `?`, `@` and `%` are percent-encoded in the password'
 }
@@ -62,7 +64,7 @@ const ANY_SCHEME = /^[a-z][\w+.-]*:\/\/./i
 const ACCEPTED = /^((postgres(ql)?|pg):\/\/|socket:\/)./i
 const SEVERAL = /,\s*(postgres(ql)?|pg):\/\//i
 
-/** A scheme is shown where it is a word before `://`: before a colon alone may stand a user, or a password. */
+/** Shows a scheme only if it is a word before `://`. Before a colon alone there may be a user or a password. */
 function faultOfBeginning(text: string): string {
   const [, own] = /^(postgres|postgresql|pg|socket):/i.exec(text) ?? []
   if (own?.toLowerCase() === 'socket') return 'has no path behind `socket:`'

@@ -6,26 +6,26 @@ import { waitAtMost } from './patience.ts'
 import type { PoolLike } from './pool.ts'
 import type { ReplicaSet } from './replica-set.ts'
 
-/** How often the nodes' host names are looked up, in ms. */
+/** How often the host names of nodes are looked up, in ms. */
 const INTERVAL_MS = 5_000
-/** How long the first look at a name may hold up the start, in ms. */
+/** How long the first lookup of a name may hold up the start, in ms. */
 const FIRST_LOOK_MS = 2_000
-/** How long a look that is under way may take to end, when all ends, in ms. */
+/** How long stopping waits for a lookup that is under way, in ms. */
 const GRACE_MS = 250
 
-/** Keeps a node for each address that a host name has, as they come and go. */
+/** Keeps one node for each address of a host name, as addresses come and go. */
 export class Discovery {
   readonly #set: ReplicaSet
   readonly #names: readonly NodeOptions[]
   readonly #make: (options: NodeOptions, lookup: Lookup) => Node
   readonly #lookup: Lookup | undefined
   readonly #timers = new Set<NodeJS.Timeout>()
-  /** The nodes of each name, by their address. */
+  /** The nodes of each name, by address. */
   readonly #found = new Map<NodeOptions, Map<string, Node>>()
   readonly #looking = new Set<Promise<void>>()
   #isStopped = false
 
-  /** `names` are the nodes' options; each of them stands for as many as its name has addresses. */
+  /** `names` holds the options of nodes that stand for a name. Each gives as many nodes as its name has addresses. */
   constructor(
     set: ReplicaSet,
     names: readonly NodeOptions[],
@@ -43,14 +43,14 @@ export class Discovery {
     return this.#names.length > 0
   }
 
-  /** Looks each name up, and again from time to time. */
+  /** Looks up each name now, and again after each interval. Waits for the first lookups, but not long. */
   async start(): Promise<void> {
     if (!this.isAny) return
     const looked = Promise.all(this.#names.map((options) => this.#keepLooking(options)))
     await waitAtMost(looked, FIRST_LOOK_MS)
   }
 
-  /** Ends it; a name server that does not answer is not waited for. */
+  /** Ends the lookups. Waits only briefly for a name server that does not answer. */
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const timer of this.#timers) clearTimeout(timer)
@@ -71,7 +71,7 @@ export class Discovery {
     this.#timers.add(timer)
   }
 
-  /** Never throws: a name that cannot be looked up now keeps the nodes that it had. */
+  /** Never throws. If the lookup fails, the name keeps the nodes that it has. */
   async #look(options: NodeOptions): Promise<void> {
     const found = this.#found.get(options) ?? new Map<string, Node>()
     this.#found.set(options, found)
@@ -84,10 +84,10 @@ export class Discovery {
     if (addresses === undefined || this.#isStopped) return
     this.#set.reports.lookedUp(options)
     for (const [address, node] of found) {
-      // One that was promoted leaves the name of the replicas, and is the primary all the same.
+      // A node that was promoted leaves the name of the replicas, but it is the primary now.
       if (addresses.includes(address) || node === this.#set.primary) continue
       found.delete(address)
-      // What still runs there may end; nobody has to wait for it.
+      // What still runs there may end. Nobody has to wait for it.
       this.#set.remove(node).catch(ignore)
     }
     await Promise.all(addresses.map((address) => this.#add(options, address, found)))
@@ -100,28 +100,28 @@ export class Discovery {
     try {
       await this.#set.add(node)
     } catch (error) {
-      // The next look tries again.
+      // The next lookup tries again.
       found.delete(address)
       this.#set.reports.failed(node, 'other', error)
     }
   }
 }
 
-/** The nodes, and who is told that another server may be one of them by now. */
+/** The nodes, and whom to tell that a node's name leads to another server. */
 interface Followed {
   readonly nodes: readonly Node[]
   moved(node: Node): void
 }
 
 /**
- * Follows the names of nodes: where a name has another address for good (a failover by DNS), the connections to the old one
- * are replaced, and the server that is there now is the one that is watched. The answers of a name that stands for several servers
- * change all the time, and mean nothing.
+ * Follows the host names of nodes. When a name has another address for good (a failover by DNS), the connections to
+ * the old address are replaced, and the watcher asks the server at the new one. The answers of a name that stands for
+ * several servers change all the time and mean nothing, so such names are left out.
  */
 export class AddressWatch {
   readonly #set: Followed
   readonly #lookup: Lookup | undefined
-  /** What each node's name was last looked up as. */
+  /** The last answer for each node's name: its addresses, joined. */
   readonly #answers = new WeakMap<Node, string>()
   readonly #pending = new WeakSet<Node>()
   #timer: NodeJS.Timeout | undefined
@@ -142,25 +142,28 @@ export class AddressWatch {
     this.#timer = undefined
   }
 
-  /** Never throws: a name that cannot be looked up now has the addresses that it had. */
+  /** Never throws. If the lookup fails, nothing changes. */
   async #follow(node: Node): Promise<void> {
     const host = node.pool.pool === undefined ? undefined : nameOf(node.pool.pool)
     if (host === undefined || node.loadBalanced || node.isDiscovered) return
-    // A resolver that hangs is not asked over and over.
+    // If a resolver hangs, do not ask it over and over.
     if (this.#pending.has(node)) return
     this.#pending.add(node)
     const addresses = await addressesOf(host, this.#lookup).catch(() => undefined)
     this.#pending.delete(node)
-    // By now nobody may watch any node any more.
+    // Everything may have been stopped meanwhile.
     if (addresses === undefined || this.#timer === undefined) return
     const answer = addresses.join()
-    // One answer may be a slip; two alike are not.
+    // One odd answer may be a slip. Two equal ones in a row are not.
     if (this.#answers.get(node) === answer && node.pool.follow(new Set(addresses))) this.#set.moved(node)
     this.#answers.set(node, answer)
   }
 }
 
-/** The name that a pool's connections go by; undefined where there is none, or its own sockets (a tunnel's, say) go elsewhere. */
+/**
+ * The host name that a pool's connections use; undefined if it has none, or if it makes its own sockets (to a tunnel,
+ * say).
+ */
 function nameOf(pool: PoolLike): string | undefined {
   const { stream } = (pool.options ?? {}) as { stream?: unknown }
   const host = stream === undefined ? hostOf(pool) : undefined

@@ -3,17 +3,19 @@ import { areOfOneDatabase } from './eligibility.ts'
 import type { Node } from './node.ts'
 import { waitAtMost } from './patience.ts'
 
-/** How long all nodes are not looked at again for this reason, in ms, where that has found nothing: twice as long after each. */
+/** How long to rest after a look at all nodes, in ms. Each look that finds nothing doubles the rest. */
 const FIRST_REST_MS = 1_000
 const LONGEST_REST_MS = 60_000
 
 /**
- * The node that is the primary, of those that were seen: the one that takes writes, on the newest timeline. A timeline is
- * forked at each promotion, so an old primary that comes back has an older one, and what was never promoted is on the first
- * (https://www.postgresql.org/docs/current/continuous-archiving.html, "Timelines"). In doubt it stays the one that it was.
+ * The node that is the primary, by what was seen: the one that takes writes, on the newest timeline. Each promotion
+ * forks a timeline. So an old primary that comes back has an older one, and a server that was never promoted is on
+ * the first (https://www.postgresql.org/docs/current/continuous-archiving.html, "Timelines"). In doubt the current
+ * primary stays.
  *
- * `systemId` is that of the configured primary when it was first seen, if it ever was: a node of another cluster is no primary of this one,
- * also where it was taken for one before anybody could know.
+ * `systemId` is the system identifier of the configured primary when it was first seen, if it ever was. A node of
+ * another cluster cannot be the primary of this one. If it was taken for the primary before anybody could know, it
+ * loses that role.
  */
 export function electPrimary<N extends Node>(
   current: N,
@@ -43,34 +45,34 @@ function takesWrites(node: Node): boolean {
   return node.health === 'up' && node.sighting?.isInRecovery === false && !node.loadBalanced
 }
 
-/** Whether a node that takes writes is to be preferred to another, which may not have been seen, or not for long. */
+/** Whether a node that takes writes is preferred to another one, which may not have been seen at all, or not lately. */
 function isNewer(node: Node, than: Node): boolean {
   const [newer, older] = [node.sighting?.timeline, than.sighting?.timeline]
   if (newer === undefined) return false
-  // Of one that was never seen, nobody knows whether another took its place: only a promoted one can have.
+  // If the other one was never seen, its place may have been taken. Only a promoted server can have done that.
   if (older === undefined || than.sighting === undefined) return newer > 1
   if (newer !== older) return newer > older
-  // One that was demoted tells the timeline that it follows now: the same as that of whoever it follows.
+  // A demoted server reports the timeline that it follows now, which is that of the new primary.
   return than.sighting.isInRecovery
 }
 
-/** Whose data it is: the primary's, or, where it was never seen, that of the first node that was. */
+/** The system identifier to elect by: the primary's or, if that was never seen, that of the first node that was. */
 function systemIdOf(current: Node, others: readonly Node[]): string | undefined {
   const seen = [current, ...others].find((node) => node.sighting?.systemId !== undefined)
   return seen?.sighting?.systemId
 }
 
-/** The nodes, and how one is looked at. */
+/** The nodes, and a way to look at one. */
 interface Looked {
   readonly primary: Node
   readonly nodes: readonly Node[]
-  /** Has a node looked at, and resolves at the verdict. */
+  /** Looks at a node; resolves at the verdict. */
   look(node: Node): Promise<void>
 }
 
 /**
- * A position on a newer timeline than the primary's proves that another server was promoted, which this process has not noticed
- * yet. Then all nodes are looked at, at once and for all who ask meanwhile.
+ * Looks at all nodes when a position is on a newer timeline than the primary's. Such a position proves that another
+ * server was promoted and that this process has not noticed it yet. One look serves everybody who asks meanwhile.
  */
 export class NewerTimeline {
   readonly #set: Looked
@@ -85,7 +87,10 @@ export class NewerTimeline {
     this.#timeoutMs = timeoutMs
   }
 
-  /** How to look for the primary of a position; undefined where it is of no newer timeline, or that was just done in vain. */
+  /**
+   * Gives a function that looks for the primary of a position. Undefined if the position is on no newer timeline, or
+   * if such a look was just made.
+   */
   lookFor({ systemId, timeline }: Position): (() => Promise<void>) | undefined {
     const its = this.#set.primary.sighting
     if (its?.systemId !== systemId || its.timeline === undefined || timeline <= its.timeline) return undefined
@@ -106,7 +111,7 @@ export class NewerTimeline {
 
   async #lookAtAll(): Promise<void> {
     const looks = Promise.all(this.#set.nodes.map((node) => this.#set.look(node)))
-    // Of one that does not answer nobody can tell what it is.
+    // Nobody can tell what a node is that does not answer.
     await waitAtMost(looks, this.#timeoutMs)
   }
 }

@@ -1,23 +1,23 @@
 import type { Ineligibility, Node } from './node.ts'
 
-/** What a replica is held against. */
+/** What replicas are judged by. */
 export interface Standard {
   readonly primary: Node
   readonly maxLagBytes: number | undefined
   /** By `Date.now()`. */
   readonly nowMs: number
-  /** Whether no replica is eligible by what is known, so that one of which nobody knows how late it is may have to do. */
+  /** Whether no replica is eligible by its known lag. Then a replica of unknown lag may have to serve. */
   readonly isNoneEligible: boolean
 }
 
-/** What the replicas are held against, by what is known of them. */
+/** Completes the standard: finds out whether any replica is eligible by what is known. */
 export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneEligible'>): Standard {
   const standard = { ...known, isNoneEligible: false }
   const isEligible = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
   return { ...standard, isNoneEligible: !replicas.some(isEligible) }
 }
 
-/** Why a replica serves no reads; undefined where it may. */
+/** Why a replica serves no reads; undefined if it may serve them. */
 export function ineligibilityOf(node: Node, standard: Standard): Ineligibility | undefined {
   if (node.isDrained) return 'drained'
   if (node.health === 'unwatched') return undefined
@@ -26,19 +26,19 @@ export function ineligibilityOf(node: Node, standard: Standard): Ineligibility |
   return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard)
 }
 
-/** Whether a replica may serve where all are late: it answers, and has the primary's data, however late that is. */
+/** Whether a replica may serve when all replicas lag: it answers and has the primary's data, however old. */
 export function mayServeLate({ isEligible, ineligibility, sighting }: Node): boolean {
   if (isEligible || ineligibility === 'lagging') return true
-  // Where another source than the positions does not say how late it is, it serves nobody.
+  // Without positions (another `lagSource`), a replica of unknown lag serves nobody.
   return ineligibility === 'lag-unknown' && sighting?.position !== undefined
 }
 
-/** Whether all that keeps a replica from reads is how late it is, or that nobody knows that. */
+/** Whether only its lag, known or unknown, keeps a replica from reads. */
 export function isLate({ ineligibility }: Node): boolean {
   return ineligibility === 'lag-unknown' || ineligibility === 'lagging'
 }
 
-/** The least late of the replicas that answer, however late it is. */
+/** The replica that lags least of those that answer, however much it lags. */
 export function leastLate<N extends Node>(
   replicas: readonly N[],
   tried: ReadonlySet<Node> | undefined,
@@ -51,7 +51,7 @@ export function leastLate<N extends Node>(
   return best
 }
 
-/** Whether a replica is less late than another; of two of which nobody knows how late they are, whether it has replayed more. */
+/** Whether `a` lags less than `b`. If neither lag is known, the one that has replayed more wins. */
 function isLessLate(a: Node, b: Node): boolean {
   if (a.lagMs !== undefined || b.lagMs !== undefined) {
     return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
@@ -59,7 +59,7 @@ function isLessLate(a: Node, b: Node): boolean {
   return (a.sighting?.position ?? 0n) > (b.sighting?.position ?? 0n)
 }
 
-/** Whether a replica has the primary's data, however late, as far as is known. */
+/** Whether a replica has the primary's data, however old, as far as is known. */
 export function hasItsData({ ineligibility }: Node): boolean {
   return ineligibility === undefined || !HAS_OTHER_DATA.has(ineligibility)
 }
@@ -72,12 +72,12 @@ const HAS_OTHER_DATA: ReadonlySet<Ineligibility> = new Set<Ineligibility>([
   'newer-timeline',
 ])
 
-/** Why its data is not the primary's at all. */
+/** Why a node's data is not, or may not be, the primary's: it is of another cluster, database or timeline. */
 function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | undefined {
   const { sighting } = node
   if (sighting === undefined) return 'unknown'
   const its = primary.sighting
-  // Another primary: one that was promoted, say. The primary itself under another name is as good as it.
+  // Another server that takes writes, such as a promoted replica. The primary itself under another name is fine.
   if (!sighting.isInRecovery && !isSameServer(node, primary)) return 'not-in-recovery'
   const isBalanced = node.loadBalanced || primary.loadBalanced
   if (!isBalanced && differ(sighting.systemId, its?.systemId)) return 'other-cluster'
@@ -85,7 +85,8 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (!sighting.isInRecovery || its === undefined || isBalanced) return undefined
   const areKnown = !its.isInRecovery && sighting.timeline !== undefined && its.timeline !== undefined
   const ahead = areKnown ? (sighting.timeline ?? 0) - (its.timeline ?? 0) : 0
-  // Its position may look like one of the primary's. Where that is dead, it may be the primary that moves, and be seen soon.
+  // Its position can look like one of the primary's. If the primary is down, it may be the primary that moves on to
+  // that timeline, which is soon seen.
   if (ahead > 0 && primary.isUp) return 'newer-timeline'
   if (node.divergedSince !== undefined) return 'diverged'
   return ahead < 0 ? 'old-timeline' : undefined
@@ -98,7 +99,7 @@ function ineligibilityByLag(
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
   if (lagMs === undefined) {
-    // Where there is no primary, nothing is lost by it, and nobody else could serve.
+    // There is no primary to ask, so nothing is lost by this, and nobody else could serve.
     return isNoneEligible && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
   }
   if (lagMs > maxLagMs) return 'lagging'
@@ -106,12 +107,15 @@ function ineligibilityByLag(
   return undefined
 }
 
-/** Whether nobody can say how far a primary has got, nor that it can serve: it is gone, none, or is not watched. */
+/**
+ * Whether the primary is no help: it is gone, in recovery or not watched. Then nobody knows how far it has got, or
+ * whether it can serve.
+ */
 function isNoHelp({ health, sighting, isGone }: Node): boolean {
   return isGone || health === 'unwatched' || sighting?.isInRecovery === true
 }
 
-/** Whether two nodes are one server: a "replica" whose address is the primary's, as in local development. */
+/** Whether two nodes are one server, such as a "replica" that has the primary's address in local development. */
 export function isSameServer(a: Node, b: Node): boolean {
   if (a.sighting?.systemId === undefined || a.sighting.startedAt === undefined) return false
   return a.sighting.systemId === b.sighting?.systemId && a.sighting.startedAt === b.sighting.startedAt
@@ -126,7 +130,9 @@ function differ(a: string | undefined, b: string | undefined): boolean {
   return a !== undefined && b !== undefined && a !== b
 }
 
-/** Why a replica serves no reads, as a sentence without its end: `'replica-1' is down (connect ECONNREFUSED …)`. */
+/**
+ * Why a replica serves no reads, as a sentence without its full stop: `'replica-1' is down (connect ECONNREFUSED …)`.
+ */
 export function whyIneligible(node: Node, maxLagBytes: number | undefined): string {
   return `'${node.name}' ${WORDS[node.ineligibility ?? 'unknown'](node, maxLagBytes)}`
 }

@@ -1,40 +1,41 @@
 /**
- * What an error of a node's means, in one table by its code, or by its message where it has no code. All that is known of error codes
- * and of `pg`'s errors stands here (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ * What a node's error means, in one table: by its code, or by its message if it has no code. Everything that is known
+ * of error codes and of `pg`'s errors is in this file
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 
 /** What an error says about the node, the statement, or both. */
 export type Failure =
-  | 'misrouted' // a replica refused what only the primary does, or what it may not know of yet
-  | 'conflict' // the replica cancelled a read that stood in the way of its replay
-  | 'lost' // the connection was lost or refused, or the server goes down or comes up
+  | 'misrouted' // a replica refused what only the primary can do, or what it may not have replayed yet
+  | 'conflict' // the replica cancelled a read that blocked its replay
+  | 'lost' // the connection was lost or refused, or the server is going down or coming up
   | 'never-sent' // the connection was dead before the statement was handed to it
-  | 'overload' // no connection was free in time: not death, and no reason to eject
+  | 'overload' // no connection was free in time: the node is not dead, and is not ejected
   | 'misconfigured' // a wrong password, user or database
-  | 'other' // the statement's own fault, a cancel or a time-out: it surfaces
+  | 'other' // the statement's own fault, a cancel or a timeout: the caller gets the error
 
-/** What the server's refusal of a statement says about where it belongs. */
+/** Why a server refused a statement, which says where it belongs. */
 export type Refusal =
-  | 'read-only' // a hot standby, or a read-only session: the statement writes, or is as good as a write
+  | 'read-only' // a hot standby or a read-only session refused it: the statement writes, or counts as a write
   | 'recovery' // only a server that is not in recovery can do it
-  | 'undefined-object' // it may be of a migration that this replica has not replayed yet
+  | 'undefined-object' // an object is missing: this replica may not have replayed its migration yet
 
-/** What one error means, in one look. */
+/** What one error means. */
 export interface Meaning {
   readonly failure: Failure
   /**
-   * As a replica gives it; undefined where the statement would be refused anywhere. In all these cases the statement had no effect
-   * (https://www.postgresql.org/docs/current/hot-standby.html).
+   * Why a replica refused the statement; undefined if every server would refuse it. In all these cases the statement
+   * had no effect (https://www.postgresql.org/docs/current/hot-standby.html).
    */
   readonly refusal: Refusal | undefined
   /**
-   * Whether the server itself refused the statement, which outside a transaction had no effect then. Any other error (a lost
-   * connection, a time-out) leaves its outcome unknown.
+   * Whether the server itself refused the statement. Outside a transaction it then had no effect. After any other
+   * error (a lost connection, a timeout) its outcome is unknown.
    */
   readonly isRefusal: boolean
 }
 
-/** Reads an error that a node gave, when connecting or for a statement. */
+/** Reads an error that a node gave to a connect or to a statement. */
 export function meaningOf(error: unknown): Meaning {
   const known = knownOf(error)
   return { failure: known.failure, refusal: known.refusal, isRefusal: isOfServer(error, known) }
@@ -55,22 +56,23 @@ export function isRefusal(error: unknown): boolean {
   return meaningOf(error).isRefusal
 }
 
-/** Whether a session that gave this error to what it was to be set to has refused just that: not where it was cancelled, say, or lost. */
+/** Whether a session refused the settings that were sent to it. A cancel or a lost connection is no such refusal. */
 export function refusesSettings(error: unknown): boolean {
   const { failure, isRefusal } = meaningOf(error)
   const wasCancelled = isServerError(error) && error.code === '57014'
   return isRefusal && !wasCancelled && (failure === 'other' || failure === 'misrouted')
 }
 
-/** Whether an error is one that the server sent, and none of this side's. */
+/** Whether the server sent this error; otherwise it comes from this side. */
 export function isServerError(error: unknown): error is { code: string; severity: unknown } {
   if (typeof error !== 'object' || error === null) return false
   return 'severity' in error && 'code' in error && typeof error.code === 'string'
 }
 
 /**
- * Whether a statement with calls may have left something in the session of the replica that refused it. What is unknown is
- * noticed before anything runs, unless it is in the body of a function, which the server then tells of.
+ * Whether a statement with function calls may have left something in the session of the replica that refused it. A
+ * missing object is noticed before anything runs, unless it is in the body of a function: then the server's error has
+ * a `where`.
  */
 export function mayHaveRun(error: unknown): boolean {
   const refusal = refusalOf(error)
@@ -78,14 +80,18 @@ export function mayHaveRun(error: unknown): boolean {
   return (error as GivenError).where !== undefined
 }
 
-/** What a refusal means, in words for a human: the server's own may hold values of the statement. */
+/**
+ * What was refused, in words for a human. The server's own message may hold values of the statement, so it is not
+ * used.
+ */
 export function whatIsRefused(error: unknown): string {
   return knownOf(error).words ?? 'what only the primary can do'
 }
 
 /**
- * Whether a server refused a statement because it is in recovery, so that the primary would take it in the same kind of transaction. The
- * messages are translated: in another language only the places in the server's source tell.
+ * Whether a server refused a statement because it is in recovery. The primary would take that statement in the same
+ * kind of transaction. Messages are translated: in another language only the place in the server's source (`routine`)
+ * tells.
  */
 export function isOfRecovery(error: unknown): boolean {
   if (refusalOf(error) !== 'read-only' && refusalOf(error) !== 'recovery') return false
@@ -93,13 +99,17 @@ export function isOfRecovery(error: unknown): boolean {
   return RECOVERY_ROUTINES.has(String(routine)) || /\brecovery\b|hot standby/i.test(`${message} ${hint}`)
 }
 
-// All that is about what only a primary does; an unlogged table is noticed where a query is planned.
+// The first one refuses everything that only a primary can do. The second one refuses an unlogged table, when a query
+// is planned.
 const RECOVERY_ROUTINES: ReadonlySet<string> = new Set(['PreventCommandDuringRecovery', 'get_relation_info'])
 
-/** Whether a hot standby refused a statement because its session is serializable by default, and not because of its own words. */
+/**
+ * Whether a hot standby refused a statement because its session is serializable by default, and not because the
+ * statement asks for it.
+ */
 export function refusesSerializable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
-  // The message is translated.
+  // The message is translated, so the routine decides.
   const { code, routine } = error as GivenError
   return (
     code === '0A000' &&
@@ -109,8 +119,8 @@ export function refusesSerializable(error: unknown): boolean {
 }
 
 /**
- * Whether a pooler refused a connection because of its start-up options. PgBouncer has one code for nearly everything,
- * overload included, so that it is its words that tell; RDS Proxy's code is 0A000.
+ * Whether a pooler refused a connection because of its start-up options. PgBouncer has one code for nearly
+ * everything, overload included, so its words decide. The code of RDS Proxy is 0A000.
  */
 export function refusesOptions(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
@@ -128,13 +138,13 @@ interface GivenError {
   readonly where?: unknown
 }
 
-/** What is known of an error by its code, or its message. */
+/** What the table knows of an error. */
 interface Known {
   readonly failure: Failure
   readonly refusal?: Refusal
-  /** What is lacking, in words for a human. */
+  /** What is missing, in words for a human. */
   readonly words?: string
-  /** Whether the statement may have had its effect all the same, also where it was the server that gave the error. */
+  /** Whether the statement may have had its effect, even if the server sent the error. */
   readonly isOutcomeUnknown?: true
 }
 
@@ -152,14 +162,16 @@ function knownOf(error: unknown): Known {
 function isOfServer(error: unknown, { isOutcomeUnknown }: Known): boolean {
   if (!isServerError(error) || isOutcomeUnknown) return false
   const { code, severity } = error
-  // The server writes its severities in its own language; those of a session that it ends have codes of their own.
+  // Severities are translated, so this check can miss some. Errors that end a session have entries of their own in
+  // the table.
   return SQLSTATE.test(code) && severity !== 'FATAL' && severity !== 'PANIC'
 }
 
-/** PgBouncer has one code for nearly everything; its words tell (https://www.pgbouncer.org/config.html). */
+/** PgBouncer has one code for nearly everything, so its words decide (https://www.pgbouncer.org/config.html). */
 function poolerError({ message, routine, severity }: GivenError & { readonly severity?: unknown }): Known {
   const words = String(message)
-  // PostgreSQL's own, of one message: a text with a zero byte in it, another number of parameters than values. The session goes on.
+  // PostgreSQL's own, about one message: a text with a zero byte in it, or another number of values than of
+  // parameters. The session goes on.
   if (severity === 'ERROR' && routine !== undefined) return OTHER
   if (words.startsWith('bind message supplies')) return UNKNOWN_OUTCOME
   if (/no more connections allowed|query_wait_timeout|too many/i.test(words)) {
@@ -172,14 +184,14 @@ function poolerError({ message, routine, severity }: GivenError & { readonly sev
 }
 
 /**
- * XX000 is any internal error; the ones that are meant say that it was the recovery (before PostgreSQL 16, a large
- * object is refused so). Internal messages are never translated.
+ * XX000 is any internal error. Those that count here mention recovery (before PostgreSQL 16, a large object is
+ * refused so). Internal messages are never translated.
  */
 function internalError({ message }: GivenError): Known {
   return /recovery/i.test(String(message)) ? READ_ONLY : OTHER
 }
 
-/** Any malformed number has this code, and would be as malformed on the primary: only an enum's labels grow. */
+/** Any malformed value has this code, and is as malformed on the primary. Only an enum may have more labels there. */
 function malformedValue({ routine }: GivenError): Known {
   const isOfEnum = typeof routine === 'string' && routine.startsWith('enum_')
   return isOfEnum ? missing('a label of an enum is missing') : OTHER
@@ -202,7 +214,7 @@ const RECOVERY: Known = { failure: 'misrouted', refusal: 'recovery' }
 const LOST_BY_SERVER: Known = { failure: 'lost', isOutcomeUnknown: true }
 const UNKNOWN_OUTCOME: Known = { failure: 'other', isOutcomeUnknown: true }
 
-/** By the whole code, or else by what it begins with: three characters, or the two of its class. */
+/** By the whole code, or else by its first three characters, or else by its class, which is the first two. */
 const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
   ['25006', READ_ONLY], // read_only_sql_transaction
   ['XX000', internalError],
@@ -213,20 +225,21 @@ const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
   ['42704', missing('a type or another object is missing')],
   ['42883', missing('a function is missing')],
   ['3F000', missing('a schema is missing')],
-  ['42501', missing('a right is missing')], // a migration grants
+  ['42501', missing('a right is missing')], // a migration may grant it
   ['22P02', malformedValue],
-  // Recovery conflicts, and the deadlock that a waiting replay is part of; PostgreSQL gives them codes of their kin.
+  // Recovery conflicts, and the deadlock that a waiting replay is part of. PostgreSQL uses these related codes for
+  // them, and has none of their own.
   ['40001', CONFLICT],
   ['40P01', CONFLICT],
-  // The server goes down, or comes up, or ends the session.
+  // The server goes down, comes up, or ends the session.
   ['57P01', LOST_BY_SERVER], // admin_shutdown
   ['57P02', LOST_BY_SERVER], // crash_shutdown
   ['57P03', LOST_BY_SERVER], // cannot_connect_now
   ['57P05', LOST_BY_SERVER], // idle_session_timeout
   ['57P', UNKNOWN_OUTCOME],
   ['08P01', poolerError],
-  ['08', LOST_BY_SERVER], // the connection
-  // The session was idle or busy for too long; 40003 says itself that the completion is unknown.
+  ['08', LOST_BY_SERVER], // connection exceptions
+  // The session was idle or busy for too long. 40003 itself says that the completion is unknown.
   ['25P03', UNKNOWN_OUTCOME],
   ['25P04', UNKNOWN_OUTCOME],
   ['40003', UNKNOWN_OUTCOME],
@@ -234,8 +247,8 @@ const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
   ['28', MISCONFIGURED],
   ['3D000', MISCONFIGURED],
   ['ERR_WRITE_PINNING_CREDENTIALS', MISCONFIGURED],
-  ['ERR_WRITE_PINNING_NODE_UNAVAILABLE', LOST], // it was ejected
-  // What the operating system says of a socket, or the resolver of a name.
+  ['ERR_WRITE_PINNING_NODE_UNAVAILABLE', LOST], // the node was ejected
+  // Errors of the operating system about a socket, or of the resolver about a name.
   ['ECONNREFUSED', LOST],
   ['ECONNRESET', LOST],
   ['ECONNABORTED', LOST],
@@ -251,7 +264,7 @@ const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
   ['EAI_AGAIN', LOST],
 ])
 
-// `pg` and `pg-pool` give no code to these.
+// `pg` and `pg-pool` give these errors no code.
 const MESSAGES = new Map<string, Known>([
   ['Connection terminated unexpectedly', LOST],
   ['Connection terminated', LOST],

@@ -12,9 +12,9 @@ import {
 import type { ReplayedAnswer } from './positions.ts'
 import { SharedQuery } from './shared-query.ts'
 
-/** How long an answer may take at most, in ms: there is always the primary, or a time pin, instead. */
+/** How long an answer may take, in ms. Without one, there is always the primary or a time pin. */
 const TIMEOUT_MS = 250
-/** How long to wait between two looks at replicas that have not caught up yet, in ms. */
+/** The pause between two looks at replicas that have not caught up yet, in ms. */
 const PAUSE_MS = 5
 
 /** The nodes whose positions are read. */
@@ -23,16 +23,19 @@ interface Positioned {
   readonly eligible: readonly Node[]
 }
 
-/** Reads exact WAL positions as they are needed: the primary's after a commit, a replica's before a read. */
+/** Reads exact WAL positions when they are needed: the primary's after a commit, a replica's before a read. */
 export class ExactPositions {
   readonly #set: Positioned
   readonly #primaries = new Map<Node, SharedQuery<CommittedRow>>()
   readonly #replicas = new Map<Node, SharedQuery<ReplayedRow>>()
-  /** When the primary read its configuration last. */
+  /** When the primary last loaded its configuration. */
   #configuredAt: string | undefined
-  /** How often it was seen to have read it anew: what a session was found to be set to may not hold any more. */
+  /**
+   * How often the primary was seen to have loaded it again. After that, a session may be set to something else than
+   * was found.
+   */
   #configuration = 0
-  /** How far each session has told that its server had got. */
+  /** The position that each session last reported for its server. */
   #told = new WeakMap<object, Lsn>()
   #isStopped = false
 
@@ -41,11 +44,10 @@ export class ExactPositions {
   }
 
   /**
-   * A position at or behind every commit that has returned by now, as the server's `synchronous_commit` lets it be known;
-   * undefined where it cannot be read.
+   * A position at or after every commit that has returned by now; undefined if it cannot be read.
    *
-   * After a synchronous commit what was flushed is exact. Otherwise only what was inserted is safe, which at the end of a page
-   * points behind the header of one that is not there yet
+   * After a synchronous commit the flushed position is exact. Otherwise only the insert position is safe. At the end
+   * of a page it points past the header of the next page, which is not there yet
    * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-BACKUP).
    */
   async committed(kind: CommitKind): Promise<Position | undefined> {
@@ -67,7 +69,7 @@ export class ExactPositions {
     return this.#configuration
   }
 
-  /** Whether what is known of a replica's server, and its history, says that it has replayed that far. */
+  /** Whether what is known of a replica's server, and of its history, proves that it has replayed that far. */
   hasReplayed(node: Node, { lsn }: Position): boolean {
     const { lsn: replayed } = node.replayed
     if (node.loadBalanced || replayed === undefined || replayed < lsn) return false
@@ -75,8 +77,8 @@ export class ExactPositions {
   }
 
   /**
-   * The history that a replica's positions are of, as far as is known. Where it follows a newer timeline than the primary is known to
-   * be on, it is that one's.
+   * The history of a replica's positions, as far as is known. If the replica follows a newer timeline than the
+   * primary is known to be on, it is the history of that timeline.
    */
   historyOf(node: Node): History | undefined {
     const its = this.#set.primary.sighting
@@ -85,17 +87,20 @@ export class ExactPositions {
     return systemId === undefined || timeline === 0 ? undefined : { systemId, timeline }
   }
 
-  /** Whether a replica was observed to have replayed that far, where the primary is no help: what was only seen may be told so. */
+  /**
+   * Whether a replica was observed to have replayed that far, whatever became of the primary. This is enough for a
+   * reader who has only read.
+   */
   hasObserved(node: Node, position: Position): boolean {
     const history = this.historyOf(node)
     if (history === undefined || !haveSameHistory(history, position)) return false
-    // Behind a balanced name, only the session that serves can tell.
+    // Behind a load-balanced address, only the session that serves can tell.
     return node.loadBalanced || (node.observed.lsn ?? 0n) >= position.lsn
   }
 
   /**
-   * Whether this very session has told that its server has replayed that far: a session does not outlive a crash. Behind a pooler
-   * it may be another server's by now.
+   * Whether this very session has reported that its server has replayed that far. A session does not outlive a crash.
+   * Behind a pooler it may belong to another server by now.
    */
   hasTold(client: object, node: Node, { lsn }: Position): boolean {
     const told = isDirect(node) ? this.#told.get(client) : undefined
@@ -103,8 +108,8 @@ export class ExactPositions {
   }
 
   /**
-   * Takes how far a replica has replayed, as it was told on one of its sessions; gives that, or undefined where it is no replica
-   * (any more).
+   * Records how far a replica has replayed, as one of its sessions reported. Gives that position; undefined if the
+   * server is no replica (any more).
    */
   told(client: object, node: Node, position: string | null | undefined, askedAtMs: number): Lsn | undefined {
     const lsn = parseLsn(position)
@@ -114,20 +119,23 @@ export class ExactPositions {
     return lsn
   }
 
-  /** Another node is the primary: what was told may be of a history that is not its own. */
+  /** Another node is the primary now, so the reported positions may belong to another history. */
   forgetTold(): void {
     this.#told = new WeakMap()
   }
 
-  /** Whether a position is one of the primary's history, as it is known: any other number means another record. */
+  /**
+   * Whether a position belongs to the primary's history, as it is known. In another history the same number is
+   * another record.
+   */
   isComparable({ systemId, timeline }: Position): boolean {
     const its = this.#set.primary.sighting
     return its?.systemId === systemId && its.timeline === timeline && !its.isInRecovery
   }
 
   /**
-   * Looks how far the replicas that may serve have got; again until one has replayed `position`, or `waitMs` are over. One
-   * look is shared by all who wait. `has` says whether a replica has, by what is known after a look.
+   * Looks how far the eligible replicas have replayed, again and again until one has replayed `position` or `waitMs`
+   * are over. All who wait share one look. After each look, `has` says whether a replica has replayed it.
    */
   async lookFor(
     position: Position,
@@ -137,16 +145,17 @@ export class ExactPositions {
     const untilMs = performance.now() + waitMs
     const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
     for (let isFirst = true; ; isFirst = false) {
-      // Who comes while a look is under way gets the next one: of a server that does not answer it is not waited for twice.
+      // A caller who comes during a look gets the next look. With this timeout the caller does not wait twice for a
+      // server that does not answer.
       const hasOne = await withPatience(this.#any(has), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
-      // Nobody ever catches up with a position that somebody has made up.
+      // Nobody ever catches up with a made-up position.
       if ((isFirst && !(await isWritten)) || this.#isStopped) return
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
   }
 
-  /** Whether any replica has, as soon as one says so, or all have answered. */
+  /** Whether any replica has it: resolves as soon as one has, or when all have answered. */
   #any(has: (node: Node) => boolean): Promise<boolean> {
     const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
     return new Promise((resolve) => {
@@ -167,7 +176,7 @@ export class ExactPositions {
     return written !== undefined && haveSameHistory(written, position) && written.lsn >= position.lsn
   }
 
-  /** How far a replica has got, by a question that is asked from now on; undefined where it cannot be known. */
+  /** How far a replica has replayed, by a question that is asked from now on; undefined if it cannot be known. */
   async replayed(node: Node): Promise<Lsn | undefined> {
     const answer = await this.#queryOf(this.#replicas, node, REPLAYED_QUERY).ask()
     const lsn = parseLsn(answer?.row.position)
@@ -177,14 +186,14 @@ export class ExactPositions {
   }
 
   /**
-   * Takes note of how far a replica has got. While the primary is down it may follow another one, on whose timeline the same number
-   * is another record; of its own timeline a replica may tell too late.
+   * Records how far a replica has replayed. While the primary is down, the replica may follow another one, on whose
+   * timeline the same number is another record. A replica may report its own timeline too late.
    */
   #saw(node: Node, answer: ReplayedAnswer): void {
     node.hadReplayed(answer, this.#set.primary.isUp)
   }
 
-  /** Forgets a node that is gone. */
+  /** Forgets a node that is gone, and closes the connections to it. */
   async forget(node: Node): Promise<void> {
     const queries = [this.#primaries.get(node), this.#replicas.get(node)]
     this.#primaries.delete(node)

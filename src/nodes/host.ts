@@ -2,7 +2,10 @@ import { lookup as dnsLookup, type LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction, Socket } from 'node:net'
 import type { PoolLike } from './pool.ts'
 
-/** Finds the addresses of a host name; with the signature of `dns.lookup()`, called with `{ all: true }` or without. */
+/**
+ * Finds the addresses of a host name. It has the signature of `dns.lookup()`, and is called with or without `{ all:
+ * true }`.
+ */
 export type Lookup = LookupFunction
 
 /** All addresses that a host name has now, sorted. */
@@ -18,18 +21,18 @@ export function addressesOf(host: string, lookup: Lookup | undefined): Promise<s
   })
 }
 
-/** One address or several, in whatever form a function of the application's gives them. */
+/** The addresses that an application's function gives, whether one or several, and in whatever form. */
 function asList(answer: unknown): string[] {
   const list: unknown[] = Array.isArray(answer) ? answer : [answer]
   return list.map((each) => String((each as Partial<LookupAddress> | undefined | null)?.address ?? each))
 }
 
-/** What `pg` takes as its option `stream`: sockets that find their server's address by this function. */
+/** A value for `pg`'s option `stream`: sockets that find their server's address by this function. */
 export function socketsThatLookUp(lookup: Lookup): () => Socket {
   return () => new LookingUp(lookup)
 }
 
-// `pg` calls `connect(port, host)`, which has no place for a `lookup`.
+// `pg` calls `connect(port, host)`, which takes no `lookup`.
 class LookingUp extends Socket {
   readonly #lookup: Lookup
 
@@ -41,13 +44,16 @@ class LookingUp extends Socket {
   override connect(...args: unknown[]): this {
     const [port, host] = args
     if (typeof port !== 'number' && typeof port !== 'string') return super.connect(...(args as [never]))
-    // A path is a socket of this machine's.
+    // A path means a socket of this machine.
     if (typeof port === 'string' && port.startsWith('/')) return super.connect(port)
     return super.connect({ port: Number(port), host: String(host), lookup: checked(this.#lookup) })
   }
 }
 
-/** What the application's function gives that is no address is an error of that connection; Node.js would throw it at the process. */
+/**
+ * Wraps an application's function. If it gives something that is no address, only that connection fails. Node.js
+ * would throw it at the process.
+ */
 function checked(lookup: Lookup): Lookup {
   return (host, options, callback) => {
     const fail = (cause?: unknown) => {
@@ -68,7 +74,7 @@ function checked(lookup: Lookup): Lookup {
   }
 }
 
-/** Gives one address, whatever name is asked for. */
+/** Gives this one address, whatever name is asked for. */
 export function alwaysAt(address: string): Lookup {
   const family = address.includes(':') ? 6 : 4
   return (_host, { all }, callback) => {
@@ -77,20 +83,20 @@ export function alwaysAt(address: string): Lookup {
   }
 }
 
-/** What `pg` reads of a connection's configuration to find its server. */
+/** What `pg` reads of a configuration to find the server. */
 interface HostConfig {
   readonly host?: string
   readonly connectionString?: string
 }
 
-/** The host name or address that a pool connects to; undefined where it is a socket of this machine's, or unknown. */
+/** The host name or address that a pool connects to; undefined if it is a socket of this machine, or unknown. */
 export function hostOf(pool: PoolLike): string | undefined {
   const { host, connectionString } = (pool.options ?? {}) as HostConfig
   const found = hostOfString(connectionString) ?? host ?? process.env.PGHOST
   return found === undefined || found === '' || found.startsWith('/') ? undefined : found
 }
 
-/** The host of a connection string. */
+/** The host of a connection string; undefined if it has none. */
 export function hostOfString(connectionString: string | undefined): string | undefined {
   if (connectionString === undefined || !URL.canParse(connectionString)) return undefined
   const { searchParams, hostname } = new URL(connectionString)

@@ -7,43 +7,57 @@ import { isPool, type PoolLike } from './pool.ts'
 import { A_POOL, checkConfigOfPool, checkedPoolConfig, refuseSettingsOfPool } from './pool-config.ts'
 
 /**
- * What a node's connections come from: a `pg` pool, its configuration, a connection string, or a function. Undefined
- * is there for `process.env.…`, and refused when the dialect is made.
+ * Where a node's connections come from: a `pg` pool, a pool's configuration, a connection string, or a function that
+ * makes a pool. The type allows undefined, for `process.env.…`. The value is refused when the dialect or pool is
+ * made.
  */
 export type PoolInput = PoolLike | PoolConfig | string | undefined | (() => PoolLike | Promise<PoolLike>)
 
-/** A node with a name, or with more to say than where it is. */
+/** A node with options of its own. */
 export interface NodeObject {
-  /** Default: `primary`, `replica-1`, … */
+  /** Its name in `useNode()`, `readFrom`, events and `status()`. Default: `primary`, `replica-1`, … */
   name?: string
+  /** Where its connections come from. */
   pool: PoolInput
-  /** Its share of the reads, beside the other replicas' weights; 0: only by name. Default: 1. */
+  /**
+   * Its share of the reads, relative to the weights of the other replicas. With 0 it serves only reads that name it.
+   * Default: 1.
+   */
   weight?: number
-  /** How late it may be, in ms, and still serve reads. Default: the dialect's `maxLagMs`. */
+  /** How much it may lag and still serve reads, in ms. Default: the `maxLagMs` of the dialect or pool. */
   maxLagMs?: number
-  /** After how many seconds, less a random tenth or two, a connection is replaced. Default: never, or what your pool says. */
+  /**
+   * After how many seconds a connection is replaced, less up to a fifth at random. Default: never, or what your pool
+   * says.
+   */
   maxLifetimeSeconds?: number
   /**
-   * Whether several servers answer under this one address (Aurora's reader endpoint, HAProxy): a WAL position is then one
-   * connection's, and says nothing of the others. Default: false.
+   * Whether several servers answer at this one address (Aurora's reader endpoint, HAProxy). Then a WAL position says
+   * something about one connection only. Default: false.
    */
   loadBalanced?: boolean
-  /** Makes a node of each address that a host name has; `pool` must be a configuration or a connection string. */
+  /**
+   * Makes one node per address of a host name. `pool` must then be a configuration or a connection string. Default:
+   * one node.
+   */
   discover?: DiscoverOptions
 }
 
-/** Makes a node of each address that a host name has, as a headless service in Kubernetes gives them. */
+/**
+ * Options of `discover`, which makes one node per address of a host name, such as that of a headless service in
+ * Kubernetes.
+ */
 export interface DiscoverOptions {
-  /** The name. Default: the host of the node's own configuration. */
+  /** The host name. Default: the host of the node's `pool`. */
   host?: string
   /** How often the name is looked up, in ms. Default: 30,000. */
   intervalMs?: number
 }
 
-/** A node, as an option gives it. */
+/** A node, as the options `primary` and `replicas` take it. */
 export type NodeInput = PoolInput | NodeObject
 
-/** One server of a cluster, as the options say. */
+/** One server of a cluster, by the checked options. */
 export interface NodeOptions {
   readonly name: string
   readonly role: 'primary' | 'replica'
@@ -51,9 +65,9 @@ export interface NodeOptions {
   readonly maxLagMs: number | undefined
   readonly maxLifetimeSeconds: number | undefined
   readonly loadBalanced: boolean
-  /** The name that stands for several servers; undefined for a node that is one. */
+  /** The host name to discover nodes by; undefined for a node that is one server. */
   readonly discover: DiscoverSettings | undefined
-  /** Gives the node's pool; where the option did not bring one, each call makes one. */
+  /** Gives the node's pool. If the option brought no pool, each call makes one. */
   openPool(): Promise<PoolLike>
 }
 
@@ -69,7 +83,7 @@ export interface ClusterNodes {
 /**
  * Reads the options `primary` and `replicas`.
  *
- * @throws {WritePinningError} where a node is missing, a connection string is empty, or a name or pool comes twice.
+ * @throws {WritePinningError} if a node is missing, a connection string is empty, or a name or pool comes twice.
  */
 export function clusterNodes(where: string, primary: unknown, replicas: unknown): ClusterNodes {
   if (!Array.isArray(replicas)) {
@@ -84,7 +98,7 @@ export function clusterNodes(where: string, primary: unknown, replicas: unknown)
   }
 }
 
-/** What the nodes before had: a name, or a pool, is one node's. */
+/** The names and pools of the nodes before. Each belongs to one node. */
 interface Seen {
   readonly names: Set<string>
   readonly pools: Map<PoolLike, string>
@@ -144,7 +158,7 @@ function poolOpener(where: string, input: unknown, seen: Seen): NodeOptions['ope
 
 function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
   if (!isPool(pool)) throw nodeError(`${where}: the function must give a pg Pool.`)
-  // A pg Client, which also has `connect` and `end`, is one connection and no pool.
+  // A pg Client also has `connect` and `end`, but it is one connection and no pool.
   if ('connectionParameters' in pool) throw nodeError(`${where} is a pg Client; it must be ${A_POOL}.`)
   const owner = seen.pools.get(pool) ?? where
   if (owner !== where) {
@@ -157,13 +171,13 @@ function checkPool(where: string, pool: unknown, seen: Seen): PoolLike {
   return pool
 }
 
-// `pg` is loaded only where a pool is to be made of it.
+// Loads `pg` only if a pool has to be made.
 async function poolOf(config: PoolConfig): Promise<PoolLike> {
   const { default: pg } = await importPeer('A node that is no Pool', 'pg', () => import('pg'))
   return new pg.Pool(config) as PoolLike
 }
 
-/** The option `discover` of a node, whose pool must be one that can be made for each address. */
+/** Reads the option `discover` of a node. A pool must be made for each address, so `pool` must say how. */
 function discoverSettings(ofNode: OptionReader<NodeObject>): DiscoverSettings | undefined {
   const { discover, pool } = ofNode.given
   if (discover === undefined) return undefined
@@ -188,7 +202,7 @@ function hostOfConfig(pool: unknown): unknown {
 
 const OF_ANY: readonly (keyof NodeObject)[] = ['name', 'pool', 'maxLifetimeSeconds']
 const OF_REPLICA: typeof OF_ANY = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
-/** What tells a node object from a configuration of `pg`'s, which has `maxLifetimeSeconds` too. */
+/** The options that tell a node object from a configuration of `pg`, which has `maxLifetimeSeconds` too. */
 const OF_NODE = OF_REPLICA.filter((name) => name !== 'maxLifetimeSeconds')
 const WEIGHT = { min: 0, max: 1_000_000, expected: 'a number from 0 on' }
 const MS = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
