@@ -73,6 +73,16 @@ export declare class PrismaClient implements Prisma.TransactionClient {
   $transaction<T extends readonly Promise<unknown>[]>(
     statements: [...T],
   ): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }>
+  $extends(extension: {
+    query: {
+      [Name in 'item' | 'comment' | 'user']?: {
+        findUnique?: (call: {
+          args: Parameters<PrismaClient[Name]['findUnique']>[0]
+          query: PrismaClient[Name]['findUnique']
+        }) => unknown
+      }
+    }
+  }): PrismaClient
   $connect(): Promise<void>
   $disconnect(): Promise<void>
 }
