@@ -15,10 +15,14 @@ export const A_POOL =
  */
 export function checkedPoolConfig(where: string, given: object): PoolConfig {
   if ('connectionString' in given) {
-    return { ...given, connectionString: checkedConnectionString(where, given.connectionString) }
+    const connectionString = checkedConnectionString(where, given.connectionString)
+    refuseMisspelt(where, given)
+    return { ...given, connectionString }
   }
   refuseOther(where, given)
+  refuseConnection(where, given)
   refuseWithoutServer(where, given)
+  refuseMisspelt(where, given)
   return given
 }
 
@@ -26,6 +30,7 @@ export function checkedPoolConfig(where: string, given: object): PoolConfig {
 export function checkConfigOfPool(where: string, { options = {} }: PoolLike): void {
   if ('connectionString' in options) checkConnectionStringOfPool(where, options.connectionString)
   else {
+    refuseConnection(where, options)
     refuseMissingHost(where, options)
     refuseMissingPort(where, options)
   }
@@ -81,6 +86,51 @@ function refuseWithoutServer(where: string, given: object): void {
   }
 }
 
+/** `pg` takes an object that talks to a server as `connection`. Others call a connection string, or a configuration, that. */
+function refuseConnection(where: string, given: object): void {
+  if (!('connection' in given)) return
+  const { connection } = given
+  if (connection === undefined && ('host' in given || 'stream' in given)) return
+  const isObject = typeof connection === 'object' && connection !== null
+  if (isObject && 'on' in connection) return
+  throw nodeError(
+    `${where}: pg's setting \`connection\` is an object that talks to a server; did you mean ` +
+      (isObject
+        ? 'to give what is in it by itself, as in `{ host, user, database }`?'
+        : '`connectionString`?'),
+  )
+}
+
+/** Refuses a name that `pg` does not know and that is nearly one of its settings: what it says would be lost. */
+function refuseMisspelt(where: string, given: object): void {
+  const values = given as Readonly<Record<string, unknown>>
+  // A class of clients of its own may read what it likes.
+  if (values.Client !== undefined) return
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || SETTINGS.includes(name) || NOT_MISSPELT.includes(name)) continue
+    const meant = misspelt(name, 'connectionString' in given)
+    // Where what is meant is given, too, nothing is lost: the other name is somebody else's.
+    if (meant === undefined || values[meant] !== undefined) continue
+    throw nodeError(
+      `${where}: pg has no setting ${shownName(name)}; did you mean ` +
+        (NODE_OPTIONS.includes(meant)
+          ? `the option \`${meant}\` of a node, as in \`{ pool: { … }, ${meant}: … }\`?`
+          : `\`${meant}\`?`),
+    )
+  }
+}
+
+/** The setting that a name most likely stands for. A connection string says by itself what others have names of their own for. */
+function misspelt(name: string, hasConnectionString: boolean): string | undefined {
+  const letters = lettersOf(name)
+  const other = OTHER_NAMES.get(letters)
+  // Where the server is known, these may be anybody's; where it is not, they were refused before.
+  if (other !== undefined) return hasConnectionString || NAMES_OF_SERVER.includes(other) ? undefined : other
+  // Nearly every short word is near another one.
+  if (letters.length <= SHORT) return MISSPELT.find((each) => lettersOf(each) === letters)
+  return nearestName(name, MISSPELT)
+}
+
 function refuseMissingHost(where: string, given: object): void {
   if (!('host' in given) || 'stream' in given) return
   const { host } = given
@@ -117,6 +167,16 @@ const SETTINGS = words(`
   stream connection connectionTimeoutMillis enableChannelBinding scramMaxIterations pipeline max min poolSize
   idleTimeoutMillis allowExitOnIdle maxUses maxLifetimeSeconds log verify onConnect Promise Client
 `)
+/** What can be misspelt: a word that is near one of the others is more likely somebody else's. */
+const MISSPELT = [
+  ...SETTINGS.filter(
+    (name) => !words('connection stream types log verify binary pipeline Client Promise').includes(name),
+  ),
+  ...NODE_OPTIONS.filter((name) => !words('pool name').includes(name)),
+]
+/** Those of `pg.defaults` that no configuration has. */
+const NOT_MISSPELT = words('rows parseInt8 connect_timeout keepalives keepalives_idle')
+const SHORT = 3
 /** How others call them, in lower case. */
 const OTHER_NAMES = new Map(
   Object.entries({

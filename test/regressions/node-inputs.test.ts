@@ -1,3 +1,6 @@
+import { EventEmitter } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { runInNewContext } from 'node:vm'
 import { Kysely, sql } from 'kysely'
 import pg from 'pg'
@@ -184,6 +187,47 @@ describe('a node that is something else is refused, and what to write is said', 
       expect(refusal({ name: 'main', pool: given })).toEqual([NODE, message])
   })
 
+  const NO_CONNECTION = `${PRIMARY}: pg's setting \`connection\` is an object that talks to a server; did you mean \`connectionString\`?`
+  it.each([
+    ['a connection string', { connection: URL_OF_SHOP }, NO_CONNECTION],
+    ['one beside other settings', { connection: URL_OF_SHOP, max: 2 }, NO_CONNECTION],
+    ['one that is not there', { connection: undefined }, NO_CONNECTION],
+    [
+      "a configuration, as in Knex's",
+      { client: 'pg', connection: { host: 'db', user: 'app' } },
+      `${PRIMARY}: pg's setting \`connection\` is an object that talks to a server; did you mean to give what is in it by itself, as in \`{ host, user, database }\`?`,
+    ],
+    ['a connection string in a pool', new pg.Pool({ connection: URL_OF_SHOP } as object), NO_CONNECTION],
+  ])('`connection` that is %s', (_what, given, message) => {
+    expect(refusal(given)).toEqual([NODE, message])
+  })
+
+  const at = { host: 'db', port: 5432, user: 'app', password: 'secret', database: 'shop' }
+  it.each<[name: string, given: object, meant: string]>([
+    ['conectionString', { conectionString: URL_OF_SHOP, max: 2 }, 'connectionString'],
+    ['connectionUri', { connectionUri: URL_OF_SHOP, max: 2 }, 'connectionString'],
+    ['username', { host: 'db', username: 'app' }, 'user'],
+    ['pasword', { connectionString: URL_OF_SHOP, pasword: 'secret' }, 'password'],
+    ['pass', { host: 'db', pass: 'secret' }, 'password'],
+    ['dbname', { host: 'db', dbname: 'shop' }, 'database'],
+    ['statementTimeout', { ...at, statementTimeout: 100 }, 'statement_timeout'],
+    ['applicationName', { ...at, applicationName: 'shop' }, 'application_name'],
+    ['idleTimeoutMilis', { connectionString: URL_OF_SHOP, idleTimeoutMilis: 5 }, 'idleTimeoutMillis'],
+    ['SSL', { ...at, SSL: true }, 'ssl'],
+    ['prot', { host: 'db', prot: 6432 }, 'port'],
+  ])('a setting that is misspelt, and would be lost: %s', (name, given, meant) => {
+    const message = `${PRIMARY}: pg has no setting \`${name}\`; did you mean \`${meant}\`?`
+    expect(refusal(given)).toEqual([NODE, message])
+    expect(refusal({ name: 'main', pool: given })).toEqual([NODE, message])
+  })
+
+  it('an option of a node that is misspelt in the configuration of a pool', () => {
+    expect(refusal(URL_OF_SHOP, [{ ...at, wieght: 2 }])).toEqual([
+      NODE,
+      'PrimaryReplicaDialect: `replicas[0]`: pg has no setting `wieght`; did you mean the option `weight` of a node, as in `{ pool: { … }, weight: … }`?',
+    ])
+  })
+
   it.each([
     [
       '{ name, connectionString }',
@@ -221,11 +265,60 @@ describe('a configuration is taken', () => {
     ['without a host, but with a socket of its own', { stream: () => undefined, host: undefined }],
     [
       'with what a client class of its own may read',
-      { host: 'db', Client: pg.Client, url: 'x', region: 'eu' },
+      { host: 'db', Client: pg.Client, url: 'x', region: 'eu', username: 'app', statementTimeout: 1 },
     ],
+    ['with all that pg has by default', { ...pg.defaults, connectionString: URL_OF_SHOP }],
+    [
+      'with what other libraries read of it',
+      {
+        ...{ host: 'db', user: 'app', password: async () => 'secret', database: 'shop' },
+        ...{
+          type: 'postgres',
+          client: 'pg',
+          dialect: 'postgres',
+          schema: 'shop',
+          searchPath: ['shop'],
+          url: 'x',
+        },
+        ...{
+          logging: false,
+          logger: console,
+          role: 'app',
+          timezone: 'UTC',
+          retry: 3,
+          region: 'eu',
+          name2: 'x',
+        },
+      },
+    ],
+    [
+      'that says the same twice, as for two libraries',
+      { host: 'db', hostname: 'db', user: 'app', username: 'app', statement_timeout: 1, statementTimeout: 1 },
+    ],
+    [
+      'beside whose connection string are names of its owner',
+      { connectionString: URL_OF_SHOP, db: 'main', server: 1 },
+    ],
+    ['in which a misspelt setting is undefined', { host: 'db', username: undefined }],
+    ['with a connection of its own', { connection: new EventEmitter(), host: 'db' }],
+    ['with a connection that is undefined', { connection: undefined, host: 'db' }],
   ])('%s', (_what, given) => {
     expect(refusal(given)).toEqual(['', 'nothing was refused'])
   })
+})
+
+it('every setting that pg and its pool read is taken', () => {
+  const source = ['pg/lib/client.js', 'pg/lib/connection.js', 'pg/lib/connection-parameters.js', 'pg-pool']
+    .map((file) => readFileSync(createRequire(import.meta.url).resolve(file), 'utf8'))
+    .join('\n')
+  const read = source.matchAll(/\b(?:c|config|this\.options)\.([a-zA-Z_]+)|\bval\('([a-zA-Z_]+)'/g)
+  const names = new Set([...read].map(([, ofConfig, ofValue]) => ofConfig ?? ofValue ?? ''))
+  expect(names.size).toBeGreaterThan(35)
+  for (const name of names) {
+    // Some are of another kind than a number.
+    if (['connectionString', 'connection', 'host', 'submit'].includes(name)) continue
+    expect([name, ...refusal({ host: 'db', [name]: 1 })]).toEqual([name, '', 'nothing was refused'])
+  }
 })
 
 it('a list that was split at its commas reaches its servers, blanks or not', async () => {
