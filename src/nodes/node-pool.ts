@@ -8,23 +8,23 @@ import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReplicaSessions, type SessionDemands } from './replica-sessions.ts'
 import { isSettingClass } from './session-settings.ts'
 
-/** While a pool is to end: the pause between two looks at its queue, in ms. */
+/** The pause between two looks at the queue of a pool that is to end, in ms. */
 const QUEUE_LOOK_MS = 5
 
 /** What a node's pool is made of. */
 export interface NodePoolOptions {
-  /** The node's name, for what is said of it. */
+  /** The node's name, for messages. */
   readonly name: string
   readonly open: () => Promise<PoolLike>
   readonly isReplica: boolean
-  /** Whether the sessions of a replica are read-only. */
+  /** Whether a replica's sessions are read-only. */
   readonly enforceReadOnly: boolean
   readonly connectTimeoutMs: number
   readonly maxLifetimeSeconds: number | undefined
   readonly lookup: Lookup | undefined
 }
 
-/** One node's pool, and what this package does to it: its clients are watched, and can be let go or cut off. */
+/** One node's pool, and what this package does to it: it watches the clients, and can replace them or cut them off. */
 export class NodePool {
   readonly #options: NodePoolOptions
   #opened: Promise<PoolLike> | undefined
@@ -33,9 +33,9 @@ export class NodePool {
   #sessions: ReplicaSessions | undefined
   #isReplica: boolean
   #OwnClient: ClientClass | undefined
-  /** The clients that are not the pool's, until each has ended. */
+  /** The clients outside the pool, until each has ended. */
   readonly #own = new Set<OwnClient>()
-  /** How many clients at most are older than what is demanded now. */
+  /** How many clients at most are older than the current demands. */
   #olderClients = 0
   #refusal: Error | undefined
 
@@ -44,7 +44,7 @@ export class NodePool {
     this.#isReplica = options.isReplica
   }
 
-  /** Opens the pool once; after a failure the next call tries again, as Kysely does with `init()`. */
+  /** Opens the pool once. After a failure the next call tries again, as Kysely does with `init()`. */
   open(): Promise<PoolLike> {
     this.#opened ??= this.#open().catch((error: unknown) => {
       this.#opened = undefined
@@ -53,41 +53,43 @@ export class NodePool {
     return this.#opened
   }
 
-  /** The pool, once it is open. */
+  /** The pool; undefined until it is open. */
   get pool(): PoolLike | undefined {
     return this.#pool
   }
 
-  /** The clients that the pool has now, also those that are being connected. */
+  /** The current clients of the pool, including those that are still connecting. */
   get clients(): Iterable<PoolClientLike> {
     return this.#clients?.all ?? []
   }
 
-  /** How many connections the pool may hold; `pg` makes at most 10 where nobody said. */
+  /** How many connections the pool may hold. The default of `pg` is 10. */
   get max(): number {
     const { max } = (this.#pool?.options ?? {}) as { max?: number }
     return typeof max === 'number' && max > 0 ? max : 10
   }
 
-  /** Whether the server can be asked over a connection of its own. */
+  /** Whether the server can be asked over a connection outside the pool. */
   get canBeWatched(): boolean {
     return this.#OwnClient !== undefined
   }
 
-  /** Whether its sessions can be set to what their holders want; one that is not open yet will tell. */
+  /** Whether sessions can be set to what their holders want. Until the pool is open nobody knows, and this is true. */
   get carriesSettings(): boolean {
     if (this.#pool === undefined) return true
     const { Client, options } = this.#pool
     return isSettingClass(Client) && (options as { pipeline?: unknown } | undefined)?.pipeline !== true
   }
 
-  /** How long connecting may take, in ms: as the pool says, or else the dialect. */
+  /** How long connecting may take, in ms, as the pool says, or else the dialect. */
   get connectTimeoutMs(): number {
     const { connectionTimeoutMillis } = (this.#pool?.options ?? {}) as { connectionTimeoutMillis?: number }
     return connectionTimeoutMillis || this.#options.connectTimeoutMs
   }
 
-  /** A client of the pool whose session is as it must be; those that were connected before that was known are let go. */
+  /**
+   * Gives a client of the pool whose session meets the demands. Clients that connected before the demands are closed.
+   */
   connect(): Promise<PoolClientLike> {
     if (this.#olderClients === 0) return (this.#pool as PoolLike).connect()
     return this.#connectAnew()
@@ -104,7 +106,7 @@ export class NodePool {
     }
   }
 
-  /** Replaces each existing connection, once it is idle. */
+  /** Replaces each existing connection once it is idle. */
   recycle(): void {
     this.#clients?.recycle()
     this.#olderClients = this.#pool?.totalCount ?? 0
@@ -121,12 +123,12 @@ export class NodePool {
     this.#clients?.cut()
   }
 
-  /** Lets connections be made again. */
+  /** Allows connecting again. */
   readmit(): void {
     this.#refusal = undefined
   }
 
-  /** Whether sessions are those of a replica from now on. */
+  /** Says whether sessions are those of a replica from now on. */
   setReplica(isReplica: boolean): void {
     if (isReplica === this.#isReplica) return
     this.#isReplica = isReplica
@@ -134,26 +136,29 @@ export class NodePool {
     this.recycle()
   }
 
-  /** Whether an error tells that sessions are serializable by default, which a replica refuses: from now on they are not. */
+  /**
+   * If an error shows that sessions are serializable by default, which a replica refuses, makes new ones repeatable
+   * read. Gives whether it did.
+   */
   doWithoutSerializable(error: unknown): boolean {
     if (!refusesSerializable(error) || this.#sessions?.learnSerializable() !== true) return false
     this.recycle()
     return true
   }
 
-  /** Whether connecting failed because of the read-only option, which is then done without. */
+  /** If connecting failed because of the read-only start-up option, does without it. Gives whether it did. */
   doWithoutReadOnly(error: unknown): boolean {
     return this.#sessions?.doWithout(error) === true
   }
 
-  /** Hears whether the session of a client of its own is read-only, which a pooler may have kept it from being. */
+  /** Hears whether the session of a client outside the pool is read-only. A pooler may have dropped that option. */
   heardReadOnly(client: OwnClient, isReadOnly: boolean): void {
     this.#sessions?.heard(client, isReadOnly)
   }
 
   /**
-   * Has the pool's connections replaced where any is to another address than the host's name has now; gives whether any was, of the
-   * pool or not: each tells that once.
+   * Replaces the pool's connections if any of them leads to an address that the host's name no longer has. Gives
+   * whether any connection did, of the pool or outside it. Each one counts once.
    */
   follow(addresses: ReadonlySet<string>): boolean {
     const isPoolElsewhere = this.#clients?.isElsewhere(addresses) === true
@@ -164,14 +169,14 @@ export class NodePool {
   }
 
   /**
-   * Tells the pool's listeners of a session that the server has ended. `pg` would, had the client been given back
-   * before its connection closed; but then the next query could get it.
+   * Tells the pool's listeners of a session that the server has ended. `pg` would do so if the client were given back
+   * before its connection closed, but then the next query could get it.
    */
   reportLoss(client: PoolClientLike): void {
     this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)
   }
 
-  /** A client that is not the pool's; with `timeoutMs` nobody has to wait long for it, or for its answers. */
+  /** Makes a client outside the pool. With `timeoutMs`, neither connecting nor an answer takes longer than that. */
   async ownClient(timeoutMs?: number): Promise<OwnClient> {
     const pool = await this.open()
     if (this.#OwnClient === undefined) throw new Error('This pool cannot make clients of its own.')
@@ -214,7 +219,7 @@ export class NodePool {
     const pool = this.#pool as PoolLike
     for (;;) {
       const client = await pool.connect()
-      // No more than there were: in a pool that copies its options, no session is ever as demanded.
+      // At most as many as were old: in a pool that copies its options, no session ever meets the demands.
       if (this.#olderClients === 0 || this.#isAsDemanded(client)) return client
       this.#olderClients--
       client.release(true)
@@ -227,8 +232,8 @@ export class NodePool {
 }
 
 /**
- * `pg-pool` reads its option anew for each connection that it makes: so each gets a lifetime of its own, and they are not
- * all replaced in one moment.
+ * `pg-pool` reads this option for each connection that it makes. So each connection gets a lifetime of its own, and
+ * they are not all replaced at once.
  */
 function jitterLifetime(pool: PoolLike, maxLifetimeSeconds: number): void {
   Object.defineProperty(pool.options ?? {}, 'maxLifetimeSeconds', {
@@ -256,7 +261,7 @@ export interface OwnClient {
   on(event: 'error' | 'end', listener: () => void): unknown
 }
 
-/** Connects it; by the callback, which every class of client has. */
+/** Connects a client by callback, which every class of client supports. */
 export function connected(client: OwnClient): Promise<void> {
   return new Promise((resolve, reject) => {
     client.connect((error) => (error ? reject(error) : resolve()))

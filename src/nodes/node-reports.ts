@@ -4,10 +4,10 @@ import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
 
-/** How soon after it was said that no replica serves it may be said again, in ms. */
+/** How long after a warning that no replica serves there is no second one, in ms. */
 const NO_REPLICA_REST_MS = 60_000
 
-/** The nodes that are reported on, and what serves when no replica is eligible. */
+/** The nodes to report on, and what serves when no replica is eligible. */
 interface Reported {
   readonly name: string
   readonly replicas: readonly Node[]
@@ -17,19 +17,19 @@ interface Reported {
   }
 }
 
-/** A fault that a node was warned of by itself: of its connection, of its state, or of what it is. */
+/** A fault of a node that already has a warning: of its connection, its state, or its role. */
 type Told = 'unreachable' | 'unreadable' | Ineligibility
 
 /**
- * Tells the operator what happens to the nodes of one cluster: every change by a channel, what needs a hand by a warning. One
- * fault is one warning.
+ * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. What needs a hand is a
+ * warning; one fault gives one warning.
  */
 export class NodeReports {
   readonly #set: Reported
   readonly #said = new Set<string>()
   readonly #told = new WeakMap<Node, Told>()
   #noReplicaAtMs = Number.NEGATIVE_INFINITY
-  /** Since when no replica has been eligible; undefined where that was not said. */
+  /** Since when no replica has been eligible; undefined if that was not reported. */
   #withoutSinceMs: number | undefined
 
   constructor(set: Reported) {
@@ -43,7 +43,7 @@ export class NodeReports {
     }
   }
 
-  /** At the start: which nodes could not be reached. */
+  /** Warns at the start of nodes that could not be reached. */
   notReached(nodes: readonly Node[]): void {
     for (const node of nodes) {
       if (this.#isTold(node)) continue
@@ -55,7 +55,7 @@ export class NodeReports {
     }
   }
 
-  /** With failover: which replicas will not be able to say soon that they follow the new primary. */
+  /** With failover: warns of replicas that will need minutes to prove that they follow a new primary. */
   blindReplicas(replicas: readonly Node[]): void {
     const blind = replicas.filter(({ sighting }) => sighting?.isInRecovery && sighting.seesReceiver === false)
     if (blind.length === 0) return
@@ -66,13 +66,13 @@ export class NodeReports {
     )
   }
 
-  /** No replica is eligible: what serves instead. It is said once, until one is again. */
+  /** Warns that no replica is eligible, and says what serves instead. Once, until one is eligible again. */
   noReplica(): void {
     if (this.#withoutSinceMs !== undefined) return
     const nowMs = performance.now()
     const shared = this.#set.replicas.filter(({ weight }) => weight > 0)
     if (shared.every((node) => this.#isTold(node))) {
-      // The warnings of their faults have said what serves instead.
+      // The warnings of their faults have already said what serves instead.
       this.#withoutSinceMs = nowMs
       return
     }
@@ -92,7 +92,7 @@ export class NodeReports {
     )
   }
 
-  /** A replica is eligible: where it was said that none is, that is over. */
+  /** A replica is eligible. If there was a warning that none is, says that this is over. */
   replicaServes(replica: Node): void {
     if (this.#withoutSinceMs === undefined) return
     const seconds = Math.round((performance.now() - this.#withoutSinceMs) / 1_000)
@@ -103,7 +103,7 @@ export class NodeReports {
     )
   }
 
-  /** An error of connecting that somebody has to put right. */
+  /** Warns of an error of connecting that somebody has to put right. */
   failed(node: Node, failure: Failure, error: unknown): void {
     if (failure === 'lost' || failure === 'overload') return
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }
@@ -118,7 +118,7 @@ export class NodeReports {
     )
   }
 
-  /** A replica refuses, after a rest too, what the primary accepts. */
+  /** Warns of a replica that still refuses, after a rest, what the primary accepts. */
   keepsRefusing(node: Node, error: unknown): void {
     if (!this.#once(`refuses ${node.name}`)) return
     const { code } = error as { code?: unknown }
@@ -129,7 +129,7 @@ export class NodeReports {
     )
   }
 
-  /** The name of nodes that are discovered cannot be looked up, so that there are none. It is said once, until it can be. */
+  /** Warns that the name of discovered nodes cannot be looked up, so there are none. Once, until a lookup succeeds. */
   notLookedUp({ name, discover }: NodeOptions, error: unknown): void {
     if (!this.#once(`looked up ${name}`)) return
     const { code, message } = error as { code?: string; message?: string }
@@ -151,7 +151,7 @@ export class NodeReports {
     )
   }
 
-  /** What a node is, where that is not what the configuration says. */
+  /** Warns if a node is not what the configuration says. */
   role(node: Node, primary: Node): void {
     const sighting = node.sighting
     if (sighting === undefined) return
@@ -170,11 +170,11 @@ export class NodeReports {
       nowMs: Date.now(),
       isNoneEligible: true,
     })
-    // Behind a balanced address it is now one server and now another, but of one database.
+    // A load-balanced address leads to one server now and to another later, but all of them have one database.
     if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)
     if (text === undefined || (why === undefined && sighting.isInRecovery)) return
-    // Where the primary has not been seen yet, nobody knows whether it is the same server.
+    // Until the primary was seen, nobody knows whether the two are one server.
     if (primary.sighting === undefined || !this.#once(`${why} ${node.name} ${sighting.startedAt}`)) return
     if (why !== undefined) this.#told.set(node, why)
     this.#warn('WRITE_PINNING_NODE_ROLE', why === undefined ? text : `${text} ${this.#consequence(node)}`)
@@ -189,7 +189,7 @@ export class NodeReports {
     )
   }
 
-  /** Whether the fault that a node has was told by a warning of its own. */
+  /** Whether the current fault of a node already has a warning of its own. */
   #isTold(node: Node): boolean {
     const told = this.#told.get(node)
     if (told === 'unreachable') return !node.isUp
@@ -210,7 +210,7 @@ export class NodeReports {
     return `Other replicas serve its reads${isError ? '' : ', or the primary where none is fit'}.`
   }
 
-  /** What happens to the reads that no replica can serve. */
+  /** What happens to reads that no replica can serve. */
   #insteadOfReplicas(isAnyLate: boolean): string {
     if (this.#set.settings.whenNoReplica === 'error') {
       return "Such reads fail with `statusCode` 503, because `whenNoReplica` is 'error'."

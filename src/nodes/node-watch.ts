@@ -7,12 +7,12 @@ import { type ProbeListener, Prober } from './prober.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { PrimarySilence } from './silence.ts'
 
-/** How often a probe goes unanswered until its node is ejected. */
+/** How many probes in a row go unanswered before a node is ejected. */
 const UNANSWERED = 2
-/** And when most nodes seem to fail at once, so that the fault is likely here. */
+/** The same when most nodes seem to fail at once: the fault is then likely here. */
 const UNANSWERED_BY_MOST = 3
 
-/** The nodes that are watched, and who draws the conclusions. */
+/** The nodes to watch, and what draws the conclusions (`refresh`). */
 interface Watched {
   readonly primary: Node
   readonly nodes: readonly Node[]
@@ -20,7 +20,7 @@ interface Watched {
   refresh(): void
 }
 
-/** Watches the nodes of one cluster, and writes on each what is known of it: its health, role, position and lag. */
+/** Watches the nodes of one cluster, and records on each what is known of it: health, role, position and lag. */
 export class NodeWatch implements ProbeListener {
   readonly #set: Watched
   readonly #settings: ReplicaSetSettings
@@ -46,19 +46,19 @@ export class NodeWatch implements ProbeListener {
     this.#silence = new PrimarySilence(set.primary)
   }
 
-  /** Whether it has not been heard of the primary yet, and soon will be. */
+  /** Whether nothing was heard of the primary yet, but will be soon. */
   get isAwaitingPrimary(): boolean {
     const { health, isClosed } = this.#set.primary
     if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
     return performance.now() - this.#startedAtMs < this.#pace.verdictMs
   }
 
-  /** Whether a node is being asked at a short pace: what is not known of it may be known soon. */
+  /** Whether a node is being asked at a short pace: what is unknown of it may be known soon. */
   isHurrying(node: Node): boolean {
     return this.#probers.get(node)?.isHurrying === true
   }
 
-  /** Watches a node from now on; resolves when there is a first verdict. */
+  /** Watches a node from now on; resolves at the first verdict. */
   async add(node: Node): Promise<void> {
     if (!node.pool.canBeWatched) {
       node.goesUnwatched()
@@ -86,32 +86,35 @@ export class NodeWatch implements ProbeListener {
     this.#probers.clear()
   }
 
-  /** Resolves when there is a verdict on any node. */
+  /** Resolves at the next verdict on any node. */
   async nextVerdict(): Promise<void> {
     await Promise.race([...this.#probers.values()].map((prober) => prober.verdict()))
   }
 
-  /** Has a node looked at, at once. */
+  /** Looks at a node at once, also over a new connection. */
   look(node: Node): void {
     this.#probers.get(node)?.look()
   }
 
-  /** Has a node asked, at once, over the connection that there is. */
+  /** Asks a node at once, over the connection that stands. */
   ask(node: Node): void {
     this.#probers.get(node)?.ask()
   }
 
-  /** Has a node looked at, at once; resolves when there is a verdict. */
+  /** Looks at a node at once; resolves at the verdict. */
   async verdict(node: Node): Promise<void> {
     await this.#probers.get(node)?.lookAnew()
   }
 
-  /** Has all nodes looked at, at once and at a short pace, over the connections that there are: what is known of them is too old. */
+  /**
+   * Asks all nodes at once and then at a short pace, over the connections that stand: what is known of them is too
+   * old.
+   */
   hurry(): void {
     for (const prober of this.#probers.values()) prober.hurry()
   }
 
-  /** A node's name leads to another server: what was seen of the one before says nothing of it, and nobody asks that any more. */
+  /** A node's name leads to another server now. Forgets what was seen of the old server, and stops asking it. */
   moved(node: Node): void {
     if (node === this.#set.primary) {
       this.#silence.end()
@@ -119,14 +122,14 @@ export class NodeWatch implements ProbeListener {
       for (const each of this.#set.nodes) each.forgetPosition()
     }
     node.changedServer()
-    // What the old one is being asked is not heard.
+    // What the old server still answers is not heard.
     void this.remove(node)
     void this.add(node)
     this.#probers.get(node)?.hurry()
     this.#set.refresh()
   }
 
-  /** Another node is the primary: the positions of the one before say nothing of it. */
+  /** Another node is the primary now. The positions of the old primary say nothing about it. */
   forgetPositions(): void {
     this.#positions.clear()
     for (const node of this.#set.nodes) node.forgetPosition()
@@ -139,7 +142,7 @@ export class NodeWatch implements ProbeListener {
 
   onSeen(node: Node, sighting: Sighting): void {
     this.#unanswered.delete(node)
-    // Nobody was heard of for a while: this process was not there, and what comes first is soon out of date.
+    // Nothing was heard of any node for a while: this process was stopped. What comes first is soon out of date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
     if (node === this.#set.primary) this.#silence.end()
@@ -165,7 +168,7 @@ export class NodeWatch implements ProbeListener {
       if (failure === 'lost') this.#primaryIsSilent('refused')
       else {
         this.#silence.end()
-        // Its server answers, and can tell everybody by itself why he may not come in.
+        // Its server answers, and can tell each client by itself why it may not connect.
         if (isServerError(error)) node.pool.readmit()
       }
     }
@@ -187,7 +190,7 @@ export class NodeWatch implements ProbeListener {
   }
 
   onLost(node: Node): void {
-    // A server that has crashed may come up behind where it was, and with the start time that it had.
+    // A server that has crashed may come up behind where it was, and with the same start time.
     node.forgetPosition()
   }
 
@@ -196,7 +199,7 @@ export class NodeWatch implements ProbeListener {
     const { atMs, position, isInRecovery, startedAt, answeredAtMs } = seen
     node.answered(seen)
     if (node === primary) {
-      // One in recovery is no primary: there is nothing to be seen that a replica could lack.
+      // A server in recovery is no primary: it writes nothing that a replica could lack.
       if (position === undefined || isInRecovery) this.#positions.wasDown(seen)
       else if (this.#positions.add(seen, position)) this.#measureAnew()
       this.#findDiverged(seen)
@@ -207,7 +210,7 @@ export class NodeWatch implements ProbeListener {
     this.#measure(node, seen)
   }
 
-  /** How late a replica was when it was last seen, and how long that is good for a verdict. */
+  /** Records the lag that a replica had when it was last seen, and how long that may be used. */
   #measure(node: Node, sighting: Sighting): void {
     const { lagSource, maxLagBytes } = this.#settings
     const { position, isInRecovery, atClockMs } = sighting
@@ -221,28 +224,34 @@ export class NodeWatch implements ProbeListener {
       lagMs = this.#positions.lagMs(position, sighting)
       lagBytes = this.#positions.lagBytes(position, sighting)
     }
-    // It is later by as much as that was ago, at most. How much WAL that is nobody can tell.
+    // Its lag has grown since then by at most the time that has passed. In bytes, nobody can tell.
     const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (lagMs ?? 0)) : 0
     node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#pace.verdictMs })
   }
 
-  /** More is known of the primary than what was sampled at a steady pace: the replicas are asked at once how far they are by that. */
+  /**
+   * The primary's position is known better than from samples at a steady pace. So measures the replicas again, and
+   * asks them at once.
+   */
   #measureAnew(): void {
     for (const node of this.#set.nodes) {
       if (node === this.#set.primary) continue
-      // One that was asked before the primary may have had all that already.
+      // A replica that was asked before the primary may already have had all of it.
       if (node.lagMs === undefined && node.sighting !== undefined) this.#measure(node, node.sighting)
       this.#probers.get(node)?.hurry()
     }
   }
 
-  /** Where the sessions of its pool do hear of it, it may go on writing, and nobody sees how far it gets: replicas get later meanwhile. */
+  /**
+   * If the sessions of its pool hear nothing either, the primary counts as down, and there is nothing new for
+   * replicas to lack. If they do hear from it, it may go on writing unseen, so the lag of the replicas grows.
+   */
   #primaryIsSilent(how: 'refused' | 'unanswered'): void {
     const isSilent = this.#silence.goesOn(how)
     if (isSilent && this.#set.primary.health === 'down') this.#positions.wasDown(momentNow())
   }
 
-  /** A replica cannot have replayed what its primary has not flushed, unless it followed another one. */
+  /** Finds replicas that have replayed what their primary has not flushed. Such a replica followed another primary. */
   #findDiverged({ atMs, position, isInRecovery }: Sighting): void {
     if (position === undefined || isInRecovery) return
     for (const node of this.#set.nodes) {
@@ -261,7 +270,7 @@ export class NodeWatch implements ProbeListener {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
     if (!node.wentDown(because, isClosed)) return
     this.#set.reports.changed(node, 'down', because)
-    // There is nobody but the primary for what waits on it: it may still come back.
+    // What waits for the primary has nowhere else to go, and the primary may come back.
     if (node === this.#set.primary) return
     node.pool.cutOff(unavailable(`'${node.name}' was ejected: ${because}`, { cause: error }))
   }

@@ -9,35 +9,36 @@ import { OwnErrors, RefusedTexts } from './refused-texts.ts'
 export type Health =
   | 'unknown' // not heard of yet
   | 'up'
-  | 'down' // it refuses connections, or stopped answering
-  | 'unwatched' // its pool cannot make connections of its own, so nobody looks
+  | 'down' // it refuses connections, or has stopped answering
+  | 'unwatched' // its pool has no `Client` to connect with, so nobody watches it
 
 /** Why a replica serves no reads. */
 export type Ineligibility =
   | 'unknown'
   | 'down'
   | 'drained' // by an operator
-  | 'lagging' // later than `maxLagMs` or `maxLagBytes`
-  | 'lag-unknown' // `lagSource` gave no number; or this process has not known the cluster for long enough, or not heard of it lately
+  | 'lagging' // its lag is above `maxLagMs` or `maxLagBytes`
+  | 'lag-unknown' // `lagSource` gave no number, or this process has not watched for long enough, or not heard of it lately
   | 'not-in-recovery' // it was promoted, or is another server that takes writes
   | 'other-cluster' // its data is not the primary's
   | 'other-database' // it is connected to another database of the same servers
   | 'diverged' // it has replayed what the primary never wrote
-  | 'old-timeline' // it does not follow the primary since a failover
-  | 'newer-timeline' // it follows another one, which was promoted while the primary lives
+  | 'old-timeline' // it has no proof yet that it follows the primary since a failover
+  | 'newer-timeline' // it follows another primary, which was promoted while this one is up
 
 /** What a node has done since the start. */
 export interface NodeCounts {
-  /** Sessions that were lent to a query, a transaction or a connection. */
+  /** Sessions that were lent for a query, a transaction or a connection. */
   sessions: number
-  /** Reads that went on to another node, because this one failed them. */
+  /** Reads that moved on to another node because this one failed them. */
   movedAway: number
+  /** How often it was ejected. */
   ejected: number
 }
 
 /**
- * One server of a cluster: its pool, and what is known of it. Whoever learns something of it says what happened, and the node draws the
- * conclusion: what is read-only here is written by these methods, and by nobody else.
+ * One server of a cluster: its pool, and what is known of it. Others tell it what happened, by its methods, and the
+ * node draws the conclusion. Only these methods write the fields that are read-only here.
  */
 export class Node {
   readonly name: string
@@ -45,45 +46,48 @@ export class Node {
   readonly weight: number
   readonly maxLagMs: number
   readonly loadBalanced: boolean
-  /** Whether it is one of the addresses of a name, which it keeps. */
+  /** Whether it is one address of a discovered name. It keeps that address. */
   readonly isDiscovered: boolean
   readonly pool: NodePool
-  /** What it is used as; a failover changes it. */
+  /** What it is used as. A failover changes this. */
   readonly role: 'primary' | 'replica'
   readonly health: Health = 'unknown'
   /** Why it is down, in words for a human. */
   readonly downBecause: string | undefined = undefined
   readonly sighting: Sighting | undefined = undefined
-  /** How far behind it was when it was last seen; undefined where nobody knows. */
+  /** Its lag when it was last seen; undefined if unknown. */
   readonly lagMs: number | undefined = undefined
   readonly lagBytes: number | undefined = undefined
-  /** Until when that is good for a verdict, by `Date.now()`: this process may be stopped, and its host suspended. */
+  /** Until when that lag may be used, by `Date.now()`: this process may be stopped, or its host suspended. */
   readonly knownUntilMs: number = Number.POSITIVE_INFINITY
-  /** Whether it let the last probe not in: no connection was left, or not for this role. Whoever is in already may go on. */
+  /**
+   * Whether it refused the last probe a connection: it had none left, or this role may not connect. Sessions that it
+   * let in before may go on.
+   */
   readonly isClosed: boolean = false
-  /** How far it has replayed, as far as that is sure to be of the primary's history. */
+  /** How far it is sure to have replayed of the primary's history. */
   readonly replayed = new Replayed()
-  /** How far it has replayed of whatever history it follows: also where the primary is down, and it may follow another one. */
+  /** How far it has replayed of the history that it follows. While the primary is down, that may be another one. */
   readonly observed = new Replayed()
-  /** Since when it has been known to have replayed what the primary never wrote: its server's start. */
+  /** The start time of its server, if that has replayed what the primary never wrote. */
   readonly divergedSince: string | undefined = undefined
   readonly isDrained: boolean = false
-  /** Why it serves no reads; undefined where it does. */
+  /** Why it serves no reads; undefined if it serves them. */
   readonly ineligibility: Ineligibility | undefined = 'unknown'
   /** Whether it may be chosen for reads that name no node. */
   readonly isEligible: boolean = false
-  /** Whether its sessions begin at an isolation level above `read committed`, as far as one has told. */
+  /** Whether its sessions begin at an isolation level above `read committed`, by what the last one reported. */
   readonly hasSnapshots: boolean = false
-  /** The texts that it refused, as a replica, and the primary accepted; undefined where there is none. */
+  /** The texts that it refused as a replica and the primary accepted; undefined if there are none. */
   readonly refused: RefusedTexts | undefined = undefined
-  /** The errors that it gave, as a replica, and the primary gave as well; undefined where there is none. */
+  /** The errors that it gave as a replica and the primary gave as well; undefined if there are none. */
   readonly ownErrors: OwnErrors | undefined = undefined
-  /** Whether it lends nothing any more. */
+  /** Whether it has stopped lending sessions. */
   readonly isEnded: boolean = false
-  /** How many sessions are lent, or asked for. */
+  /** How many of its sessions are lent or asked for. */
   readonly busy: number = 0
   readonly counts: NodeCounts = { sessions: 0, movedAway: 0, ejected: 0 }
-  /** Itself, for its own writing. */
+  /** The node itself, with fields that can be written. */
   readonly #now: Writable<Node> = this
 
   constructor(options: NodeOptions, pool: NodePool, defaults: { readonly maxLagMs: number }) {
@@ -101,7 +105,7 @@ export class Node {
     await this.pool.open()
   }
 
-  /** Ends its pool, once what was lent is back. */
+  /** Ends its pool, once everything that was lent is back. */
   async end(): Promise<void> {
     this.#now.isEnded = true
     await this.pool.end()
@@ -113,33 +117,36 @@ export class Node {
   }
 
   /**
-   * Whether it serves nobody, as far as is known. One that is closed may serve the pool's sessions, which it has let in before; one that
-   * was never seen has let nobody in.
+   * Whether it serves nobody, as far as is known. A closed node may still serve the sessions that it let in before. A
+   * closed node that was never seen has let nobody in.
    */
   get isGone(): boolean {
     return this.isClosed ? this.sighting === undefined : this.health === 'down'
   }
 
-  /** Its pool makes no connections of its own, so nobody looks. */
+  /** Its pool cannot make connections for the watcher, so nobody looks at it. */
   goesUnwatched(): void {
     this.#now.health = 'unwatched'
   }
 
-  /** Its server has said what it is. */
+  /** Its server has answered a probe. */
   answered(seen: Sighting): void {
     this.#now.isClosed = false
     if (this.role === 'replica' && this.divergedSince !== seen.startedAt) this.#now.divergedSince = undefined
     this.#now.sighting = { ...seen, timeline: timelineOf(seen, this.sighting) }
   }
 
-  /** Its server is up, but the probe failed there: its lag is unknown, so as a replica it is not eligible. */
+  /** Its server is up, but the probe query failed: its lag is unknown, so as a replica it is not eligible. */
   answeredUnreadably(): void {
     this.#now.isClosed = false
     this.#now.sighting = undefined
     this.#now.lagMs = undefined
   }
 
-  /** Its server has no connection left. It answers; only how late it is cannot be known, and the longer that lasts, the later it may be. */
+  /**
+   * Its server has no connection left. It does answer, but its lag cannot be known, and can grow for as long as this
+   * lasts.
+   */
   wasFull(because: string | undefined): void {
     this.#now.isClosed = true
     if (this.health === 'unknown') this.#now.downBecause = because
@@ -147,7 +154,7 @@ export class Node {
     this.#now.lagMs = performance.now() - this.sighting.atMs
   }
 
-  /** It serves; gives whether that is news. */
+  /** It answers. Gives whether that is news. */
   wentUp(): boolean {
     if (this.health === 'up') return false
     this.#now.health = 'up'
@@ -156,7 +163,10 @@ export class Node {
     return true
   }
 
-  /** It refuses connections, or does not answer; gives whether that is news. `isClosed` where it may serve whoever is in already. */
+  /**
+   * It refuses connections, or does not answer. Gives whether that is news. `isClosed`: it may still serve the
+   * sessions that it let in before.
+   */
   wentDown(because: string, isClosed: boolean): boolean {
     this.#now.isClosed = isClosed
     if (this.health === 'down') return false
@@ -167,7 +177,10 @@ export class Node {
     return true
   }
 
-  /** Its name leads to another server. A primary, of its history, goes on being that for an election until the new one is seen. */
+  /**
+   * Its name leads to another server. A primary keeps its last sighting until the new server is seen, because an
+   * election needs its history.
+   */
   changedServer(): void {
     this.#now.isClosed = false
     this.forgetPosition()
@@ -177,36 +190,36 @@ export class Node {
     this.#now.lagBytes = undefined
   }
 
-  /** How late it was when it was last seen, and until when that is good for a verdict. */
+  /** Records the lag that it had when it was last seen, and until when that may be used. */
   wasMeasured(lag: Pick<Node, 'lagMs' | 'lagBytes' | 'knownUntilMs'>): void {
     this.#now.lagMs = lag.lagMs
     this.#now.lagBytes = lag.lagBytes
     this.#now.knownUntilMs = lag.knownUntilMs
   }
 
-  /** It told how far it has replayed; `isSure` where that can be of no history but the primary's. */
+  /** It reported how far it has replayed. `isSure`: that can belong to no history but the primary's. */
   hadReplayed(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
     this.observed.saw(answer, answeredAtMs)
     if (isSure) this.replayed.saw(answer, answeredAtMs)
   }
 
-  /** How far it had replayed says nothing any more: its server may have crashed, or has another history. */
+  /** The position that it reported says nothing any more: its server may have crashed, or have another history. */
   forgetPosition(): void {
     this.replayed.forget()
     this.observed.forget()
   }
 
-  /** What it was seen to have replayed is not what the primary wrote. */
+  /** It has replayed what the primary never wrote. */
   diverged(): void {
     this.#now.divergedSince = this.sighting?.startedAt
   }
 
-  /** An operator keeps it from reads, or does not any more. */
+  /** An operator drains it, or resumes it. */
   wasDrained(isDrained: boolean): void {
     this.#now.isDrained = isDrained
   }
 
-  /** It was found to be eligible for reads, or why it is not. */
+  /** It was judged: eligible for reads, or why not. */
   wasJudged(ineligibility: Ineligibility | undefined): void {
     this.#now.ineligibility = ineligibility
     this.#now.isEligible = ineligibility === undefined
@@ -218,7 +231,7 @@ export class Node {
     this.pool.setReplica(false)
   }
 
-  /** Another node is the primary: what is under way here must not be committed, nor anything new be written. */
+  /** Another node is the primary now. Nothing that is under way here may be committed, and nothing new written. */
   becomesReplica(): void {
     this.#now.role = 'replica'
     this.pool.setReplica(true)
@@ -232,37 +245,37 @@ export class Node {
     this.counts.sessions++
   }
 
-  /** A session was given back, or was asked for in vain. */
+  /** A session was given back, or could not be had. */
   giveBack(): void {
     this.#now.busy--
   }
 
-  /** A session told at which isolation level it begins. */
+  /** A session reported the isolation level at which it begins. */
   sessionBegan(isolation: string | null | undefined): void {
     this.#now.hasSnapshots = isolation !== 'read committed'
   }
 
   /**
-   * Whether what a client sets for its session can follow it here: no pooler is known to stand in between, which may have another session
+   * Whether what a client sets for its session can follow it here. Behind a pooler it cannot: another session may
    * serve its next statement.
    */
   get carriesSettings(): boolean {
     return this.pool.carriesSettings && this.sighting?.isDirect !== false
   }
 
-  /** A read went on to another node, because this one failed it. */
+  /** A read moved on to another node because this one failed it. */
   lostRead(): void {
     this.counts.movedAway++
   }
 
-  /** As a replica, it refused a text that the primary accepted; gives whether it was asked again for that, after a rest. */
+  /** As a replica it refused a text that the primary accepted. Gives whether it did so again, after a rest. */
   refusedAlone(sql: string, error: unknown): boolean {
     this.#now.refused ??= new RefusedTexts()
     this.ownErrors?.primaryAccepted(sql, error)
     return this.#now.refused.refuse(sql)
   }
 
-  /** As a replica, it gave `error`, and the primary gave this one. */
+  /** As a replica it gave `error`, and the primary gave `given`. */
   refusedLikePrimary(given: unknown, sql: string, error: unknown): void {
     this.#now.ownErrors ??= new OwnErrors()
     this.#now.ownErrors.primaryGave(given, sql, error)
@@ -275,12 +288,15 @@ export class Node {
   }
 }
 
-/** The error of whoever asks a node that serves nobody. */
+/** The error for a node that serves nobody. */
 export function unavailable(why: string, options?: { readonly cause: unknown }): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, ...options })
 }
 
-/** A server goes to a newer timeline and never back; but a replica whose receiver has ended tells an old one for a while. */
+/**
+ * A server moves to newer timelines and never back. But a replica whose receiver has ended reports an old one for a
+ * while.
+ */
 function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
   if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline
   return Math.max(before.timeline, now.timeline ?? 0)

@@ -4,7 +4,13 @@ import type { OptionReader } from '../options.ts'
 import type { Health, Ineligibility, Node, NodeCounts } from './node.ts'
 import type { ClusterNodes, NodeOptions } from './node-options.ts'
 
-/** Who serves reads: `'split'` the replicas; `'primary'` the primary; `'observe'` the primary, and what would have been is counted. */
+/**
+ * Who serves reads.
+ *
+ * - `'split'`: the replicas
+ * - `'primary'`: the primary
+ * - `'observe'`: the primary, and `status().observed` counts where reads would have gone
+ */
 export type Mode = 'split' | 'primary' | 'observe'
 
 export const MODES: readonly Mode[] = ['split', 'primary', 'observe']
@@ -40,10 +46,10 @@ export function operatorSettings(read: OptionReader<OperatorOptions>): OperatorS
   }
 }
 
-/** Where reads would have gone while an operator had the primary serve them: how many by node. */
+/** How many reads would have gone to each node, counted while the mode is `'observe'`. */
 export type Observed = Readonly<Record<string, number>>
 
-/** What an operator has said of one cluster; it outlives the databases that are opened and destroyed. */
+/** What an operator has said of one cluster. It outlives the databases that are opened and destroyed. */
 export class Operator {
   mode: Mode
   /** Which part of the requests may read from replicas, from 0 to 1. */
@@ -69,20 +75,23 @@ export class Operator {
 export interface ClusterStatus {
   readonly name: string
   readonly mode: Mode
-  /** Which part of the requests may read from replicas, from 0 to 1. */
+  /** The share of requests that may read from replicas, from 0 to 1. */
   readonly replicaShare: number
-  /** Where reads would have gone, by node, while the mode was `'observe'`. */
+  /** How many reads would have gone to each node, counted while the mode is `'observe'`. */
   readonly observed: Observed
   /** Reads that no replica could serve: how many the primary serves now, and how many wait for their turn. */
   readonly spilled: { readonly running: number; readonly waiting: number }
-  /** The primary first. Those of a `discover` are here once their name was looked up, which happens when the database is opened. */
+  /**
+   * The primary first. The nodes of a `discover` are here once their name was looked up, which happens when the
+   * database is opened.
+   */
   readonly nodes: readonly NodeStatus[]
 }
 
 /** Why a node is not fit for its role. */
 export type Unfitness =
   | Ineligibility
-  | 'in-recovery' // the primary is a hot standby: it was demoted, or its address is a replica's
+  | 'in-recovery' // the primary is a hot standby: it was demoted, or its address leads to a replica
   | 'only-by-name' // the replica's `weight` is 0
 
 /** One node as this process sees it. */
@@ -92,24 +101,25 @@ export interface NodeStatus {
   readonly health: Health
   /** Whether it does its work, as far as is known: a primary takes writes, a replica serves reads that name no node. */
   readonly isFit: boolean
-  /** Why it does not; undefined where it does. */
+  /** Why it is not fit; undefined if it is. */
   readonly because: Unfitness | undefined
-  /** Why it is down, for a human. */
+  /** Why it is down, in words for a human; undefined if it is not. */
   readonly downBecause: string | undefined
   readonly isDrained: boolean
   readonly weight: number
-  /** How far it was behind when it was last seen. */
+  /** Its lag when it was last seen, in ms; undefined if unknown, and for the primary. */
   readonly lagMs: number | undefined
+  /** The same in bytes of WAL. */
   readonly lagBytes: number | undefined
-  /** What it had replayed, or a primary flushed, such as `0/3000148`. */
+  /** What a replica has replayed, or the primary flushed, such as `0/3000148`. */
   readonly position: string | undefined
   readonly timeline: number | undefined
-  /** How many sessions are lent, or asked for, by this process. */
+  /** How many of its sessions this process has lent or is waiting for. */
   readonly busy: number
   readonly counts: Readonly<NodeCounts>
 }
 
-/** The state of a cluster that is not open: what the options say, and that nothing is known of any node. */
+/** The status of a cluster that is not open: what the options say, and nothing known of any node. */
 export function statusBeforeOpen(name: string, nodes: ClusterNodes, operator: Operator): ClusterStatus {
   const { mode, replicaShare, observed, drained } = operator
   const named = [nodes.primary, ...nodes.replicas].filter(({ discover }) => discover === undefined)
@@ -142,7 +152,7 @@ function unknownNode({ name, role, weight }: NodeOptions, isDrained: boolean): N
   }
 }
 
-/** What is shown of an open cluster. */
+/** The part of an open cluster that its status is made of. */
 interface Shown {
   readonly name: string
   readonly operator: Operator
@@ -150,7 +160,7 @@ interface Shown {
   readonly nodes: readonly Node[]
 }
 
-/** The state of a cluster, as data that can be sent or logged. */
+/** The status of an open cluster, as data that can be sent or logged. */
 export function statusOf({ name, operator, spill, nodes }: Shown): ClusterStatus {
   return {
     name,

@@ -1,15 +1,15 @@
-/** How much longer than planned one step may take before it is this process that was not there. */
+/** If a step takes this many times as long as planned, this process was not running. */
 const LATE = 1.5
 const STEPS = 5
 
-/** Nothing was heard in time. */
+/** No answer came in time. */
 export class Unanswered extends Error {
   constructor(waitedMs: number) {
     super(`no answer within ${waitedMs} ms`)
   }
 }
 
-/** Waits for `work` for `waitMs` of this process's own time, and rejects with {@link Unanswered} then. */
+/** Waits for `work` for `waitMs` of this process's own running time, and then rejects with {@link Unanswered}. */
 export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = afterPatience(waitMs, () => reject(new Unanswered(waitMs)))
@@ -17,14 +17,15 @@ export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
   })
 }
 
-/** The same, where it does not matter what comes of `work`: resolves when it has ended, whatever with, or the time is over. */
+/** Waits until `work` has ended, in whatever way, or `waitMs` of this process's own running time are over. */
 export function waitAtMost(work: Promise<unknown>, waitMs: number): Promise<void> {
   return withPatience(work, waitMs).then(ignore, ignore)
 }
 
 /**
- * Calls `onOver` when `waitMs` of this process's own time are over, unless the function that it gives was called before.
- * While the event loop is blocked no time passes: an answer may be there all along, in a socket that nobody read.
+ * Calls `onOver` after `waitMs` of this process's own running time, unless the function that it gives is called
+ * first. Time in which the event loop is blocked does not count: an answer may already be in a socket that nobody has
+ * read.
  */
 export function afterPatience(waitMs: number, onOver: () => void): () => void {
   const stepMs = waitMs / STEPS

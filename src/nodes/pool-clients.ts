@@ -1,14 +1,14 @@
 import { lost, type PoolClientLike, type PoolLike } from './pool.ts'
 
-/** How long an ended pool's connections may take to close; a frozen server never closes its side. */
+/** How long the connections of an ended pool may take to close, in ms. A frozen server never closes its side. */
 const CLOSING_MS = 1_000
 
 /**
- * The clients of one pool, from the moment each connects until its connection is closed.
+ * The clients of one pool, each from the moment it connects until its connection is closed.
  *
- * Keeps a terminated backend from bringing the process down: `pg` emits `error` on the client, and on the
- * pool for an idle one, and Node.js ends a process over an `error` event that nobody listens to. The query that
- * was running, if any, fails by itself.
+ * Keeps a terminated backend from ending the process. `pg` emits `error` on the client and, if that is idle, on the
+ * pool. Node.js ends a process over an `error` event that nobody listens to. A query that was running fails by
+ * itself.
  */
 export class PoolClients {
   readonly #pool: PoolLike
@@ -18,12 +18,12 @@ export class PoolClients {
 
   constructor(pool: PoolLike) {
     this.#pool = pool
-    // Not `connect`: a pool of the caller's may have had connections before.
+    // Not `connect`: a pool of the caller's may already have connections.
     pool.on?.('acquire', this.take)
     pool.on?.('error', ignore)
   }
 
-  /** Takes note of a client that begins to connect, or was found in the pool. */
+  /** Records a client that begins to connect, or that was found in the pool. */
   readonly take = (client: PoolClientLike): void => {
     if (client.on === undefined || this.#clients.has(client)) return
     this.#clients.set(client, this.#generation)
@@ -38,7 +38,6 @@ export class PoolClients {
     })
   }
 
-  /** The clients that there are. */
   get all(): Iterable<PoolClientLike> {
     return this.#clients.keys()
   }
@@ -48,12 +47,12 @@ export class PoolClients {
     this.#generation++
   }
 
-  /** Whether a client was connected since the last {@link recycle}. */
+  /** Whether a client connected after the last {@link recycle}. */
   isCurrent(client: PoolClientLike): boolean {
     return (this.#clients.get(client) ?? this.#generation) === this.#generation
   }
 
-  /** Whether a client that is not stale is connected to another address than these. */
+  /** Whether a client that is not stale is connected to an address other than these. */
   isElsewhere(addresses: ReadonlySet<string>): boolean {
     for (const [client, generation] of this.#clients) {
       if (generation === this.#generation && isElsewhere(client, addresses)) return true
@@ -61,14 +60,14 @@ export class PoolClients {
     return false
   }
 
-  /** Closes every connection at once, in use or not: the statements on them fail as on a lost connection. */
+  /** Closes every connection at once, in use or not. The statements on them fail as on a lost connection. */
   cut(): void {
     for (const client of this.#clients.keys()) client.connection?.stream?.destroy()
   }
 
   /**
-   * Called once the pool has ended: waits until its connections are closed, for a second at most, cuts off those that are
-   * not, and takes the listeners away when the last one is.
+   * Waits, after the pool has ended, until its connections are closed. After a second it cuts off those that are not.
+   * When the last one is closed, it removes the listeners.
    */
   closed(): Promise<void> {
     return new Promise((resolve) => {
@@ -87,7 +86,7 @@ export class PoolClients {
   }
 }
 
-/** Whether a client is connected to another address than these. */
+/** Whether a client is connected to an address other than these. */
 export function isElsewhere({ connection }: ConnectedClient, addresses: ReadonlySet<string>): boolean {
   const address = connection?.stream?.remoteAddress
   return address !== undefined && !addresses.has(plainAddress(address))
@@ -97,7 +96,7 @@ interface ConnectedClient {
   readonly connection?: { readonly stream?: { readonly remoteAddress?: string | undefined } }
 }
 
-// An IPv4 address of a socket that listens to both families.
+// A socket for both address families shows an IPv4 address as `::ffff:192.0.2.1`.
 function plainAddress(address: string): string {
   return address.replace(/^::ffff:/i, '')
 }

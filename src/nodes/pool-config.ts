@@ -4,12 +4,12 @@ import { shownName, unknownOption } from '../options.ts'
 import { checkConnectionStringOfPool, checkedConnectionString, nodeError } from './connection-string.ts'
 import type { PoolLike } from './pool.ts'
 
-/** What a node's connections may come from, as an error says it. */
+/** What a node's connections may come from, in the words of an error. */
 export const A_POOL =
   'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'
 
 /**
- * Checks a configuration of `pg`'s, which connects to localhost without a word where it does not find its server in it.
+ * Checks a configuration of `pg`. If it names no server, `pg` connects to localhost without a word.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_NODE`
  */
@@ -26,7 +26,7 @@ export function checkedPoolConfig(where: string, given: object): PoolConfig {
   return given
 }
 
-/** The same for the configuration of a pool that is made already: what else is in it is its owner's. */
+/** The same check for the configuration of a pool that already exists. Whatever else is in it is its owner's. */
 export function checkConfigOfPool(where: string, { options = {} }: PoolLike): void {
   if ('connectionString' in options) checkConnectionStringOfPool(where, options.connectionString)
   else {
@@ -36,7 +36,7 @@ export function checkConfigOfPool(where: string, { options = {} }: PoolLike): vo
   }
 }
 
-/** Refuses a setting of `pg`'s that stands beside `pool`, where it would be lost. */
+/** Refuses a setting of `pg` that stands beside `pool`, where it has no effect. */
 export function refuseSettingsOfPool(where: string, node: object, known: readonly string[]): void {
   const name = Object.keys(node).find((each) => !known.includes(each) && settingFor(each) !== undefined)
   if (name === undefined) return
@@ -49,21 +49,21 @@ function settingFor(name: string): string | undefined {
   return SETTINGS.includes(name) ? name : OTHER_NAMES.get(lettersOf(name))
 }
 
-/** Refuses a Kysely, a URL, a promise, or a configuration of something else, in which `pg` finds nothing. */
+/** Refuses a Kysely, a URL, a promise, or an object for something else, in which `pg` finds nothing. */
 function refuseOther(where: string, given: object): void {
   const names = Object.keys(given)
   const prototype: unknown = Object.getPrototypeOf(given)
-  // By the shape of the prototype, because a test runner's objects come from a realm of their own.
+  // By the shape of the prototype, because the objects of a test runner come from another realm.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) {
     const [name] = names
-    // Where there is nothing, the environment's PGHOST, PGUSER and so on say all.
+    // An empty object is fine: PGHOST, PGUSER and so on in the environment can say everything.
     if (name === undefined || names.some((each) => SETTINGS.includes(each))) return
     const meant = OTHER_NAMES.get(lettersOf(name)) ?? nearestName(name, [...SETTINGS, ...NODE_OPTIONS])
     const question = meant === undefined ? '.' : `; did you mean \`${meant}\`?`
     throw nodeError(`${where} must be ${A_POOL}, and got an object with ${shownName(name)}${question}`)
   }
   if (given instanceof URL) throw nodeError(`${where} is a URL object; give its \`href\`.`)
-  // A configuration of a class of the application's has at least one of these; a Sequelize has `options`.
+  // A configuration of a class of the application's has at least one of these. A Sequelize has `options`.
   if (names.some((each) => WHERE_TO.includes(each))) return
   throw nodeError(`${where} must be ${A_POOL}, and got ${classOf(given)}.`)
 }
@@ -73,7 +73,10 @@ function classOf(given: object): string {
   return /^\w{1,40}$/.test(name) ? `an object of the class ${name}` : 'an object of a class'
 }
 
-/** No server is named: a setting that was meant to name it would be lost. */
+/**
+ * Refuses a configuration that names no server, if one of its settings is a wrong name for that: it would have no
+ * effect.
+ */
 function refuseWithoutServer(where: string, given: object): void {
   refuseMissingHost(where, given)
   refuseMissingPort(where, given)
@@ -141,7 +144,7 @@ function refuseMissingHost(where: string, given: object): void {
   )
 }
 
-/** `Number(process.env.PGPORT)` of a variable that is not set: `pg` would take the usual port without a word. */
+/** `Number(process.env.PGPORT)` of an unset variable is NaN. `pg` would use its default port without a word. */
 function refuseMissingPort(where: string, given: object): void {
   if (!('port' in given) || !Number.isNaN(given.port)) return
   throw nodeError(
@@ -177,7 +180,7 @@ const MISSPELT = [
 /** Those of `pg.defaults` that no configuration has. */
 const NOT_MISSPELT = words('rows parseInt8 connect_timeout keepalives keepalives_idle')
 const SHORT = 3
-/** How others call them, in lower case. */
+/** Other libraries' names for these settings, in lower case. */
 const OTHER_NAMES = new Map(
   Object.entries({
     connectionString: words('uri url dsn href connectionurl connectionuri databaseurl databaseuri'),

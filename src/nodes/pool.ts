@@ -1,4 +1,4 @@
-/** The part of `pg`'s `Pool` that is used here, so that whatever behaves like one will do. */
+/** The part of `pg`'s `Pool` that is used here. Anything that behaves like one will do. */
 export interface PoolLike {
   connect(): Promise<PoolClientLike>
   end(): Promise<void>
@@ -26,13 +26,13 @@ export interface PoolClientLike {
     once?(event: 'readyForQuery' | 'end', listener: () => void): unknown
     off?(event: 'readyForQuery' | 'end', listener: () => void): unknown
   }
-  /** Told by the server as the session begins. */
+  /** The server sends it when the session begins. */
   readonly processID?: number | null
   query(...args: readonly unknown[]): unknown
   end?(): unknown
-  /** Whether the answer to all that was sent is there. */
+  /** Whether everything that was sent has been answered. */
   readonly readyForQuery?: boolean
-  /** Whether it sends more before it is answered. */
+  /** Whether it sends statements before the earlier ones are answered. */
   readonly pipeline?: boolean
   getTransactionStatus?(): string | null
   on?(event: 'error', listener: (error: Error) => void): unknown
@@ -55,10 +55,7 @@ export type ClientClass = new (
 /** The clients whose connection has ended, and why. */
 export const lost = new WeakMap<PoolClientLike, Error>()
 
-/**
- * Waits for `work` as long as the client's connection lasts, and rejects when it ends: a cursor of `pg-cursor`
- * would wait for ever.
- */
+/** Waits for `work`, and rejects if the client's connection ends first. A cursor of `pg-cursor` would wait for ever. */
 export function whileConnected<T>(client: PoolClientLike, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const onEnd = () => reject(lost.get(client))

@@ -2,40 +2,44 @@ import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import type { AnswerRow, Told } from './asked-query.ts'
 
 /**
- * All that servers are asked about positions. What is asked on the session of a statement, together with it (`*_QUESTION`, see
- * `asked-query.ts`), never fails, also where a replica was promoted or a primary demoted meanwhile: then there is no position.
+ * Everything that servers are asked about positions. A `*_QUESTION` is asked together with a statement, on its
+ * session (see `asked-query.ts`). It never fails: if a replica was promoted or a primary demoted meanwhile, the
+ * answer has no position.
  */
 
-/** How a session's commits are made: with `synchronous_commit = off` they return before their WAL is flushed. */
+/**
+ * How a session commits. With `synchronous_commit = off` (`'unflushed'`), a commit returns before its WAL is flushed.
+ */
 export type CommitKind = 'flushed' | 'unflushed'
 
-/** How far a replica has replayed, and at which isolation level its session is. */
+/** How far a replica has replayed, and the isolation level of its session. */
 export const REPLICA_QUESTION = `
   select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text as position,
     pg_catalog.current_setting('transaction_isolation') as isolation`
 
 /**
- * How the transaction of a statement will commit, by what is set once that has run: also by a trigger of its, or a function that it
- * calls, of which its text says nothing.
+ * How the transaction of a statement will commit. It is asked after the statement, because a trigger or a function
+ * that it calls may change the setting, and the statement's text does not show that.
  */
 export const COMMIT_QUESTION = "select pg_catalog.current_setting('synchronous_commit') as commits"
 
 /**
- * Whether the transaction has written, which gives it an id, and how it will commit: asked right after a single statement that may have
- * written, and right before the COMMIT of a transaction in which that is not known. A sequence that is advanced, a lock, a setting and a
- * NOTIFY give no id; a lock of rows and a temporary table give one.
+ * Whether the transaction has written, which gives it an id, and how it will commit. It is asked right after a single
+ * statement that may have written, and right before the COMMIT of a transaction of which that is not known. Advancing
+ * a sequence, a lock, a setting and a NOTIFY give no id. A lock of rows and a temporary table give one.
  *
- * A `begin read only` and a `commit` around the statement, in the same message, cost as much (see `bench/README.md`), and would catch a
- * sequence too. But they refuse what writes, so that it has to run once more; and what handles that error by itself gives another answer.
+ * A `begin read only` and a `commit` around the statement, in the same message, cost as much (see `bench/README.md`),
+ * and would notice a sequence too. But they refuse writes, so the statement would have to run once more. And a
+ * function that handles that error by itself would give another answer.
  */
 export const WROTE_QUESTION = `
   select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
     pg_catalog.current_setting('synchronous_commit') as commits`
 
 /**
- * How far a primary has got, on which timeline: what a statement has seen there was inserted by then, though perhaps not flushed. And
- * whether its transaction has written, which gives it an id
- * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT), and how that will commit.
+ * How far a primary has got, and on which timeline. What a statement has seen there was inserted by then, though
+ * perhaps not flushed. Also whether its transaction has written, which gives it an id
+ * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT), and how it will commit.
  */
 export const PRIMARY_QUESTION = `
   select case when not pg_catalog.pg_is_in_recovery() then pg_catalog.pg_current_wal_insert_lsn() end::pg_catalog.text as inserted,
@@ -45,14 +49,17 @@ export const PRIMARY_QUESTION = `
     pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
     pg_catalog.current_setting('synchronous_commit') as commits`
 
-/** What a primary says of its position, and of the statement before. */
+/** What a primary says of its position, and of the statement before the question. */
 export interface PrimaryAnswer {
   readonly lsn: Lsn
   readonly timeline: number
   readonly hasWritten: boolean
 }
 
-/** Reads an answer to {@link PRIMARY_QUESTION}; undefined where the server is none, or was asked something else. */
+/**
+ * Reads an answer to {@link PRIMARY_QUESTION}; undefined if the server is no primary, or if the question was another
+ * one.
+ */
 export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRow):
   | PrimaryAnswer
   | undefined {
@@ -65,18 +72,18 @@ export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRo
   }
 }
 
-/** Whether the transaction has written; undefined where nobody has told. */
+/** Whether the transaction has written; undefined if unknown. */
 export function toldWhetherWritten(told: Told | undefined): boolean | undefined {
   if (told?.question === WROTE_QUESTION) return told.answer[0] === 't'
   return told?.question === PRIMARY_QUESTION ? primaryAnswer(told.answer)?.hasWritten : undefined
 }
 
-/** Whether an answer tells how far the server has got. */
+/** Whether an answer says how far the server has got. */
 export function tellsPosition({ question }: Told): boolean {
   return question === REPLICA_QUESTION || question === PRIMARY_QUESTION
 }
 
-/** How the transaction of the statement before commits; undefined where nobody has told. */
+/** How the statement's transaction commits; undefined if unknown. */
 export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
   if (told === undefined || told.question === REPLICA_QUESTION) return undefined
   const setting = told.answer[COMMITS_AT.get(told.question) ?? -1]
@@ -84,11 +91,11 @@ export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
   return setting === 'off' ? 'unflushed' : 'flushed'
 }
 
-/** The timeline that a primary writes at a position. */
+/** SQL for the timeline on which a primary writes at a position. */
 export const timelineOf = (position: string) =>
   `('x' operator(pg_catalog.||) pg_catalog.substr(pg_catalog.pg_walfile_name(${position}), 1, 8))::bit(32)::int`
 
-/** Which cluster a server is of. */
+/** SQL for the system identifier of a server's cluster. */
 export const SYSTEM_ID = '(select system_identifier::pg_catalog.text from pg_catalog.pg_control_system())'
 
 const COMMITS_AT: ReadonlyMap<string, number> = new Map([
@@ -108,8 +115,8 @@ export interface CommittedRow {
 }
 
 /**
- * How far a primary has got, over a connection of its own. A server in recovery refuses it, and then there is no position. The view
- * `pg_settings` would make it ten times as slow.
+ * How far a primary has got, asked over a connection outside the pool. A server in recovery refuses this, and then
+ * there is no position. With the view `pg_settings` it would take ten times as long.
  */
 export const COMMITTED_QUERY = `
   select pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text as inserted, flushed::pg_catalog.text as flushed,
@@ -125,7 +132,7 @@ export interface ReplayedRow {
   readonly startedAt: string
 }
 
-/** How far a replica has got, over a connection of its own. */
+/** How far a replica has replayed, asked over a connection outside the pool. */
 export const REPLAYED_QUERY = `
   select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text end as position,
     pg_catalog.pg_postmaster_start_time()::pg_catalog.text as "startedAt"`

@@ -1,13 +1,13 @@
 import type { Lsn } from '../lsn.ts'
 
-/** How many samples are kept; beyond, older ones are thinned out. */
+/** How many samples are kept. Beyond that, older ones are thinned out. */
 const MAX_SAMPLES = 1_000
 
 /** When something was asked, by two clocks. */
 export interface Moment {
   /** By `performance.now()`, which may stand still while the host is suspended. */
   readonly atMs: number
-  /** By `Date.now()`, which goes on then, and is set at times. */
+  /** By `Date.now()`, which goes on then, but can be set. */
   readonly atClockMs: number
 }
 
@@ -15,26 +15,30 @@ export function momentNow(): Moment {
   return { atMs: performance.now(), atClockMs: Date.now() }
 }
 
-/** For how long the primary's positions may go unseen. */
+/** For how long the primary's position may go unseen. */
 export interface Pace {
-  /** How far apart two sightings are at most, in ms, where nothing is wrong. */
+  /** The longest time between two sightings while nothing is wrong, in ms. */
   readonly sightingMs: number
-  /** How soon after a sighting there is another one, or the verdict that the primary is down, in ms. */
+  /** The longest time after a sighting until the next one, or until the verdict that the primary is down, in ms. */
   readonly verdictMs: number
 }
 
 interface Sample {
-  /** Since when the primary may have been there: the lag of a replica that lacks it is counted from then on; undefined where nobody knows. */
+  /**
+   * Since when the primary may have been at this position. The lag of a replica that lacks it is counted from then.
+   * Undefined if unknown.
+   */
   readonly sinceMs: number | undefined
   readonly lsn: Lsn
 }
 
 /**
- * The primary's position over time. A replica's lag is the age of the oldest of them that it has not replayed: right on an
- * idle primary and for a replica that is cut off, and without a common clock.
+ * The primary's position over time. A replica's lag is the age of the oldest of these positions that it has not
+ * replayed. This is right on an idle primary and for a replica that is cut off, and it needs no common clock.
  *
- * Of the time before the first sample nothing is known, so that a replica which lacks that one is late by nobody knows how much. In a gap
- * between two samples (this process was stopped, its host suspended, the primary out of sight) the primary may have moved on at once.
+ * Nothing is known of the time before the first sample. So the lag of a replica that lacks the first sample is
+ * unknown. In a gap between two samples (this process was stopped, its host suspended, the primary out of sight), the
+ * primary may have moved on at the start of the gap.
  */
 export class PrimaryPositions {
   readonly #pace: Pace
@@ -49,13 +53,17 @@ export class PrimaryPositions {
     this.#pace = pace
   }
 
-  /** Adds a sample; gives whether one more is known than what was sampled at a steady pace: it is the first, or comes after a gap. */
+  /**
+   * Adds a sample. Gives whether it tells more than samples at a steady pace do: it is the first, or comes after a
+   * gap.
+   */
   add(at: Moment, lsn: Lsn): boolean {
-    // One server's never goes back: the primary's address leads to another one now, which may never reach these.
+    // The position of one server never goes back. So the primary's address leads to another server, which may never
+    // reach the old positions.
     if (this.#newest !== undefined && lsn < this.#newest) this.clear()
     const before = this.#seen
     const unseenMs = before && elapsedMs(before, at)
-    // The times of older samples do not hold the time that the host was suspended.
+    // The times of older samples do not include the time of the suspension.
     if (before !== undefined && isSuspended(before, at, this.#pace.sightingMs)) this.clear()
     this.#seen = at
     this.#heard = at
@@ -71,30 +79,30 @@ export class PrimaryPositions {
     return isFirst || isAfterGap
   }
 
-  /** Takes note that the primary was found to be down: there is no newer position to be seen. */
+  /** Records that the primary was found to be down: there is no newer position to be seen. */
   wasDown(at: Moment): void {
     this.#heard = at
   }
 
-  /** How late a server that had replayed up to `lsn` when it was asked was then, in ms; undefined where nobody knows. */
+  /** The lag, in ms, of a server that had replayed up to `lsn` when it was asked; undefined if unknown. */
   lagMs(lsn: Lsn, asked: Moment): number | undefined {
     if (this.#heard === undefined || this.#samples.length === 0) return undefined
     const unheardMs = elapsedMs(this.#heard, asked)
-    // Of one that had replayed all there was to be seen, too: the primary may have moved on since.
+    // This is so even if it had replayed everything that was seen: the primary may have moved on since.
     const leastMs = unheardMs > this.#pace.verdictMs ? unheardMs : 0
     const lacked = this.#samples.find((sample) => sample.lsn > lsn)
     if (lacked === undefined) return leastMs
     return lacked.sinceMs === undefined ? undefined : Math.max(leastMs, asked.atMs - lacked.sinceMs)
   }
 
-  /** How many bytes of WAL it had not replayed; undefined where nobody knows. */
+  /** How many bytes of WAL such a server lacked; undefined if unknown. */
   lagBytes(lsn: Lsn, { atMs }: Moment): number | undefined {
     const before = this.#samples.findLast(({ sinceMs }) => sinceMs === undefined || sinceMs <= atMs)
     if (before === undefined) return undefined
     return before.lsn <= lsn ? 0 : Number(before.lsn - lsn)
   }
 
-  /** Begins anew: another server is the primary. */
+  /** Starts over: another server is the primary. */
   clear(): void {
     this.#samples = []
     this.#newest = undefined
@@ -102,7 +110,7 @@ export class PrimaryPositions {
     this.#heard = undefined
   }
 
-  /** The older samples are, the fewer of them are needed for a lag that is right by a fiftieth. */
+  /** The older the samples are, the fewer are needed for a lag that is right to a fiftieth. */
   #thinOut(): void {
     const newestMs = this.#samples.at(-1)?.sinceMs ?? 0
     const kept: Sample[] = []
@@ -119,7 +127,7 @@ export class PrimaryPositions {
   }
 }
 
-/** How much time is between two moments: no less than either clock says. */
+/** The time between two moments, by the clock that says more. */
 export function elapsedMs(from: Moment, to: Moment): number {
   return Math.max(to.atMs - from.atMs, to.atClockMs - from.atClockMs)
 }
@@ -131,21 +139,21 @@ function isSuspended(from: Moment, to: Moment, toleranceMs: number): boolean {
 /** A server's answer about how far it has replayed. */
 export interface ReplayedAnswer {
   readonly lsn: Lsn
-  /** When it was asked, by `performance.now()`: the answer is no older than that. */
+  /** When it was asked, by `performance.now()`. The answer is no older than that. */
   readonly askedAtMs: number
-  /** When its server was started; undefined where that was not asked. */
+  /** When its server was started; undefined if that was not asked. */
   readonly startedAt: string | undefined
 }
 
 /**
- * How far a server is known to have replayed. That only grows, as long as the server does not crash: a position that was asked for
- * later and is lower means that it did. Recovery in place keeps the start time, and a pooler keeps the connection, so that
- * there may be no other sign.
+ * How far a server is known to have replayed. This only grows, as long as the server does not crash. A lower position
+ * that was asked for later means that it did crash. There may be no other sign of that: recovery in place keeps the
+ * start time, and a pooler keeps the connection.
  */
 export class Replayed {
   #known: (ReplayedAnswer & { readonly answeredAtMs: number }) | undefined
 
-  /** The furthest position that is known; undefined for none. */
+  /** The furthest position that is known; undefined if none is. */
   get lsn(): Lsn | undefined {
     return this.#known?.lsn
   }
@@ -155,7 +163,7 @@ export class Replayed {
     if (this.#isNews(answer)) this.#known = { ...answer, answeredAtMs }
   }
 
-  /** What was known says nothing any more: the server may have crashed, or has another history. */
+  /** Forgets the position: the server may have crashed, or have another history. */
   forget(): void {
     this.#known = undefined
   }
@@ -163,7 +171,7 @@ export class Replayed {
   #isNews({ lsn, askedAtMs, startedAt }: ReplayedAnswer): boolean {
     const known = this.#known
     if (known === undefined) return true
-    // Of two questions that were under way at once, nobody knows which was answered first.
+    // If two questions were under way at once, nobody knows which was answered first.
     if (lsn > known.lsn) return askedAtMs >= known.askedAtMs
     if (startedAt !== undefined && known.startedAt !== undefined && startedAt !== known.startedAt) {
       return askedAtMs >= known.askedAtMs
