@@ -74,7 +74,7 @@ export class NodePool {
     return this.#OwnClient !== undefined
   }
 
-  /** Whether sessions can be set to what their holders want. Until the pool is open nobody knows, and this is true. */
+  /** Whether sessions can be set to what their holders want. True until the pool is open, which decides. */
   get carriesSettings(): boolean {
     if (this.#pool === undefined) return true
     const { Client, options } = this.#pool

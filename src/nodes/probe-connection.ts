@@ -4,16 +4,16 @@ import { Unanswered, withPatience } from './patience.ts'
 import type { Probe, Sighting } from './probe.ts'
 import { SignsOfLife } from './silence.ts'
 
-/** With which question a node is asked, and how patiently. */
+/** Which probe a node is asked, and how long to wait. */
 export interface ProbeSettings {
   readonly probe: Probe
-  /** How long an answer may take, and for how long it is waited for a connection at a time. */
+  /** How long an answer may take, and how long to wait for a connection at a time, in ms. */
   readonly probeTimeoutMs: number
-  /** How long connecting may take in all, where the node's pool does not say. */
+  /** How long connecting may take in all, in ms, if the node's pool does not say. */
   readonly connectTimeoutMs: number
 }
 
-/** Connecting takes longer than it is waited for at a time; it may go on. */
+/** Connecting takes longer than one wait. It may go on. */
 export class NotConnected extends Unanswered {}
 
 /** The connection over which one node is asked: the one that stands, and a new one that is made to take its place. */
@@ -24,12 +24,15 @@ export class ProbeConnection {
   readonly #signs: SignsOfLife
   readonly #connecting: Connecting
   #standing: OwnClient | undefined
-  /** The one that was just made, and has not answered yet. */
+  /** The new connection, until it has answered. */
   #newest: OwnClient | undefined
-  /** Whether a question went unanswered on a connection that stood: what leads there may be dead, and the pool's connections with it. */
+  /**
+   * Whether a probe went unanswered on the standing connection. The way to the server may be dead, and so the pool's
+   * connections too.
+   */
   #isFlowDead = false
 
-  /** `onLost` is called where the one that stands is lost by itself. */
+  /** `onLost` is called if the standing connection is lost by itself. */
   constructor(node: Node, settings: ProbeSettings, onLost: () => void) {
     this.#node = node
     this.#settings = settings
@@ -38,27 +41,27 @@ export class ProbeConnection {
     this.#connecting = new Connecting(node.pool, settings)
   }
 
-  /** Whether there is one that stands. */
+  /** Whether a connection stands. */
   get isStanding(): boolean {
     return this.#standing !== undefined
   }
 
-  /** Whether a new one is being made. */
+  /** Whether a new connection is being made. */
   get isConnecting(): boolean {
     return this.#connecting.isUnderWay
   }
 
-  /** For how long a new one was waited for that has just been given up, in ms; 0 where none was. */
+  /** How long a new connection was waited for that has just been given up, in ms; 0 if none was. */
   get wastedMs(): number {
     return this.#connecting.wastedMs
   }
 
-  /** Begins to make a new one, where none is being made. */
+  /** Begins to make a new connection, unless one is being made. */
   connect(): void {
     this.#connecting.begin()
   }
 
-  /** Asks over the one that stands; where that fails it stands no more. */
+  /** Asks over the standing connection. If that fails, the connection is dropped. */
   async askStanding(): Promise<Sighting> {
     const client = this.#standing as OwnClient
     this.#signs.listen()
@@ -72,9 +75,9 @@ export class ProbeConnection {
   }
 
   /**
-   * Asks over a new one, which is kept. The one that stands is kept until the new one answers.
+   * Asks over a new connection, and keeps it. The one that stands is kept until the new one answers.
    *
-   * @throws {NotConnected} where it is not there yet.
+   * @throws {NotConnected} if the new connection is not there yet.
    */
   async askAnew(): Promise<Sighting> {
     const client = await this.#connecting.client()
@@ -82,7 +85,7 @@ export class ProbeConnection {
     try {
       const sighting = await this.#ask(client)
       if (this.#standing !== undefined) this.#release(this.#standing)
-      // Behind a balanced address each connection is another server's.
+      // Behind a load-balanced address, each connection may lead to another server.
       if (this.#node.loadBalanced) this.#release(client)
       else this.#keep(client)
       return sighting
@@ -94,19 +97,19 @@ export class ProbeConnection {
     }
   }
 
-  /** Closes the one that stands. */
+  /** Closes the standing connection. */
   drop(): void {
     destroy(this.#standing)
     this.#standing = undefined
   }
 
-  /** Says goodbye to the server. */
+  /** Ends the standing connection, and tells the server. Gives up a new one. */
   async end(): Promise<void> {
     this.#connecting.cut()
     await this.#standing?.end().catch(ignore)
   }
 
-  /** Closes all that there is, without a word. */
+  /** Closes every connection, and does not tell the server. */
   cut(): void {
     this.#connecting.cut()
     destroy(this.#newest)
@@ -117,7 +120,8 @@ export class ProbeConnection {
     const asking = this.#settings.probe(client, this.#node.name)
     const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
-    // What is on the way forgot the connections that stood, and lets new ones through: the pool's idle ones lead nowhere.
+    // Something on the way (a firewall, a NAT) has forgotten the open connections, and lets new ones through. The
+    // idle connections of the pool lead nowhere.
     if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
     this.#isFlowDead = false
     this.#signs.wasWell()
@@ -142,11 +146,14 @@ export class ProbeConnection {
 interface Attempt {
   readonly connected: Promise<OwnClient>
   client: OwnClient | undefined
-  /** For how long it was waited for so far, of this process's own time. */
+  /** How long it was waited for so far, in this process's own running time. */
   waitedMs: number
 }
 
-/** Makes connections to a node, one after the other. That takes a far node several times as long as an answer, so it goes on from one wait to the next. */
+/**
+ * Makes connections to a node, one after the other. Connecting to a far node takes several times as long as an
+ * answer, so it goes on from one wait to the next.
+ */
 class Connecting {
   readonly #pool: NodePool
   readonly #settings: ProbeSettings
@@ -163,12 +170,12 @@ class Connecting {
     return this.#attempt !== undefined
   }
 
-  /** For how long an attempt was waited for that has just been given up, in ms; 0 where none was. */
+  /** How long an attempt was waited for that has just been given up, in ms; 0 if none was. */
   get wastedMs(): number {
     return this.#wastedMs
   }
 
-  /** Begins, where nothing is under way. */
+  /** Begins an attempt, unless one is under way. */
   begin(): Attempt {
     this.#wastedMs = 0
     this.#attempt ??= this.#connect()
@@ -178,7 +185,8 @@ class Connecting {
   /**
    * Waits for the connection, and hands it out.
    *
-   * @throws {NotConnected} where it is not there yet; it goes on being made, or is given up where it has taken too long in all.
+   * @throws {NotConnected} if it is not there yet. Connecting then goes on, or is given up if it has taken too long
+   * in all.
    */
   async client(): Promise<OwnClient> {
     const attempt = this.begin()
@@ -202,13 +210,16 @@ class Connecting {
     }
   }
 
-  /** Gives up what is under way. */
+  /** Gives up the attempt that is under way. */
   cut(): void {
     destroy(this.#attempt?.client)
     this.#attempt = undefined
   }
 
-  /** As long as in the node's pool. A socket that was not accepted for a while will not be, however long that is. */
+  /**
+   * How long an attempt may take: as long as in the node's pool. But if the server has not accepted the socket after
+   * `connectTimeoutMs`, it never will.
+   */
   #patienceMs({ client }: Attempt): number {
     const { connectTimeoutMs, probeTimeoutMs } = this.#settings
     const mayTakeMs = this.#pool.connectTimeoutMs
@@ -223,7 +234,8 @@ class Connecting {
       attempt.client = client
       try {
         const connecting = connected(client)
-        // Does not keep the process alive, however long it takes; nor does the socket of TLS, which takes the place of the first one.
+        // Does not keep the process alive, however long it takes. Twice, because TLS puts a socket of its own in
+        // place of the first one.
         client.unref?.()
         await connecting
         client.unref?.()

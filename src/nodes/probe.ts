@@ -6,64 +6,79 @@ import { SYSTEM_ID, timelineOf } from './position-questions.ts'
 import { type Moment, momentNow } from './positions.ts'
 
 /**
- * Where a replica's lag is read: `'wal'` by the positions that the primary was seen at; `'aurora'` by
- * `aurora_replica_status()`; or a function that gives it in ms, and may ask the replica itself.
+ * Where a replica's lag is read.
+ *
+ * - `'wal'`: from the positions at which the primary was seen
+ * - `'aurora'`: from `aurora_replica_status()`
+ * - a function: it gives the lag in ms, and may ask the replica itself
  */
 export type LagSource = 'wal' | 'aurora' | LagFunction
 
-/** Gives a replica's lag in ms; undefined where it cannot be known, and then the replica serves no reads. */
+/**
+ * Gives a replica's lag in ms. Undefined means that it is unknown, and then the replica serves no reads. An error, or
+ * an answer that takes longer than half of `probeTimeoutMs`, means the same.
+ *
+ * @example
+ * const lagSource: LagFunction = async ({ query }) => {
+ *   const sql = 'select 1000 * extract(epoch from clock_timestamp() - max(beat_at))::float8 as "lagMs" from heartbeat'
+ *   const [row] = await query<{ lagMs: number }>(sql)
+ *   return row?.lagMs
+ * }
+ */
 export type LagFunction = (replica: {
   readonly name: string
-  /** Asks the replica, over the connection that watches it. */
+  /** Asks the replica, over the connection of its watcher. */
   query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>
 }) => number | undefined | Promise<number | undefined>
 
-/** What a node's server said of itself when it was asked. */
+/** What a node's server said of itself in answer to a probe. */
 export interface Sighting extends Moment {
-  /** When its answer was there. */
+  /** When its answer came, by `performance.now()`. */
   readonly answeredAtMs: number
   readonly isInRecovery: boolean
-  /** What a primary has flushed, what a replica has replayed; undefined where it does not say. */
+  /** What a primary has flushed, or a replica has replayed; undefined if it does not say. */
   readonly position: Lsn | undefined
-  /** A primary's is right at once; a replica's may be older than it is, and never newer. */
+  /** A primary's is right at once. A replica's may be too old, and is never too new. */
   readonly timeline: number | undefined
   readonly systemId: string | undefined
-  /** Which database of its cluster it is connected to, whatever that is called. */
+  /** The oid of the database that it is connected to, whatever the name of that is. */
   readonly databaseOid: string | undefined
   readonly startedAt: string | undefined
-  /** Whether its sessions are read-only by their setting, also where the server is not. */
+  /** Whether its sessions are read-only by their setting, even if the server is not. */
   readonly isReadOnly: boolean
-  /** Whether its role may ask whether its transaction has written. */
+  /** Whether its role may ask if its transaction has written. */
   readonly tellsWrites: boolean
-  /** Whether its role is let see the timeline that a replica receives. */
+  /** Whether its role may see the timeline that a replica receives. */
   readonly seesReceiver: boolean | undefined
   /**
-   * Whether its sessions are the server's own: a pooler in between gives its clients process ids of its own making, and may
-   * have another connection serve each statement.
+   * Whether its sessions are the server's own. A pooler in between gives its clients process ids of its own making,
+   * and may have another connection serve each statement.
    */
   readonly isDirect: boolean
-  /** The lag by another source than the positions, in ms. */
+  /** The lag by a source other than positions, in ms. */
   readonly lagMs: number | undefined
 }
 
 /** Asks a server what it is and how far it has got. */
 export type Probe = (client: OwnClient, node: string) => Promise<Sighting>
 
-/** The probe for one source of lag. */
+/** The probe for a lag source. */
 export function probeOf(source: LagSource, timeoutMs: number): Probe {
   if (source === 'wal') return probeWal
   if (source === 'aurora') return probeAurora
   return (client, node) => probeWith(source, client, node, timeoutMs)
 }
 
-// The database's oid is the same on a primary and its physical replicas. It is not asked of `pg_database`, which some hosters hide.
+// The oid of a database is the same on a primary and its physical replicas. It is not read from `pg_database`, which
+// some hosting providers hide.
 const SESSION = `pg_catalog.current_setting('default_transaction_read_only') operator(pg_catalog.=) 'on' as "isReadOnly",
     (select datid::pg_catalog.text from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())) as "databaseOid",
     pg_catalog.has_function_privilege(
       pg_catalog.to_regprocedure('pg_catalog.pg_current_xact_id_if_assigned()'), 'execute') is true as "tellsWrites"`
 
-// Each works for any role, on PostgreSQL 13 and later (https://www.postgresql.org/docs/current/functions-info.html,
-// "Control Data Functions"). A replica's timeline is known at once only to members of pg_read_all_stats.
+// Every part works for any role, on PostgreSQL 13 and later
+// (https://www.postgresql.org/docs/current/functions-info.html, "Control Data Functions"). Only members of
+// pg_read_all_stats see a replica's timeline at once.
 const WAL_QUERY = `
   select recovery as "isInRecovery",
     case when recovery then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_flush_lsn()
@@ -126,7 +141,7 @@ interface StateRow {
   readonly pid: number
 }
 
-/** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
+/** See https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora_replica_status.html */
 const AURORA_QUERY = `
   select ${STATE},
     (select pg_catalog.max(replica_lag_in_msec) from pg_catalog.aurora_replica_status()
@@ -146,10 +161,10 @@ async function probeWith(
 ): Promise<Sighting> {
   const asked = momentNow()
   const [row] = await askOn<StateRow>(client, `select ${STATE}`)
-  // What the application asks is parsed as it has everything parsed.
+  // The application's own parsers apply to what its function asks.
   const query = async <Row>(sql: string) => (await client.query<Row>(sql)).rows
   if (row?.isInRecovery !== true) return sightingOf(asked, row, client, 0)
-  // A function that fails, or takes its time, says nothing of the server, which has just answered.
+  // A function that fails or takes too long says nothing of the server, which has just answered.
   const given = Promise.resolve().then(() => source({ name, query }))
   const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
   return sightingOf(asked, row, client, lagMs)

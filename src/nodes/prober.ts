@@ -4,17 +4,17 @@ import { afterPatience, Unanswered } from './patience.ts'
 import type { Sighting } from './probe.ts'
 import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
 
-/** How often, how patiently and with which question a node is asked. */
+/** Which probe a node is asked, how often, and how long to wait. */
 export interface ProberSettings extends ProbeSettings {
   readonly probeIntervalMs: number
 }
 
-/** Who hears what a prober finds. */
+/** Hears what a prober finds. */
 export interface ProbeListener {
   onSeen(node: Node, sighting: Sighting): void
-  /** The node cannot be asked, and why. */
+  /** The node cannot be asked; `error` says why. */
   onFailed(node: Node, failure: Failure, error: unknown): void
-  /** Nothing was heard within a probe's time, for the `times`th time in a row; gives whether that is enough. */
+  /** A probe went unanswered, for the `times`th time in a row. Gives whether that is enough for a verdict. */
   onUnanswered(node: Node, times: number): boolean
   /** A connection to the node was lost. */
   onLost(node: Node): void
@@ -22,20 +22,24 @@ export interface ProbeListener {
   onHurried(): void
 }
 
-/** How much shorter than the interval a pause may be, so that the nodes, and many processes, are not asked all at once. */
+/**
+ * How much shorter than the interval a pause may be, as a part of it. So the nodes, and many processes, are not asked
+ * all at once.
+ */
 const JITTER = 0.25
-/** How long a probe that is under way may take to end, and the server to close its side, when it is to end. */
+/** How long stopping waits for a probe that is under way, and for the server to close its side, in ms. */
 const GRACE_MS = 250
-/** How soon after a look another one is worth it. */
+/** The least pause between two looks, in ms. */
 const REST_MS = 50
-/** How soon it is asked again for the first time where it is asked at a short pace. */
+/** The first pause at a short pace, in ms. */
 const HURRY_MS = 10
-/** Which pause is so long that what was lacked is not to be expected any moment. */
+/** From this pause on, in ms, what was missing is no longer expected any moment. */
 const LONG_MS = 500
 
 /**
- * Asks one node for its state, over one connection of its own: at a steady pace, and at once when something seems wrong. A question has
- * `probeTimeoutMs`; connecting, which takes a far node several times as long, goes on from probe to probe.
+ * Asks one node for its state, over one connection outside its pool: at a steady pace, and at once when something
+ * seems wrong. A probe has `probeTimeoutMs`. Connecting to a far node takes several times as long, so it goes on from
+ * probe to probe.
  */
 export class Prober {
   readonly #node: Node
@@ -49,7 +53,7 @@ export class Prober {
   #wantsLook = false
   #wantsAnswer = false
   #isResting = false
-  /** The next pause, where it is asked at a short pace that grows to the usual one; undefined where it is not. */
+  /** The next pause at a short pace, which grows to the usual one; undefined at the usual pace. */
   #hurryMs: number | undefined
   #heard: (() => void)[] = []
 
@@ -63,7 +67,7 @@ export class Prober {
     })
   }
 
-  /** Begins; resolves when there is a first verdict. */
+  /** Begins; resolves at the first verdict. */
   start(): Promise<void> {
     const first = this.verdict()
     this.#running ??= this.#run()
@@ -71,37 +75,39 @@ export class Prober {
   }
 
   /**
-   * Looks at once, also over a new connection, because one was lost or refused: the node's or the prober's own. The one that stands is
-   * kept until the new one answers.
+   * Looks at once, also over a new connection, because one was lost or refused: the node's or the prober's own. The
+   * one that stands is kept until the new one answers.
    */
   look(): void {
     this.#wantsLook = true
     if (!this.#isResting) this.#wake?.()
   }
 
-  /** Asks at once, over the connection that there is. */
+  /** Asks at once, over the connection that stands. */
   ask(): void {
     this.#wantsAnswer = true
     if (!this.#isResting) this.#wake?.()
   }
 
-  /** Asks at once, and at a short pace then, over the connection that there is: what it lacked may be there any moment. */
+  /**
+   * Asks at once and then at a short pace, over the connection that stands: what was missing may be there any moment.
+   */
   hurry(): void {
     this.#hurryMs = HURRY_MS
     this.#wake?.()
   }
 
-  /** Asks at the usual pace. */
+  /** Goes back to the usual pace. */
   calm(): void {
     this.#hurryMs = undefined
   }
 
-  /** Whether what it lacked may be there any moment: where all is well, it would have been for a while. */
+  /** Whether what was missing may be there any moment. After longer pauses, something else must be wrong. */
   get isHurrying(): boolean {
     return this.#hurryMs !== undefined && this.#hurryMs < LONG_MS
   }
 
-  /** Looks at once, and resolves at the verdict on what was asked from now on. */
+  /** Looks at once; resolves at the verdict of a probe that starts from now on. */
   async lookAnew(): Promise<void> {
     if (this.#isAsking) await this.verdict()
     const verdict = this.verdict()
@@ -116,7 +122,7 @@ export class Prober {
     })
   }
 
-  /** Ends it, and says goodbye to the server; one that is frozen is not waited for. */
+  /** Stops, and ends the connection. A frozen server is not waited for. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
@@ -148,7 +154,8 @@ export class Prober {
 
   #pauseMs(): number {
     const pauseMs = this.#paceMs()
-    // What is being made is waited for; and who has only waited for that, in vain, has paused enough by it.
+    // No pause while a connection is being made: the next probe waits for it. A wait for a connection in vain counts
+    // as pause.
     if (this.#connection.isConnecting) return 0
     return this.#connection.isStanding ? pauseMs : pauseMs - this.#connection.wastedMs
   }
@@ -168,7 +175,7 @@ export class Prober {
     const { probeTimeoutMs, connectTimeoutMs } = this.#settings
     let triedWithout = false
     let triedAnother = false
-    // A new connection is to tell as well, and may be late: meanwhile the one that stands is asked.
+    // A new connection must answer as well, and may take a while. Meanwhile the one that stands is asked.
     const isAnew = isLook || this.#connection.isConnecting
     if (isAnew) this.#connection.connect()
     let hasHeard = false
@@ -189,7 +196,7 @@ export class Prober {
         if (error instanceof NotConnected) {
           if (hasHeard) return
           waits++
-          // It lost its connection, which is not death: it is given the time that connecting may take.
+          // The node lost its connection, which is not death. It gets the time that connecting may take.
           const isOver = !this.#connection.isConnecting || waits * probeTimeoutMs >= connectTimeoutMs
           if (!isOver && unanswered === 0 && this.#isSteady) continue
           unanswered += waits
@@ -200,15 +207,15 @@ export class Prober {
           unanswered++
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
         } else if (isOverStanding) {
-          // A connection that was lost is not death: only a new one, at the next turn of this loop, tells.
+          // A lost connection is not death. Only a new one, at the next turn of this loop, tells.
           this.#listener.onLost(this.#node)
         } else if (this.#node.loadBalanced && !triedAnother) {
-          // Another server may answer under the same address.
+          // Another server may answer at the same address.
           triedAnother = true
         } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
         else if (!this.#node.pool.doWithoutSerializable(error)) {
           const failure = failureOf(error)
-          // It lets nobody in any more, and was heard of over the connection that it had let in.
+          // It lets nobody in any more, but has just answered over the connection that it had let in.
           if (hasHeard && failure !== 'lost') return
           this.#connection.drop()
           this.#listener.onFailed(this.#node, failure, error)
@@ -218,7 +225,7 @@ export class Prober {
     }
   }
 
-  /** Whether nothing but a connection is missing. Of a balanced address, each probe needs a new one. */
+  /** Whether nothing but a connection is missing. A load-balanced address needs a new one for each probe. */
   get #isSteady(): boolean {
     return this.#node.health === 'up' && !this.#node.loadBalanced
   }

@@ -1,22 +1,22 @@
 import { refusalOf } from './error-meaning.ts'
 
-/** How long a text rests after it was refused for the first time, and at most, in ms. */
+/** How long a text rests after its first refusal, and at most, in ms. */
 const FIRST_REST_MS = 1_000
 const LONGEST_REST_MS = 60_000
-/** How many texts are known, and how long one may be that is kept at all. */
+/** How many texts are kept, and how long a text may be to be kept. */
 const MAX_TEXTS = 1_000
 const MAX_LENGTH = 8_192
 
 interface Rest {
   ms: number
   untilMs: number
-  /** Whether the rest was over, and it is being found out whether the replica still refuses the text. */
+  /** Whether the rest is over, and somebody is finding out if the replica still refuses the text. */
   isAskedAgain: boolean
 }
 
 /**
- * The texts that one replica refused and the primary accepted. Each rests: it is not asked there again for a while, which is twice as
- * long after each refusal, because the replica may only be late.
+ * The texts that one replica refused and the primary accepted. Each text rests: it is not sent to that replica for a
+ * while, because the replica may only lag. Each further refusal doubles the rest.
  */
 export class RefusedTexts {
   readonly #rests = new Map<string, Rest>()
@@ -31,8 +31,12 @@ export class RefusedTexts {
   }
 
   /**
-   * Whether a text may be asked there: `'again'` after a rest, for one asker, whose outcome the others wait for as long as that rest was;
-   * `'new'` where nothing is known of it.
+   * Whether a text may be sent to the replica.
+   *
+   * - `'new'`: nothing is known of it
+   * - `'resting'`: not now
+   * - `'again'`: its rest is over. Only one asker gets this; for as long as that rest was, the others wait for the
+   *   outcome
    */
   ask(text: string, nowMs: number = performance.now()): 'new' | 'again' | 'resting' {
     const rest = this.#rests.get(text)
@@ -43,14 +47,14 @@ export class RefusedTexts {
     return 'again'
   }
 
-  /** Takes note of a refusal; gives whether it is one more, after a rest. */
+  /** Records a refusal. Gives whether the replica refused the text again, after a rest. */
   refuse(text: string, nowMs: number = performance.now()): boolean {
     const rest = this.#rests.get(text)
     if (rest === undefined) {
       this.#begin(text, nowMs)
       return false
     }
-    // It was under way when the text was refused before.
+    // This statement was already under way when the text was refused before.
     if (!rest.isAskedAgain) return false
     rest.ms = Math.min(2 * rest.ms, this.#longestRestMs)
     rest.untilMs = nowMs + rest.ms
@@ -58,7 +62,7 @@ export class RefusedTexts {
     return true
   }
 
-  /** The replica accepts the text by now. */
+  /** The replica accepts the text now. */
   accept(text: string): void {
     this.#rests.delete(text)
   }
@@ -70,26 +74,29 @@ export class RefusedTexts {
   }
 }
 
-/** How long an error is taken for a statement's own, in ms, until the primary is asked again: it may have the object by then. */
+/**
+ * How long an error counts as the statement's own, in ms. Then the primary is asked again: it may have the object by
+ * then.
+ */
 const REST_MS = 1_000
 
 /**
- * The errors that a replica gave to a text and the primary gave as well: they are the statement's own (a table that is nowhere, a flag of a
- * regular expression that nobody knows), although others with the same code say that only the primary will do. For a while such an error
- * is given back as it is, and the primary is not asked.
+ * The errors that a replica gave to a text and the primary gave as well. They are the statement's own: a table that
+ * is nowhere, a flag of a regular expression that does not exist. Others with the same code mean that only the
+ * primary will do. For a while the caller gets such an error at once, and the primary is not asked.
  *
- * It goes by the error, not by the text alone: with other values the same text may lack what the primary has.
+ * The error counts, and not the text alone: with other values, the same text may lack what the primary has.
  */
 export class OwnErrors {
   readonly #rests = new RefusedTexts(REST_MS)
 
-  /** Whether the primary need not be asked about this error of a replica's: it has given the same a while ago. */
+  /** Whether the primary need not be asked about this error of a replica, because it has just given the same one. */
   isOwn(sql: string, error: unknown, nowMs?: number): boolean {
     const key = keyOf(sql, error)
     return key !== undefined && this.#rests.ask(key, nowMs) === 'resting'
   }
 
-  /** Takes note of what the primary gave, where a replica gave `error`. */
+  /** Records that the primary gave `given`, where a replica gave `error`. */
   primaryGave(given: unknown, sql: string, error: unknown, nowMs?: number): void {
     const key = keyOf(sql, error)
     if (key === undefined) return
@@ -97,7 +104,7 @@ export class OwnErrors {
     else this.#rests.accept(key)
   }
 
-  /** The primary accepted it. */
+  /** The primary accepted the text. */
   primaryAccepted(sql: string, error: unknown): void {
     const key = keyOf(sql, error)
     if (key !== undefined) this.#rests.accept(key)
@@ -119,13 +126,16 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 /**
- * What an error is known by. What the server itself objects to is known by where in its source that is, so that it is the same for any
- * value of a user's; one that says that a server is in recovery comes from elsewhere. The errors that a function raises all come from one
- * place, and a missing object is another one by its name.
+ * What identifies an error.
+ *
+ * - If the server itself objects (`refusalOf` says recovery), it is the place in the server's source. So it is the
+ *   same for any value of a user's. That the server is in recovery is said in another place.
+ * - Otherwise it is the message: the errors that a function raises all come from one place, and missing objects
+ *   differ by name.
  */
 function keyOf(sql: string, error: unknown): string | undefined {
   const { code, message, where, file, line } = (error ?? {}) as ServerError
-  // A prepared statement that is out of date is so on one connection only.
+  // A prepared statement is out of date on one connection only.
   if (message === 'cached plan must not change result type') return undefined
   const isByPlace = refusalOf(error) === 'recovery' && where === undefined && file !== undefined
   return `${code}\n${isByPlace ? `${file}:${line}` : message}\n${sql}`

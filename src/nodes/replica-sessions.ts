@@ -3,15 +3,16 @@ import { refusesOptions } from './error-meaning.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 
 /**
- * A start-up option, and never a `SET`, which a pooler in between would leak to other clients
+ * A start-up option, and never a `SET`: a pooler in between would leak that to other clients
  * (https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-DEFAULT-TRANSACTION-READ-ONLY).
  */
 const READ_ONLY = '-c default_transaction_read_only=on'
 
 /**
- * A hot standby refuses every statement of a serializable transaction, so a session that is serializable by default is of no use there:
- * repeatable read is the most that it has
- * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CAVEATS). A space within an option has a backslash before it.
+ * A hot standby refuses every statement of a serializable transaction, so a session that is serializable by default
+ * is of no use there. Repeatable read is the highest level that it has
+ * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CAVEATS). A space within an option has a
+ * backslash before it.
  */
 const REPEATABLE_READ = '-c default_transaction_isolation=repeatable\\ read'
 
@@ -21,16 +22,17 @@ interface ConnectionOptions {
   connectionString?: string | undefined
 }
 
-/** What is demanded of the sessions of a pool. */
+/** What the sessions of a pool must be. */
 export interface SessionDemands {
   readonly isReadOnly: boolean
-  /** Whether the server may be a hot standby, which has no serializable sessions. */
+  /** Whether the server may be a hot standby, which has no serializable transactions. */
   readonly isOnReplica: boolean
 }
 
 /**
- * Sees to it that the sessions of a replica's pool are read-only, also where the server is not one: a replica that is the
- * primary itself (local development), or that has just been promoted. And that none is serializable by default, which a replica refuses.
+ * Makes the sessions of a replica's pool read-only, even if the server is not: the "replica" may be the primary
+ * itself (local development), or may just have been promoted. Also keeps them from being serializable by default,
+ * which a replica refuses.
  */
 export class ReplicaSessions {
   readonly #node: string
@@ -38,7 +40,7 @@ export class ReplicaSessions {
   readonly #before: ConnectionOptions
   readonly #optionsOfAll: () => string
   #demands: SessionDemands = NO_DEMANDS
-  /** Whether its sessions would be serializable by themselves. */
+  /** Whether sessions would be serializable by default. */
   #isSerializable: boolean
   #wasDemanded = false
   #isRefused = false
@@ -52,7 +54,7 @@ export class ReplicaSessions {
     this.#isSerializable = saysSerializable(optionsOf(this.#before, this.#optionsOfAll()))
   }
 
-  /** Demands something of the sessions from now on: a replica becomes the primary, or the other way round. */
+  /** Demands something of the sessions from now on, because a replica becomes the primary or the other way round. */
   set(demands: SessionDemands): void {
     this.#demands = demands
     if (this.#isRefused) return
@@ -61,8 +63,8 @@ export class ReplicaSessions {
   }
 
   /**
-   * Learns from its server that sessions are serializable, by its configuration, or that of the role or database. True where that was not
-   * known, and they will be otherwise from now on.
+   * Learns from the server that sessions are serializable by default: by its configuration, or that of the role or
+   * database. Gives whether that is news, and new sessions will not be.
    */
   learnSerializable(): boolean {
     if (this.#isSerializable) return false
@@ -71,7 +73,7 @@ export class ReplicaSessions {
     return this.#avoidsSerializable && !this.#isRefused
   }
 
-  /** Whether a session of the pool's is what is demanded now; it may have been opened before that was known. */
+  /** Whether a session of the pool meets the current demands. It may be older than they are. */
   isAsDemanded({ connectionParameters }: PoolClientLike): boolean {
     if (connectionParameters === undefined || this.#isRefused) return true
     const { options = '' } = connectionParameters
@@ -80,9 +82,9 @@ export class ReplicaSessions {
   }
 
   /**
-   * Does without, where a pooler refuses the start-up option: its sessions are read-only where the server is a
-   * hot standby, and nowhere else. True where that was why connecting failed, so that it is worth another try; others may
-   * have been connecting at the same time.
+   * If a pooler refuses the start-up option, does without it. Then sessions are read-only only where the server is a
+   * hot standby. Gives whether this is why connecting failed, so that another try is worth it. Other clients may have
+   * been connecting at the same time.
    */
   doWithout(error: unknown): boolean {
     if (!refusesOptions(error)) return false
@@ -94,7 +96,9 @@ export class ReplicaSessions {
     return true
   }
 
-  /** Hears what a session of this node's is; says once where a pooler takes the start-up option and drops it. */
+  /**
+   * Hears whether a session of this node is read-only. Warns once if a pooler takes the start-up option and drops it.
+   */
   heard({ connectionParameters }: Pick<PoolClientLike, 'connectionParameters'>, isReadOnly: boolean): void {
     if (isReadOnly || this.#isDropped || !connectionParameters?.options?.includes(READ_ONLY)) return
     this.#isDropped = true
@@ -124,7 +128,7 @@ export class ReplicaSessions {
     const before = this.#demands.isReadOnly ? `${READ_ONLY} ` : ''
     // Of two settings the last one counts.
     const after = this.#avoidsSerializable ? ` ${REPEATABLE_READ}` : ''
-    // What a connection string says of its options wins over the configuration's, so it is said there as well.
+    // The options in a connection string win over those in the configuration, so they are changed there as well.
     if (connectionString !== undefined) {
       this.#options.connectionString = connectionString.replace(
         OPTIONS_IN_STRING,
@@ -142,7 +146,7 @@ export class ReplicaSessions {
   }
 }
 
-/** What the options of a pool were before this package had its say: two dialects may have one pool. */
+/** The options of a pool before this package changed them: two dialects may share one pool. */
 const given = new WeakMap<ConnectionOptions, ConnectionOptions>()
 
 function asGiven(options: ConnectionOptions): ConnectionOptions {
@@ -154,26 +158,29 @@ function asGiven(options: ConnectionOptions): ConnectionOptions {
   return before
 }
 
-/** The start-up options that a configuration makes of what it was given. */
+/** The start-up options that a configuration results in. */
 function optionsOf({ options, connectionString = '' }: ConnectionOptions, ofAll: string): string {
   const inString = [...connectionString.matchAll(OPTIONS_IN_STRING)].at(-1)?.[2]
   const decoded = inString && decode(inString.replaceAll('+', ' '))
   return decoded || options || ofAll
 }
 
-/** The start-up options of every connection that says none of its own: by the environment, or by `pg.defaults`, which only a client tells. */
+/**
+ * The start-up options of a connection that sets none: from the environment, or from `pg.defaults`, which only a
+ * client tells.
+ */
 function optionsOfAll({ Client }: PoolLike): string {
   const { PGOPTIONS = '' } = process.env
   if (PGOPTIONS !== '' || typeof Client !== 'function') return PGOPTIONS
   try {
     return new (Client as ClientClass)({}).connectionParameters?.options ?? ''
   } catch {
-    // A class of the application's, which wants to be told more.
+    // A class of the application's, which needs more than an empty configuration.
     return ''
   }
 }
 
-/** Whether start-up options make the transactions of a session serializable; the last of several counts. */
+/** Whether start-up options make the transactions of a session serializable. The last of several counts. */
 function saysSerializable(options: string): boolean {
   let isolation = ''
   for (const [, value = ''] of options.matchAll(ISOLATION)) isolation = value
@@ -192,7 +199,7 @@ const ISOLATION = /default[_-]transaction[_-]isolation=(\w*)/gi
 const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/g
 const NO_DEMANDS: SessionDemands = { isReadOnly: false, isOnReplica: false }
 
-// `pg` decodes a connection string that has a space in it in its own way: only this spelling means the same in both.
+// `pg` decodes a connection string with a space in it in its own way. Only this spelling means the same in both ways.
 function inString(options: string): string {
   return options.replaceAll(' ', '%20')
 }

@@ -11,14 +11,14 @@ import { waitAtMost } from './patience.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 
-/** How long it is waited at the start, in ms, until it is known how late the replicas are. */
+/** How long the start waits until the lag of the replicas is known, in ms. */
 const SETTLING_MS = 100
-/** And at most, where nobody else would serve until then, in ms. */
+/** How long a read waits for that if nobody else would serve it, in ms. */
 const SETTLED_MS = 1_000
-/** How long at most for the first word of the primary, or that there is none. */
+/** How long the start waits for the primary's first answer, or for the verdict that there is none, in ms. */
 const PRIMARY_MS = 5_000
 
-/** The nodes of one cluster, watched, and the choice among those that are eligible. */
+/** The nodes of one cluster: watches them, and chooses among those that are eligible. */
 export class ReplicaSet {
   readonly name: string
   readonly settings: ReplicaSetSettings
@@ -34,10 +34,10 @@ export class ReplicaSet {
   /** The replicas that may be chosen now. */
   #eligible: readonly Node[] = []
   #isShared = false
-  /** Until when what is known of those is good for a verdict, by `Date.now()`. */
+  /** Until when what is known of them may be used, by `Date.now()`. */
   #knownUntilMs = Number.POSITIVE_INFINITY
   #wasSettling = false
-  /** Of the configured primary, when it was first seen. */
+  /** The system identifier of the configured primary, when it was first seen. */
   #systemId: string | undefined
   #isReady = false
 
@@ -56,7 +56,7 @@ export class ReplicaSet {
     this.#replicas = replicas
     this.#choice = choiceOf(settings.choose, name)
     this.reports = new NodeReports(this)
-    // At least one connection, and never all of them.
+    // Half of the pool, but at least one connection.
     this.spill = new SpillGate(name, () => Math.max(1, Math.floor(this.#primary.pool.max / 2)))
     this.positions = new ExactPositions(this)
     this.#watch = new NodeWatch(this, settings)
@@ -75,7 +75,7 @@ export class ReplicaSet {
     return [this.#primary, ...this.#replicas]
   }
 
-  /** Whether any replica, eligible or not, is there for reads that name no node. */
+  /** Whether there is any replica, eligible or not, for reads that name no node. */
   get isShared(): boolean {
     return this.#isShared
   }
@@ -88,28 +88,32 @@ export class ReplicaSet {
     return this.nodes.find((node) => node.name === name)
   }
 
-  /** Opens every node and begins to watch them; resolves when each was heard of, or was not within a probe's time. */
+  /**
+   * Opens every node and begins to watch it. Resolves when every node was heard of, or `probeTimeoutMs` are over.
+   * After that it may wait for the primary's first answer, and for the lag of the replicas.
+   */
   async start(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.open()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await waitAtMost(heard, this.settings.probeTimeoutMs)
     await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
-    // Where all is well, a replica lacks the first position of the primary's for some ms: its reads need not begin on the primary.
+    // Normally a replica lacks the primary's first position for some ms. After this wait, its reads need not begin on
+    // the primary.
     await this.#waitWhile(() => this.isSettling, SETTLING_MS)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
     if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
     this.#isReady = true
-    // What was told of at the start has an end of its own, however soon that comes.
+    // What was reported at the start may end soon, and that is reported too.
     this.refresh()
   }
 
-  /** Waits while it may be known any moment how late the replicas are; for a second at most. */
+  /** Waits while the lag of the replicas may be known any moment; for a second at most. */
   settled(): Promise<void> {
     return this.#waitWhile(() => this.isSettling, SETTLED_MS)
   }
 
-  /** Waits for verdicts while what they may tell is lacking; for so long at most. */
+  /** Waits for verdicts while `isLacking()`; for `waitMs` at most. */
   async #waitWhile(isLacking: () => boolean, waitMs: number): Promise<void> {
     const wait = async () => {
       this.refresh()
@@ -122,7 +126,7 @@ export class ReplicaSet {
     await Promise.all([this.#watch.stop(), this.positions.stop()])
   }
 
-  /** Adds a replica that was discovered. */
+  /** Adds a discovered replica. */
   async add(node: Node): Promise<void> {
     await node.open()
     this.#replicas = [...this.#replicas, node]
@@ -130,7 +134,7 @@ export class ReplicaSet {
     this.refresh()
   }
 
-  /** Takes a replica away that is no longer there; what it serves may end. */
+  /** Removes a replica that is gone. What it still serves may end. */
   async remove(node: Node): Promise<void> {
     this.#replicas = this.#replicas.filter((each) => each !== node)
     this.refresh()
@@ -138,7 +142,7 @@ export class ReplicaSet {
     await node.end()
   }
 
-  /** One of the replicas that may serve, other than those already tried; undefined where there is none. */
+  /** Chooses one of the eligible replicas that were not tried; undefined if there is none. */
   choose(key: string | undefined, tried?: ReadonlySet<Node>): Node | undefined {
     return this.chooseAmong(
       tried === undefined ? this.#eligible : this.#eligible.filter((node) => !tried.has(node)),
@@ -146,62 +150,63 @@ export class ReplicaSet {
     )
   }
 
-  /** One of these replicas. */
+  /** Chooses one of these replicas: by the key, if there is one. */
   chooseAmong(candidates: readonly Node[], key: string | undefined): Node | undefined {
     if (candidates.length === 0) return undefined
     if (key !== undefined) return rendezvous(candidates, key)
     return this.#choice(candidates as readonly (Node & Candidate)[])
   }
 
-  /** Whether a read that one node does not serve would be served by another, which was not tried. */
+  /** Whether another node that was not tried would serve a read that this node does not. */
   hasOther(node: Node, tried?: ReadonlySet<Node>): boolean {
     if (this.#eligible.some((each) => each !== node && !tried?.has(each))) return true
     return this.settings.whenNoReplica === 'primary' && this.#primary.isUp && !tried?.has(this.#primary)
   }
 
-  /** The least late of the replicas that answer, however late it is. */
+  /** The replica that lags least of those that answer, however much it lags. */
   leastLagging(tried?: ReadonlySet<Node>): Node | undefined {
     return leastLate(this.#replicas, tried)
   }
 
-  /** Hears of an error that a node gave to a query, or when connecting; its prober finds out what it means. */
+  /** Hears of an error that a node gave to a query or to a connect. The node's prober finds out what it means. */
   heard(node: Node, error: unknown): Failure {
     const failure = failureOf(error)
     if (failure === 'lost') node.forgetPosition()
-    // One that is down is looked at all the time.
+    // A node that is down is being looked at all the time.
     if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
-    // Its sessions have become serializable: its prober, whose own are like them, finds that out over a new connection.
+    // Its sessions have become serializable. Its prober has sessions like them, and finds that out over a new
+    // connection.
     else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.look(node)
     return failure
   }
 
-  /** Has a node looked at, at once; resolves at the verdict. */
+  /** Looks at a node at once; resolves at the verdict. */
   look(node: Node): Promise<void> {
     return this.#watch.verdict(node)
   }
 
-  /** Another server has a node's name by now: whatever is known of the one before is forgotten, and nobody asks that any more. */
+  /** A node's name leads to another server now. Forgets what is known of the old server, and stops asking it. */
   moved(node: Node): void {
     this.#watch.moved(node)
     if (node === this.#primary) this.positions.forgetTold()
     void this.positions.forget(node)
   }
 
-  /** Has a node asked at once, over the connection that its prober has. */
+  /** Asks a node at once, over its prober's standing connection. */
   ask(node: Node): void {
     this.#watch.ask(node)
   }
 
-  /** Whether a node that was the primary turns out to be none: asks its server, and waits for the answer. */
+  /** Whether a node that was the primary is no primary any more. Asks its server, and waits for the answer. */
   async wasDemoted(node: Node): Promise<boolean> {
     await this.look(node)
     return node !== this.#primary || node.sighting?.isInRecovery === true
   }
 
   /**
-   * Draws the conclusions from the time alone: where this process was stopped, or its host suspended, what it knows of the nodes is old,
-   * and a request may come before the nodes are asked again.
+   * Draws the conclusions again if what is known of the nodes is too old. After this process was stopped, or its host
+   * suspended, a request may come before the nodes were asked again.
    */
   doubtOld(): void {
     if (Date.now() > this.#knownUntilMs) this.refresh()
@@ -213,7 +218,7 @@ export class ReplicaSet {
     const wasEligible = this.#eligible
     this.#judgeAll()
     const eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
-    // The primary under another name (an endpoint that follows it, after a failover) spares it nothing.
+    // The primary under another name (an endpoint that follows it, after a failover) takes no load off the primary.
     const others = eligible.filter((node) => !isSameServer(node, this.#primary))
     this.#eligible = others.length > 0 ? others : eligible
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
@@ -236,13 +241,13 @@ export class ReplicaSet {
     }
   }
 
-  /** Tells the operator, and whoever waits for a replica, which ones serve by now. */
+  /** Tells the operator, and the reads that wait for a replica, which replicas serve now. */
   #tellOfEligible(wasEligible: readonly Node[]): void {
     const [eligible] = this.#eligible
     const wasSettling = this.#wasSettling
     this.#wasSettling = eligible === undefined && this.isSettling
     if (eligible === undefined) {
-      // Who waits because it might have been known soon need not wait on.
+      // The reads that waited because the lag was expected any moment need not wait any longer.
       if (wasSettling && !this.#wasSettling) this.spill.lookAgain()
       if (!this.#wasSettling && !this.#isAwaitingPrimary) this.reports.noReplica()
       return
@@ -251,18 +256,21 @@ export class ReplicaSet {
     if (this.#eligible.some((node) => !wasEligible.includes(node))) this.spill.lookAgain()
   }
 
-  /** Whether it may be known any moment how late a replica is. */
+  /** Whether the lag of a replica may be known any moment. */
   get isSettling(): boolean {
     return this.#replicas.some((node) => isLate(node) && this.#watch.isHurrying(node))
   }
 
-  /** Where the primary does not answer, reads would wait for it longer than it takes to know that, and that a replica must do. */
+  /**
+   * Whether to wait for the first answer of the primary. If it does not answer, reads would wait for it longer than
+   * it takes to know that, and that a replica must serve them.
+   */
   get #isAwaitingPrimary(): boolean {
     return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
   }
 
   #tellOfJudged(node: Node, before: Ineligibility | undefined): void {
-    // One that was heard of before the primary was is no news.
+    // It was only heard of before the primary was, which is no news.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
     this.reports.role(node, this.#primary)
@@ -275,7 +283,7 @@ export class ReplicaSet {
     if (elected !== this.#primary) this.#switchTo(elected)
   }
 
-  /** Another node is the primary from now on; the old one takes no writes, and what is under way on it ends. */
+  /** Makes another node the primary from now on. The old one takes no writes, and what is under way on it ends. */
   #switchTo(elected: Node): void {
     const old = this.#primary
     this.#replicas = this.#replicas.map((node) => (node === elected ? old : node))

@@ -1,7 +1,8 @@
 /**
- * Statements that are sent in front of another one, in the same message, so that they cost no round trip. They are a transaction of their
- * own (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING): where one is refused, the server skips all up to
- * the end of the message, so that what follows them never runs without them; and what follows takes nothing of theirs back when it fails.
+ * Statements that are sent in front of another one, in the same message, so that they cost no round trip. They are a
+ * transaction of their own (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). If
+ * the server refuses one, it skips everything up to the end of the message. So what follows never runs without them.
+ * If what follows fails, it takes nothing of theirs back.
  */
 
 /** The part of `pg`'s `Connection` that is used here. */
@@ -15,19 +16,20 @@ export interface WireConnection {
   emit(event: string, ...args: readonly unknown[]): boolean
 }
 
-/** Whether a client speaks the protocol by itself, as `pg`'s own does, and can have something sent ahead. */
+/** Whether a connection speaks the protocol itself, as `pg`'s own does, so that something can be sent ahead on it. */
 export function canSendAhead(connection: unknown): connection is WireConnection {
   if (typeof connection !== 'object' || connection === null) return false
   const { parse, bind, execute, query, sync, emit } = connection as Partial<WireConnection>
   return [parse, bind, execute, query, sync, emit].every((each) => typeof each === 'function')
 }
 
-/** With one of these each statement begins. */
+/** Each statement begins with one of these. */
 const FIRST_MESSAGES = ['parse', 'bind', 'query'] as const
 
 /**
- * Has these statements sent in front of whatever is sent next on this connection, on which nothing may be under way. `answered` is told
- * once the server has run them all, or with the error that it refused one with, which is then the next statement's, too.
+ * Sends these statements in front of whatever is sent next on this connection. Nothing may be under way on it.
+ * `answered` is called when the server has run them all, or with the error of the one that it refused. The next
+ * statement gets that error too.
  */
 export function sendAhead(
   connection: WireConnection,
@@ -52,7 +54,7 @@ export function sendAhead(
   })
 }
 
-/** Keeps what the server answers to so many statements from whoever has sent the next one. */
+/** Keeps the server's answers to these statements from whoever has sent the next one. */
 function hearAnswers(
   connection: WireConnection,
   count: number,
@@ -65,7 +67,7 @@ function hearAnswers(
       real.restore()
       answered(message)
       const wasHeard = tell()
-      // All is skipped up to the end of a message, and a text that is sent as it is has none.
+      // The server skips everything up to a Sync, and a simple query has none.
       if (isSimple) connection.sync()
       return wasHeard
     }
@@ -80,7 +82,7 @@ function hearAnswers(
 
 const ANSWERS: ReadonlySet<string> = new Set(['parseComplete', 'bindComplete', 'dataRow', 'commandComplete'])
 
-/** Has methods of one object do something else, until they are restored. */
+/** Replaces methods of one object until they are restored. */
 function overridden<Name extends string>(
   object: object,
   names: readonly Name[],

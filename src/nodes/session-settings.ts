@@ -5,16 +5,16 @@ import type { ClientClass, PoolClientLike } from './pool.ts'
 import { canSendAhead, sendAhead } from './sent-ahead.ts'
 
 /**
- * What the session of one client is set to, and what whoever holds it wants it to be set to. The difference is laid on it with the next
- * statement that anybody sends: no session carries what one client has set to another.
+ * What the session of one client is set to, and what its holder wants it to be set to. The difference is sent ahead
+ * of the next statement. So no session carries what one client has set to another client.
  */
 export class SessionSettings {
   readonly #client: PoolClientLike
   #has = Settings.NONE
   #wants = Settings.NONE
-  /** What the application has set in it by itself, as it was connected: a hook of the pool's, say. */
+  /** What the application itself set in the session when it connected, such as in a hook of the pool. */
   #own = Settings.NONE
-  /** Whether that cannot be told. */
+  /** Whether nobody can tell what the application set there. */
   #isOpaque = false
   #isHeld = false
   #isOnReplica = false
@@ -24,7 +24,7 @@ export class SessionSettings {
     this.#client = client
   }
 
-  /** It is held by a client that wants this; true where the session has to be set to it first. */
+  /** A client takes the session, and wants these settings. Gives whether the session must be set to them first. */
   hold(wants: Settings, isOnReplica: boolean): boolean {
     this.#isHeld = true
     this.#isOnReplica = isOnReplica
@@ -32,40 +32,43 @@ export class SessionSettings {
     return this.#has !== wants
   }
 
-  /** Its holder has set it to this by itself. */
+  /** The client that holds the session has set it to this by itself. */
   wasSet(to: Settings): void {
     this.#has = to
     this.#wants = to
   }
 
-  /** It is nobody's; false where it cannot be rid of what it has. */
+  /** Nobody holds the session any more. Gives whether it can be rid of its settings. */
   letGo(): boolean {
     this.#isHeld = false
     this.#wants = Settings.NONE
     return this.#has === Settings.NONE || !this.#isOpaque
   }
 
-  /** The error with which the session refused what was laid on it; undefined where it did not. What was sent behind it never ran. */
+  /**
+   * The error with which the session refused the settings that were sent ahead; undefined if it did not. What was
+   * sent behind them never ran.
+   */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
   }
 
-  /** What whoever holds it wants the session to be set to. */
+  /** What the session's holder wants it to be set to. */
   get wanted(): Settings {
     return this.#wants
   }
 
-  /** Whether the next statement needs nothing in front of it. */
+  /** Whether nothing has to be sent ahead of the next statement. */
   get isAsWanted(): boolean {
     return this.#has === this.#wants
   }
 
-  /** Whether whoever sends something has taken it by this package. */
+  /** Whether a client of this package holds the session; otherwise somebody uses it directly. */
   get isHeld(): boolean {
     return this.#isHeld
   }
 
-  /** Has the next statement that is sent set the session to what is wanted. */
+  /** Sets the session to what is wanted, ahead of the next statement. */
   layOn(sendQuery: (text: string, callback: (error: unknown) => void) => void): void {
     const wanted = this.#wants
     const statements = wanted.statementsAfter(this.#has, this.#own, this.#isOnReplica)
@@ -79,7 +82,8 @@ export class SessionSettings {
     }
     const { connection, readyForQuery } = this.#client
     if (readyForQuery === true && canSendAhead(connection)) sendAhead(connection, statements, answered)
-    // Something is under way that nobody waits for: what comes next must not overtake it, nor run where this is refused.
+    // Something is under way that nobody waits for. What comes next must not overtake it, nor run if the settings are
+    // refused.
     else {
       sendQuery(statements.join('; '), (error) => {
         answered(error)
@@ -89,7 +93,7 @@ export class SessionSettings {
     }
   }
 
-  /** Somebody else uses the session: what the application sets there by itself is what the session has of its own accord. */
+  /** Somebody uses the session directly. What the application sets there counts as the session's own. */
   sawOther([query, values]: readonly unknown[]): void {
     const { text, values: its } = (typeof query === 'object' && query !== null ? query : { text: query }) as {
       text?: unknown
@@ -108,7 +112,7 @@ export class SessionSettings {
 
   #failed(error: unknown): void {
     this.#failure = { error }
-    // Nobody else may have it, whoever it is that gives it back.
+    // Nobody else may get this session, whoever gives it back.
     if (!this.#isHeld) this.#client.connection?.once?.('readyForQuery', () => this.#client.end?.())
   }
 }
@@ -120,22 +124,25 @@ interface SettingClient extends PoolClientLike {
   readonly sessionSettings: SessionSettings | undefined
 }
 
-/** Whether the sessions of a pool's clients can be set to what their holders want. */
+/** Whether the sessions of this class of clients can be set to what their holders want. */
 export function isSettingClass(Client: unknown): boolean {
   return typeof Client === 'function' && CARRIES in Client
 }
 
-/** The settings of a client's session; undefined where nothing can be laid on it: only those can that {@link settingClient} has made able to. */
+/** The settings of a client's session; undefined if {@link settingClient} did not make the client able to have them. */
 export function settingsOf(client: object): SessionSettings | undefined {
   return (client as Partial<SettingClient>).sessionSettings
 }
 
-/** The class of a pool's clients, whose sessions are set to what their holders want, where it is one of `pg`'s that speak the protocol themselves. */
+/**
+ * Extends a pool's client class so that sessions are set to what their holders want. Gives the class unchanged if it
+ * is not one of `pg`'s that speak the protocol themselves.
+ */
 export function settingClient(Given: ClientClass): ClientClass {
   if (!speaksProtocol(Given)) return Given
   return class extends Given implements SettingClient {
     static readonly [CARRIES] = true
-    // What is sent before the answer to the last statement would overtake what is laid ahead of it.
+    // With `pipeline`, a statement that is sent before the last answer would overtake what is sent ahead of it.
     readonly sessionSettings = this.pipeline === true ? undefined : new SessionSettings(this)
 
     override query(...args: readonly unknown[]): unknown {

@@ -13,22 +13,24 @@ export interface Session {
 }
 
 /**
- * Whether what was sent on a session may have been written: its node is the primary, or was when it was taken, whatever that has become by
- * the time of the answer. A failover changes its role first, and cuts its connections after.
+ * Whether what was sent on a session may have been written: its node is the primary, or was when the session was
+ * taken. A failover changes the role of a node first, and cuts its connections after.
  */
 export function isOfPrimary({ node, wasPrimary }: Session): boolean {
   return wasPrimary || node.role === 'primary'
 }
 
-/** Begins to lend a client of a node's, without a promise of its own: on the path of every query each one counts. */
+/**
+ * Begins to lend a client of a node. It makes no promise of its own: on the path of every query, each promise counts.
+ */
 export function beginLending(node: Node): Promise<PoolClientLike> {
-  // A connection is taken at its first statement: all may have ended since.
+  // A connection is taken at its first statement. Everything may have ended since.
   if (node.isEnded) throw new Error(DESTROYED)
   node.lend()
   return node.pool.connect()
 }
 
-/** The session of a client that was lent; where all has ended meanwhile, it is given back. */
+/** Makes a session of a client that was lent. If everything has ended meanwhile, gives the client back and throws. */
 export function sessionOf(node: Node, client: PoolClientLike): Session {
   if (node.isEnded) {
     client.release()
@@ -39,37 +41,37 @@ export function sessionOf(node: Node, client: PoolClientLike): Session {
   return { node, client, wasPrimary: node.role === 'primary' }
 }
 
-/** Takes note of a client that could not be had; true where another try may succeed. */
+/** Records that no client could be had. Gives whether another try may succeed. */
 export function lentNothing(node: Node, error: unknown): boolean {
   node.giveBack()
   return node.pool.doWithoutReadOnly(error)
 }
 
-/** Gives a session back to its pool. */
+/** Gives a session back to its pool. If it cannot be rid of its settings, closes it. */
 export function release({ node, client }: Session): void {
   node.giveBack()
   const isClean = settingsOf(client)?.letGo() !== false
   client.release(...(isClean ? [] : [true]))
 }
 
-/** Ends a session whose state is unknown, `because` of an error, instead of giving it back. */
+/** Closes a session whose state is unknown, because of an error, instead of giving it back. */
 export function discard({ node, client }: Session, because: unknown): void {
   node.giveBack()
   try {
     client.release(true)
   } catch {
-    // A hook of the application's has given it back.
+    // A hook of the application's has already given it back.
   }
   if (isServerError(because)) node.pool.reportLoss(client)
 }
 
-/** What a session is in, by the server's own word after each statement. */
+/** Whether a session is in a transaction, as the server says after each statement. */
 export type TransactionStatus = 'idle' | 'open' | 'failed'
 
 /**
  * Whether a session is in a transaction, as the server says with the end of each answer
- * (https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-READYFORQUERY); undefined where the client
- * does not tell, or has sent more by now.
+ * (https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-READYFORQUERY).
+ * Undefined if the client does not tell, or has sent more by now.
  */
 export function transactionStatusOf(client: PoolClientLike): TransactionStatus | undefined {
   if (client.readyForQuery === false || client.pipeline === true) return undefined
@@ -78,8 +80,8 @@ export function transactionStatusOf(client: PoolClientLike): TransactionStatus |
 }
 
 /**
- * Waits until the answer to a statement that the server refused has ended: its error is sent before that, and only then it says what the
- * session is in. Undefined where that is known already, or the client does not tell.
+ * Waits until the answer to a refused statement has ended. The server sends the error first, and only then says
+ * whether the session is in a transaction. Undefined if that is already known, or if the client does not tell.
  */
 export function answerEnded({
   connection,
@@ -101,8 +103,8 @@ export function answerEnded({
 const STATUSES: Readonly<Record<string, TransactionStatus>> = { I: 'idle', T: 'open', E: 'failed' }
 
 /**
- * Asks a node's server something, over a connection of its own that is closed at once: the pool is the application's. The signal cuts it
- * short; a frozen server would never close its side.
+ * Asks a node's server something over a connection outside the pool, which belongs to the application. The connection
+ * is closed at once. The signal cuts it short: a frozen server would never close its side.
  */
 export async function askServer<T>(
   { pool }: Node,
@@ -128,15 +130,15 @@ export async function askServer<T>(
   }
 }
 
-/** Takes statements of this package's own. */
+/** Takes this package's own statements. */
 export interface AskedServer {
   query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
 }
 
-/** Errors of the application's hooks, or where all has ended: another node would not do better. */
+/** Errors of the application's hooks, or because everything has ended. Another node would do no better. */
 const notOfNode = new WeakSet<object>()
 
-/** Takes note that an error says nothing of a node. */
+/** Records that an error says nothing of a node. */
 export function isNotOfNode(error: unknown): void {
   if (typeof error === 'object' && error !== null) notOfNode.add(error)
 }
@@ -146,7 +148,7 @@ export function isOfNode(error: unknown): boolean {
   return typeof error !== 'object' || error === null || !notOfNode.has(error)
 }
 
-/** As Kysely's own drivers say it. */
+/** In the words of Kysely's own drivers. */
 const DESTROYED = 'driver has already been destroyed'
 
 const OWN_CLIENT_TIMEOUT_MS = 5_000

@@ -3,44 +3,66 @@ import type { Choose } from './choice.ts'
 import type { Lookup } from './host.ts'
 import type { LagSource } from './probe.ts'
 
-/** Options of a dialect that are about its nodes. */
+/** The options of the dialect and of the pool that are about nodes. */
 export interface ReplicaSetOptions {
   /**
-   * How a replica is chosen: `'least-busy'` (default; the less busy of two drawn at random), `'round-robin'`, `'random'`, or a
-   * function that is given those that may serve.
+   * How a replica is chosen for a read. Default: `'least-busy'`.
+   *
+   * - `'least-busy'`: the less busy of two that are drawn at random
+   * - `'round-robin'`: each in turn
+   * - `'random'`: any one
+   * - a function: it gets the replicas that are fit, and gives one of them or its name
+   *
+   * The first three go by the weights of the replicas.
    */
   choose?: Choose
-  /** How late a replica may be, in ms, and still serve reads. Default: 10,000. */
+  /** How much a replica may lag and still serve reads, in ms. Default: 10,000. */
   maxLagMs?: number
-  /** How many bytes of WAL a replica may be behind, and still serve reads; with `lagSource: 'wal'` only. Default: any number. */
+  /**
+   * How much a replica may lag and still serve reads, in bytes of WAL; only with `lagSource: 'wal'`. Default: any
+   * number.
+   */
   maxLagBytes?: number
-  /** Where lag is read: `'wal'` (default), `'aurora'`, or a function that gives it in ms. */
+  /** Where the lag is read: `'wal'`, `'aurora'`, or a function that gives it in ms. Default: `'wal'`. */
   lagSource?: LagSource
-  /** What serves when no replica is fit: `'primary'` (default; with at most half of its pool), or `'error'`; who has written still reads from the primary. */
+  /**
+   * What serves when no replica is fit. Default: `'primary'`.
+   *
+   * - `'primary'`: the primary, with at most half of its pool
+   * - `'error'`: nothing. Reads fail with `statusCode` 503; who has written still reads from the primary
+   */
   whenNoReplica?: 'primary' | 'error'
-  /** How often a node is asked for its state, in ms. Default: 1,000. */
+  /** How often a node is probed, in ms. Default: 1,000. */
   probeIntervalMs?: number
-  /** How long an answer to that may take, in ms; a node that twice gives none is ejected. Default: 500. */
+  /** How long the answer to a probe may take, in ms. A node that twice gives none is ejected. Default: 500. */
   probeTimeoutMs?: number
-  /** How long connecting to a node may take, in ms, where its pool does not say. Default: 2,000. */
+  /** How long connecting to a node may take, in ms, if its pool does not say. Default: 2,000. */
   connectTimeoutMs?: number
   /**
-   * How long a read outside a transaction may take from when it is sent, in ms, over all nodes that it is tried on: a replica that gives
-   * no sign of life for half of what is left loses it to another node. Default: no bound.
+   * How long a read outside a transaction may take, in ms, from when it is first sent, over all nodes on which it is
+   * tried. If a replica gives no sign of life for half of the time that is left, another node gets the read. Default:
+   * no limit.
    */
   readTimeoutMs?: number
-  /** How long a read under an exact pin may wait for a replica to catch up before the primary serves, in ms. Default: 0. */
+  /**
+   * How long a read under an exact pin may wait for a replica to catch up before the primary serves it, in ms.
+   * Default: 0.
+   */
   catchUpMs?: number
-  /** Whether a replica that was promoted becomes the primary, without a restart; with `lagSource: 'wal'` only. Default: false. */
+  /** Whether a promoted replica becomes the primary without a restart; only with `lagSource: 'wal'`. Default: false. */
   failover?: boolean
-  /** Finds the address of a host name, as `dns.lookup()` does, which is the default. */
+  /** Finds the addresses of a host name. Default: `dns.lookup()`. */
   lookup?: Lookup
 }
 
-/** The options, checked, with their defaults. */
+/** The options, checked, with their defaults in place. */
 export type ReplicaSetSettings = Readonly<ReturnType<typeof replicaSetSettings>>
 
-/** @throws {WritePinningError} for every option that is wrong. */
+/**
+ * Reads the options.
+ *
+ * @throws {WritePinningError} for an option that is wrong.
+ */
 export function replicaSetSettings(read: OptionReader<ReplicaSetOptions>) {
   const settings = {
     choose: read.oneOfOrFunction('choose', ['least-busy', 'round-robin', 'random'], 'least-busy'),
@@ -60,7 +82,7 @@ export function replicaSetSettings(read: OptionReader<ReplicaSetOptions>) {
   return settings
 }
 
-/** Timers of Node.js take no more than this. */
+/** The timers of Node.js take no more than this. */
 const MAX_TIMER_MS = 2_147_483_647
 const TIME = { min: 1, max: MAX_TIMER_MS, expected: 'a number of milliseconds from 1 on' }
 const PROBE_TIME = { min: 10, max: 3_600_000, expected: 'a number of milliseconds from 10 to 3,600,000' }
@@ -68,7 +90,10 @@ const LAG = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milli
 const WAIT = { min: 0, max: 60_000, expected: 'a number of milliseconds from 0 to 60,000' }
 const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of bytes from 0 on' }
 
-/** Only `lagSource: 'wal'` reads positions and timelines: what goes by them would have no effect, without a word. */
+/**
+ * Refuses options that need positions or timelines, which only `lagSource: 'wal'` reads. They would have no effect,
+ * without a word.
+ */
 function refuseWithoutPositions(
   where: string,
   { lagSource, maxLagBytes, failover }: ReplicaSetSettings,

@@ -10,11 +10,12 @@ export interface SharedAnswer<Row> {
 }
 
 /**
- * One question to the server of one node, over a connection of its own that is made when it is first needed. However many
- * wait for an answer, one is under way at a time, and the next one serves all who came meanwhile.
+ * One question to one node's server, over a connection outside the pool that is made when it is first needed. One
+ * question is under way at a time. The next one serves everybody who came meanwhile.
  *
- * `timeoutMs` bounds how long anybody waits. Connecting may take longer, and goes on then: a server that is far away answers a question
- * in that time, but is not connected to as well. Only a question that was not answered in as long has its connection dropped.
+ * `timeoutMs` bounds how long anybody waits. Connecting may take longer, and then goes on: a far server can answer a
+ * question in that time, but not be connected to as well. Once connected, the connection is dropped only if a
+ * question goes unanswered for that long.
  */
 export class SharedQuery<Row> {
   readonly #node: Node
@@ -34,8 +35,8 @@ export class SharedQuery<Row> {
   }
 
   /**
-   * An answer to the question as it is asked from now on, and never to one that was asked before; undefined where it cannot be
-   * had in time. Never rejects.
+   * Gives an answer to a question that is asked from now on, and never to one that was asked before. Undefined if
+   * there is none in time. Never rejects.
    */
   ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#next !== undefined) return this.#next
@@ -74,11 +75,12 @@ export class SharedQuery<Row> {
   async #askServer(patience: { readonly isOver: boolean }): Promise<SharedAnswer<Row> | undefined> {
     const client =
       this.#connecting !== undefined ? await this.#connecting : (this.#client ?? (await this.#connect()))
-    // Whoever asks next has a question of their own.
+    // The caller waits no longer, and the next one asks a question of its own.
     if (patience.isOver) return undefined
     const askedAtMs = performance.now()
     try {
-      // Of its own: whoever has waited for the connection, too, may be gone when it is answered.
+      // With a timeout of its own: callers who have waited for the connection, too, may be gone when the answer
+      // comes.
       const [row] = await withPatience(askOn<Row>(client, this.#sql), this.#timeoutMs)
       return row && { row, askedAtMs }
     } catch (error) {

@@ -2,12 +2,13 @@ import { type Node, unavailable } from './node.ts'
 import type { NodePool } from './node-pool.ts'
 import type { PoolClientLike } from './pool.ts'
 
-/** How long nothing may be heard of a primary that is down until what is under way on it is given up, in ms. */
+/** How long nothing may be heard of a primary that is down before what is under way on it is given up, in ms. */
 const PATIENCE_MS = 10_000
 
 /**
- * For how long nothing has been heard of a primary: neither by its prober, nor on the sessions of its pool, which may go on where nobody
- * else gets in. There is nobody but the primary for what waits on it, so it is given up late; but not never.
+ * For how long nothing was heard of the primary: neither by its prober nor on the sessions of its pool, which may go
+ * on when nobody else gets in. What waits for the primary has nowhere else to go. So it is given up late, but it is
+ * given up.
  */
 export class PrimarySilence {
   readonly #primary: Node
@@ -20,13 +21,16 @@ export class PrimarySilence {
     this.#signs = new SignsOfLife(primary.pool)
   }
 
-  /** It was heard of. */
+  /** The primary was heard of. */
   end(): void {
     this.#sinceMs = undefined
     this.#wasCut = false
   }
 
-  /** Its prober was refused a connection, or not answered; gives whether nobody else has heard of it either since the last time. */
+  /**
+   * Its prober was refused a connection, or not answered. Gives whether nothing else was heard of it either since the
+   * last call.
+   */
   goesOn(how: 'refused' | 'unanswered'): boolean {
     const nowMs = performance.now()
     const isBroken = this.#sinceMs === undefined || this.#signs.isAny
@@ -37,11 +41,14 @@ export class PrimarySilence {
     return !isBroken
   }
 
-  /** Where new connections are refused, they fail by themselves. Where they are not answered, each would only add to those who wait. */
+  /**
+   * If new connections are refused, they fail by themselves. If they go unanswered, each would only add to those who
+   * wait.
+   */
   #giveUp(how: 'refused' | 'unanswered'): void {
     const { name, pool } = this.#primary
     if (how === 'refused') {
-      // Once: what is connected later has got through to it.
+      // Once: a later connection has got through to it.
       if (!this.#wasCut) pool.cut()
     } else {
       pool.cutOff(unavailable(`'${name}' is the primary, and has not answered for ${PATIENCE_MS} ms.`))
@@ -51,12 +58,13 @@ export class PrimarySilence {
 }
 
 /**
- * Whether the sessions of a pool hear from their server, by how much their sockets have read: nothing is added to the path of a query.
- * A session that is only beginning does not count: a pooler greets it while its server is dead.
+ * Whether the sessions of a pool hear from their server, by how many bytes their sockets have read. This adds nothing
+ * to the path of a query. A session that is only beginning does not count: a pooler greets it even if its server is
+ * dead.
  */
 export class SignsOfLife {
   readonly #pool: NodePool
-  /** How much each had read. */
+  /** How many bytes each session had read. */
   #read = new Map<PoolClientLike, number>()
   #old = new Set<PoolClientLike>()
 
@@ -64,7 +72,7 @@ export class SignsOfLife {
     this.#pool = pool
   }
 
-  /** Takes note of how much each session has read by now. */
+  /** Records how many bytes each session has read by now. */
   listen(): void {
     this.#read = new Map()
     for (const client of this.#pool.clients) {
@@ -72,17 +80,23 @@ export class SignsOfLife {
     }
   }
 
-  /** Whether one of them has read anything since. The last words of one that has ended are no sign of life. */
+  /**
+   * Whether one of them has read anything since. A session that has ended does not count: its last words are no sign
+   * of life.
+   */
   get isAny(): boolean {
     return this.#hasRead(this.#left())
   }
 
-  /** The server answered: the sessions of now lead to it. */
+  /** The server answered: the current sessions lead to it. */
   wasWell(): void {
     this.#old = new Set(this.#pool.clients)
   }
 
-  /** Whether those of when all was well have read nothing; where none of them is left, nobody has. What was connected since may have got another way. */
+  /**
+   * Whether the sessions from when all was well have read nothing since. If none of those is left, whether none at
+   * all has. What was connected later may go another way.
+   */
   get isLost(): boolean {
     const left = this.#left()
     const old = left.filter((client) => this.#old.has(client))

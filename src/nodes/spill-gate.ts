@@ -8,8 +8,8 @@ interface Waiter {
 }
 
 /**
- * Bounds how many reads that no replica could serve the primary serves at a time, so that its writes always find a
- * connection.
+ * Bounds how many of the reads that no replica could serve run on the primary at a time, so that writes always find a
+ * connection there.
  */
 export class SpillGate {
   readonly #cluster: string
@@ -17,7 +17,7 @@ export class SpillGate {
   #inside = 0
   /** In the order in which they came. */
   #waiting = new Set<Waiter>()
-  /** Goes along that order: to begin anew for each would pass by all who have left since. */
+  /** An iterator over that order. A new one each time would pass by everyone who has left since. */
   #order = this.#waiting.values()
 
   /** `limit` gives how many may be inside. */
@@ -39,9 +39,10 @@ export class SpillGate {
   }
 
   /**
-   * Enters, and gives true; or false where somebody else may serve by now.
+   * Enters, and gives true; gives false if another node may serve by now.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 where that takes longer than `waitMs`.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 if that takes longer than
+   * `waitMs`.
    */
   enter(waitMs: number = WAIT_MS): Promise<boolean> {
     if (!this.isFull) {
@@ -79,11 +80,11 @@ export class SpillGate {
     for (const each of waiting) each.enter(false)
   }
 
-  /** Takes the one who has waited longest out. */
+  /** Removes and gives the one who has waited longest. */
   #next(): Waiter | undefined {
     let { value } = this.#order.next()
     if (value === undefined) {
-      // An order that came to its end once has no more to give, whoever has come since.
+      // An iterator that has come to its end gives nothing more, even if somebody has come since.
       this.#order = this.#waiting.values()
       value = this.#order.next().value
     }
@@ -92,7 +93,7 @@ export class SpillGate {
   }
 }
 
-/** No replica may serve, and why the primary does not either. */
+/** The error for a read that no replica may serve; `because` says why the primary does not serve it either. */
 export function noReplica(cluster: string, because: string): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_NO_REPLICA',
