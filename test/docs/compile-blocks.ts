@@ -122,7 +122,14 @@ async function compile(
   const kind = path.basename(directory) as Kind
   const settings = {
     compilerOptions: {
-      ...{ target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: true, types: ['node'] },
+      ...{
+        target: 'es2023',
+        lib: ['es2023'],
+        module: 'nodenext',
+        strict: true,
+        skipLibCheck: true,
+        types: ['node'],
+      },
       ...{ noUnusedLocals: true, rootDir: '.', outDir: 'out' },
       ...(kind === 'js' && { allowJs: true, checkJs: true, noImplicitAny: false }),
       ...(kind === 'ts-legacy' && { experimentalDecorators: true, emitDecoratorMetadata: true }),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { markdownPages } from '../docs/pages.ts'
 import { PackedPackage, type Project } from './packed-package.ts'
 
 const MINUTE_MS = 60_000
@@ -83,82 +84,14 @@ describe.each([
 })
 
 describe('the packed package', () => {
-  it('holds the pages that its README links to', async () => {
+  it('holds the pages that its README links to, and every page of docs', async () => {
     const project = await packed.link('pages', [], {})
     const readme = await project.read('node_modules/write-pinning/README.md')
     const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link as string)
-    for (const page of ['docs/context.md', 'docs/clients.md', 'docs/session-settings.md']) {
-      expect(links).toContain(page)
+    const pages = markdownPages().filter((page) => page.startsWith('docs/'))
+    for (const page of [...links, ...pages]) {
+      expect(await project.read(`node_modules/write-pinning/${page}`)).not.toBe('')
     }
-    for (const link of links) expect(await project.read(`node_modules/write-pinning/${link}`)).not.toBe('')
-  })
-
-  it('is used with each client as its README says', { timeout: MINUTE_MS }, async () => {
-    const packages = [
-      '@mikro-orm/core',
-      '@mikro-orm/postgresql',
-      '@prisma/adapter-pg',
-      '@types/node',
-      '@types/pg',
-      'drizzle-orm',
-      'knex',
-      'kysely',
-      'objection',
-      'pg',
-      'pg-promise',
-      'sequelize',
-      'typeorm',
-    ]
-    const project = await packed.link('clients', packages, { 'tsconfig.json': strictSettings() })
-    const blocks = blocksOf(await project.read('node_modules/write-pinning/README.md'))
-    const blockWith = (text: string) => blocks.find((block) => block.includes(text)) ?? `${text} is missing`
-    const pool = blockWith('const pool = new PrimaryReplicaPool({')
-    await project.write(
-      'pools.mts',
-      `${pool}${blockWith('drizzle({ client: pool })')}
-        declare class PrismaClient { constructor(options: { adapter: PrismaPg }) }`,
-    )
-    await project.write(
-      'drivers.mts',
-      `${pool}${blockWith('knexClient(pool)')}
-        const names: Promise<string[]> = db('comment').pluck('text')`,
-    )
-    await project.write(
-      'dialects.mts',
-      `${blockWith('new Kysely<Database>({ dialect')}
-        interface Database { comment: { text: string } }
-        declare const primary: string, replicas: string[]
-        declare const entities: import('@mikro-orm/core').EntitySchema[]`,
-    )
-    await project.write(
-      'marks.mts',
-      `${blockWith("toReplica } from 'write-pinning/pg'")}
-        declare const pool: import('write-pinning/pg').PrimaryReplicaPool
-        declare const client: import('pg').PoolClient, id: number`,
-    )
-    await project.compile()
-  })
-
-  it('has pages whose recipes compile', { timeout: MINUTE_MS }, async () => {
-    const packages = ['@types/node', '@types/pg', 'kysely', 'pg']
-    const project = await packed.link('recipes', packages, { 'tsconfig.json': strictSettings() })
-    for (const page of ['clients', 'session-settings']) {
-      const text = await project.read(`node_modules/write-pinning/docs/${page}.md`)
-      const blocks = blocksOf(text)
-      expect(blocks).not.toEqual([])
-      for (const [index, block] of blocks.entries()) {
-        await project.write(
-          `${page}-${index}.mts`,
-          `import { type Kysely, sql } from 'kysely'
-          import type pg from 'pg'
-          import type { PrimaryReplicaPool as PoolOfRecipe } from 'write-pinning/pg'
-          declare const kysely: Kysely<{ note: { tenant: string; text: string } }>, tenant: string
-          ${block.includes('const pool =') ? '' : 'declare const pool: PoolOfRecipe'}
-          ${block}`,
-        )
-      }
-    }
-    await project.compile()
   })
 })
 
@@ -203,20 +136,6 @@ describe('a CommonJS project without Kysely', () => {
     )
   })
 })
-
-/** What is written in TypeScript on a page. */
-function blocksOf(page: string): string[] {
-  return [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block as string)
-}
-
-function strictSettings(): string {
-  return JSON.stringify({
-    compilerOptions: {
-      ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true },
-      types: ['node'],
-    },
-  })
-}
 
 function appWithoutPeers(): string {
   return `
