@@ -5,32 +5,44 @@ import { choiceError, OptionReader, wrongOption } from '../options.ts'
 import { SharedToken } from './shared-token.ts'
 
 /**
- * What the tokens are for; every token is bound to all of it. Undefined is there for `process.env.…`, and refused when
+ * The options of {@link rdsIamPassword}: what a token is signed for, and with which credentials. A token is valid for
+ * this server, port, user and region only. The types allow undefined, for `process.env.…`. The value is refused when
  * the function is made.
  */
 export interface RdsIamPasswordOptions {
-  /** The endpoint's own name, and no alias of it: the token is signed for this name. */
+  /** The endpoint's own name, and not an alias of it: the token is signed for this name. */
   hostname: string | undefined
+  /** The server's port, from 1 to 65,535. */
   port: number
-  /** A role that has been granted `rds_iam`. */
+  /** A database role that was granted `rds_iam`. */
   username: string | undefined
+  /** The AWS region of the server, such as `'eu-west-1'`. */
   region: string | undefined
-  /** The AWS credentials, or what gives them. Default: the usual chain (environment, profile, container, instance). */
+  /**
+   * The AWS credentials, or a function that gives them. Default: the usual chain (environment, profile, container,
+   * instance).
+   */
   credentials?: SignerConfig['credentials'] | undefined
   /** A profile of the AWS configuration, for the usual chain. Default: `AWS_PROFILE`, else `default`. */
   profile?: string | undefined
 }
 
 /**
- * Gives a function for `pg`'s option `password` that logs in to RDS or Aurora with IAM: one token serves all connections
- * for some minutes, and a new one is signed in time. A server takes such a token over TLS only.
+ * Gives a function for `pg`'s option `password` that logs in to RDS or Aurora with IAM.
  *
- * The function rejects with `ERR_WRITE_PINNING_CREDENTIALS` where there is no valid token and none can be signed, and with
- * `ERR_WRITE_PINNING_MISSING_PACKAGE` where `@aws-sdk/rds-signer` is not installed.
+ * One token serves all connections for some minutes, and a new one is signed in time. A server takes such a token
+ * over TLS only.
  *
- * @throws {WritePinningError} for every option that is wrong or unknown.
+ * The function rejects with `ERR_WRITE_PINNING_CREDENTIALS` if there is no valid token and none can be signed, and
+ * with `ERR_WRITE_PINNING_MISSING_PACKAGE` if `@aws-sdk/rds-signer` is not installed.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option.
  * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
  * @example
+ * import { readFileSync } from 'node:fs'
+ * import { Pool } from 'pg'
+ * import { rdsIamPassword } from 'write-pinning/aws'
+ *
  * const server = { hostname: 'db.abc.eu-west-1.rds.amazonaws.com', port: 5432, username: 'app', region: 'eu-west-1' }
  * const primary = new Pool({
  *   host: server.hostname,
@@ -75,7 +87,7 @@ const PORT = { min: 1, max: 65_535, isWhole: true, expected: 'a number from 1 to
 
 function signerConfig(given: unknown): SignerConfig {
   const read = new OptionReader<RdsIamPasswordOptions>(WHERE, given, KNOWN)
-  // From here on none of these is unset.
+  // From here on, these three are set.
   for (const name of ['hostname', 'username', 'region'] as const) refuseUnset(name, read.given[name])
   const hostname = read.text('hostname', '', HOSTNAME, "the endpoint's name alone, without a port")
   const port = read.number('port', undefined, PORT)

@@ -1,16 +1,17 @@
-// A token that was signed with temporary credentials ends with them, which nothing in the token tells. AWS's providers
-// renew what has less than five minutes left, so a token that is younger than this is good in any case.
+// A token that was signed with temporary credentials ends with them, and nothing in the token says when. AWS's
+// providers renew credentials that have less than five minutes left. So a token that is younger than this is good in
+// any case.
 const FRESH_MS = 4 * 60_000
-/** A token is given for at most this long of its 15 minutes. */
+/** For how long a token is given out, of the 15 minutes that it has, in ms. */
 const MAX_AGE_MS = 14 * 60_000
-/** How long a connection waits for a new token while the old one is good, in ms: a login has its own time limit. */
+/** How long a connection waits for a new token while the old one is good, in ms: a login has its own timeout. */
 const PATIENCE_MS = 500
-/** After how long a signing that does not end is given up on, in ms, so that the next connection may try again. */
+/** After how long a signing is given up, in ms, so that the next connection may try again. */
 const SIGNING_MS = 10_000
 
 /**
- * One token for all connections: signed when one is needed, once for all who wait, and again before it ends. Where that
- * fails the old token goes on to serve as long as it is good; a failure is not kept.
+ * One token for all connections. It is signed when one is needed, once for all who wait, and again before it ends. If
+ * that fails, the old token serves for as long as it is good. A failure is not kept.
  */
 export class SharedToken {
   readonly #sign: () => Promise<string>
@@ -24,12 +25,16 @@ export class SharedToken {
     this.#nowMs = nowMs
   }
 
-  /** @throws what signing throws, where no token is held that is good. */
+  /**
+   * Gives a token that is good.
+   *
+   * @throws what signing throws, if there is none.
+   */
   async get(): Promise<string> {
     const held = this.#held
     if (held === undefined) return this.#renew()
     const ageMs = this.#nowMs() - held.signedAtMs
-    // A clock that was set back says nothing about the token's age.
+    // If the clock was set back, nobody knows the token's age.
     if (ageMs < 0 || ageMs >= MAX_AGE_MS) return this.#renew()
     if (ageMs < FRESH_MS) return held.token
     const old = async () => held.token
@@ -53,7 +58,7 @@ export class SharedToken {
   }
 }
 
-/** What `work` gives, or `otherwise` where that takes longer. */
+/** Gives what `work` gives, or what `otherwise` gives if `work` takes longer. */
 function within<T>(limitMs: number, work: Promise<T>, otherwise: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve(otherwise()), limitMs).unref()

@@ -5,16 +5,20 @@ import type { PinStore } from '../pinning/pin-store.ts'
 
 /** The options of {@link memoryPinStore}. */
 export interface MemoryPinStoreOptions {
-  /** How many accounts have a pin of their own at a time. Beyond, every account is pinned for a while. Default: 100,000. */
+  /**
+   * How many accounts may have a pin of their own at a time. Beyond that, every account is pinned for a while.
+   * Default: 100,000.
+   */
   maxAccounts?: number
 }
 
 /**
  * Keeps the pins of accounts in this process, for a service that is one process, and for tests.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option.
  * @example
- * await app.register(writePinning, { pinStore: memoryPinStore(), account: (request) => request.user?.id })
+ * // accountOf() is yours: it gives the account that a request is logged in to, or undefined.
+ * await app.register(writePinning, { pinStore: memoryPinStore(), account: accountOf })
  */
 export function memoryPinStore(options: MemoryPinStoreOptions = {}): PinStore {
   const read = new OptionReader<MemoryPinStoreOptions>('memoryPinStore()', options, ['maxAccounts'])
@@ -28,13 +32,16 @@ function isCount(value: unknown): value is number {
 class MemoryPinStore implements PinStore {
   readonly #maxAccounts: number
   readonly #pins = new Map<string, Pin>()
-  /** The accounts whose pins are over by the same second since the epoch; of those, the one that was raised last is the last. */
+  /**
+   * The accounts by the second, since the epoch, by which their pin is over. In each second, the account that was
+   * raised last comes last.
+   */
   readonly #bySecond = new Map<number, Set<string>>()
-  /** The least of those seconds, where it is known: to find it anew, all are looked at. */
+  /** The least of those seconds, if it is known. To find it, all of them are looked at. */
   #soonest: number | undefined
-  /** Until which second what was over has been dropped. */
+  /** The second up to which the pins that are over were dropped. */
   #droppedAt = 0
-  /** Until when an account that is not there may have been left out. */
+  /** Until when an account without a pin may be one that was left out. */
   #leftOutUntilMs = 0
 
   constructor(maxAccounts: number) {
@@ -45,7 +52,7 @@ class MemoryPinStore implements PinStore {
     return this.#pinOf(account, Date.now())
   }
 
-  // Nothing is awaited between reading and writing: of two at the same time, none is lost.
+  // Nothing is awaited between reading and writing. So of two raises at the same time, none is lost.
   async raise(account: string, pin: Pin): Promise<void> {
     const nowMs = Date.now()
     const raised = mergePins(this.#pinOf(account, nowMs), pin)
@@ -85,7 +92,10 @@ class MemoryPinStore implements PinStore {
     if (this.#soonest === second) this.#soonest = undefined
   }
 
-  /** Once a second: there are as many seconds to look at as the longest pin lasts, however many accounts there are. */
+  /**
+   * Does its work once a second. There are only as many seconds to look at as the longest pin lasts, however many
+   * accounts there are.
+   */
   #dropWhatIsOver(nowMs: number): void {
     const now = Math.floor(nowMs / 1000)
     if (now === this.#droppedAt) return
@@ -97,7 +107,7 @@ class MemoryPinStore implements PinStore {
     }
   }
 
-  /** The one whose pin is over soonest, because every account is pinned for as long as that. */
+  /** Leaves out the account whose pin is over soonest, because every account is then pinned for that long. */
   #leaveOneOut(): void {
     this.#soonest ??= least(this.#bySecond.keys())
     for (const account of this.#bySecond.get(this.#soonest) ?? []) {

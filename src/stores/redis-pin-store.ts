@@ -21,14 +21,17 @@ export interface RedisPinStoreOptions {
 }
 
 /**
- * Keeps the pins of accounts on Redis, for a service of several processes. The client is yours, of the package `redis` or
- * `ioredis`, connected and with an `error` listener; it is used for `HGETALL` and `EVAL` of one key each, and never closed.
- * A key is gone when its pin is over.
+ * Keeps the pins of accounts on Redis, for a service of several processes.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option, or where it is given no client.
+ * The client is yours: of the package `redis` or `ioredis`, connected, and with an `error` listener. It is used for
+ * `HGETALL` and `EVAL` of one key each, and never closed. A key goes when its pin is over.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option, or
+ * without a client.
  * @example
  * const redis = await createClient({ url: process.env.REDIS_URL }).on('error', console.error).connect()
- * await app.register(writePinning, { pinStore: redisPinStore(redis), account: (request) => request.user?.id })
+ * // accountOf() is yours: it gives the account that a request is logged in to, or undefined.
+ * await app.register(writePinning, { pinStore: redisPinStore(redis), account: accountOf })
  */
 export function redisPinStore(
   client: RedisClientLike | IoredisClientLike,
@@ -55,7 +58,7 @@ interface Commands {
 function commandsOf(client: RedisClientLike | IoredisClientLike): Commands {
   const given: unknown = client
   if (typeof given === 'object' && given !== null && 'eval' in given && typeof given.eval === 'function') {
-    // Both packages have a `hgetall`, in one case or the other; only `redis` has this one.
+    // Only `redis` has `hGetAll` in this spelling; `ioredis` has `hgetall`.
     if (isRedis(client)) {
       return {
         read: (key) => client.hGetAll(key),

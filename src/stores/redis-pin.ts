@@ -3,13 +3,13 @@ import type { ClusterPin, Pin } from '../freshness/pin.ts'
 import { isPosition } from '../freshness/position.ts'
 
 /**
- * A pin is a hash of these fields; all numbers are decimal and of one length, so that Redis can compare them as texts (its
- * numbers would not be exact):
+ * Writes a pin as the fields of a Redis hash. All numbers are decimal and of one length, so that Redis can compare
+ * them as texts. Its own numbers would not be exact.
  *
- * - `t`: until when every cluster is read from its primary;
- * - `c:<place>`: until when this cluster is;
- * - `e:<place>`: until when it is read from whoever has replayed as much, and as much of what: system identifier, timeline,
- *   position.
+ * - `t`: until when every cluster is read from its primary
+ * - `c:<place>`: until when this cluster is read from its primary
+ * - `e:<place>`: until when this cluster is read from any node that has replayed a position, and that position:
+ *   system identifier, timeline, LSN
  */
 export function writtenFields(pin: Pin): string[] {
   if (pin.kind === 'time') return ['t', digits(pin.untilMs, UNTIL)]
@@ -25,11 +25,15 @@ export function writtenFields(pin: Pin): string[] {
   return fields
 }
 
-/** Reads them back. @throws where another program wrote there. */
+/**
+ * Reads a pin from such fields.
+ *
+ * @throws if another program has written there.
+ */
 export function pinOfFields(hash: object, nowMs: number): Pin | undefined {
   let primaryUntilMs = 0
   const clusters = new Map<string, ClusterPin>()
-  // A client may have been told to give maps.
+  // A client can be configured to give maps.
   const fields = hash instanceof Map ? hash : Object.entries(hash)
   for (const [field, value] of fields) {
     const match = VALUE.exec(String(value))
@@ -57,9 +61,9 @@ function digits(value: number | bigint | string, length: number): string {
 }
 
 /**
- * Raises a pin by others, field by field, as `mergePins()` does: the later expiry, the further position; of two positions that
- * cannot be compared, the later timeline or expiry stays, and the other means the primary until it expires. The key
- * goes when its last field is over, and a while later where clocks differ.
+ * Raises a pin by another one, field by field, as `mergePins()` does: the later expiry and the further position
+ * count. Of two positions that cannot be compared, the one with the later timeline or expiry stays, and the other one
+ * means the primary until it expires. The key goes a minute after its last field is over, for clocks that differ.
  */
 export const RAISE = `
 local function raise(field, value)

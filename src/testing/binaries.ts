@@ -14,14 +14,14 @@ export interface Binaries {
   postgres: string
 }
 
-/** Who will run the programs, and where a copy of them may be kept. */
+/** Who runs the programs, and where a copy of them may be kept. */
 export interface BinariesPlace {
   user: ServerUser | undefined
   temporaryRoot: string
   clusterDirectory: string
 }
 
-/** Finds PostgreSQL's programs, in a form that the user who runs the servers can run. */
+/** Finds PostgreSQL's programs, where the servers' user can run them. */
 export async function findBinaries(
   binDirectory: string | undefined,
   place: BinariesPlace,
@@ -30,8 +30,8 @@ export async function findBinaries(
   if (embedded === undefined) return programsIn(path.resolve(binDirectory ?? ''))
   const programs = programsIn(path.join(embedded.directory, 'native', 'bin'))
   if (hasLinks(embedded) && canReach(programs.postgres, place.user)) return programs
-  // Links are missing where npm did not run the package's install script; and a project that only root can enter
-  // (/root/project) is closed to the user whom the servers run as. A copy helps with both.
+  // Links are missing if npm has not run the package's install script. And the servers' user cannot enter a project
+  // that only root can enter (/root/project). A copy helps with both.
   const copy = await sharedDirectory({
     ...place,
     name: `postgres-${embedded.version}-${fingerprint(programs.postgres)}`,
@@ -41,8 +41,8 @@ export async function findBinaries(
 }
 
 /**
- * Tells what is made of a program in one way from what is made of any other, or in another way. By its size and its
- * head, where linkers put what identifies a build; not by its path or time, so that every checkout shares one copy.
+ * Identifies what is made of a program in a certain way (the recipe). It goes by the program's size and its head,
+ * where linkers put what identifies a build. It does not go by path or time, so every checkout shares one copy.
  */
 export function fingerprint(program: string, recipe: readonly string[] = []): string {
   const file = openSync(program, 'r')
@@ -79,7 +79,7 @@ async function copyWithLinks({ directory, links }: EmbeddedPostgres, copy: strin
   await cp(path.join(directory, 'native'), path.join(copy, 'native'), {
     recursive: true,
     verbatimSymlinks: true,
-    // Not the static libraries, which only compilers want.
+    // Leaves out the static libraries, which only compilers need.
     filter: (source) => !source.endsWith('.a'),
   })
   for (const { source, target } of links) {

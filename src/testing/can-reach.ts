@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { ServerUser } from './unprivileged-user.ts'
 
-/** Whether the user who runs the servers may run or enter `target`, and every directory on the way to it. */
+/** Whether the servers' user may run or enter `target`, and enter every directory on the way to it. */
 export function canReach(target: string, user: ServerUser | undefined): boolean {
   if (user === undefined) return canReachMyself(target)
   const parent = path.dirname(target)
@@ -18,7 +18,7 @@ function canReachMyself(target: string): boolean {
   }
 }
 
-// Node.js can only ask what this process may do, which as root is everything; so the mode tells.
+// Node.js can only ask what this process may do, and root may do everything. So the mode decides.
 function mayEnter(target: string, { uid, gid }: ServerUser): boolean {
   const stats = statSync(target)
   if (stats.uid === uid) return (stats.mode & 0o100) !== 0

@@ -1,6 +1,6 @@
 import { WritePinningError } from '../errors.ts'
 
-/** The error of everything that goes wrong with a test cluster itself. */
+/** The error for everything that goes wrong with a test cluster itself. */
 export function clusterError(message: string, cause?: unknown): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_TEST_CLUSTER',

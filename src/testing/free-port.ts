@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 
-// Below the range from which Linux and macOS take the ports of outgoing connections (as in PostgreSQL's own test
-// harness): while a node is down, no connection that happens to be made can take its port away.
+// Below the range from which Linux and macOS take the ports of outgoing connections, as in PostgreSQL's own test
+// harness. So no outgoing connection can take a node's port while the node is down.
 const FIRST_PORT = 10_200
 const LAST_PORT = 32_767
 

@@ -22,7 +22,7 @@ export class PostgresNode {
   readonly host: string
   /** The same port for as long as the cluster lives. */
   readonly port: number
-  /** For `pg`: the superuser `postgres`, who needs no password here. */
+  /** For `pg`. The user is the superuser `postgres`, who needs no password here. */
   readonly connectionString: string
   readonly #server: Server
 
@@ -36,9 +36,9 @@ export class PostgresNode {
   }
 
   /**
-   * Runs a statement on this node, over one connection that is made at the first call, and gives its rows.
+   * Runs a statement on this node and gives its rows. It uses one connection, which is made at the first call.
    *
-   * @throws an error of `pg`, or `ERR_WRITE_PINNING_TEST_CLUSTER` where the node does not run
+   * @throws an error of `pg`, or `ERR_WRITE_PINNING_TEST_CLUSTER` if the node does not run
    * @example
    * const [row] = await primary.query('select $1::int + 1 as sum', [1])
    */
@@ -47,8 +47,9 @@ export class PostgresNode {
   }
 
   /**
-   * The node's WAL position: what the primary has flushed, what a replica has replayed.
+   * Gives the node's WAL position: what the primary has flushed, or what a replica has replayed.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node does not run
    * @example
    * const written = await primary.lsn() // '0/3000148'
    */
@@ -63,6 +64,7 @@ export class PostgresNode {
   /**
    * Stops replay on a replica; resolves once nothing more is applied. A restart lets it go on.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no replica or does not run
    * @example
    * await replica.pauseReplay()
    */
@@ -79,6 +81,7 @@ export class PostgresNode {
   /**
    * Lets a paused replica replay again.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no replica or does not run
    * @example
    * await replica.resumeReplay()
    */
@@ -88,9 +91,10 @@ export class PostgresNode {
   }
 
   /**
-   * Sets how many milliseconds after its commit a transaction is applied by this replica; resolves once that holds.
+   * Sets how long after its commit this replica applies a transaction, in ms; resolves once that holds.
    *
-   * @throws `ERR_WRITE_PINNING_OPTION` for what is no delay
+   * @throws `ERR_WRITE_PINNING_OPTION` if that is no delay, and `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no
+   * replica or does not run
    * @example
    * await replica.setApplyDelay(500)
    */
@@ -106,8 +110,9 @@ export class PostgresNode {
   }
 
   /**
-   * Stops every process of the server (SIGSTOP): connections stay open and nothing answers, as when a host hangs.
+   * Stops every process of the server (SIGSTOP). Connections stay open and nothing answers, as when a host hangs.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node does not run
    * @example
    * await replica.freeze()
    */
@@ -137,10 +142,13 @@ export class PostgresNode {
   }
 
   /**
-   * Stops the server: `smart` waits for its clients, `fast` (the default) ends their sessions, `immediate` does not
-   * wait for anything. A fast stop of the primary waits for its replicas to receive the last WAL.
+   * Stops the server.
    *
-   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` where it has not stopped after 60 seconds
+   * - `smart` waits for its clients
+   * - `fast` (the default) ends their sessions; the primary also waits until its replicas have received the last WAL
+   * - `immediate` waits for nothing
+   *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if it has not stopped after 60 seconds
    * @example
    * await replica.stop()
    */
@@ -151,7 +159,7 @@ export class PostgresNode {
   /**
    * Starts a server that was stopped or killed, on the port that it had; resolves when it takes connections.
    *
-   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` with the end of its log, where it does not start
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if it runs already, or, with the end of its log, if it does not start
    * @example
    * await replica.start()
    */
@@ -160,7 +168,7 @@ export class PostgresNode {
   }
 
   /**
-   * Stops the server (fast), unless it is stopped or killed already, and starts it.
+   * Stops the server (fast), unless it was stopped or killed already, and starts it.
    *
    * @example
    * await primary.restart()
@@ -171,8 +179,9 @@ export class PostgresNode {
   }
 
   /**
-   * Makes a replica a primary; resolves when it takes writes. The other nodes go on as they were.
+   * Makes a replica a primary; resolves when it takes writes. The other nodes stay as they were.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no replica or does not run
    * @example
    * await primary.kill()
    * await replica.promote()

@@ -10,9 +10,9 @@ export async function isReplica(server: Server): Promise<boolean> {
   return row?.is === true
 }
 
-/** Whether a pause that was asked for holds: nothing more is applied. */
+/** Whether a pause that was asked for holds, so that nothing more is applied. */
 export async function isReplayPaused(server: Server): Promise<boolean> {
-  // Before 14, a replica can only say that a pause was asked for.
+  // Before PostgreSQL 14, a replica can only say that a pause was asked for.
   const state =
     server.setup.majorVersion < 14
       ? "case when pg_catalog.pg_is_wal_replay_paused() then 'paused' end"
@@ -21,12 +21,15 @@ export async function isReplayPaused(server: Server): Promise<boolean> {
     `select ${state} as state, wait_event as event from pg_catalog.pg_stat_activity
      where backend_type operator(pg_catalog.=) 'startup'`,
   )
-  // While replay waits for a commit's delay to pass, it cannot say that it is paused; but it looks again before it
+  // While replay waits for a commit's delay to pass, it cannot say that it is paused. But it looks again before it
   // applies that commit.
   return row?.state === 'paused' || (row?.state === 'pause requested' && row.event === 'RecoveryApplyDelay')
 }
 
-/** Whether a server's processes know of a delay; asked over a new connection, which is made after all were told. */
+/**
+ * Whether a server's processes know of a delay. This is asked over a new connection, whose process started after all
+ * were told.
+ */
 export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Promise<boolean> {
   const session = new Session({
     host: setup.host,
@@ -69,7 +72,7 @@ async function waitUntilReplayed(replica: Server, written: string): Promise<void
     return row?.isDone === true
   }
   await until(
-    // It may be stopped, frozen or killed in the meantime; then there is nothing to wait for.
+    // The replica may be stopped, frozen or killed in the meantime. Then there is nothing to wait for.
     async () => !replica.isRunning || (await hasReplayed().catch(() => !replica.isRunning)),
     () => CATCHUP_MS + delayMs,
     () =>
@@ -80,9 +83,9 @@ async function waitUntilReplayed(replica: Server, written: string): Promise<void
 /** A position that replicas will reach by themselves, at or after everything that the primary has written by now. */
 async function writtenUpTo(primary: Server): Promise<string> {
   primary.mustRun('waitForCatchup')
-  // The insert position may stand behind a page header (24 or 40 bytes) that is not written yet, and then no replica
-  // reaches it; so the flushed position it is. WAL that no commit has flushed (synchronous_commit=off) may take long
-  // to be sent: a commit of our own flushes it.
+  // The insert position may be past a page header (24 or 40 bytes) that is not written yet. No replica reaches that,
+  // so the flushed position is taken. WAL that no commit has flushed (synchronous_commit=off) may take long to be
+  // sent, so a commit of our own flushes it.
   const flushed = `select flushed,
       (inserted operator(pg_catalog.-) flushed) operator(pg_catalog.<=)
         case when ((flushed operator(pg_catalog.-) '0/0') operator(pg_catalog.%) 8192) operator(pg_catalog.=) 0 then 40 else 0

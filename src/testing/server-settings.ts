@@ -1,9 +1,10 @@
 /** The value of a setting in postgresql.conf. */
 export type SettingValue = string | number | boolean
 
+/** Settings of postgresql.conf, by their names. */
 export type Settings = Readonly<Record<string, SettingValue>>
 
-/** What every node of a test cluster is started with, unless the caller's settings say otherwise. */
+/** The settings that every node of a test cluster starts with. The caller's settings come after them and win. */
 export function defaultSettings(majorVersion: number): Settings {
   return {
     // Nothing here outlives the test, so nothing needs to reach the disk. A killed server loses nothing by that.

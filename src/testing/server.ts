@@ -6,13 +6,13 @@ import { NOT_SERIALIZABLE, Session } from './session.ts'
 import type { Supervisor } from './supervisor.ts'
 import { until } from './until.ts'
 
-/** A promotion takes as long as it takes, whatever the settings of the cluster say. */
+/** A promotion takes as long as it takes, whatever the cluster's settings say. */
 const WITHOUT_TIMEOUTS = '-c statement_timeout=0 -c lock_timeout=0'
 
 const START_MS = 60_000
 const STOP_MS = 60_000
 
-/** How a server is asked to stop; as in `pg_ctl stop --mode`. */
+/** How a server is asked to stop, as in `pg_ctl stop --mode`. */
 export type StopMode = 'smart' | 'fast' | 'immediate'
 
 const STOP_SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
@@ -39,7 +39,7 @@ export interface ServerSetup {
 /** One server's processes and configuration, and the two connections that a node may need to it. */
 export class Server {
   readonly setup: ServerSetup
-  /** The caller's connection, and the one for what a node does by itself: neither disturbs the other. */
+  /** The caller's connection, and the node's own. Neither disturbs the other. */
   readonly #session: Session
   readonly #control: Session
   #settings: Settings
@@ -50,7 +50,8 @@ export class Server {
     this.#settings = setup.settings
     const { host, port, database } = setup
     this.#session = new Session({ host, port, database })
-    // What a node does by itself must not wait for a replica that is paused or gone, nor be refused by one that is a hot standby.
+    // The node's own statements must not wait for a replica that is paused or gone. And no default of the cluster may
+    // make a server refuse them: a hot standby, say, refuses what is serializable.
     const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE} ${WITHOUT_TIMEOUTS}`
     this.#control = new Session({ host, port, database: 'postgres', isOwn: true, options })
   }
@@ -59,19 +60,19 @@ export class Server {
     return this.#state === 'running'
   }
 
-  /** A statement of the caller's. */
+  /** Runs a statement of the caller's. */
   async query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     this.mustRun('query')
     return this.#session.query<Row>(sql, params)
   }
 
-  /** A statement of the node's own. */
+  /** Runs a statement of the node's own. */
   async ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     this.mustRun('query')
     return this.#control.ask<Row>(sql, params)
   }
 
-  /** Changes settings; a running server is told so, which it may not have done yet when this resolves. */
+  /** Changes settings. A running server is told of it, but may not have applied them yet when this resolves. */
   async configure(settings: Settings): Promise<void> {
     this.#settings = { ...this.#settings, ...settings }
     this.#writeConfiguration()
@@ -118,7 +119,7 @@ export class Server {
   async freeze(): Promise<void> {
     this.mustRun('freeze')
     this.#state = 'frozen'
-    // Whatever waits for an answer over it is better told now than after the thaw.
+    // Whatever waits for an answer on this connection should fail now, and not after the thaw.
     this.#control.drop()
     await this.setup.supervisor.each('freeze', this.setup.name)
   }
@@ -158,7 +159,7 @@ export class Server {
   }
 }
 
-// Such as pg not being installed, which no waiting helps.
+// Such as pg not being installed: waiting does not help.
 function isItsOwn(error: unknown): boolean {
   return (error as { code?: unknown }).code === 'ERR_WRITE_PINNING_TEST_CLUSTER'
 }

@@ -7,16 +7,16 @@ export interface SessionTarget {
   host: string
   port: number
   database: string
-  /** Whether the cluster alone uses it. */
+  /** Whether only the cluster itself uses it. */
   isOwn?: boolean
   /** Command-line options for the server's session, such as `-c synchronous_commit=local`. */
   options?: string
 }
 
-/** A hot standby refuses what is serializable, which may be the default of its cluster. */
+/** A hot standby refuses what is serializable, and that may be the default of its cluster. */
 export const NOT_SERIALIZABLE = '-c default_transaction_isolation=repeatable\\ read'
 
-/** One connection, made when it is first needed, which neither keeps the process alive nor crashes it. */
+/** One connection, which is made when it is first needed. It neither keeps the process alive nor crashes it. */
 export class Session {
   readonly #target: SessionTarget
   #client: Promise<Client> | undefined
@@ -26,7 +26,7 @@ export class Session {
     this.#target = target
   }
 
-  /** Runs a statement of the caller's, and gives its rows as the caller has them parsed. */
+  /** Runs a statement of the caller's and gives its rows. The caller's parsers apply. */
   query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     return this.#inTurn(async (client) => {
       const { rows } = await client.query(sql, params as unknown[] | undefined)
@@ -39,7 +39,7 @@ export class Session {
     return this.#inTurn((client) => askOn<Row>(client as unknown as Askable, sql, params))
   }
 
-  /** One statement after the other, as pg wants them. */
+  /** Runs one statement after the other, as pg wants them. */
   #inTurn<T>(run: (client: Client) => Promise<T>): Promise<T> {
     const result = this.#last.then(() => this.#run(run))
     this.#last = result.catch(() => {})
@@ -48,7 +48,7 @@ export class Session {
 
   async #run<T>(run: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#connected()
-    // The process may end while nothing runs here, but not while someone waits for an answer.
+    // The process may end while nothing runs here, but not while somebody waits for an answer.
     refable(client).ref()
     try {
       return await run(client)
@@ -57,17 +57,17 @@ export class Session {
     }
   }
 
-  /** Ends the connection; the next query makes a new one. */
+  /** Ends the connection. The next query makes a new one. */
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined)
     this.#client = undefined
     if (client === undefined) return
-    // Whoever awaits this must not see the process end for want of anything else to do.
+    // Somebody awaits this. The process must not end meanwhile because it has nothing else to do.
     refable(client).ref()
     await client.end().catch(() => {})
   }
 
-  /** Forgets a connection whose server cannot say goodbye. */
+  /** Closes a connection whose server may not answer any more. */
   drop(): void {
     this.#client?.then(
       (client) => streamOf(client).destroy(),
@@ -118,7 +118,7 @@ async function importPg(): Promise<typeof import('pg')> {
   }
 }
 
-// pg's pool calls these two of the client's methods for `allowExitOnIdle`; its types leave them out.
+// pg's pool calls these two methods of a client for `allowExitOnIdle`. pg's types leave them out.
 function refable(client: Client): { ref(): void; unref(): void } {
   return client as unknown as { ref(): void; unref(): void }
 }

@@ -12,9 +12,11 @@ import path from 'node:path'
 /** Where a shared directory is kept, and how it is made. */
 export interface SharedDirectory {
   name: string
-  /** The OS' temporary directory, where later runs find it again. */
+  /** The system's temporary directory, where later runs find it again. */
   temporaryRoot: string
-  /** The cluster's own directory, which is removed with it: what is cut short while it is made goes too. */
+  /**
+   * The cluster's own directory, which is removed with the cluster. So what was cut short while it was made goes too.
+   */
   clusterDirectory: string
   fill: (directory: string) => Promise<void>
 }
@@ -25,8 +27,8 @@ const MANIFEST = 'manifest.json'
  * Gives a directory that is made once and then shared by all runs, or else makes one for this cluster alone.
  *
  * Two processes may do this at once: a directory gets its name by one rename, when it is complete. Nothing is taken
- * from a directory that another user could have made or changed, nor from one that the system's cleaning of old
- * temporary files has begun to eat.
+ * from a directory that another user could have made or changed. Nor is anything taken from one of which the system
+ * has already removed parts, as old temporary files.
  */
 export async function sharedDirectory(wanted: SharedDirectory): Promise<string> {
   const shared = path.join(wanted.temporaryRoot, `write-pinning-${process.getuid?.()}-${wanted.name}`)
@@ -49,7 +51,7 @@ function moveAside(from: string, to: string): void {
   try {
     renameSync(from, to)
   } catch {
-    // Another process found it damaged too, and was faster.
+    // Another process also found it damaged, and was faster.
   }
 }
 

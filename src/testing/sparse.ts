@@ -1,6 +1,6 @@
 import { readFileSync, truncateSync } from 'node:fs'
 
-/** Turns the zeros at a file's end into a hole, which takes no space, and no time to copy. */
+/** Turns the zeros at the end of a file into a hole, which takes no space and no time to copy. */
 export function makeTailSparse(file: string): void {
   const bytes = readFileSync(file)
   let end = bytes.length

@@ -21,7 +21,7 @@ export interface ServersSetup {
   user: ServerUser | undefined
 }
 
-/** Starts a primary with its database, and the replicas that follow it; they may still have to catch up. */
+/** Starts a primary with its database, and the replicas that follow it. They may still have to catch up. */
 export async function startServers({
   options,
   supervisor,
@@ -63,7 +63,7 @@ export async function startServers({
   await nameDatabase(primary, options.database)
   const replicas = await Promise.all(
     replicaNames.map(async (name) => {
-      // Never through a link that is there already.
+      // Never through a link that already exists.
       writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '', { flag: 'wx' })
       return startServer(name, following(primary, name, await createSlot(primary, name)))
     }),
@@ -76,9 +76,9 @@ async function nameDatabase(primary: Server, name: string): Promise<void> {
   await primary.ask(`alter database ${TEMPLATE_DATABASE} rename to "${name}"`)
 }
 
-/** A slot keeps the WAL that a replica has missed while it was down. */
+/** Makes a slot, which keeps the WAL that a replica misses while it is down. */
 async function createSlot(primary: Server, replicaName: string): Promise<string> {
-  // A name that no other cluster has: a replica must never follow another cluster's primary that got the same port.
+  // No other cluster has this name. A replica must never follow another cluster's primary that got the same port.
   const slot = `${replicaName.replace('-', '_')}_${randomBytes(4).toString('hex')}`
   await primary.ask('select pg_catalog.pg_create_physical_replication_slot($1, true)', [slot])
   return slot
@@ -100,7 +100,10 @@ function synchronousWith(replicaNames: readonly string[]): Settings {
   }
 }
 
-/** Another process may take a port between the moment it was found free and the moment the server binds it. */
+/**
+ * Starts a server on a free port. It may take several tries: another process may take a port after it was found free
+ * and before the server binds it.
+ */
 async function startOnFreePort(setup: Omit<ServerSetup, 'port'>): Promise<Server> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()

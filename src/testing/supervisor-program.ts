@@ -7,12 +7,13 @@ import type {
 } from './supervisor-protocol.ts'
 
 /**
- * The program of a cluster's supervisor: a process of its own that owns the cluster's servers and its directory, and
- * that ends the ones and removes the other when the IPC channel to the test process closes, for whatever reason.
+ * The program of a cluster's supervisor: a process of its own that owns the cluster's servers and its directory. When
+ * the IPC channel to the test process closes, for whatever reason, it ends the servers and removes the directory.
  *
- * It is a function whose source text is given to `node --eval`, because the package's own tests run it from a `.ts`
- * file, which Node.js 20 cannot run, and its users from `dist`. So it must stand alone: no imports but types, nothing
- * from around it. The coverage hint keeps counters out of its text that would not exist in that process.
+ * It is a function whose source text is given to `node --eval`. The package's own tests run it from a `.ts` file,
+ * which Node.js 20 cannot run, and its users run it from `dist`. So it must stand alone: no imports but types, and
+ * nothing from around it. The coverage hint keeps counters out of its text, because they would not exist in that
+ * process.
  */
 /* istanbul ignore next */
 export function supervise(): void {
@@ -40,8 +41,8 @@ export function supervise(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cleanUp)
   process.on('uncaughtException', cleanUp)
   process.on('unhandledRejection', cleanUp)
-  // It stays ours, and the servers' user may only pass through: as root, nothing is written where they could have put
-  // a link.
+  // The directory stays ours, and the servers' user may only pass through it. So as root, nothing is written where
+  // that user could have put a link.
   fs.chmodSync(directory, 0o711)
   process.on('message', ({ id, order }: { id: number; order: SupervisorOrder }) => {
     obey(order).then(
@@ -55,7 +56,7 @@ export function supervise(): void {
     if (process.connected) process.send?.(message, undefined, undefined, () => {})
   }
 
-  /** Does what it is told; gives a command's exit code, else 0. */
+  /** Does what it is told; gives the exit code of a command, else 0. */
   async function obey(order: SupervisorOrder): Promise<number> {
     if (isCleaningUp) throw new Error('the cluster is being stopped')
     if (order.kind === 'run') return run(order.command)
@@ -64,12 +65,12 @@ export function supervise(): void {
     if (child?.pid === undefined) return 0
     if (order.kind === 'signal') signalAll([child.pid], order.signal)
     else await { freeze, thaw, kill }[order.kind](child.pid)
-    // Or a server that is started next could be taken for the one that ended.
+    // Otherwise a server that is started next could be taken for the one that ended.
     while (order.kind === 'kill' && running.get(order.name) === child) await sleep(POLL_MS)
     return 0
   }
 
-  // Nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
+  // Passes on nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
   function launch(command: string, args: readonly string[], logFile: string): Child {
     const log = fs.openSync(logFile, 'a')
     try {
@@ -146,7 +147,7 @@ export function supervise(): void {
     }
   }
 
-  /** A process and all its descendants, itself first. Backends call setsid, so a process group would not do. */
+  /** A process and all its descendants, itself first. Backends call setsid, so a process group would miss them. */
   function family(root: number): { pid: number; ppid: number; state: string }[] {
     const table = processTable()
     const members = table.filter(({ pid }) => pid === root)
@@ -199,8 +200,8 @@ export function supervise(): void {
   }
 
   /**
-   * A killed server leaves its lock file, and a System V segment (on macOS, semaphores too). PostgreSQL removes them
-   * when it next starts in that directory; these two are its shortest starts, since version 15 and before that.
+   * A killed server leaves its lock file and a System V segment (on macOS, semaphores too). PostgreSQL removes them
+   * when it next starts in that directory. These are its two shortest starts: since version 15, and before that.
    */
   function removeSharedMemory({ postgres, dataDirectory }: SupervisedServer): void {
     for (const shortStart of [['--check'], ['--boot', '-x0']]) {

@@ -1,8 +1,8 @@
-/** What the supervisor is told when it is started. */
+/** What the supervisor gets when it is started. */
 export interface SupervisorSetup {
   /** Where it makes the cluster's directory. */
   temporaryRoot: string
-  /** Whom the servers run as, where that is not whoever runs the tests. */
+  /** The user whom the servers run as, if that is not the one who runs the tests. */
   user?: { uid: number; gid: number } | undefined
 }
 
@@ -17,7 +17,7 @@ export interface SupervisedCommand {
 
 /** A PostgreSQL server, which runs until it is told to end. */
 export interface SupervisedServer {
-  /** Its name, by which later orders mean it. */
+  /** The name by which later orders mean this server. */
   name: string
   postgres: string
   args: readonly string[]
@@ -32,7 +32,7 @@ export type SupervisorOrder =
   | { kind: 'signal'; name: string; signal: NodeJS.Signals }
   | { kind: 'freeze' | 'thaw' | 'kill'; name: string }
 
-/** What the supervisor says: `done` and `failed` answer the order of that id. */
+/** What the supervisor says. `done` and `failed` answer the order with that id. */
 export type SupervisorMessage =
   | { kind: 'ready'; directory: string }
   | { kind: 'done'; id: number; result: number }

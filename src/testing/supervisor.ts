@@ -28,7 +28,7 @@ export class Supervisor {
     const child = spawn(process.execPath, ['--eval', `(${supervise})()`, JSON.stringify(setup)], {
       cwd: setup.temporaryRoot,
       env,
-      // A session of its own: Ctrl-C in the terminal must not end it before it cleaned up.
+      // A session of its own, so that Ctrl-C in the terminal does not end it before it has cleaned up.
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
@@ -77,7 +77,7 @@ export class Supervisor {
     await this.#order({ kind: 'signal', name, signal })
   }
 
-  /** Stops, continues or kills every process of a server; resolves when that is so. */
+  /** Freezes, thaws or kills every process of a server; resolves when that is done. */
   async each(kind: 'freeze' | 'thaw' | 'kill', name: string): Promise<void> {
     await this.#order({ kind, name })
   }
@@ -111,7 +111,7 @@ export class Supervisor {
     if (this.#waiting.size === 0) this.#letTheProcessEnd()
   }
 
-  /** A cluster that nobody stopped must not keep a test run alive: the supervisor cleans up after it. */
+  /** A cluster that nobody stopped must not keep a test run alive. The supervisor cleans up after it. */
   #letTheProcessEnd(): void {
     this.#child.unref()
     this.#child.channel?.unref()

@@ -3,20 +3,26 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { clusterError } from './cluster-error.ts'
 
-// PostgreSQL writes numbers as its machine has them, and the size of its structures depends on the processor too: hence
-// some places are looked for, not known.
+// PostgreSQL writes numbers in the byte order of its machine, and the size of its structures depends on the processor
+// too. So some places are looked for, not known.
 const isLittleEndian = endianness() === 'LE'
 
-/** How much of a file's beginning is read: its control data are at most as long, so that a disk writes them whole. */
+/**
+ * How many bytes of a file's beginning are read. The control data are at most this long, so that a disk writes them
+ * whole.
+ */
 export const HEAD_BYTES = 512
 
-/** An identifier as `initdb` makes it: the time in seconds above, below it what tells apart those of one second. */
+/**
+ * Makes an identifier as `initdb` does: the time in seconds in its upper half; below that, what tells apart the
+ * identifiers of one second.
+ */
 export function newSystemIdentifier(nowMs = Date.now()): bigint {
   const seconds = BigInt.asUintN(31, BigInt(Math.floor(nowMs / 1_000)))
   return (seconds << 32n) | BigInt(randomBytes(4).readUInt32LE())
 }
 
-/** The beginning of a file that holds the identifier, as far as any of it changes with that. */
+/** Reads the beginning of a file that holds the identifier, which is everything that changes with it. */
 export function readHead(file: string): DataView {
   const head = new DataView(new ArrayBuffer(HEAD_BYTES))
   const descriptor = openSync(file, 'r')
@@ -28,7 +34,10 @@ export function readHead(file: string): DataView {
   return head
 }
 
-/** Gives `global/pg_control` another identifier, which is its first field, and a checksum to match; tells the old one. */
+/**
+ * Puts another identifier, which is the first field, into `global/pg_control`, with a checksum to match. Gives the
+ * old one.
+ */
 export function identifyControlFile(head: DataView, identifier: bigint): bigint {
   const checksumAt = findChecksum(head)
   const former = head.getBigUint64(0, isLittleEndian)
@@ -37,7 +46,7 @@ export function identifyControlFile(head: DataView, identifier: bigint): bigint 
   return former
 }
 
-/** Gives a segment of the WAL another identifier: it is in the header of the first page, which has no checksum. */
+/** Puts another identifier into a segment of the WAL. It is in the header of the first page, which has no checksum. */
 export function identifySegment(head: DataView, former: bigint, identifier: bigint): void {
   const at = IDENTIFIER_OFFSETS.find((offset) => head.getBigUint64(offset, isLittleEndian) === former)
   if (at === undefined) {
@@ -46,10 +55,10 @@ export function identifySegment(head: DataView, former: bigint, identifier: bigi
   head.setBigUint64(at, identifier, isLittleEndian)
 }
 
-// The second one on 32-bit x86, where the fields before it need no padding.
+// The second one is for 32-bit x86, where the fields before it need no padding.
 const IDENTIFIER_OFFSETS = [24, 20]
 
-/** The control data of each major version have another length, but all end with the checksum of what is before. */
+/** The control data have another length in each major version, but always end with the checksum of what is before. */
 function findChecksum(head: DataView): number {
   for (let offset = 8; offset < HEAD_BYTES; offset += 4) {
     if (head.getUint32(offset, isLittleEndian) === crc32c(head, offset)) return offset
@@ -57,7 +66,7 @@ function findChecksum(head: DataView): number {
   throw clusterError('pg_control has no checksum that is known, so the cluster cannot get its own identifier')
 }
 
-/** CRC-32C (Castagnoli) of so many first bytes; that of `zlib` has another polynomial. */
+/** CRC-32C (Castagnoli) of the first `length` bytes. The one in `zlib` has another polynomial. */
 function crc32c(head: DataView, length: number): number {
   let crc = 0xffff_ffff
   for (let index = 0; index < length; index++) {

@@ -3,7 +3,10 @@ import { canReach } from './can-reach.ts'
 import { clusterError } from './cluster-error.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
-/** Where clusters may keep their directories: the temporary directory, if the servers' user can get there. */
+/**
+ * Where clusters may keep their directories: the temporary directory, or `/tmp` if the servers' user cannot get
+ * there.
+ */
 export function temporaryRoot(preferred: string, user: ServerUser | undefined): string {
   const root = [preferred, '/tmp'].map(realPath).find((directory) => directory && canReach(directory, user))
   if (root === undefined) {

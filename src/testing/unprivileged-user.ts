@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** Whom the servers run as. */
+/** The user whom the servers run as. */
 export interface ServerUser {
   uid: number
   gid: number
 }
 
-/** PostgreSQL refuses to run as root: as root, gives `postgres` where that user exists, else `nobody`. */
+/** PostgreSQL refuses to run as root. So as root this gives `postgres` if that user exists, else `nobody`. */
 export function unprivilegedUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined
   return userNamed('postgres') ?? userNamed('nobody') ?? { uid: 65534, gid: 65534 }
@@ -24,6 +24,6 @@ function userNamed(name: string): ServerUser | undefined {
       .split('\n')
       .find((line) => line.startsWith(`${name}:`))
       ?.split(':') ?? []
-  // macOS writes nobody's -2 there, which the kernel takes as an unsigned number.
+  // macOS writes nobody's -2 there. The kernel takes it as an unsigned number.
   return uid && gid ? { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 } : undefined
 }

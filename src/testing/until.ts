@@ -3,7 +3,10 @@ import { clusterError } from './cluster-error.ts'
 
 const POLL_MS = 10
 
-/** Asks `isTrue` every 10 ms until it says yes; throws what `otherwise` says once `withinMs()` are over. */
+/**
+ * Asks `isTrue` every 10 ms until it says yes. Throws an error with the text of `otherwise()` once `withinMs()` are
+ * over.
+ */
 export async function until(
   isTrue: () => Promise<boolean> | boolean,
   withinMs: () => number,
