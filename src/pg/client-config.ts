@@ -31,6 +31,22 @@ export function shownConfig(config: unknown, primary: pg.PoolConfig): pg.ClientC
   return { ...primary, ...defaults, ...settings, stream: undefined } as unknown as pg.ClientConfig
 }
 
+/**
+ * What a configuration says of where to connect, and nobody heeds; `[]` for nothing. What a library fills in where its user said nothing
+ * is none of it.
+ */
+export function ignoredConnection(config: unknown): readonly string[] {
+  if (typeof config === 'string') return ['a connection string']
+  const given = (config ?? {}) as Record<string, unknown>
+  return WHERE_TO.filter((name) => given[name] && given[name] !== FILLED_IN[name]).map(
+    (name) => `\`${name}\``,
+  )
+}
+
+const WHERE_TO = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl']
+/** By Sequelize. */
+const FILLED_IN: Readonly<Record<string, unknown>> = { host: 'localhost', port: 5432 }
+
 function isParsers(types: unknown): boolean {
   return typeof (types as { getTypeParser?: unknown } | undefined)?.getTypeParser === 'function'
 }

@@ -4,6 +4,8 @@ import type { ServerProcesses } from './server-processes.ts'
 
 /** The pool that routed clients belong to, as they see it. */
 export interface Home {
+  /** The cluster's name. */
+  readonly cluster: string
   /** Opens it; rejects once it was ended. */
   open(): Promise<void>
   /** Lends a connection, which takes no session before its first statement; throws once the pool was ended. */

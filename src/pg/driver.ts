@@ -1,6 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { EventEmitter } from 'node:events'
 import pg from 'pg'
+import { warn } from '../diagnostics.ts'
+import { ignoredConnection } from './client-config.ts'
 import { DriverClient } from './driver-client.ts'
 import type { Home } from './driver-home.ts'
 
@@ -18,9 +20,14 @@ const BasePool = pg.Pool as unknown as new (config: object) => PgPool
  * else is `pg`'s own.
  */
 export function driverOf(home: Home): typeof pg {
+  let hasTold = false
   class Client extends DriverClient {
     constructor(config?: unknown) {
       super(config, home)
+      if (hasTold) return
+      const ignored = ignoredConnection(config)
+      hasTold = ignored.length > 0
+      if (hasTold) tellOfIgnored(home.cluster, ignored)
     }
   }
   class Pool extends BasePool {
@@ -49,4 +56,12 @@ export function driverOf(home: Home): typeof pg {
     get: () => (pg.native === null ? null : driver),
   })
   return driver
+}
+
+function tellOfIgnored(cluster: string, ignored: readonly string[]): void {
+  warn(
+    'WRITE_PINNING_CONNECTION_IGNORED',
+    `A client of the driver of cluster '${cluster}' was told where to connect (${ignored.join(', ')}). That is ignored: the nodes of the ` +
+      "PrimaryReplicaPool say where. Take it out of the library's configuration.",
+  )
 }

@@ -324,6 +324,7 @@ export class PrimaryReplicaPool extends Base {
   /** What the clients of its driver are given. */
   #home(): Home {
     return {
+      cluster: this.#operator.name,
       open: () => (this.#isOpen && !this.ending ? Promise.resolve() : this.#open()),
       isEnding: () => this.ending,
       lend: () => {

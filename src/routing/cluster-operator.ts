@@ -22,7 +22,7 @@ interface Openable {
 /** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
 export class ClusterOperator {
   readonly state: Operator
-  readonly #name: string
+  readonly name: string
   readonly #nodes: ClusterNodes
   /** Those that were not destroyed, whether they were used already or not. */
   readonly #databases = new Set<Openable>()
@@ -30,7 +30,7 @@ export class ClusterOperator {
 
   constructor({ name, nodes, operator }: RouterSettings) {
     this.state = new Operator(operator)
-    this.#name = name
+    this.name = name
     this.#nodes = nodes
   }
 
@@ -51,7 +51,7 @@ export class ClusterOperator {
     if (this.#databases.size === 0) {
       throw new WritePinningError(
         'ERR_WRITE_PINNING_NOT_OPEN',
-        `There is no database of cluster '${this.#name}' that could get ready: no Kysely instance was made with this dialect, or ` +
+        `There is no database of cluster '${this.name}' that could get ready: no Kysely instance was made with this dialect, or ` +
           'all of them were destroyed. Write `new Kysely({ dialect })` first, and `await dialect.ready()` behind it.',
       )
     }
@@ -64,7 +64,7 @@ export class ClusterOperator {
     const set = [...this.#open].at(-1)
     set?.doubtOld()
     if (set !== undefined) return statusOf(set)
-    return statusBeforeOpen(this.#name, this.#nodes, this.state)
+    return statusBeforeOpen(this.name, this.#nodes, this.state)
   }
 
   drain(name: string): void {
@@ -106,12 +106,12 @@ export class ClusterOperator {
     if (name === primary.name) {
       throw new WritePinningError(
         'ERR_WRITE_PINNING_NODE',
-        `'${name}' is the primary of cluster '${this.#name}': there is nobody to take its place.`,
+        `'${name}' is the primary of cluster '${this.name}': there is nobody to take its place.`,
       )
     }
     throw new WritePinningError(
       'ERR_WRITE_PINNING_UNKNOWN_NODE',
-      `Cluster '${this.#name}' has no replica called '${name}'; it has ${replicas.map((each) => `'${each.name}'`).join(', ')}.`,
+      `Cluster '${this.name}' has no replica called '${name}'; it has ${replicas.map((each) => `'${each.name}'`).join(', ')}.`,
     )
   }
 }
