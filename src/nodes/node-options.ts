@@ -67,6 +67,8 @@ export interface NodeOptions {
   readonly loadBalanced: boolean
   /** The host name to discover nodes by; undefined for a node that is one server. */
   readonly discover: DiscoverSettings | undefined
+  /** The pool that the option is, if it is one. */
+  readonly givenPool: PoolLike | undefined
   /** Gives the node's pool. If the option brought no pool, each call makes one. */
   openPool(): Promise<PoolLike>
 }
@@ -120,6 +122,7 @@ function node(
   return {
     name,
     role,
+    givenPool: isPool(pool) ? pool : undefined,
     openPool: poolOpener(where, pool, seen),
     discover: discoverSettings(read),
     weight: read.number('weight', 1, WEIGHT),

@@ -15,6 +15,8 @@ const QUEUE_LOOK_MS = 5
 export interface NodePoolOptions {
   /** The node's name, for messages. */
   readonly name: string
+  /** The pool that it gives, where that was made by somebody else; it ends with this one, whether it was opened here or not. */
+  readonly given: PoolLike | undefined
   readonly open: () => Promise<PoolLike>
   readonly isReplica: boolean
   /** Whether a replica's sessions are read-only. */
@@ -97,10 +99,11 @@ export class NodePool {
 
   /** Ends the pool, and waits until its connections are closed. */
   async end(): Promise<void> {
+    const pool = this.#pool ?? this.#options.given
     // A caller in the queue of an ended pool would wait for ever.
-    while ((this.#pool?.waitingCount ?? 0) > 0) await wait(QUEUE_LOOK_MS)
+    while ((pool?.waitingCount ?? 0) > 0) await wait(QUEUE_LOOK_MS)
     try {
-      await this.#pool?.end()
+      await pool?.end()
     } finally {
       await this.#clients?.closed()
     }

@@ -150,7 +150,7 @@ export class Router<C extends RoutedConnection> {
 }
 
 function poolOf(
-  { name, role, openPool, maxLifetimeSeconds }: NodeOptions,
+  { name, role, givenPool, openPool, maxLifetimeSeconds }: NodeOptions,
   { enforceReadOnly, replicaSet: { connectTimeoutMs } }: RouterSettings,
   lookup: RouterSettings['replicaSet']['lookup'],
   opened: ((pool: PoolLike) => void) | undefined,
@@ -162,7 +162,16 @@ function poolOf(
   }
   const isReplica = role === 'replica'
   return new NodePool({
-    ...{ name, open, isReplica, enforceReadOnly, connectTimeoutMs, maxLifetimeSeconds, lookup },
+    ...{
+      name,
+      given: givenPool,
+      open,
+      isReplica,
+      enforceReadOnly,
+      connectTimeoutMs,
+      maxLifetimeSeconds,
+      lookup,
+    },
   })
 }
 

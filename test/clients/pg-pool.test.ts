@@ -189,3 +189,23 @@ it('the pool leaves the connections of both nodes to be counted', async () => {
   await useReplica(() => pool.query('select 1'))
   expect([pool.totalCount, pool.idleCount]).toEqual([2, 2])
 })
+
+it('ends the pools that it was given, also where it was never used', async () => {
+  const [primary, replica, late] = Array.from(
+    { length: 3 },
+    () => new pg.Pool({ connectionString: cluster.primary.connectionString }),
+  ) as [pg.Pool, pg.Pool, pg.Pool]
+  // It is somebody else's as well, who has connected it.
+  await replica.query('select 1')
+  let calls = 0
+  const made = () => {
+    calls++
+    return late
+  }
+  const pool = new PrimaryReplicaPool({ primary, replicas: [{ name: 'one', pool: replica }, made] })
+  await pool.end()
+  expect([primary.ended, replica.ended, replica.totalCount]).toEqual([true, true, 0])
+  // What was never asked for is nobody's.
+  expect([calls, late.ended]).toEqual([0, false])
+  await late.end()
+})
