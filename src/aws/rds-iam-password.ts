@@ -6,8 +6,8 @@ import { SharedToken } from './shared-token.ts'
 
 /**
  * The options of {@link rdsIamPassword}: what a token is signed for, and with which credentials. A token is valid for
- * this server, port, user and region only. The types allow undefined, for `process.env.…`. The value is refused when
- * the function is made.
+ * this server, port, user and region only. The types allow undefined, so that `process.env.…` compiles. An undefined
+ * value is refused when the function is made.
  */
 export interface RdsIamPasswordOptions {
   /** The endpoint's own name, and not an alias of it: the token is signed for this name. */

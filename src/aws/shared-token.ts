@@ -2,7 +2,7 @@
 // providers renew credentials that have less than five minutes left. So a token that is younger than this is good in
 // any case.
 const FRESH_MS = 4 * 60_000
-/** For how long a token is given out, of the 15 minutes that it has, in ms. */
+/** How long a token is given out, in ms, of the 15 minutes that it is valid. */
 const MAX_AGE_MS = 14 * 60_000
 /** How long a connection waits for a new token while the old one is good, in ms: a login has its own timeout. */
 const PATIENCE_MS = 500

@@ -137,8 +137,8 @@ function askedQuery(Query: QueryClass) {
       }
       super.prepare(connection)
       if (before === undefined) return
-      // `pg` takes the next ParseComplete for that of the statement with this name, but it is the question's. So the
-      // name is taken away until the question is answered.
+      // The next ParseComplete answers the question, but `pg` would take it for that of the statement with this name.
+      // So the statement has no name until the question is answered.
       this.#name = this.name
       this.name = undefined
     }

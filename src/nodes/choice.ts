@@ -19,7 +19,7 @@ export interface Candidate {
  */
 export type ChooseFunction = (candidates: readonly Candidate[]) => Candidate | string
 
-/** How a replica is chosen among those that are fit; a function chooses by itself. */
+/** How a replica is chosen among those that are fit: in one of the ways built in, or by a function. */
 export type Choose = 'least-busy' | 'round-robin' | 'random' | ChooseFunction
 
 /** Chooses one of the candidates; there is at least one. */
@@ -35,7 +35,7 @@ export function choiceOf(choose: Choose, cluster: string): Choice {
 
 /**
  * Draws two at random, and takes the one that is less busy for its weight. That is about as good as comparing all of
- * them, and it does not send everybody to the same one.
+ * them, and not everybody picks the same one.
  */
 function leastBusy<C extends Candidate>(candidates: readonly C[]): C {
   const [a, b] = candidates as readonly [C, C | undefined]
@@ -123,7 +123,10 @@ export function rendezvous<Candidate extends { readonly name: string; readonly w
   return best
 }
 
-/** A number between 0 and 1 (both excluded) that depends on the text alone: FNV-1a, mixed as MurmurHash3 ends. */
+/**
+ * A number between 0 and 1 (both excluded) that depends on the text alone: FNV-1a, with the last steps of
+ * MurmurHash3.
+ */
 function share(text: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index++) {

@@ -55,7 +55,7 @@ function faultOf(text: string): string | undefined {
   if (/^["'`]/.test(text)) return 'begins with a quotation mark'
   if (SEVERAL.test(text)) return "holds several: `split(',')` it, and give each as a node of its own"
   if (!ACCEPTED.test(text)) return faultOfBeginning(text)
-  // As `pg` reads it: an empty host between user and path means a socket, or the host of the environment.
+  // `pg` allows an empty host between user and path: it stands for a socket, or for the host of the environment.
   if (URL.canParse(text) || URL.canParse(text.replace('@/', '@host/'))) return undefined
   return 'is no valid URL: see that the port is a number, and that `#`, `/`, `?`, `@` and `%` are percent-encoded in the password'
 }

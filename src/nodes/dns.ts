@@ -107,7 +107,7 @@ export class Discovery {
   }
 }
 
-/** The nodes, and whom to tell that a node's name leads to another server. */
+/** The nodes, and the call for a node whose name leads to another server. */
 interface Followed {
   readonly nodes: readonly Node[]
   moved(node: Node): void
@@ -154,7 +154,7 @@ export class AddressWatch {
     // Everything may have been stopped meanwhile.
     if (addresses === undefined || this.#timer === undefined) return
     const answer = addresses.join()
-    // One odd answer may be a slip. Two equal ones in a row are not.
+    // One odd answer may be a slip. The same answer twice in a row is not.
     if (this.#answers.get(node) === answer && node.pool.follow(new Set(addresses))) this.#set.moved(node)
     this.#answers.set(node, answer)
   }

@@ -111,7 +111,7 @@ export class NewerTimeline {
 
   async #lookAtAll(): Promise<void> {
     const looks = Promise.all(this.#set.nodes.map((node) => this.#set.look(node)))
-    // Nobody can tell what a node is that does not answer.
+    // A node that does not answer says nothing.
     await waitAtMost(looks, this.#timeoutMs)
   }
 }

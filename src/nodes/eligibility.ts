@@ -85,8 +85,8 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (!sighting.isInRecovery || its === undefined || isBalanced) return undefined
   const areKnown = !its.isInRecovery && sighting.timeline !== undefined && its.timeline !== undefined
   const ahead = areKnown ? (sighting.timeline ?? 0) - (its.timeline ?? 0) : 0
-  // Its position can look like one of the primary's. If the primary is down, it may be the primary that moves on to
-  // that timeline, which is soon seen.
+  // Its position can look like one of the primary's. If the primary is down, another server may be about to become the
+  // primary on that timeline, which is soon seen.
   if (ahead > 0 && primary.isUp) return 'newer-timeline'
   if (node.divergedSince !== undefined) return 'diverged'
   return ahead < 0 ? 'old-timeline' : undefined
@@ -99,7 +99,7 @@ function ineligibilityByLag(
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
   if (lagMs === undefined) {
-    // There is no primary to ask, so nothing is lost by this, and nobody else could serve.
+    // No primary can serve or say how far it has got. So nothing is lost by this, and nobody else could serve.
     return isNoneEligible && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
   }
   if (lagMs > maxLagMs) return 'lagging'

@@ -99,8 +99,8 @@ export function isOfRecovery(error: unknown): boolean {
   return RECOVERY_ROUTINES.has(String(routine)) || /\brecovery\b|hot standby/i.test(`${message} ${hint}`)
 }
 
-// The first one refuses everything that only a primary can do. The second one refuses an unlogged table, when a query
-// is planned.
+// The routines in the server's source. The first one refuses everything that only a primary can do. The second one
+// refuses an unlogged table, when a query is planned.
 const RECOVERY_ROUTINES: ReadonlySet<string> = new Set(['PreventCommandDuringRecovery', 'get_relation_info'])
 
 /**
@@ -170,7 +170,7 @@ function isOfServer(error: unknown, { isOutcomeUnknown }: Known): boolean {
 /** PgBouncer has one code for nearly everything, so its words decide (https://www.pgbouncer.org/config.html). */
 function poolerError({ message, routine, severity }: GivenError & { readonly severity?: unknown }): Known {
   const words = String(message)
-  // PostgreSQL's own, about one message: a text with a zero byte in it, or another number of values than of
+  // PostgreSQL's own error, about one message: a text has a zero byte in it, or there are more or fewer values than
   // parameters. The session goes on.
   if (severity === 'ERROR' && routine !== undefined) return OTHER
   if (words.startsWith('bind message supplies')) return UNKNOWN_OUTCOME
@@ -214,7 +214,9 @@ const RECOVERY: Known = { failure: 'misrouted', refusal: 'recovery' }
 const LOST_BY_SERVER: Known = { failure: 'lost', isOutcomeUnknown: true }
 const UNKNOWN_OUTCOME: Known = { failure: 'other', isOutcomeUnknown: true }
 
-/** By the whole code, or else by its first three characters, or else by its class, which is the first two. */
+/**
+ * The key is a whole code, its first three characters, or its class, which is the first two. The longest one counts.
+ */
 const CODES = new Map<string, Known | ((error: GivenError) => Known)>([
   ['25006', READ_ONLY], // read_only_sql_transaction
   ['XX000', internalError],

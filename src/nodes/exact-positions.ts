@@ -31,8 +31,8 @@ export class ExactPositions {
   /** When the primary last loaded its configuration. */
   #configuredAt: string | undefined
   /**
-   * How often the primary was seen to have loaded it again. After that, a session may be set to something else than
-   * was found.
+   * How often the primary was seen to have loaded it again. After that, the settings found for a session may be out
+   * of date.
    */
   #configuration = 0
   /** The position that each session last reported for its server. */
@@ -145,7 +145,7 @@ export class ExactPositions {
     const untilMs = performance.now() + waitMs
     const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
     for (let isFirst = true; ; isFirst = false) {
-      // A caller who comes during a look gets the next look. With this timeout the caller does not wait twice for a
+      // A caller who comes during a look gets the next one. This timeout covers both, so nobody waits twice for a
       // server that does not answer.
       const hasOne = await withPatience(this.#any(has), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
@@ -186,8 +186,9 @@ export class ExactPositions {
   }
 
   /**
-   * Records how far a replica has replayed. While the primary is down, the replica may follow another one, on whose
-   * timeline the same number is another record. A replica may report its own timeline too late.
+   * Records how far a replica has replayed. While the primary is down, that is not sure: the replica may follow
+   * another primary, on whose timeline the same number is another record, and it may report its own timeline too
+   * late.
    */
   #saw(node: Node, answer: ReplayedAnswer): void {
     node.hadReplayed(answer, this.#set.primary.isUp)

@@ -21,7 +21,7 @@ export function addressesOf(host: string, lookup: Lookup | undefined): Promise<s
   })
 }
 
-/** The addresses that an application's function gives, whether one or several, and in whatever form. */
+/** The addresses in an answer: one or several, in whatever form the application's function gives them. */
 function asList(answer: unknown): string[] {
   const list: unknown[] = Array.isArray(answer) ? answer : [answer]
   return list.map((each) => String((each as Partial<LookupAddress> | undefined | null)?.address ?? each))
@@ -51,8 +51,8 @@ class LookingUp extends Socket {
 }
 
 /**
- * Wraps an application's function. If it gives something that is no address, only that connection fails. Node.js
- * would throw it at the process.
+ * Wraps an application's function. If it gives something that is no address, only that connection fails. Without
+ * this, Node.js would throw an error that ends the process.
  */
 function checked(lookup: Lookup): Lookup {
   return (host, options, callback) => {

@@ -8,8 +8,8 @@ import { A_POOL, checkConfigOfPool, checkedPoolConfig, refuseSettingsOfPool } fr
 
 /**
  * Where a node's connections come from: a `pg` pool, a pool's configuration, a connection string, or a function that
- * makes a pool. The type allows undefined, for `process.env.…`. The value is refused when the dialect or pool is
- * made.
+ * makes a pool. The type allows undefined, so that `process.env.…` compiles. An undefined value is refused when the
+ * dialect or pool is made.
  */
 export type PoolInput = PoolLike | PoolConfig | string | undefined | (() => PoolLike | Promise<PoolLike>)
 

@@ -89,9 +89,7 @@ export class NodePool {
     return connectionTimeoutMillis || this.#options.connectTimeoutMs
   }
 
-  /**
-   * Gives a client of the pool whose session meets the demands. Clients that connected before the demands are closed.
-   */
+  /** Gives a client of the pool whose session meets the demands. Closes clients that are older than the demands. */
   connect(): Promise<PoolClientLike> {
     if (this.#olderClients === 0) return (this.#pool as PoolLike).connect()
     return this.#connectAnew()
@@ -140,8 +138,8 @@ export class NodePool {
   }
 
   /**
-   * If an error shows that sessions are serializable by default, which a replica refuses, makes new ones repeatable
-   * read. Gives whether it did.
+   * Makes new sessions repeatable read, if an error shows that they are serializable by default, which a replica
+   * refuses. True if it did.
    */
   doWithoutSerializable(error: unknown): boolean {
     if (!refusesSerializable(error) || this.#sessions?.learnSerializable() !== true) return false
@@ -149,7 +147,7 @@ export class NodePool {
     return true
   }
 
-  /** If connecting failed because of the read-only start-up option, does without it. Gives whether it did. */
+  /** Gives up the read-only start-up option, if connecting failed because of it. True if so. */
   doWithoutReadOnly(error: unknown): boolean {
     return this.#sessions?.doWithout(error) === true
   }
@@ -160,8 +158,8 @@ export class NodePool {
   }
 
   /**
-   * Replaces the pool's connections if any of them leads to an address that the host's name no longer has. Gives
-   * whether any connection did, of the pool or outside it. Each one counts once.
+   * Replaces the pool's connections, if any of them leads to an address that the host's name no longer has. True if
+   * any connection does, of the pool or outside it. Each connection counts once.
    */
   follow(addresses: ReadonlySet<string>): boolean {
     const isPoolElsewhere = this.#clients?.isElsewhere(addresses) === true
@@ -172,8 +170,8 @@ export class NodePool {
   }
 
   /**
-   * Tells the pool's listeners of a session that the server has ended. `pg` would do so if the client were given back
-   * before its connection closed, but then the next query could get it.
+   * Tells the pool's listeners of a session that the server has ended. `pg` tells them only of a client that was
+   * given back before its connection closed, and then the next query could get that client.
    */
   reportLoss(client: PoolClientLike): void {
     this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)

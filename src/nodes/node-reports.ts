@@ -4,7 +4,7 @@ import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
 
-/** How long after a warning that no replica serves there is no second one, in ms. */
+/** The least time between two warnings that no replica serves, in ms. */
 const NO_REPLICA_REST_MS = 60_000
 
 /** The nodes to report on, and what serves when no replica is eligible. */
@@ -17,12 +17,12 @@ interface Reported {
   }
 }
 
-/** A fault of a node that already has a warning: of its connection, its state, or its role. */
+/** A fault of a node that has a warning already: of its connection, its state, or its role. */
 type Told = 'unreachable' | 'unreadable' | Ineligibility
 
 /**
- * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. What needs a hand is a
- * warning; one fault gives one warning.
+ * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. A fault that somebody
+ * has to mend gives one warning.
  */
 export class NodeReports {
   readonly #set: Reported
@@ -92,7 +92,7 @@ export class NodeReports {
     )
   }
 
-  /** A replica is eligible. If there was a warning that none is, says that this is over. */
+  /** Reports that a replica is eligible again, if there was a warning that none is. */
   replicaServes(replica: Node): void {
     if (this.#withoutSinceMs === undefined) return
     const seconds = Math.round((performance.now() - this.#withoutSinceMs) / 1_000)
@@ -103,7 +103,7 @@ export class NodeReports {
     )
   }
 
-  /** Warns of an error of connecting that somebody has to put right. */
+  /** Warns of an error in connecting that somebody has to mend. */
   failed(node: Node, failure: Failure, error: unknown): void {
     if (failure === 'lost' || failure === 'overload') return
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }

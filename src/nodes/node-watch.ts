@@ -12,7 +12,7 @@ const UNANSWERED = 2
 /** The same when most nodes seem to fail at once: the fault is then likely here. */
 const UNANSWERED_BY_MOST = 3
 
-/** The nodes to watch, and what draws the conclusions (`refresh`). */
+/** The nodes to watch. `refresh()` draws the conclusions from what is seen. */
 interface Watched {
   readonly primary: Node
   readonly nodes: readonly Node[]
@@ -46,7 +46,7 @@ export class NodeWatch implements ProbeListener {
     this.#silence = new PrimarySilence(set.primary)
   }
 
-  /** Whether nothing was heard of the primary yet, but will be soon. */
+  /** Whether the primary was not heard of yet, but will be soon. */
   get isAwaitingPrimary(): boolean {
     const { health, isClosed } = this.#set.primary
     if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
@@ -122,7 +122,7 @@ export class NodeWatch implements ProbeListener {
       for (const each of this.#set.nodes) each.forgetPosition()
     }
     node.changedServer()
-    // What the old server still answers is not heard.
+    // Answers that the old server still gives are ignored.
     void this.remove(node)
     void this.add(node)
     this.#probers.get(node)?.hurry()
@@ -224,14 +224,14 @@ export class NodeWatch implements ProbeListener {
       lagMs = this.#positions.lagMs(position, sighting)
       lagBytes = this.#positions.lagBytes(position, sighting)
     }
-    // Its lag has grown since then by at most the time that has passed. In bytes, nobody can tell.
+    // Since then its lag has grown by no more than the time that has passed. By how many bytes, nobody can tell.
     const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (lagMs ?? 0)) : 0
     node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#pace.verdictMs })
   }
 
   /**
-   * The primary's position is known better than from samples at a steady pace. So measures the replicas again, and
-   * asks them at once.
+   * The primary was seen for the first time, or after a gap. So measures the replicas by that, and asks them again at
+   * once.
    */
   #measureAnew(): void {
     for (const node of this.#set.nodes) {

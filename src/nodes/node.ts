@@ -65,7 +65,7 @@ export class Node {
    * let in before may go on.
    */
   readonly isClosed: boolean = false
-  /** How far it is sure to have replayed of the primary's history. */
+  /** How far it has replayed of the primary's history, as far as that is sure. */
   readonly replayed = new Replayed()
   /** How far it has replayed of the history that it follows. While the primary is down, that may be another one. */
   readonly observed = new Replayed()
@@ -144,7 +144,7 @@ export class Node {
   }
 
   /**
-   * Its server has no connection left. It does answer, but its lag cannot be known, and can grow for as long as this
+   * Its server answers, but has no connection left. So its lag cannot be known, and may grow for as long as this
    * lasts.
    */
   wasFull(because: string | undefined): void {
@@ -154,7 +154,7 @@ export class Node {
     this.#now.lagMs = performance.now() - this.sighting.atMs
   }
 
-  /** It answers. Gives whether that is news. */
+  /** It answers. True if that is news. */
   wentUp(): boolean {
     if (this.health === 'up') return false
     this.#now.health = 'up'
@@ -164,8 +164,8 @@ export class Node {
   }
 
   /**
-   * It refuses connections, or does not answer. Gives whether that is news. `isClosed`: it may still serve the
-   * sessions that it let in before.
+   * It refuses connections, or does not answer. True if that is news. `isClosed`: it may still serve the sessions
+   * that it let in before.
    */
   wentDown(because: string, isClosed: boolean): boolean {
     this.#now.isClosed = isClosed
@@ -197,7 +197,7 @@ export class Node {
     this.#now.knownUntilMs = lag.knownUntilMs
   }
 
-  /** It reported how far it has replayed. `isSure`: that can belong to no history but the primary's. */
+  /** It reported how far it has replayed. `isSure`: that belongs to the primary's history and to no other. */
   hadReplayed(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
     this.observed.saw(answer, answeredAtMs)
     if (isSure) this.replayed.saw(answer, answeredAtMs)
@@ -268,7 +268,7 @@ export class Node {
     this.counts.movedAway++
   }
 
-  /** As a replica it refused a text that the primary accepted. Gives whether it did so again, after a rest. */
+  /** As a replica it refused a text that the primary accepted. True if it refused the text again, after a rest. */
   refusedAlone(sql: string, error: unknown): boolean {
     this.#now.refused ??= new RefusedTexts()
     this.ownErrors?.primaryAccepted(sql, error)

@@ -15,28 +15,35 @@ export type Mode = 'split' | 'primary' | 'observe'
 
 export const MODES: readonly Mode[] = ['split', 'primary', 'observe']
 
-/** The bounds of the part of the requests that may read from replicas. */
+/** The bounds of the share of requests that may read from replicas. */
 export const SHARE = { min: 0, max: 1, expected: 'a number from 0 to 1' }
 
-/** Options about how many reads go to replicas; the operator can change both later. */
+/** Options about how many reads go to replicas. The operator can change both later. */
 export interface OperatorOptions {
   /**
-   * Who serves reads from the start: `'split'` the replicas, `'primary'` the primary, `'observe'` the primary, while
-   * `status().observed` counts where the reads would have gone. `setMode()` changes it later. Default: the environment variable
+   * Who serves reads from the start. `setMode()` changes it later. Default: the environment variable
    * `WRITE_PINNING_MODE`, else `'split'`.
+   *
+   * - `'split'`: the replicas
+   * - `'primary'`: the primary
+   * - `'observe'`: the primary, and `status().observed` counts where reads would have gone
    */
   mode?: Mode
   /**
-   * Which part of the requests may read from replicas from the start, from 0 to 1; the primary serves the others. `setReplicaShare()`
-   * changes it later. Default: the environment variable `WRITE_PINNING_REPLICA_SHARE`, else 1.
+   * The share of requests that may read from replicas from the start, from 0 to 1. The primary serves the others.
+   * `setReplicaShare()` changes it later. Default: the environment variable `WRITE_PINNING_REPLICA_SHARE`, else 1.
    */
   replicaShare?: number
 }
 
-/** The options, checked, with their defaults. */
+/** The options, checked, with their defaults in place. */
 export type OperatorSettings = Readonly<Required<OperatorOptions>>
 
-/** @throws {WritePinningError} for an option, or an environment variable, that is wrong. */
+/**
+ * Reads the options, and the environment where they say nothing.
+ *
+ * @throws {WritePinningError} for an option, or an environment variable, that is wrong.
+ */
 export function operatorSettings(read: OptionReader<OperatorOptions>): OperatorSettings {
   const mode = read.oneOf('mode', MODES, undefined)
   const share = read.number('replicaShare', undefined, SHARE)

@@ -9,7 +9,10 @@ export class Unanswered extends Error {
   }
 }
 
-/** Waits for `work` for `waitMs` of this process's own running time, and then rejects with {@link Unanswered}. */
+/**
+ * Waits for `work`, but for no longer than `waitMs` of this process's own running time: then it rejects with {@link
+ * Unanswered}.
+ */
 export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = afterPatience(waitMs, () => reject(new Unanswered(waitMs)))

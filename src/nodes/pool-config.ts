@@ -49,7 +49,9 @@ function settingFor(name: string): string | undefined {
   return SETTINGS.includes(name) ? name : OTHER_NAMES.get(lettersOf(name))
 }
 
-/** Refuses a Kysely, a URL, a promise, or an object for something else, in which `pg` finds nothing. */
+/**
+ * Refuses an object in which `pg` finds nothing: a Kysely, a URL, a promise, or the configuration of something else.
+ */
 function refuseOther(where: string, given: object): void {
   const names = Object.keys(given)
   const prototype: unknown = Object.getPrototypeOf(given)
@@ -89,7 +91,10 @@ function refuseWithoutServer(where: string, given: object): void {
   }
 }
 
-/** `pg` takes an object that talks to a server as `connection`. Others call a connection string, or a configuration, that. */
+/**
+ * For `pg`, `connection` is an object that talks to a server. Other libraries use that name for a connection string
+ * or a configuration.
+ */
 function refuseConnection(where: string, given: object): void {
   if (!('connection' in given)) return
   const { connection } = given
@@ -104,15 +109,15 @@ function refuseConnection(where: string, given: object): void {
   )
 }
 
-/** Refuses a name that `pg` does not know and that is nearly one of its settings: what it says would be lost. */
+/** Refuses a name that `pg` does not know and that is close to one of its settings: it would have no effect. */
 function refuseMisspelt(where: string, given: object): void {
   const values = given as Readonly<Record<string, unknown>>
-  // A class of clients of its own may read what it likes.
+  // The application's own class of clients may read other names.
   if (values.Client !== undefined) return
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || SETTINGS.includes(name) || NOT_MISSPELT.includes(name)) continue
     const meant = misspelt(name, 'connectionString' in given)
-    // Where what is meant is given, too, nothing is lost: the other name is somebody else's.
+    // If the setting that is meant is there as well, nothing is lost. The other name is for somebody else.
     if (meant === undefined || values[meant] !== undefined) continue
     throw nodeError(
       `${where}: pg has no setting ${shownName(name)}; did you mean ` +
@@ -123,13 +128,16 @@ function refuseMisspelt(where: string, given: object): void {
   }
 }
 
-/** The setting that a name most likely stands for. A connection string says by itself what others have names of their own for. */
+/**
+ * The setting that a name most likely stands for. With a connection string, other libraries' names for its parts are
+ * not mistakes.
+ */
 function misspelt(name: string, hasConnectionString: boolean): string | undefined {
   const letters = lettersOf(name)
   const other = OTHER_NAMES.get(letters)
-  // Where the server is known, these may be anybody's; where it is not, they were refused before.
+  // If the server is named, these may be for somebody else. If it is not, they were refused before.
   if (other !== undefined) return hasConnectionString || NAMES_OF_SERVER.includes(other) ? undefined : other
-  // Nearly every short word is near another one.
+  // Nearly every short word is close to another one.
   if (letters.length <= SHORT) return MISSPELT.find((each) => lettersOf(each) === letters)
   return nearestName(name, MISSPELT)
 }
@@ -170,14 +178,14 @@ const SETTINGS = words(`
   stream connection connectionTimeoutMillis enableChannelBinding scramMaxIterations pipeline max min poolSize
   idleTimeoutMillis allowExitOnIdle maxUses maxLifetimeSeconds log verify onConnect Promise Client
 `)
-/** What can be misspelt: a word that is near one of the others is more likely somebody else's. */
+/** The names that can be misspelt. A word that is close to one of the others is more likely for somebody else. */
 const MISSPELT = [
   ...SETTINGS.filter(
     (name) => !words('connection stream types log verify binary pipeline Client Promise').includes(name),
   ),
   ...NODE_OPTIONS.filter((name) => !words('pool name').includes(name)),
 ]
-/** Those of `pg.defaults` that no configuration has. */
+/** The names in `pg.defaults` that are no settings of a configuration. */
 const NOT_MISSPELT = words('rows parseInt8 connect_timeout keepalives keepalives_idle')
 const SHORT = 3
 /** Other libraries' names for these settings, in lower case. */

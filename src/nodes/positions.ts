@@ -15,7 +15,7 @@ export function momentNow(): Moment {
   return { atMs: performance.now(), atClockMs: Date.now() }
 }
 
-/** For how long the primary's position may go unseen. */
+/** How long the primary's position may go unseen. */
 export interface Pace {
   /** The longest time between two sightings while nothing is wrong, in ms. */
   readonly sightingMs: number
@@ -53,10 +53,7 @@ export class PrimaryPositions {
     this.#pace = pace
   }
 
-  /**
-   * Adds a sample. Gives whether it tells more than samples at a steady pace do: it is the first, or comes after a
-   * gap.
-   */
+  /** Adds a sample. True if it is the first one, or comes after a gap. */
   add(at: Moment, lsn: Lsn): boolean {
     // The position of one server never goes back. So the primary's address leads to another server, which may never
     // reach the old positions.
@@ -110,7 +107,7 @@ export class PrimaryPositions {
     this.#heard = undefined
   }
 
-  /** The older the samples are, the fewer are needed for a lag that is right to a fiftieth. */
+  /** Older samples may be further apart. Keeps enough of them for a lag that is right to a fiftieth. */
   #thinOut(): void {
     const newestMs = this.#samples.at(-1)?.sinceMs ?? 0
     const kept: Sample[] = []
@@ -127,7 +124,7 @@ export class PrimaryPositions {
   }
 }
 
-/** The time between two moments, by the clock that says more. */
+/** The time between two moments, by the clock that shows more. */
 export function elapsedMs(from: Moment, to: Moment): number {
   return Math.max(to.atMs - from.atMs, to.atClockMs - from.atClockMs)
 }

@@ -13,7 +13,7 @@ export interface ProbeSettings {
   readonly connectTimeoutMs: number
 }
 
-/** Connecting takes longer than one wait. It may go on. */
+/** A wait for the connection is over, but connecting may go on. */
 export class NotConnected extends Unanswered {}
 
 /** The connection over which one node is asked: the one that stands, and a new one that is made to take its place. */
@@ -51,7 +51,7 @@ export class ProbeConnection {
     return this.#connecting.isUnderWay
   }
 
-  /** How long a new connection was waited for that has just been given up, in ms; 0 if none was. */
+  /** How long the last new connection was waited for, in ms, if it was given up; else 0. */
   get wastedMs(): number {
     return this.#connecting.wastedMs
   }
@@ -170,7 +170,7 @@ class Connecting {
     return this.#attempt !== undefined
   }
 
-  /** How long an attempt was waited for that has just been given up, in ms; 0 if none was. */
+  /** How long the last attempt was waited for, in ms, if it was given up; else 0. */
   get wastedMs(): number {
     return this.#wastedMs
   }

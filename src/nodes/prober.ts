@@ -14,11 +14,11 @@ export interface ProbeListener {
   onSeen(node: Node, sighting: Sighting): void
   /** The node cannot be asked; `error` says why. */
   onFailed(node: Node, failure: Failure, error: unknown): void
-  /** A probe went unanswered, for the `times`th time in a row. Gives whether that is enough for a verdict. */
+  /** A probe went unanswered, for the `times`th time in a row. True if that is enough for a verdict. */
   onUnanswered(node: Node, times: number): boolean
   /** A connection to the node was lost. */
   onLost(node: Node): void
-  /** The node was asked at a short pace for long enough. */
+  /** The node was asked at a short pace for so long that nobody need wait for it any more. */
   onHurried(): void
 }
 
@@ -179,7 +179,7 @@ export class Prober {
     const isAnew = isLook || this.#connection.isConnecting
     if (isAnew) this.#connection.connect()
     let hasHeard = false
-    /** How long connecting takes, in probes that were not reported. */
+    /** How many probes' time connecting has taken so far, without a report. */
     let waits = 0
     for (let unanswered = 0; !this.#isStopped; ) {
       const isOverStanding = this.#connection.isStanding && !hasHeard

@@ -33,10 +33,10 @@ export class RefusedTexts {
   /**
    * Whether a text may be sent to the replica.
    *
-   * - `'new'`: nothing is known of it
-   * - `'resting'`: not now
-   * - `'again'`: its rest is over. Only one asker gets this; for as long as that rest was, the others wait for the
-   *   outcome
+   * - `'new'`: yes, nothing is known of it
+   * - `'resting'`: no
+   * - `'again'`: yes, its rest is over. Only one asker gets this. The others wait for its outcome, for as long as
+   *   that rest was
    */
   ask(text: string, nowMs: number = performance.now()): 'new' | 'again' | 'resting' {
     const rest = this.#rests.get(text)
@@ -47,7 +47,7 @@ export class RefusedTexts {
     return 'again'
   }
 
-  /** Records a refusal. Gives whether the replica refused the text again, after a rest. */
+  /** Records a refusal. True if the replica refused the text again, after a rest. */
   refuse(text: string, nowMs: number = performance.now()): boolean {
     const rest = this.#rests.get(text)
     if (rest === undefined) {
@@ -81,11 +81,11 @@ export class RefusedTexts {
 const REST_MS = 1_000
 
 /**
- * The errors that a replica gave to a text and the primary gave as well. They are the statement's own: a table that
- * is nowhere, a flag of a regular expression that does not exist. Others with the same code mean that only the
+ * The errors that a replica gave to a text and the primary gave as well. They are the statement's own, such as a
+ * table that is nowhere or a flag that no regular expression has. Other errors with the same code mean that only the
  * primary will do. For a while the caller gets such an error at once, and the primary is not asked.
  *
- * The error counts, and not the text alone: with other values, the same text may lack what the primary has.
+ * It goes by the error and not by the text alone: with other values, the same text may lack what the primary has.
  */
 export class OwnErrors {
   readonly #rests = new RefusedTexts(REST_MS)
@@ -128,9 +128,9 @@ function isSame(a: unknown, b: unknown): boolean {
 /**
  * What identifies an error.
  *
- * - If the server itself objects (`refusalOf` says recovery), it is the place in the server's source. So it is the
- *   same for any value of a user's. That the server is in recovery is said in another place.
- * - Otherwise it is the message: the errors that a function raises all come from one place, and missing objects
+ * - If it can mean recovery (0A000, 55000), it is the place in the server's source that raised it. So it is the same
+ *   for all values that users give. Errors that do mean recovery come from another place.
+ * - Otherwise it is the message. The errors that a function raises all come from one place, and missing objects
  *   differ by name.
  */
 function keyOf(sql: string, error: unknown): string | undefined {

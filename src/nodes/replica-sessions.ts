@@ -64,7 +64,7 @@ export class ReplicaSessions {
 
   /**
    * Learns from the server that sessions are serializable by default: by its configuration, or that of the role or
-   * database. Gives whether that is news, and new sessions will not be.
+   * database. True if that is news, and new sessions will not be.
    */
   learnSerializable(): boolean {
     if (this.#isSerializable) return false
@@ -82,9 +82,9 @@ export class ReplicaSessions {
   }
 
   /**
-   * If a pooler refuses the start-up option, does without it. Then sessions are read-only only where the server is a
-   * hot standby. Gives whether this is why connecting failed, so that another try is worth it. Other clients may have
-   * been connecting at the same time.
+   * Gives up the start-up option, if a pooler refuses it. Then sessions are read-only only on a hot standby. True if
+   * that is why connecting failed, so that another try is worth it; other clients may have been connecting at the
+   * same time.
    */
   doWithout(error: unknown): boolean {
     if (!refusesOptions(error)) return false
@@ -166,8 +166,8 @@ function optionsOf({ options, connectionString = '' }: ConnectionOptions, ofAll:
 }
 
 /**
- * The start-up options of a connection that sets none: from the environment, or from `pg.defaults`, which only a
- * client tells.
+ * The start-up options of a connection that sets none: those of the environment, or of `pg.defaults`. Only a client
+ * shows the latter.
  */
 function optionsOfAll({ Client }: PoolLike): string {
   const { PGOPTIONS = '' } = process.env
@@ -199,7 +199,8 @@ const ISOLATION = /default[_-]transaction[_-]isolation=(\w*)/gi
 const OPTIONS_IN_STRING = /([?&]options=)([^&#]*)/g
 const NO_DEMANDS: SessionDemands = { isReadOnly: false, isOnReplica: false }
 
-// `pg` decodes a connection string with a space in it in its own way. Only this spelling means the same in both ways.
+// `pg` decodes a connection string that has a space in it differently. Only this spelling means the same to both ways
+// of decoding.
 function inString(options: string): string {
   return options.replaceAll(' ', '%20')
 }

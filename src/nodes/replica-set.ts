@@ -13,7 +13,7 @@ import { SpillGate } from './spill-gate.ts'
 
 /** How long the start waits until the lag of the replicas is known, in ms. */
 const SETTLING_MS = 100
-/** How long a read waits for that if nobody else would serve it, in ms. */
+/** How long a read waits for that, in ms, if nobody else would serve it. */
 const SETTLED_MS = 1_000
 /** How long the start waits for the primary's first answer, or for the verdict that there is none, in ms. */
 const PRIMARY_MS = 5_000
@@ -97,14 +97,14 @@ export class ReplicaSet {
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await waitAtMost(heard, this.settings.probeTimeoutMs)
     await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
-    // Normally a replica lacks the primary's first position for some ms. After this wait, its reads need not begin on
-    // the primary.
+    // Normally a replica lacks the primary's first position for some ms. After this wait, reads can begin on the
+    // replica.
     await this.#waitWhile(() => this.isSettling, SETTLING_MS)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
     if (this.settings.failover) this.reports.blindReplicas(this.#replicas)
     this.#isReady = true
-    // What was reported at the start may end soon, and that is reported too.
+    // A fault that was reported at the start may already be over, and that is reported too.
     this.refresh()
   }
 
@@ -262,15 +262,15 @@ export class ReplicaSet {
   }
 
   /**
-   * Whether to wait for the first answer of the primary. If it does not answer, reads would wait for it longer than
-   * it takes to know that, and that a replica must serve them.
+   * Whether to wait for the primary's first answer. Until there is one, or it is known that there is none, reads
+   * would wait for the primary. If there is none, a replica must serve them.
    */
   get #isAwaitingPrimary(): boolean {
     return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
   }
 
   #tellOfJudged(node: Node, before: Ineligibility | undefined): void {
-    // It was only heard of before the primary was, which is no news.
+    // No news: the replica was only heard of before the primary was.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
     this.reports.role(node, this.#primary)

@@ -14,7 +14,7 @@ export class SessionSettings {
   #wants = Settings.NONE
   /** What the application itself set in the session when it connected, such as in a hook of the pool. */
   #own = Settings.NONE
-  /** Whether nobody can tell what the application set there. */
+  /** Whether nobody can tell what the application has set there. */
   #isOpaque = false
   #isHeld = false
   #isOnReplica = false
@@ -24,7 +24,7 @@ export class SessionSettings {
     this.#client = client
   }
 
-  /** A client takes the session, and wants these settings. Gives whether the session must be set to them first. */
+  /** A client takes the session, and wants these settings. True if the session must be set to them first. */
   hold(wants: Settings, isOnReplica: boolean): boolean {
     this.#isHeld = true
     this.#isOnReplica = isOnReplica
@@ -38,7 +38,7 @@ export class SessionSettings {
     this.#wants = to
   }
 
-  /** Nobody holds the session any more. Gives whether it can be rid of its settings. */
+  /** Nobody holds the session any more. False if its settings cannot be taken back. */
   letGo(): boolean {
     this.#isHeld = false
     this.#wants = Settings.NONE
@@ -129,7 +129,10 @@ export function isSettingClass(Client: unknown): boolean {
   return typeof Client === 'function' && CARRIES in Client
 }
 
-/** The settings of a client's session; undefined if {@link settingClient} did not make the client able to have them. */
+/**
+ * The settings of a client's session; undefined if they cannot be set. {@link settingClient} makes clients whose
+ * settings can.
+ */
 export function settingsOf(client: object): SessionSettings | undefined {
   return (client as Partial<SettingClient>).sessionSettings
 }

@@ -21,10 +21,11 @@ export function isOfPrimary({ node, wasPrimary }: Session): boolean {
 }
 
 /**
- * Begins to lend a client of a node. It makes no promise of its own: on the path of every query, each promise counts.
+ * Begins to lend a client of a node. It makes no promise of its own, because every query takes this path and each
+ * promise costs.
  */
 export function beginLending(node: Node): Promise<PoolClientLike> {
-  // A connection is taken at its first statement. Everything may have ended since.
+  // A connection takes a session at its first statement. Everything may have ended before that.
   if (node.isEnded) throw new Error(DESTROYED)
   node.lend()
   return node.pool.connect()
@@ -41,13 +42,13 @@ export function sessionOf(node: Node, client: PoolClientLike): Session {
   return { node, client, wasPrimary: node.role === 'primary' }
 }
 
-/** Records that no client could be had. Gives whether another try may succeed. */
+/** Records that no client could be had. True if another try may succeed. */
 export function lentNothing(node: Node, error: unknown): boolean {
   node.giveBack()
   return node.pool.doWithoutReadOnly(error)
 }
 
-/** Gives a session back to its pool. If it cannot be rid of its settings, closes it. */
+/** Gives a session back to its pool. If its settings cannot be taken back, closes it. */
 export function release({ node, client }: Session): void {
   node.giveBack()
   const isClean = settingsOf(client)?.letGo() !== false
@@ -135,7 +136,7 @@ export interface AskedServer {
   query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
 }
 
-/** Errors of the application's hooks, or because everything has ended. Another node would do no better. */
+/** Errors of the application's hooks, and the error that everything has ended. Another node would do no better. */
 const notOfNode = new WeakSet<object>()
 
 /** Records that an error says nothing of a node. */

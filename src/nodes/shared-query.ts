@@ -79,8 +79,8 @@ export class SharedQuery<Row> {
     if (patience.isOver) return undefined
     const askedAtMs = performance.now()
     try {
-      // With a timeout of its own: callers who have waited for the connection, too, may be gone when the answer
-      // comes.
+      // With a timeout of its own, because the callers who waited for the connection as well may be gone when the
+      // answer comes.
       const [row] = await withPatience(askOn<Row>(client, this.#sql), this.#timeoutMs)
       return row && { row, askedAtMs }
     } catch (error) {

@@ -28,8 +28,8 @@ export class PrimarySilence {
   }
 
   /**
-   * Its prober was refused a connection, or not answered. Gives whether nothing else was heard of it either since the
-   * last call.
+   * Its prober was refused a connection, or not answered. True if nothing else was heard of it either since the last
+   * call.
    */
   goesOn(how: 'refused' | 'unanswered'): boolean {
     const nowMs = performance.now()
@@ -48,7 +48,7 @@ export class PrimarySilence {
   #giveUp(how: 'refused' | 'unanswered'): void {
     const { name, pool } = this.#primary
     if (how === 'refused') {
-      // Once: a later connection has got through to it.
+      // Only once: a connection that was made later has got through to it.
       if (!this.#wasCut) pool.cut()
     } else {
       pool.cutOff(unavailable(`'${name}' is the primary, and has not answered for ${PATIENCE_MS} ms.`))
@@ -94,8 +94,8 @@ export class SignsOfLife {
   }
 
   /**
-   * Whether the sessions from when all was well have read nothing since. If none of those is left, whether none at
-   * all has. What was connected later may go another way.
+   * Whether the sessions that led to the server when it last answered have read nothing since. If none of them is
+   * left, this is about all sessions. A later connection may take another way.
    */
   get isLost(): boolean {
     const left = this.#left()

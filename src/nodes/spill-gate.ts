@@ -17,7 +17,7 @@ export class SpillGate {
   #inside = 0
   /** In the order in which they came. */
   #waiting = new Set<Waiter>()
-  /** An iterator over that order. A new one each time would pass by everyone who has left since. */
+  /** An iterator over that order. A new one for each read would step over everyone who has left. */
   #order = this.#waiting.values()
 
   /** `limit` gives how many may be inside. */

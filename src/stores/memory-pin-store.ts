@@ -33,11 +33,11 @@ class MemoryPinStore implements PinStore {
   readonly #maxAccounts: number
   readonly #pins = new Map<string, Pin>()
   /**
-   * The accounts by the second, since the epoch, by which their pin is over. In each second, the account that was
+   * The accounts by the second (since the epoch) in which their pin ends. Within a second, the account that was
    * raised last comes last.
    */
   readonly #bySecond = new Map<number, Set<string>>()
-  /** The least of those seconds, if it is known. To find it, all of them are looked at. */
+  /** The first of those seconds, if it is known. To find it, all of them are looked at. */
   #soonest: number | undefined
   /** The second up to which the pins that are over were dropped. */
   #droppedAt = 0
@@ -93,7 +93,7 @@ class MemoryPinStore implements PinStore {
   }
 
   /**
-   * Does its work once a second. There are only as many seconds to look at as the longest pin lasts, however many
+   * Runs once a second at most. There are only as many seconds to look at as the longest pin lasts, however many
    * accounts there are.
    */
   #dropWhatIsOver(nowMs: number): void {

@@ -31,7 +31,7 @@ export async function findBinaries(
   const programs = programsIn(path.join(embedded.directory, 'native', 'bin'))
   if (hasLinks(embedded) && canReach(programs.postgres, place.user)) return programs
   // Links are missing if npm has not run the package's install script. And the servers' user cannot enter a project
-  // that only root can enter (/root/project). A copy helps with both.
+  // that only root may enter (/root/project). A copy helps in both cases.
   const copy = await sharedDirectory({
     ...place,
     name: `postgres-${embedded.version}-${fingerprint(programs.postgres)}`,

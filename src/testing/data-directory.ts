@@ -53,7 +53,7 @@ export interface DataTemplate {
   directory: string
   majorVersion: number
   /**
-   * The beginnings, for this cluster, of the files that say which cluster they are of; and the paths of these files.
+   * The files that name the cluster they are of: their paths, and a directory with their beginnings for this cluster.
    */
   heads: { directory: string; files: readonly string[] }
 }

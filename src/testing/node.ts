@@ -170,6 +170,7 @@ export class PostgresNode {
   /**
    * Stops the server (fast), unless it was stopped or killed already, and starts it.
    *
+   * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if it does not stop, or does not start
    * @example
    * await primary.restart()
    */

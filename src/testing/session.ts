@@ -62,7 +62,7 @@ export class Session {
     const client = await this.#client?.catch(() => undefined)
     this.#client = undefined
     if (client === undefined) return
-    // Somebody awaits this. The process must not end meanwhile because it has nothing else to do.
+    // Somebody awaits this, so the process must stay alive until it is done.
     refable(client).ref()
     await client.end().catch(() => {})
   }

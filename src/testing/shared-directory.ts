@@ -14,9 +14,7 @@ export interface SharedDirectory {
   name: string
   /** The system's temporary directory, where later runs find it again. */
   temporaryRoot: string
-  /**
-   * The cluster's own directory, which is removed with the cluster. So what was cut short while it was made goes too.
-   */
+  /** The cluster's own directory, which is removed with the cluster. So half-made directories in it go too. */
   clusterDirectory: string
   fill: (directory: string) => Promise<void>
 }
@@ -26,9 +24,9 @@ const MANIFEST = 'manifest.json'
 /**
  * Gives a directory that is made once and then shared by all runs, or else makes one for this cluster alone.
  *
- * Two processes may do this at once: a directory gets its name by one rename, when it is complete. Nothing is taken
- * from a directory that another user could have made or changed. Nor is anything taken from one of which the system
- * has already removed parts, as old temporary files.
+ * Two processes may do this at once: a directory gets its name by one rename, when it is complete. A directory that
+ * another user could have made or changed is not used. Nor is one that has lost files because the system removes old
+ * temporary files.
  */
 export async function sharedDirectory(wanted: SharedDirectory): Promise<string> {
   const shared = path.join(wanted.temporaryRoot, `write-pinning-${process.getuid?.()}-${wanted.name}`)

@@ -17,7 +17,7 @@ export interface SupervisedCommand {
 
 /** A PostgreSQL server, which runs until it is told to end. */
 export interface SupervisedServer {
-  /** The name by which later orders mean this server. */
+  /** The name that later orders use for this server. */
   name: string
   postgres: string
   args: readonly string[]

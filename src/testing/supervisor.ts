@@ -14,7 +14,7 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-/** The test process' end of a supervisor: gives orders, hears which servers ended, and closes the channel. */
+/** The test process's end of a supervisor: gives orders, hears which servers ended, and closes the channel. */
 export class Supervisor {
   readonly directory: string
   readonly #child: ChildProcess
