@@ -5,23 +5,24 @@ import type { Settings } from '../sql/settings.ts'
 import type { Route } from './route.ts'
 
 /**
- * The session that a connection is on, if any: bound at its first statement, moved to another node where one is needed,
- * and given back to its pool, or ended where nobody knows what state it is in.
+ * The session that a connection is on, if any. The connection takes it at its first statement, and changes it when it
+ * needs another node. In the end it gives the session back to its pool, or closes it if nobody knows what state it is
+ * in.
  */
 export class BoundSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
-  /** The gate to the primary that it has passed, and has to leave again. */
+  /** The gate to the primary that it has passed, and must leave again. */
   #turn: SpillGate | undefined
-  /** Until when it waits for that. */
+  /** Until when it waits at that gate, by `performance.now()`. */
   #turnUntilMs: number | undefined
 
-  /** Whether it has something that no other client may meet, though its holder may go on with it. */
+  /** Whether the session has something that no other client may meet. Its holder may go on with it. */
   #isOnlyHolders = false
 
   readonly #moved: ((session: Session | undefined) => void) | undefined
 
-  /** `moved` is told of each session that it comes to, and of undefined as it leaves one. */
+  /** `moved` is called with each session that the connection takes, and with undefined when it leaves one. */
   constructor(moved?: (session: Session | undefined) => void) {
     this.#moved = moved
   }
@@ -31,22 +32,26 @@ export class BoundSession {
   }
 
   /**
-   * Whether it is on a node that was the primary when it came there, and is not any more. What was left in that session (a setting, a
-   * lock, a `begin`) is gone with it: nothing may go on elsewhere as if it were there.
+   * Whether the session's node was the primary when the session was taken, and is no primary any more. What was left in
+   * that session (a setting, a lock, a `begin`) is gone with it. Nothing may go on elsewhere as if it were there.
    */
   get isOfOldPrimary(): boolean {
     return this.#session?.wasPrimary === true && this.#session.node.role !== 'primary'
   }
 
-  /** The session, for what needs one that is there already. */
+  /**
+   * The session.
+   *
+   * @throws {Error} if the connection is on none.
+   */
   get bound(): Session {
     if (this.#session !== undefined) return this.#session
     throw new Error('This connection is on no node: it was released meanwhile.')
   }
 
   /**
-   * The session, if it is on the node of this route and will do there: what was taken of a replica is read-only, also where that has been
-   * promoted since. A statement that needs the primary leaves such a session as it would leave a replica's.
+   * The session, if it is on the node of this route and will do. A session that was taken of a replica is read-only,
+   * even if the replica was promoted since. So a statement that needs the primary leaves it.
    */
   on({ node, claim }: Route): Session | undefined {
     if (this.#session?.node !== node) return undefined
@@ -61,12 +66,12 @@ export class BoundSession {
     return session
   }
 
-  /** Nobody knows any more what state the session is in: it must not go back to the pool. */
+  /** Nobody knows the state of the session any more. It must not go back to the pool. */
   mistrust(because: unknown): void {
     this.#doubt ??= { because }
   }
 
-  /** It may have something by now that no other client may meet: it is closed once its holder leaves it. */
+  /** The session may have something that no other client may meet. It is closed when its holder leaves it. */
   closeOnceLeft(): void {
     this.#isOnlyHolders = true
   }
@@ -79,10 +84,12 @@ export class BoundSession {
     return this.#doubt !== undefined
   }
 
-  /** Waits for a turn on the primary, for a read that no replica could serve; false where one may by now. */
+  /**
+   * Waits for a turn on the primary, for a read that no replica could serve. Gives false if a replica may serve it now.
+   */
   async takeTurn(gate: SpillGate): Promise<boolean> {
     if (this.#turn !== undefined) return true
-    // Whoever is told to look elsewhere, in vain, does not begin to wait anew.
+    // A read that was sent away to look for a replica, and found none, does not start its wait again.
     this.#turnUntilMs ??= performance.now() + WAIT_MS
     const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
     if (hasEntered) {
@@ -97,7 +104,10 @@ export class BoundSession {
     this.#turn = undefined
   }
 
-  /** Gives the session back, and its turn on the primary; where it is in a transaction that nobody will end, it ends with it. */
+  /**
+   * Gives back the session, and the turn on the primary. Closes the session if it is in a transaction: nobody will end
+   * that.
+   */
   letGo(isInTransaction: boolean): void {
     const session = this.#session
     this.leaveTurn()
@@ -108,7 +118,7 @@ export class BoundSession {
     this.moveAway(isInTransaction, session)
   }
 
-  /** Gives the session back, and keeps the turn. */
+  /** Gives back the session, and keeps the turn. */
   moveAway(isInTransaction: boolean, session = this.#session): void {
     if (session === undefined) return
     const doubt = this.#doubt
@@ -121,7 +131,7 @@ export class BoundSession {
     else discard(session, doubt?.because)
   }
 
-  /** Waits until the session is as the application's hooks want it; one that they fail is not used. */
+  /** Waits until the application's hooks have prepared the session. If they fail, the session is not used. */
   async prepared(preparing: Promise<void>): Promise<void> {
     try {
       await preparing
@@ -134,8 +144,8 @@ export class BoundSession {
   }
 
   /**
-   * Gives the session back once the transaction that it is in is rolled back, to what was set before it; nobody waits for that. Keeps the
-   * turn.
+   * Rolls the transaction back, and then gives back the session, which is set to `before` again. Nobody waits for that.
+   * Keeps the turn.
    */
   rollBack(before: Settings): void {
     const session = this.#session
@@ -154,7 +164,7 @@ export class BoundSession {
     )
   }
 
-  /** Forgets what was wanted by whom it was lent to before. */
+  /** Forgets how long its last holder waited for a turn. */
   reset(): void {
     this.#turnUntilMs = undefined
   }

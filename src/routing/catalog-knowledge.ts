@@ -12,8 +12,9 @@ import { asOfLate, NO_RELATIONS, type RelationFacts } from '../sql/relation-fact
 import type { CatalogServer } from './catalog-source.ts'
 
 /**
- * What has been read of a database's catalog, in two halves, and what tells that one of them has changed: first the functions, then the
- * relations, which hang on them. A half is read again only where it has changed, and of what is dear to read in it only what has.
+ * What was read of a database's catalog, and the fingerprints that tell whether it has changed. There are two halves:
+ * the functions, and the relations, which depend on the functions. A half is read again only if it has changed. Within
+ * a half, what is expensive to read is read again only for the objects that have changed.
  */
 export class CatalogKnowledge {
   readonly #options: CatalogOptions
@@ -21,7 +22,7 @@ export class CatalogKnowledge {
   #memory = new CatalogMemory()
   #functions: FunctionsReading | undefined
   #relations: RelationFacts = NO_RELATIONS
-  /** The fingerprints of what was read; undefined where they are not known, so that it is read again whatever the server says. */
+  /** The fingerprints of what was read. Undefined if unknown: then it is read again, whatever the server says. */
   #functionsPrint: string | undefined
   #relationsPrint: string | undefined
 
@@ -29,17 +30,17 @@ export class CatalogKnowledge {
     this.#options = options
   }
 
-  /** What the functions do; undefined where they were never read. */
+  /** What the functions do; undefined if they were never read. */
   get functions(): FunctionFacts | undefined {
     return this.#functions?.facts
   }
 
-  /** What the relations do; what a late replica has said of them vouches for nothing. */
+  /** What the relations do. If a replica that may lag has said it, it vouches for nothing. */
   get relations(): RelationFacts {
     return this.#relations
   }
 
-  /** Reads the functions, where they have changed; gives whether they have. */
+  /** Reads the functions if they have changed. Gives whether they have. */
   async readFunctions(server: CatalogServer): Promise<boolean> {
     if (server.database !== this.#database) this.#forget()
     this.#database = server.database
@@ -54,11 +55,11 @@ export class CatalogKnowledge {
   async readFunctionsWithin(ask: Ask): Promise<void> {
     this.#functions = await readFunctions(ask, this.#options, this.#memory)
     this.#functionsPrint = undefined
-    // What a relation does hangs on what the functions do that it calls.
+    // What a relation does depends on what its functions do.
     this.#relationsPrint = undefined
   }
 
-  /** How to read the relations; undefined where they have not changed since. `between` is called before each question. */
+  /** How to read the relations; undefined if they have not changed. `between` is called before each question. */
   async changedRelations(
     server: CatalogServer,
     between: (ask: Ask) => Promise<void>,
@@ -76,12 +77,15 @@ export class CatalogKnowledge {
         return readRelations(askBetween, functions, this.#options, this.#memory)
       })
       this.#relations = server.isLate ? asOfLate(relations) : relations
-      // Otherwise they hang on functions that have been read once more meanwhile.
+      // If the functions were read again meanwhile, these relations depend on the old ones.
       if (functions === this.#functions) this.#relationsPrint = print
     }
   }
 
-  /** It is another database: its objects may have the same identifiers. What is known serves until that one is read. */
+  /**
+   * This is another database, and its objects may have the same identifiers. What is known goes on to serve until the
+   * new database is read.
+   */
   #forget(): void {
     this.#memory = new CatalogMemory()
     this.#functionsPrint = undefined
@@ -89,7 +93,10 @@ export class CatalogKnowledge {
   }
 }
 
-/** Undefined where the server does not tell, or is late: then whatever it says is read, and again as soon as there is a better one. */
+/**
+ * The fingerprint of a half. Undefined if the server does not tell, or may lag: then everything that it says is read,
+ * and read again from a better server.
+ */
 async function fingerprintOf(
   server: CatalogServer,
   half: 'functions' | 'relations',
@@ -98,7 +105,7 @@ async function fingerprintOf(
   try {
     return await server.within((ask) => readFingerprint(ask, half))
   } catch {
-    // Where more is wrong than that, the next question says so.
+    // If something worse is wrong, the next question says so.
     return undefined
   }
 }

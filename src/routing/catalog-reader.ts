@@ -13,15 +13,25 @@ import { EarliestTimer } from './earliest-timer.ts'
 import { isRelation, MissingNames, type Unknown } from './missing-names.ts'
 import { VouchedCatalog } from './vouched-catalog.ts'
 
-/** How long a reading that is under way when the database is destroyed may take to end by itself. */
+/** How long a reading may go on after the database is destroyed, in ms. Then it is cut short. */
 const GRACE_MS = 250
 
 /**
- * Knows what the functions and relations of the database do, and keeps that young. The catalog is read in the background: first the functions, which
- * statements may wait for, then the relations. Until the functions are read PostgreSQL's own are known, and any other is taken for one that writes. Then it is
- * looked at once a minute, and at once when a name turns up that was not there, when this process changes the schema, or a server says
- * that something wrote which is called harmless. A look that finds that nothing has changed reads nothing. The primary is asked; for the first reading,
- * where it does not answer, a replica, and the primary as soon as it does: what a replica says may be out of date.
+ * Knows what the functions and relations of the database do, and keeps that up to date.
+ *
+ * The catalog is read in the background: first the functions, which statements may wait for, and then the relations.
+ * Until the functions are read, only PostgreSQL's own are known, and any other counts as one that writes.
+ *
+ * Then the reader looks whether the catalog has changed, once a minute. It looks at once if
+ *
+ * - a statement has a name that the catalog did not have,
+ * - this process changes the schema, or
+ * - a server says that something wrote, although the catalog calls it harmless.
+ *
+ * A look that finds no change reads nothing.
+ *
+ * The primary is asked. Only for the first reading, if the primary does not answer, a replica is asked, which may lag.
+ * Then the catalog is read from the primary as soon as it answers.
  */
 export class CatalogReader {
   readonly #source: CatalogSource
@@ -34,17 +44,19 @@ export class CatalogReader {
     keyOf({ schema, name }),
   )
   #isStopped = false
-  /** The reading, or look, that is under way; undefined for none. */
+  /** The reading or look that is under way; undefined for none. */
   #reading: Promise<void> | undefined
-  /** The same for who waits for it, and what follows on it. */
+  /** What statements wait for: the look that is under way, and the one after it. */
   #look: AwaitedReading | undefined
   #nextLook: AwaitedReading | undefined
-  /** The functions that are being read, or will be before the next page of relations. */
+  /**
+   * What statements wait for while the functions are being read. They may also be read in the middle of the relations.
+   */
   #functions: AwaitedReading | undefined
-  /** Whether it was read from a replica last, which may be late. */
+  /** Whether the last answer came from a replica, which may lag. */
   #isLate = false
   readonly #next = new EarliestTimer()
-  /** The look that comes whatever happens. */
+  /** Times the look that comes once a minute, whatever happens. */
   readonly #regular = new EarliestTimer()
 
   constructor(parts: {
@@ -59,7 +71,7 @@ export class CatalogReader {
     this.#vouched = new VouchedCatalog(this.#knowledge, parts.classifier)
   }
 
-  /** Reads it from any node, unless it is being read; never throws. */
+  /** Reads the catalog from any node, unless it is being read. Never throws. */
   read(): void {
     if (this.#isStopped || this.#functions !== undefined) return
     this.#functions = new AwaitedReading()
@@ -67,7 +79,10 @@ export class CatalogReader {
     this.#start({ onlyPrimary: false })
   }
 
-  /** A statement names what the catalog does not know: looks for it, and gives whether it does, unless there was no such thing just now. */
+  /**
+   * A statement names something that the catalog does not know. Looks for it, unless the server was asked not long ago
+   * and did not have it. Gives whether it looks.
+   */
   heardOf(unknown: Unknown): boolean {
     const isOpen = isRelation(unknown)
       ? this.#missingRelations.ask(unknown)
@@ -78,8 +93,8 @@ export class CatalogReader {
   }
 
   /**
-   * This process has changed the schema, or committed what did. Where a trigger or a rule may be new, no table is known to be plain until
-   * the relations are read again.
+   * This process has changed the schema, or has committed such a change. If a trigger or a rule may be new, no table
+   * counts as plain until the relations are read again.
    */
   sawDefinition(definition: Definition): void {
     if (!this.#isKnown && this.#reading === undefined) return
@@ -90,30 +105,36 @@ export class CatalogReader {
     this.#next.at(this.#rests.definitionsEndMs, this.#lookNow)
   }
 
-  /** The server says that something wrote which the catalog calls harmless: until it is looked at again, nothing is known to be that. */
+  /**
+   * The server says that something wrote, although the catalog calls it harmless. Until the next look, nothing counts
+   * as harmless.
+   */
   sawSurprise(): void {
     this.#vouched.sawSurprise()
     this.#lookSoon()
   }
 
-  /** Something wrote that may have changed the schema, of which no text tells: a procedure, say. */
+  /** Something wrote that may have changed the schema, and its text does not show it, such as a procedure. */
   sawWork(): void {
     if (this.#isKnown) this.#lookSoon()
   }
 
   /**
-   * How to wait for what the server says of a name, until `isKnown`; undefined where it was just asked, does not have it, or does not
-   * answer.
+   * How to wait until the server has told of a name; `isKnown` says whether it has. Undefined if a wait is no use: the
+   * server was asked not long ago, does not have the name, or does not answer.
    */
   answer(unknown: Unknown, isKnown: () => boolean): (() => Promise<void>) | undefined {
     if (this.#isStopped) return undefined
     return isRelation(unknown) ? this.#answerOfLook(unknown, isKnown) : this.#answerOf(unknown, isKnown)
   }
 
-  /** How to wait for the first reading of all, where that is under way; a statement runs before it is over where that takes too long. */
+  /**
+   * How to wait for the very first reading; undefined if none is under way. If the reading takes too long, the
+   * statement runs before it is over.
+   */
   firstReading(): (() => Promise<void>) | undefined {
     const look = this.#look
-    // A primary that does not answer is no reason to keep whoever reads waiting.
+    // If the primary does not answer, readers do not wait for it.
     if (look === undefined || look.leftMs <= 0 || !this.#source.isPrimaryUp) return undefined
     return () => look.wait()
   }
@@ -124,7 +145,7 @@ export class CatalogReader {
       return undefined
     }
     return async () => {
-      // One that is under way may have begun before the function was there.
+      // A reading that is under way may have begun before the function was there.
       await this.#functions?.wait()
       if (isKnown()) return
       this.#readAgain()
@@ -140,14 +161,14 @@ export class CatalogReader {
     return async () => {
       const untilMs = performance.now() + PATIENCE_MS
       await look?.wait(untilMs)
-      // That one may have begun before it was there.
+      // The look that has just ended may have begun before the relation was there.
       if (isKnown() || !this.#missingRelations.ask(relation)) return
       this.#lookSoon()
       await (this.#nextLook ?? this.#look)?.wait(untilMs)
     }
   }
 
-  /** Ends it; a reading that is under way is cut short, as where a server is frozen. */
+  /** Stops. Cuts short a reading that is under way: a frozen server never ends one. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#next.stop()
@@ -162,7 +183,7 @@ export class CatalogReader {
     return this.#knowledge.functions !== undefined
   }
 
-  /** For a function that nobody knows: at once, or when it has rested. */
+  /** Reads again for an unknown function: now, or when the rest is over. */
   readonly #readAgain = (): void => {
     if (this.#functions !== undefined || this.#isStopped) return
     if (this.#rests.areFunctionsResting) {
@@ -173,7 +194,7 @@ export class CatalogReader {
     this.read()
   }
 
-  /** Looks at once, or when that has rested. */
+  /** Looks at the catalog: now, or when the rest is over. */
   #lookSoon(): void {
     if (this.#reading === undefined && !this.#rests.areLooksResting) this.#lookNow()
     else {
@@ -182,14 +203,16 @@ export class CatalogReader {
     }
   }
 
-  /** Looks whether it has changed. Only the primary can say so, and what is known holds while that does not answer. */
+  /**
+   * Looks whether the catalog has changed. Only the primary can say so. While it does not answer, what is known holds.
+   */
   readonly #lookNow = (): void => {
-    // What is being read may be too early: another look follows.
+    // What is being read may be too early, so another look follows.
     if (this.#reading !== undefined) this.#vouched.sawRequest()
     else if (this.#isKnown && !this.#isLate) this.#start({ onlyPrimary: true })
   }
 
-  /** Once a minute, whatever anybody knows; a primary that is down is not asked. */
+  /** Looks once a minute, whatever is known. A primary that is down is not asked. */
   #lookRegularly(): void {
     this.#regular.at(this.#rests.regularLookMs, () => {
       if (this.#source.isPrimaryUp) this.#lookNow()
@@ -197,7 +220,7 @@ export class CatalogReader {
     })
   }
 
-  /** Looks every now and then whether the primary answers, and has it read there then. */
+  /** Reads the catalog from the primary, or tries again later if the primary does not answer. */
   readonly #readFromPrimary = (): void => {
     if (this.#source.isPrimaryUp) this.read()
     else this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
@@ -216,13 +239,13 @@ export class CatalogReader {
     })
   }
 
-  /** What follows on a reading. */
+  /** Decides what follows a reading. */
   #afterReading(hasRead: boolean, { onlyPrimary }: { readonly onlyPrimary: boolean }): void {
     this.#rests.ended(hasRead)
     if (this.#isStopped || (!hasRead && !onlyPrimary)) this.#functionsRead()
     if (this.#functions !== undefined) this.#start({ onlyPrimary: false })
     else if (!hasRead) {
-      // Texts are classified once: who asked, while no node answered, will not ask again.
+      // A text is classified once. A statement that asked while no node answered does not ask again.
       this.#next.at(this.#rests.functionsEndMs, onlyPrimary ? this.#lookNow : this.#readAgain)
     } else if (this.#isLate) this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
     else {
@@ -249,7 +272,7 @@ export class CatalogReader {
     const startedAtMs = performance.now()
     const hadChanged = await this.#readFunctions(server)
     const read = await this.#knowledge.changedRelations(server, async (ask) => {
-      // A statement waits for a function: it must not wait for the relations as well.
+      // A statement that waits for a function must not wait for the relations as well.
       if (this.#functions !== undefined) await this.#readFunctionsWithin(ask)
     })
     if (read !== undefined) this.#vouched.sawChange()
@@ -276,10 +299,10 @@ export class CatalogReader {
     this.#functionsRead(asked)
   }
 
-  /** The functions are known, or nobody answers: whoever waits for them goes on. */
+  /** The functions are known, or no node answers. Those who wait for them go on. */
   #functionsRead(asked?: readonly FunctionCall[], haveChanged = asked !== undefined): void {
     const { functions: facts } = this.#knowledge
-    // What a late replica does not have the primary may have.
+    // What a late replica does not have, the primary may have.
     if (asked !== undefined && facts !== undefined && !this.#isLate) {
       this.#missingFunctions.wereRead(asked, (call) => facts.effectOf(call) !== 'unknown')
     }

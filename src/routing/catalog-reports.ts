@@ -1,10 +1,13 @@
 import { warn } from '../diagnostics.ts'
 import type { Node } from '../nodes/node.ts'
 
-/** Tells the operator, once, that the catalog cannot be read, what that means for routing, and when it can be read again. */
+/**
+ * Tells the operator once that the catalog cannot be read, and what this means for routing. Tells it again when the
+ * catalog was read.
+ */
 export class CatalogReports {
   readonly #cluster: string
-  /** What the nodes said that could be asked, since it was read last. */
+  /** What the nodes answered that could be asked, since the catalog was last read. */
   #failures: string[] = []
   #isTold = false
 
@@ -12,13 +15,15 @@ export class CatalogReports {
     this.#cluster = cluster
   }
 
-  /** A node that is up did not let it be read. */
+  /** A node that is up did not let us read the catalog. */
   failed(node: Node, error: unknown): void {
     const { code, message = String(error) } = error as { code?: unknown; message?: string }
     this.#failures.push(`'${node.name}' says: ${code === undefined ? '' : `${code}, `}${message}`)
   }
 
-  /** No node let it be read. Where none could be asked at all, that is the fault, and was told. */
+  /**
+   * No node let us read the catalog. If no node could be asked at all, that is the fault, and it was already reported.
+   */
   wasNotRead(areFunctionsKnown: boolean): void {
     const failures = this.#failures
     this.#failures = []

@@ -1,29 +1,41 @@
 import { PATIENCE_MS } from './awaited-reading.ts'
 
-/** How long the catalog is not read again after an unknown function had it read, however many turn up. */
+/** How long the catalog is not read again for unknown functions after it was read for one, in ms. */
 const FUNCTIONS_MS = 10_000
-/** How long at most anything rests: each failure in a row doubles it. */
+/** The longest rest of any kind, in ms. Each failure in a row doubles a rest. */
 const MAX_MS = 300_000
-/** How long the primary is left alone after another node had to answer for it; each time in a row that it is up doubles that. */
+/**
+ * How long the primary is left alone after a replica had to answer for it, in ms. It doubles each time in a row that
+ * this happens while the primary is up.
+ */
 const PRIMARY_MS = 1_000
-/** A migration has many statements: for how long the first of them waits for others before it is looked what they did. */
+/** A migration has many statements. After the first one, the next look waits this long for the others, in ms. */
 const DEFINITIONS_MS = 250
-/** How long it is not looked again after a look that found nothing, whoever asks; each in a row doubles that, up to the regular one. */
+/**
+ * Half of the rest after a look that found no change, in ms. Each such look in a row doubles the rest, up to the
+ * regular pause.
+ */
 const FRUITLESS_MS = 100
-/** How often it is looked at least whether the catalog has changed. */
+/** The longest pause between two looks, in ms. */
 const REGULAR_MS = 60_000
-/** Processes that were started together look one after the other. */
+/**
+ * How much shorter than that a pause may be, as a part of it. So processes that started together do not look all at
+ * once.
+ */
 const JITTER = 0.25
 
-/** When the catalog may be looked at or read again: what has it read must not become a load on the primary. Times are those of `performance.now()`. */
+/**
+ * Says when the catalog may be looked at or read again, so that this does not become a load on the primary. Times are
+ * by `performance.now()`.
+ */
 export class CatalogRests {
   #failures = 0
   #lateReadings = 0
   #fruitless = 0
-  /** How long the last reading took, and when it was over. */
+  /** How long the last reading that found a change took, and when the last look was over. */
   #tookMs = 0
   #readAtMs = Number.NEGATIVE_INFINITY
-  /** Until when it is not read for a function that nobody knows. */
+  /** Until when it is not read for unknown functions. */
   functionsEndMs = Number.NEGATIVE_INFINITY
   /** Until when it is not looked at for anything else. */
   looksEndMs = Number.NEGATIVE_INFINITY
@@ -36,7 +48,7 @@ export class CatalogRests {
     return performance.now() < this.looksEndMs
   }
 
-  /** Whether the next look comes while a statement has the patience to wait for it. */
+  /** Whether the next look comes soon enough for a statement to wait for it. */
   get endSoon(): boolean {
     return this.looksEndMs - performance.now() < PATIENCE_MS
   }
@@ -51,22 +63,25 @@ export class CatalogRests {
     return Math.max(performance.now() + DEFINITIONS_MS, this.looksEndMs)
   }
 
-  /** When to look whatever happens. */
+  /** When to look if nothing happens. */
   get regularLookMs(): number {
     return performance.now() + REGULAR_MS * (1 - JITTER * Math.random())
   }
 
-  /** A reading begins for a function that nobody knows. */
+  /** A reading begins for an unknown function. */
   functionsWereAsked(): void {
     this.functionsEndMs = performance.now() + Math.min(FUNCTIONS_MS * 2 ** this.#failures, MAX_MS)
   }
 
-  /** It was read; `isLate` where a replica answered for a primary that is up. */
+  /** The catalog was read. `isLate` says that a replica answered although the primary is up. */
   wasRead(isLate: boolean): void {
     this.#lateReadings = isLate ? this.#lateReadings + 1 : 0
   }
 
-  /** Half of the time at most it is being read, and seldom where nothing changes. */
+  /**
+   * Sets the next rest: as long as a reading that found a change took, so that reading takes at most half of the time.
+   * After looks that found nothing, it is longer each time.
+   */
   looked(hasChanged: boolean, tookMs: number): void {
     this.#fruitless = hasChanged ? 0 : this.#fruitless + 1
     if (hasChanged) this.#tookMs = tookMs
@@ -75,13 +90,13 @@ export class CatalogRests {
       this.#readAtMs + (hasChanged ? tookMs : Math.min(FRUITLESS_MS * 2 ** this.#fruitless, REGULAR_MS))
   }
 
-  /** There is something to be found. */
+  /** The schema has changed, so the next look is not in vain. */
   sawDefinition(): void {
     this.#fruitless = 0
     this.looksEndMs = this.#readAtMs + this.#tookMs
   }
 
-  /** A reading is over; where no node has answered, nothing asks again soon. */
+  /** A reading is over. If no node has answered, nothing asks again soon. */
   ended(hasRead: boolean): void {
     this.#failures = hasRead ? 0 : this.#failures + 1
     if (hasRead) return

@@ -7,15 +7,18 @@ import type { CatalogReports } from './catalog-reports.ts'
 
 /** The server that says what the catalog holds. */
 export interface CatalogServer {
-  /** Whether it is a replica, which may be late. */
+  /** Whether it is a replica, which may lag. */
   readonly isLate: boolean
-  /** Which database it has, of which cluster; undefined where that is not known. */
+  /** Which database it has, and of which cluster; undefined if unknown. */
   readonly database: string | undefined
-  /** Runs questions of one transaction. */
+  /** Asks several questions in one transaction. */
   within<T>(questions: (ask: Ask) => Promise<T>): Promise<T>
 }
 
-/** The servers that the catalog can be read from: the primary, which is the first to know of a new function or trigger, and replicas. */
+/**
+ * The servers from which the catalog can be read: the primary, which is the first to know of a new function or trigger,
+ * and replicas.
+ */
 export class CatalogSource {
   readonly #nodes: () => readonly Node[]
   readonly #reports: CatalogReports
@@ -33,8 +36,8 @@ export class CatalogSource {
   }
 
   /**
-   * Reads from the first node that lets it be read, or from the primary only; gives whose answers those were, or undefined for nobody's.
-   * Never throws.
+   * Reads from the first node that lets us, or only from the primary. Gives the server that has answered; undefined for
+   * none. Never throws.
    */
   async read(
     reading: (from: CatalogServer) => Promise<void>,
@@ -59,7 +62,7 @@ export class CatalogSource {
         )
         return server
       } catch (error) {
-        // The next node may answer; if none does, what is known goes on to serve.
+        // The next node may answer. If none does, what is known goes on to serve.
         if (server !== undefined && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
       }
     }
@@ -73,9 +76,11 @@ export class CatalogSource {
 }
 
 /**
- * Runs questions of one transaction: behind a pooler too it has one server's session, and the path of its names ends with it. That holds
- * PostgreSQL's own functions and operators alone: who may create some in another schema must not answer for the server. A
- * snapshot is that of each question: a transaction that keeps one would be in the way of whoever cleans up.
+ * Asks several questions in one transaction. So they run in one server session, even behind a pooler, and the search
+ * path that BEGIN sets ends with the transaction.
+ *
+ * That path has PostgreSQL's own functions and operators only: nobody who may create some in another schema can answer
+ * for the server. Each question has a snapshot of its own, because a transaction that keeps one would hold up VACUUM.
  */
 async function within<T>(server: AskedServer, questions: (ask: Ask) => Promise<T>): Promise<T> {
   await server.query(BEGIN)
@@ -91,7 +96,7 @@ async function within<T>(server: AskedServer, questions: (ask: Ask) => Promise<T
   }
 }
 
-// Without its being named, the session's own schema for temporary things comes first.
+// The session's schema for temporary objects comes first in the path unless the path names it. So it is named, last.
 const BEGIN =
   'begin isolation level read committed read only; set local search_path to pg_catalog, pg_temp; set local statement_timeout = 0'
 

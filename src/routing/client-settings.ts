@@ -9,28 +9,32 @@ import type { BoundSession } from './bound-session.ts'
 import type { Query } from './query.ts'
 import type { TransactionEnd } from './transaction.ts'
 
-/** How long a replica that has refused a client's settings is not asked again for them, in ms: it may have replayed what it lacked by then. */
+/**
+ * How long a replica that refused a client's settings is left alone by that client, in ms. After that it may have
+ * replayed what it lacked.
+ */
 const REFUSED_MS = 1_000
 
 /**
- * What one client has set, which follows it from session to session: as it was before the transaction that is open, and as it is now. What
- * is set in a transaction holds for what comes later only if that commits (https://www.postgresql.org/docs/current/sql-set.html).
+ * What one client has set: now, and before the open transaction. The settings follow the client from session to
+ * session. What is set in a transaction holds for later statements only if the transaction commits
+ * (https://www.postgresql.org/docs/current/sql-set.html).
  */
 export class ClientSettings {
   readonly #session: BoundSession
   #kept = Settings.NONE
   #now = Settings.NONE
   readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
-  /** Which replica has refused what, and when. */
+  /** The replica that last refused the settings, which ones, and when. */
   #refused: { readonly node: Node; readonly settings: Settings; readonly atMs: number } | undefined
-  /** Whether nobody knows what is set: the commit of that was lost, say. */
+  /** Whether nobody knows what is set, for example because the connection was lost at a commit. */
   #isUnknown = false
 
   constructor(session: BoundSession) {
     this.#session = session
   }
 
-  /** Whoever has it now has set nothing but these. */
+  /** Somebody new holds the client, who has set only these. */
   reset(initial = Settings.NONE): void {
     if (this.#now === initial && this.#kept === initial && !this.#isUnknown) return
     this.#isUnknown = false
@@ -40,16 +44,21 @@ export class ClientSettings {
     this.#refused = undefined
   }
 
-  /** Whether {@link judge} may say of a statement what its text alone does not. */
+  /** Whether {@link judge} may find more than the text alone says. */
   mayJudge({ sets, opens }: Statement): boolean {
     return sets !== undefined || opens === 'read-only' || this.#isUnknown
   }
 
   /**
-   * What a query is to a client whose settings follow it: where it only sets something, any node will do. Where transactions are
-   * serializable by the client's own setting, no replica will for one that does not say. `follow` tells whether settings can follow a client.
+   * What a statement is for a client whose settings follow it.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` where nobody knows what is set: the commit of that was lost, say.
+   * - A statement that only sets something may run on any node.
+   * - If the client has set serializable as its default isolation, a `read only` transaction needs the primary.
+   *
+   * `follow` says whether settings can follow clients in this cluster.
+   *
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` if nobody knows what is set, for example because
+   * the connection was lost at a commit.
    */
   judge(
     statement: Statement,
@@ -74,12 +83,15 @@ export class ClientSettings {
     return /serializable/i.test(isolation) ? { ...statement, opens: 'read-only-serializable' } : statement
   }
 
-  /** What was set before the transaction that is open, or else is set. */
+  /** What was set before the open transaction; without one, what is set. */
   get kept(): Settings {
     return this.#kept
   }
 
-  /** Whether a replica is left alone: nothing can be laid on its sessions, or it has just refused what the client has set. */
+  /**
+   * Whether to leave this replica alone: nothing can be sent ahead on its sessions, or it has just refused what the
+   * client has set.
+   */
   avoids(node: Node): boolean {
     if (this.#now === Settings.NONE || node.role === 'primary') return false
     if (!node.carriesSettings) return true
@@ -93,25 +105,28 @@ export class ClientSettings {
     this.#refused = { node, settings: this.#now, atMs: performance.now() }
   }
 
-  /** The client comes to a session: true where that is, or may be, set to something else. */
+  /**
+   * The client takes this session. Gives whether the session is, or may be, set to something else than the client
+   * wants.
+   */
   arrive({ client, wasPrimary }: Session): boolean {
     const its = settingsOf(client)
     return its === undefined ? this.#kept !== Settings.NONE : its.hold(this.#kept, !wasPrimary)
   }
 
-  /** Sets a session that nothing can be laid on, by statements of their own; it stays with the client then. */
+  /** Sets a session on which nothing can be sent ahead, by statements of their own. */
   async state({ client }: Session): Promise<void> {
     for (const text of this.#kept.statementsAfter(Settings.NONE, Settings.NONE, false))
       await client.query(text)
   }
 
-  /** Follows what a statement has set that its session has accepted. */
+  /** Follows what a statement has set, once its session has accepted it. */
   ran({ sets }: Statement, { values }: Query<unknown>, session: Session, isInTransaction: boolean): void {
-    // It stays with its client then: nobody could take back what is set there.
+    // Nobody could take back what is set in such a session, so nobody else gets it.
     if (settingsOf(session.client) === undefined) this.#session.closeOnceLeft()
     for (const each of sets ?? []) {
       const change = knownChange(each, values)
-      // In a transaction, what cannot be told has the session closed in the end.
+      // In a transaction it may be unknown what was set. Then the session is closed in the end.
       if (change === undefined) this.#session.closeOnceLeft()
       else this.#now = this.#now.with(change)
       if (each.does === 'discard-all') forgetPrepared(session)
@@ -121,8 +136,9 @@ export class ClientSettings {
   }
 
   /**
-   * Follows what a text, which has run in the transaction that was open, does with savepoints, and with the transaction where another may be
-   * open behind it. `hasFailed` tells whether the transaction had failed before: its commit is a rollback then.
+   * Follows what a text that ran in the open transaction does with savepoints and with the transaction itself, behind
+   * which another one may be open now. `hasFailed` says whether the transaction had failed before: then its commit is a
+   * rollback.
    */
   ranInTransaction(sql: string, hasFailed: boolean): void {
     if (!this.#hasChanges) return
@@ -134,19 +150,19 @@ export class ClientSettings {
       else if (work.does === 'rolls-back') {
         const at = this.#indexOf(work.name)
         this.#savepoints.splice(at + 1)
-        // One that is not known was set before anything else was.
+        // An unknown savepoint was made before the transaction set anything.
         this.#becomes(this.#savepoints[at]?.settings ?? this.#kept)
       } else this.ended(work.does === 'commits' && !hasFailed ? 'committed' : 'rolled-back')
       if (work.does === 'rolls-back' || work.does === 'rolls-all-back') hasFailed = false
     }
   }
 
-  /** A text of several statements was refused in the transaction that was open: nobody knows how many of them have run. */
+  /** The server refused a text of several statements in the open transaction. Nobody knows how many of them ran. */
   failedInTransaction(sql: string): void {
     if (this.#hasChanges && readSavepoints(sql)?.length !== 0) this.#lose()
   }
 
-  /** Whether a rollback in the transaction that is open may take something back. */
+  /** Whether a rollback in the open transaction may take something back. */
   get #hasChanges(): boolean {
     return this.#now !== this.#kept || this.#savepoints.length > 0
   }
@@ -155,7 +171,7 @@ export class ClientSettings {
     return this.#savepoints.findLastIndex(({ name }) => name === savepoint)
   }
 
-  /** Nobody knows what is set any more, in the session neither. */
+  /** Nobody knows any more what is set, in the session either. */
   #lose(): void {
     this.#isUnknown = true
     this.#session.closeOnceLeft()
@@ -177,7 +193,10 @@ export class ClientSettings {
   }
 }
 
-/** A statement that sets these means something else on a replica, whose sessions are read-only and not serializable. */
+/**
+ * A statement that sets one of these means something else on a replica, whose sessions are read-only and not
+ * serializable.
+ */
 const OF_PRIMARY: ReadonlySet<string> = new Set([
   'default_transaction_read_only',
   'default_transaction_isolation',
@@ -192,7 +211,7 @@ function unknownSettings(): WritePinningError {
   )
 }
 
-/** With `discard all` the session has forgotten what `pg` has prepared there by a name. */
+/** After `discard all` the session has forgotten the statements that `pg` has prepared there by name. */
 function forgetPrepared({ client: { connection } }: Session): void {
   const prepared = connection as { parsedStatements?: object } | undefined
   if (prepared?.parsedStatements !== undefined) prepared.parsedStatements = {}

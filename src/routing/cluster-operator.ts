@@ -13,18 +13,18 @@ import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { choiceError } from '../options.ts'
 import type { RouterSettings } from './options.ts'
 
-/** A database that was made with the dialect: Kysely's driver of it. */
+/** A database of this cluster: the router of one Kysely instance, or of one pool. */
 interface Openable {
-  /** Opens it, once; after a failure the next call tries again. */
+  /** Opens it once. After a failure the next call tries again. */
   init(): Promise<void>
 }
 
-/** An operator's hand on all databases that were opened with one dialect: mostly there is one. */
+/** Lets an operator act on all databases of one dialect or pool. Mostly there is one. */
 export class ClusterOperator {
   readonly state: Operator
   readonly name: string
   readonly #nodes: ClusterNodes
-  /** Those that were not destroyed, whether they were used already or not. */
+  /** The databases that were not destroyed, used or not. */
   readonly #databases = new Set<Openable>()
   readonly #open = new Set<ReplicaSet>()
 
@@ -59,7 +59,7 @@ export class ClusterOperator {
     return this.status()
   }
 
-  /** Of the database that was opened last; before there is one, what the options say. */
+  /** The status of the database that was opened last. Before any is open, it is what the options say. */
   status(): ClusterStatus {
     const set = [...this.#open].at(-1)
     set?.doubtOld()

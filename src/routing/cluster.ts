@@ -17,18 +17,18 @@ import { ReadRouter } from './read-router.ts'
 import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
 import { ExactReads, ExactWrites } from './statement-positions.ts'
 
-/** The nodes of one dialect, and which statement goes to which. */
+/** The nodes of one dialect or pool, and the routes of statements to them. */
 export class Cluster {
   readonly name: string
   readonly set: ReplicaSet
   readonly classifier: StatementClassifier
   readonly catalog: CatalogReader
-  /** What sessions know by a name. */
+  /** What sessions have prepared or declared by name. */
   readonly named: NamedStatements
-  /** What exact pins are made of. */
+  /** Finds the positions that go into exact pins. */
   readonly exact: ExactWrites
   readonly seen: ExactReads
-  /** Notices what is wrong with where the plugin is registered. */
+  /** Warns if the plugin seems to be registered in the wrong place. */
   readonly watch: ContextWatch
   /** What an edge does to each session that was taken, before anything is sent; undefined for nothing. */
   readonly prepare:
@@ -69,7 +69,10 @@ export class Cluster {
     return this.set.primary
   }
 
-  /** Whether what a client sets can follow it from node to node. Where it cannot, that binds the client to the primary, which is said once. */
+  /**
+   * Whether what a client sets can follow it from node to node. If not, a setting binds its client to the primary. A
+   * warning says so once.
+   */
   followsSettings(): boolean {
     const others = this.set.nodes.filter((node) => !node.carriesSettings)
     if (others.length === 0) return true
@@ -85,14 +88,14 @@ export class Cluster {
     return this.#withoutContext
   }
 
-  /** Whether it demands the primary. Who only wants to know that has not read anything yet. */
+  /** Whether the context demands the primary. Unlike {@link requirementOf}, this does not count as a read. */
   demandsPrimary(context: RoutingContext | undefined): boolean {
     return (requirementHere(context, this.name) ?? this.#withoutContext).kind === 'primary'
   }
 
   /**
-   * What a statement waits for before it is routed: a signed pin may prove that the primary known here is an old one. Writes wait
-   * only where another can become the primary.
+   * What to wait for before the statement is routed; undefined for nothing. A signed pin may prove that the primary
+   * known here is an old one. Writes wait only if another node can become the primary.
    */
   lookFirst(
     context: RoutingContext | undefined,
@@ -107,7 +110,7 @@ export class Cluster {
     return run && { at: 'timeline', run }
   }
 
-  /** The route of a statement on a connection that is bound to no node, after what was attempted before. */
+  /** The route of a statement on a connection that is on no node, after what was attempted before. */
   routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark, before?: Attempt): Route {
     if (mark === 'to-primary') return { node: this.primary, reason: 'mark', claim: IS_PRIMARY }
     if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
@@ -117,7 +120,7 @@ export class Cluster {
     return this.routeOfRead(this.requirementOf(context), context, before)
   }
 
-  /** The route of a read: it needs no node in particular, but one that meets the requirement. */
+  /** The route of a read, to a node that meets the requirement. */
   routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
     if (requirement.kind === 'primary') {
       return requirement.isSeen === true
@@ -136,7 +139,7 @@ export class Cluster {
   meets(node: Node, requirement: Requirement): boolean {
     if (requirement.kind === 'named') return node.name === requirement.node
     if (node === this.primary) return true
-    // An operator's word holds for connections that are taken already, too.
+    // The operator's word also holds for connections that were taken before.
     if (this.set.operator.mode !== 'split') return false
     this.set.doubtOld()
     if (requirement.kind === 'any') return node.isEligible
@@ -146,9 +149,10 @@ export class Cluster {
       : this.#reads.isFreshEnough(node, requirement.position, isSeen)
   }
 
-  /** Whether what a route claims of its node is true now. */
+  /** Whether what a route claims of its node is still true. */
   holds({ node, claim }: { readonly node: Node; readonly claim: Claim }): boolean {
-    // It may have become the primary meanwhile, and serves whatever a replica does; but not the other way round.
+    // The node may have become the primary meanwhile. A primary serves everything that a replica does, but not the
+    // other way round.
     if (node === this.primary) return true
     switch (claim.kind) {
       case 'primary':
@@ -169,7 +173,7 @@ export class Cluster {
     }
   }
 
-  /** Refuses, inside `useNode()` with a replica's name, what only the primary can do. */
+  /** Refuses what only the primary can do, inside a `useNode()` that names a replica. */
   refuseOnReplica(reason: 'locking' | 'transaction' | 'write', context: RoutingContext | undefined): void {
     const node = this.#nodeInUse(context)
     if (node === undefined || node === this.primary) return
@@ -180,7 +184,7 @@ export class Cluster {
     )
   }
 
-  /** The route of a statement that only the primary can do, or only the primary should. */
+  /** The route of a statement that only the primary can or should run. */
   #routeToPrimary(statement: Statement, context: RoutingContext | undefined): Route {
     const reason = statement.kind as Exclude<Statement['kind'], 'read'>
     if (reason === 'write' || reason === 'locking') {
@@ -188,19 +192,20 @@ export class Cluster {
       if (reason === 'write') this.watch.sawWrite(context)
       return { node: this.primary, reason, claim: IS_PRIMARY }
     }
-    // What the server alone can judge, and what is the session's own, is `useNode()`'s to ask for by name.
+    // Only the server can judge the other statements, and session statements belong to whichever node has the session.
+    // So `useNode()` may ask for them on its node.
     const node = this.#nodeInUse(context)
     if (node !== undefined) {
       refuseUnavailable(node, this.name)
       return { node, reason: 'use-node', claim: IS_NAMED }
     }
-    // Of a function that nobody knows there is nothing to be said: it may be none.
+    // Nothing is said of a function that nobody knows: there may be none of that name.
     const isTold = reason === 'function' && context !== undefined && !statement.isUnknown
     if (isTold) this.#functions.keptFromReplica(statement.blocker)
     return { node: this.primary, reason, claim: IS_PRIMARY }
   }
 
-  /** The node that a surrounding `useNode()` names; a route's `readFrom` names one for its reads only. */
+  /** The node that a surrounding `useNode()` names. The `readFrom` of a route names one too, but only for reads. */
   #nodeInUse(context: RoutingContext | undefined): Node | undefined {
     const override = context?.override
     if (override?.kind !== 'named' || override.reason !== 'use-node') return undefined
@@ -240,7 +245,10 @@ export class Cluster {
   }
 }
 
-/** Who asks for a node by name gets that node or an error; being late is the asker's own affair. */
+/**
+ * Throws if a node that was asked for by name cannot serve. Whether it lags is not checked: that is up to whoever
+ * asked.
+ */
 function refuseUnavailable(node: Node, cluster: string): void {
   if (isAvailable(node)) return
   throw new WritePinningError(
@@ -256,7 +264,8 @@ function isAvailable(node: Node): boolean {
 }
 
 const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }
-// What a mark may send to a replica: not what writes or locks by its syntax, nor what is the session's.
+// The kinds of statements that a mark may send to a replica. Not those that write or lock by their syntax, nor those
+// about the session.
 const MARKABLE: ReadonlySet<Statement['kind']> = new Set(['read', 'function', 'primary-table'])
 
 const WHAT = {
