@@ -41,7 +41,7 @@ export const MADE_TWICE =
 export const DOUBT =
   'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
   'deployment adds or changes `secret`: keep the old secret in it, as in `secret: [new, old]`, until `pinningSeconds` after ' +
-  'the last process has ended that signs with the old one; README has the steps. Where it goes on, another application on ' +
+  'the last process has ended that signs with the old one; docs/pins.md has the steps. Where it goes on, another application on ' +
   'that host has a secret of its own, something else sets that cookie or header, or it is forged; ' +
   "with `badSignature: 'ignore'` such pins have no effect."
 

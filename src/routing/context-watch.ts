@@ -81,7 +81,7 @@ export class ContextWatch {
         ? `A statement of cluster '${this.#cluster}' ran in the context of a request that was answered ${Math.round(afterMs / 1000)} s before. ` +
             'Something between requests (a queue, a pool, a timer) may run the work of one in the context of another: whoever it is for may ' +
             "then read from a late replica, and what it writes pins nobody. Hand it `bindContext(fn)` of 'write-pinning'; what is no " +
-            "request's work, or goes on long after its response, belongs in `runWithPin(undefined, …)`. README says more, under Limits."
+            "request's work, or goes on long after its response, belongs in `runWithPin(undefined, …)`. docs/context.md says more."
         : `${this.#lateStatements} statements of cluster '${this.#cluster}' ran in the context of requests that were answered more than ` +
             `${LONG_AFTER_MS / 1000} s before, as was said of the first.`,
     )
