@@ -95,7 +95,7 @@ export class CatalogKnowledge {
 
 /**
  * The fingerprint of a half. Undefined if the server does not tell, or may lag: then everything that it says is read,
- * and read again from a better server.
+ * and read again as soon as there is a better server.
  */
 async function fingerprintOf(
   server: CatalogServer,

@@ -28,7 +28,7 @@ export class Cluster {
   /** Finds the positions that go into exact pins. */
   readonly exact: ExactWrites
   readonly seen: ExactReads
-  /** Warns if the plugin seems to be registered in the wrong place. */
+  /** Notices if the plugin and this cluster do not fit together. */
   readonly watch: ContextWatch
   /** What an edge does to each session that was taken, before anything is sent; undefined for nothing. */
   readonly prepare:
@@ -192,8 +192,8 @@ export class Cluster {
       if (reason === 'write') this.watch.sawWrite(context)
       return { node: this.primary, reason, claim: IS_PRIMARY }
     }
-    // Only the server can judge the other statements, and session statements belong to whichever node has the session.
-    // So `useNode()` may ask for them on its node.
+    // `useNode()` may ask for its node by name: for functions, which only the server can judge, and for what is the
+    // session's own.
     const node = this.#nodeInUse(context)
     if (node !== undefined) {
       refuseUnavailable(node, this.name)

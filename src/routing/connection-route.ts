@@ -16,7 +16,7 @@ import {
   type Route,
 } from './route.ts'
 
-/** The route of a statement on a connection that is on `node` already, outside a transaction. */
+/** The route of a statement outside a transaction, on a connection that is already on `node`. */
 export function routeFrom(
   node: Node | undefined,
   cluster: Cluster,
@@ -37,7 +37,8 @@ export function routeFrom(
   }
   if (statement.kind !== 'read') {
     const route = cluster.routeOf(statement, context)
-    // Nor does a `useNode()` that was entered later take it away from what it left there.
+    // The statement stays on the primary, even if a `useNode()` was entered since: what an earlier statement left in
+    // the session is there.
     return node === cluster.primary && route.node !== node
       ? { node, reason: 'same-connection', claim: IS_BOUND }
       : route
@@ -51,7 +52,7 @@ export function routeFrom(
   return { node, reason: requirement.reason, claim: claimOf(node, requirement) }
 }
 
-/** The route of a transaction, on a connection that is on `node` already, after what was attempted before. */
+/** The route of a transaction, on a connection that is already on `node`, after what was attempted before. */
 function routeOfTransaction(
   node: Node | undefined,
   cluster: Cluster,
@@ -59,7 +60,7 @@ function routeOfTransaction(
   context: RoutingContext | undefined,
   before: Attempt | undefined,
 ): Route {
-  // PostgreSQL refuses a serializable transaction on a hot standby, a read-only one too.
+  // A hot standby refuses a serializable transaction, even a read-only one.
   if (opens !== 'read-only') {
     cluster.refuseOnReplica('transaction', context)
     return { node: cluster.primary, reason: 'transaction', claim: IS_PRIMARY }
@@ -71,7 +72,7 @@ function routeOfTransaction(
     : cluster.routeOfRead(requirement, context, before)
 }
 
-/** What is claimed of a node that a connection is on already, and that meets the requirement. */
+/** What is claimed of a node that meets the requirement, if the connection is already on it. */
 export function claimOf(node: Node, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY

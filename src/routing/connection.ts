@@ -11,28 +11,29 @@ import { ReadOnlyBinding } from './read-only-binding.ts'
 import { StatementRun } from './run-statement.ts'
 import { Transaction } from './transaction.ts'
 
-/** What is there of a query whose rows come by and by, once the first of them are. */
+/** A query whose rows come bit by bit, once its first rows are there. */
 export interface OpenStream<R> {
   readonly isEmpty: boolean
-  /** All rows, to their end, or until their reader leaves. */
+  /** All rows, until the end or until their reader leaves. */
   rows(): AsyncGenerator<R, void, undefined>
 }
 
 /**
- * A connection that finds its node by itself: it binds to one at its first statement, moves to the primary at the first one that needs it,
- * and stays while a transaction or what was left in the session demands it. Its statements run one after the other.
+ * A connection that finds its node by itself. It takes a session at its first statement, and moves to the primary at
+ * the first statement that needs it. It stays there while a transaction is open, or something is left in the session.
+ * Its statements run one after the other.
  */
 export class RoutedConnection {
   readonly #session: BoundSession
   readonly #transaction: Transaction
   readonly #settings: ClientSettings
-  /** What its statements run in. */
+  /** What its statements need. */
   readonly #place: Place
   readonly #waiting: (() => void)[] = []
   #isReleased = false
   #isFree = false
   #isEnded = false
-  /** How much is under way. */
+  /** How many statements are under way. A query marked `'or-primary'` and a stream count one more. */
   #running = 0
 
   constructor(cluster: Cluster) {
@@ -50,7 +51,7 @@ export class RoutedConnection {
     this.#place = { cluster, session, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
   }
 
-  /** Lends it out, anew or again. */
+  /** Lends the connection out, for the first time or again. */
   open(): void {
     this.#isReleased = false
     this.#isFree = false
@@ -59,7 +60,7 @@ export class RoutedConnection {
     this.#settings.reset()
   }
 
-  /** Runs a query once those before it are over. */
+  /** Runs a query when the queries before it are over. */
   run<T>(query: Query<T>): Promise<T> {
     if (this.#isFree) return this.#runElsewhere(query)
     const run = new StatementRun(this.#place, query)
@@ -68,7 +69,7 @@ export class RoutedConnection {
     return query.mark === 'or-primary' ? this.#runOrOnPrimary(run, query) : run.run()
   }
 
-  /** The same for one whose rows come by and by: the next query waits until its reader is done. */
+  /** Runs a query whose rows come bit by bit. The next query waits until its reader is done. */
   async *stream<R>(query: Query<OpenStream<R>>): AsyncGenerator<R, void, undefined> {
     if (this.#isFree) throw new Error(RELEASED)
     const run = new StatementRun(this.#place, query)
@@ -83,24 +84,26 @@ export class RoutedConnection {
     }
   }
 
-  /** The node and the client that it is on now; undefined for none. */
+  /** The session that it is on now; undefined for none. */
   get session() {
     return this.#session.current
   }
 
-  /** Told each time that it is as good as new: released, and with nothing left that may still take a session. */
+  /**
+   * Called each time the connection can be lent out again: it was released, and nothing on it may still take a session.
+   */
   onFree: (() => void) | undefined
 
-  /** Gives its session back as soon as nothing is under way, or has it closed. */
+  /** Gives back its session as soon as nothing is under way, or closes the session. */
   release(isToBeClosed = false): void {
-    // Released twice, it must not be lent out twice.
+    // A connection that is released twice must not be lent out twice.
     if (this.#isReleased) return
     this.#isReleased = true
     if (isToBeClosed) this.end()
     if (this.#running === 0) this.#free()
   }
 
-  /** Ends what is under way, and has the session closed that it is on, if any; what waits for its turn fails. */
+  /** Ends what is under way, and closes the session, if there is one. What waits for its turn fails. */
   end(): void {
     this.#isEnded = true
     const session = this.#session.current
@@ -115,7 +118,10 @@ export class RoutedConnection {
     return this.#transaction.isOpen
   }
 
-  /** What whoever has it has set, outside a transaction; it follows from session to session, and may be handed on to another connection. */
+  /**
+   * What the holder has set, outside a transaction. It follows the connection from session to session, and may be
+   * handed on to another connection.
+   */
   get settings(): Settings {
     return this.#settings.kept
   }
@@ -135,17 +141,21 @@ export class RoutedConnection {
     return statement.sets !== undefined && cluster.followsSettings() ? 'nothing' : 'bound'
   }
 
-  /** Something is left in its session that nobody else may meet: where it leaves that session, it is closed. */
+  /**
+   * Something is left in the session that no other client may meet. The session is closed when the connection leaves
+   * it.
+   */
   keepToItself(): void {
     this.#session.closeOnceLeft()
   }
 
-  /** Whether something is under way. */
   get isBusy(): boolean {
     return this.#running > 0
   }
 
-  /** By now it may be somebody else's: a read gets a connection of its own, and nothing else may follow. */
+  /**
+   * The connection may be lent to somebody else by now. A read gets a connection of its own. Anything else is refused.
+   */
   #runElsewhere<T>(query: Query<T>): Promise<T> {
     const { cluster } = this.#place
     if (cluster.classifier.classify(query.text).kind !== 'read') return Promise.reject(new Error(RELEASED))
@@ -155,12 +165,12 @@ export class RoutedConnection {
     return sent
   }
 
-  /** Whether a transaction that goes on when it is released may be ended by statements that come then. */
+  /** Whether a released connection waits until statements that still come have ended its transaction. */
   protected get keepsTransactions(): boolean {
     return false
   }
 
-  /** Told of each session that it comes to, and of undefined as it leaves one. */
+  /** Called with each session that the connection takes, and with undefined when it leaves one. */
   protected moved?(session: Session | undefined): void
 
   async #runAfterOthers<T>(run: StatementRun<T>, query: Query<T>): Promise<T> {
@@ -194,7 +204,7 @@ export class RoutedConnection {
       hasFailed = true
       throw await run.failedLate(error)
     } finally {
-      // One that its reader left early may have written all the same.
+      // A query may have written even if its reader left early.
       if (!hasFailed) run.streamed()
     }
   }
@@ -206,8 +216,8 @@ export class RoutedConnection {
   }
 
   /**
-   * A statement that nobody awaited may run on after its connection was released, and take a session then; it is given back as soon as
-   * all are over.
+   * A statement that nobody awaited may run on after its connection was released, and may take a session then. The
+   * session is given back when all statements are over.
    */
   readonly #leave = (): void => {
     this.#running--
@@ -225,7 +235,7 @@ export class RoutedConnection {
     this.onFree?.()
   }
 
-  /** A transaction that nobody can end any more ends with its session. */
+  /** If a transaction is open that nobody can end any more, it ends with its session. */
   #letGo(): void {
     this.#session.letGo(this.#transaction.isOpen)
     this.#transaction.abandon()

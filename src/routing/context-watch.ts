@@ -1,36 +1,43 @@
 import { warn } from '../diagnostics.ts'
 import { anyRequestOpened, type RoutingContext } from '../freshness/context.ts'
 
-/** After how many reads without a context it is no accident. */
+/** After how many reads without a context this is no accident. */
 const MANY_READS = 1_000
 
 /**
- * How long after its response a request's context is no longer that request's own doing, in ms. What follows a response (a write that is
- * not awaited, `setImmediate`, a log of visits) is over within seconds, and what takes longer belongs in a job: proxies and clients
- * give up on a request after 30 to 60 s, so its own code is written for less. A queue that runs everybody's work in the context of
- * the first goes on in it as long as it is busy, and gets there.
+ * How long after its response a request may still use its context, in ms. After that, the context was probably taken
+ * over by something else.
+ *
+ * What follows a response (a write that is not awaited, `setImmediate`, a log of visits) is over within seconds, and
+ * what takes longer belongs in a job. Proxies and clients give up on a request after 30 to 60 s, so its own code takes
+ * less. But a queue may run everybody's work in the context of the first request. It goes on in that context as long as
+ * it is busy, and gets past this limit.
  */
 const LONG_AFTER_MS = 30_000
-/** How often, at most, it is said how many such statements there were, in ms. */
+/** The shortest pause between two warnings that count such statements, in ms. */
 const LATE_REPORT_MS = 600_000
 
 /**
- * Notices what does not fit between the plugin and the dialect, and says each once: the plugin is not registered, or not where
- * all requests pass, so that many reads run outside a request's context, and load the primary, or a write does, and pins
- * nobody; pins are shorter than replicas may be late; or work runs in the context of a request that was answered long ago.
+ * Notices if the plugin and the dialect or pool do not fit together. It warns of each once, and of the last one now and
+ * then:
+ *
+ * - The plugin is not registered, or not where all requests pass. Then many reads run outside any request's context and
+ *   load the primary, or a write does and pins nobody.
+ * - Pins expire before `maxLagMs`.
+ * - Work runs in the context of a request that was answered long ago.
  */
 export class ContextWatch {
   readonly #cluster: string
   readonly #maxLagMs: number
   #readsLeft: number
   #hasSaidShortPin = false
-  /** Whether a write outside the context of any request is still worth a warning; without replicas no read misses it. */
+  /** Whether a write outside any request's context is still worth a warning. Without replicas, no read can miss it. */
   #warnsOfWrites: boolean
   readonly #hasReplicas: boolean
   #lateStatements = 0
   #saidLateAtMs = Number.NEGATIVE_INFINITY
 
-  /** `maxLagMs` is how late a replica of the cluster may be at most. */
+  /** `maxLagMs` is the most that any replica of the cluster may lag. */
   constructor(
     cluster: string,
     maxLagMs: number,
@@ -44,7 +51,9 @@ export class ContextWatch {
     this.#readsLeft = hasReplicas && withoutContext === 'primary' ? MANY_READS : 0
   }
 
-  /** Notices a write whose pin is over before a replica that is late enough has to serve nobody. */
+  /**
+   * Sees a write. Warns if its pin expires before `maxLagMs`: a replica that has not replayed the write may then serve.
+   */
   sawWrite(context: RoutingContext | undefined): void {
     const pinningMs = context?.memory?.pinningMs
     if (pinningMs === undefined || pinningMs > this.#maxLagMs || this.#hasSaidShortPin) return
@@ -56,7 +65,10 @@ export class ContextWatch {
     )
   }
 
-  /** Sees every statement: after one in a request's context, reads outside are no sign of a plugin in the wrong place. */
+  /**
+   * Sees every statement. After one in a request's context, reads without a context do not mean that the plugin is in
+   * the wrong place.
+   */
   saw(context: RoutingContext | undefined): void {
     const memory = context?.memory
     if (memory === undefined) return
@@ -66,7 +78,10 @@ export class ContextWatch {
     }
   }
 
-  /** Notices a statement in the context of a request that was answered long ago, and says now and then how many there were. */
+  /**
+   * Notices a statement in the context of a request that was answered long ago. Warns of the first, and then now and
+   * then of how many there were.
+   */
   #sawAfterAnswer(answeredAtMs: number): void {
     const nowMs = Date.now()
     const afterMs = nowMs - answeredAtMs
@@ -87,9 +102,9 @@ export class ContextWatch {
     )
   }
 
-  /** Notices a write outside the context of any request. */
+  /** Notices a write outside any request's context. */
   sawWriteOutside(): void {
-    // Migrations, for one, run before there is any request.
+    // Some writes, such as those of migrations, run before there is any request.
     if (!this.#warnsOfWrites || !anyRequestOpened()) return
     this.#warnsOfWrites = false
     warn(
@@ -119,7 +134,7 @@ const REGISTER =
   'register the plugin where every request passes, before the routes: in Fastify `await app.register(writePinning)` at the root, ' +
   'not in a child, in Express `app.use(writePinning())`, not under a path'
 
-/** Whether the application has said what is to become of its reads and writes there, so that the context is no accident. */
+/** Whether the application has said where its reads and writes here go, so that the context is no accident. */
 function isMeant(context: RoutingContext | undefined): boolean {
   if (context === undefined) return false
   const { isBound, countsWrites, override } = context

@@ -1,10 +1,12 @@
-/** A timer for several reasons: of what is to be done at some time only the earliest is, which sees to the rest. It does not keep the process alive. */
+/**
+ * A timer with several users. Only the earliest call runs, and sees to the rest. It does not keep the process alive.
+ */
 export class EarliestTimer {
   #timer: NodeJS.Timeout | undefined
   #atMs = Number.POSITIVE_INFINITY
   #isStopped = false
 
-  /** Calls `run` at a time by `performance.now()`, unless something else comes before. */
+  /** Calls `run` at a time by `performance.now()`, unless an earlier call is set. */
   at(atMs: number, run: () => void): void {
     if (this.#atMs <= atMs || this.#isStopped) return
     clearTimeout(this.#timer)

@@ -3,7 +3,10 @@ import type { Place } from './place.ts'
 import type { Sent } from './read-only-binding.ts'
 import type { Attempt, Look } from './route.ts'
 
-/** What a statement waits for before it is known where it belongs, after what was attempted before; undefined for nothing. */
+/**
+ * What to wait for before it is known where a statement belongs, after what was attempted before; undefined for
+ * nothing.
+ */
 export function firstLook(place: Place, sent: Sent, before: Attempt | undefined): Look | undefined {
   const { cluster, transaction } = place
   const { statement, context, query } = sent
@@ -14,10 +17,10 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
   const at = isEarly ? 'first-catalog' : 'catalog'
   if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
   if (unknownCall === undefined && isBoundForPrimary(place, sent)) return undefined
-  // It may be of its own making, a temporary table say, which the catalog's reader cannot see.
+  // The transaction may have made this object itself, such as a temporary table. The catalog reader cannot see that.
   if (transaction.hasDefined) return undefined
   const { classifier, catalog } = cluster
-  // What is only early by then is waited for by itself.
+  // If the statement is only early after that, this is another wait.
   const isKnown = () => {
     const { isUnknown, isEarly } = classifier.classify(query.text)
     return !isUnknown || isEarly
@@ -26,7 +29,7 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
   return run ? { at, run } : undefined
 }
 
-/** Whether it runs on the primary whatever the catalog says, where the server tells whether it wrote. */
+/** Whether the statement runs on the primary whatever the catalog says. There the server tells whether it wrote. */
 function isBoundForPrimary(
   { cluster, session, transaction, binding }: Place,
   { statement, context, query }: Sent,

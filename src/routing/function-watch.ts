@@ -1,14 +1,14 @@
 import { warn } from '../diagnostics.ts'
 import type { Blocker } from '../sql/classifier.ts'
 
-/** After how many statements that it keeps from the replicas a function is worth a warning. */
+/** How many statements a function must keep from the replicas before a warning names it. */
 const MANY_STATEMENTS = 20
-/** Of how many functions it is counted; an application has a handful. */
+/** How many functions are counted. An application has a handful. */
 const MAX_FUNCTIONS = 1_000
 
 /**
- * Notices a function of the application's that keeps sending reads to the primary, called by a statement or by a view or policy:
- * functions are volatile unless they are declared otherwise, and few people know. Each is named once.
+ * Notices a function of the application's that keeps sending reads to the primary. A statement, a view or a policy may
+ * call it. Functions are volatile unless they are declared otherwise, and few people know this. Each is named once.
  */
 export class FunctionWatch {
   readonly #cluster: string
@@ -40,7 +40,7 @@ interface Kept {
   readonly cure: string
 }
 
-/** What keeps statements from the replicas, as a warning says it; undefined where nobody can change that. */
+/** What keeps statements from the replicas, in the words of the warning; undefined if nobody can change that. */
 function whatKeeps(blocker: Blocker): Kept | undefined {
   if (blocker.kind === 'function') {
     const { call, because } = blocker

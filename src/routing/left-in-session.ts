@@ -6,20 +6,23 @@ import { TextCache } from '../sql/text-cache.ts'
 /** What a statement may have left in its session that no other session has. */
 export type Leftover =
   | 'nothing'
-  /** A setting, which can be made again elsewhere. */
+  /** A setting, which can be made in another session too. */
   | 'setting'
-  /** A lock, a temporary table, a prepared statement, a channel it listens to, a cursor; or nobody knows. */
+  /** A lock, a temporary table, a prepared statement, a channel that it listens to, or a cursor. Or nobody knows. */
   | 'bound'
-  /** It has cleared all that was left before. */
+  /** It has cleared everything that was left before. */
   | 'cleared'
 
-/** Says what statements leave in their session, by text: a client that holds no connection while it is idle keeps the one that has it. */
+/**
+ * Says by its text what a statement leaves in its session. An idle client without a connection of its own keeps a
+ * session only if it has left something there.
+ */
 export class LeftInSession {
   readonly #cache = new TextCache<Leftover>()
 
-  /** What a statement that ran, or was refused half-way, may have left. */
+  /** What a statement may have left that ran, or that was refused half-way. */
   of(statement: Statement, text: string): Leftover {
-    // Nearly all are reads, and those that control their transaction come next.
+    // Nearly all statements are reads. Next come those that control their transaction.
     if (statement.kind === 'read' || statement.isControl || statement.opens !== undefined) return 'nothing'
     if (statement.binds) return 'bound'
     const known = this.#cache.get(text)
@@ -35,14 +38,17 @@ function leftBy({ kind }: Statement, text: string): Leftover {
   return new Reader(text).read()
 }
 
-/** Whether a text asks which value its session has taken of a sequence, and takes none itself: another session gives another one. */
+/**
+ * Whether a text asks for the sequence value that its session has taken, and takes none itself. Another session would
+ * give another answer.
+ */
 export function asksForTakenValue(text: string): boolean {
   if (!text.includes('val') || !TAKEN_VALUE.test(text)) return false
   const lexer = new Lexer(text)
   let previous = ''
   for (lexer.next(); lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable; lexer.next()) {
     if (lexer.isAt('(') && (previous === 'lastval' || previous === 'currval')) return true
-    // What comes before it may take the value, in the same session.
+    // A statement or a `nextval()` before that takes the value in the same session.
     if (lexer.isAt(';') || (lexer.isAt('(') && previous === 'nextval')) return false
     previous = lexer.kind === TOKEN.word || lexer.kind === TOKEN.quoted ? lexer.text : ''
   }
@@ -51,7 +57,7 @@ export function asksForTakenValue(text: string): boolean {
 
 const TAKEN_VALUE = /\b(?:last|curr)val\b/i
 
-/** Reads a text of one statement or several. Doubt means that something is left. */
+/** Reads a text of one or several statements. In doubt, something is left. */
 class Reader {
   readonly #text: string
   readonly #lexer: Lexer
@@ -81,7 +87,7 @@ class Reader {
       if (kind === TOKEN.word && verb === undefined) {
         verb = text
         this.#began(verb)
-        // The second word is a part of what it does, and was read.
+        // `#began` has read a second word, too. It belongs to the verb, and is not the name of a function.
         if (lexer.kind === TOKEN.word && lexer.text !== verb) isName = false
       } else if (kind === TOKEN.word) this.#saw(text, verb, previous)
       if (kind === TOKEN.quoted && text.startsWith('pg_temp')) this.#leaves('bound')
@@ -119,7 +125,10 @@ class Reader {
   }
 }
 
-/** What a `do` may do is in a string, in a language of its own: these words, or a text that is put together there. */
+/**
+ * Whether the body of a `do` may leave something. The body is a string in a language of its own, so this looks for
+ * words that may, and for `execute`, which runs a text that the body puts together.
+ */
 function mayBindInside(text: string): boolean {
   return BINDING_INSIDE.test(text)
 }

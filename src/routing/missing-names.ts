@@ -1,31 +1,37 @@
 import type { FunctionCall } from '../sql/statement-text.ts'
 import type { TableName } from '../sql/table-names.ts'
 
-/** How long a name that the server does not have is no reason to ask it again: another process may make something of that name. */
+/**
+ * How long the server is not asked again for a name that it does not have, in ms. Another process may make an object of
+ * that name.
+ */
 const REST_MS = 300_000
-/** How many are remembered; an application has a handful. */
+/** How many names are kept. An application has a handful. */
 const MAX_NAMES = 1_000
 
-/** What a statement names that the catalog does not know. */
+/** A name in a statement that the catalog does not know. */
 export type Unknown = FunctionCall | TableName
 
 export function isRelation(unknown: Unknown): unknown is TableName {
   return 'table' in unknown
 }
 
-/** Names of functions or of relations in statements that the server does not have: the column of a row that is written like a call, say. */
+/**
+ * Names of functions or relations in statements that the server does not have, such as a column that is written like a
+ * call.
+ */
 export class MissingNames<Name> {
   readonly #keyOf: (name: Name) => string
-  /** Those that the server has not been asked for since. */
+  /** The names that the server has not been asked for yet. */
   readonly #asked = new Map<string, Name>()
-  /** Until when those that it does not have are not asked for again. */
+  /** The names that the server does not have, and until when it is not asked for them again. */
   readonly #missing = new Map<string, { readonly name: Name; readonly untilMs: number }>()
 
   constructor(keyOf: (name: Name) => string) {
     this.#keyOf = keyOf
   }
 
-  /** Whether it is worth a question: then it is asked for by the next one. */
+  /** Whether a name is worth asking the server for. If so, the next reading asks for it. */
   ask(name: Name): boolean {
     const key = this.#keyOf(name)
     const missing = this.#missing.get(key)
@@ -34,17 +40,17 @@ export class MissingNames<Name> {
     return true
   }
 
-  /** Whether there are any that the server has not been asked for. */
+  /** Whether there are names that the server has not been asked for. */
   get areOpen(): boolean {
     return this.#asked.size > 0
   }
 
-  /** The server's catalog is read from now on; gives those that it is asked for. */
+  /** A reading of the catalog begins. Gives the names that it asks for. */
   begin(): readonly Name[] {
     return [...this.#asked.values()]
   }
 
-  /** It was read, and those that it was asked for are in it or do not exist. */
+  /** The reading is over. Each name that it asked for is in the catalog now, or does not exist. */
   wereRead(asked: readonly Name[], exists: (name: Name) => boolean): void {
     for (const name of [...[...this.#missing.values()].map((each) => each.name), ...asked]) {
       const key = this.#keyOf(name)
@@ -56,7 +62,7 @@ export class MissingNames<Name> {
     }
   }
 
-  /** The schema has changed: any may exist by now. */
+  /** The schema has changed, so any name may exist now. */
   forget(): void {
     this.#missing.clear()
   }

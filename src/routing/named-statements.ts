@@ -1,11 +1,13 @@
 import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Statement, StatementClassifier } from '../sql/classifier.ts'
 
-/** How many names of one session are remembered, and how long a text may be that is: what is not counts as a write. */
+/**
+ * How many names of one session are kept, and how long a text may be to be kept. A name that is not kept counts as a
+ * write.
+ */
 const MAX_NAMES = 1_000
 const MAX_LENGTH = 8_192
 
-/** The names of one session. */
 interface Names {
   /** The texts of prepared statements. */
   readonly prepared: Map<string, string>
@@ -14,8 +16,8 @@ interface Names {
 }
 
 /**
- * What sessions of the primary have prepared and declared: it tells what an `execute` or a `fetch` runs. A name that this process
- * has not seen may be anything.
+ * What sessions of the primary have prepared and declared. It tells what an `execute` or a `fetch` runs. A name that
+ * this process has not seen may be anything.
  */
 export class NamedStatements {
   readonly #classifier: StatementClassifier
@@ -25,7 +27,7 @@ export class NamedStatements {
     this.#classifier = classifier
   }
 
-  /** What a session's statement is, with what its name stands for. */
+  /** What a statement is in this session, with what its name stands for. */
   judge(statement: Statement, connection: PoolClientLike): Statement {
     const { named } = statement
     if (named?.name === undefined) return statement
@@ -36,7 +38,7 @@ export class NamedStatements {
     return text === undefined ? statement : this.#classifier.classify(text)
   }
 
-  /** Takes note of a statement that a session has run. */
+  /** Records a statement that a session has run. */
   ran(statement: Statement, connection: PoolClientLike): void {
     const { named } = statement
     if (named === undefined) {
@@ -71,7 +73,9 @@ function remember<T>(names: Map<string, T>, name: string, value: T | undefined):
   else names.set(name, value)
 }
 
-/** A function, or several statements in one text, may give a name another meaning. */
+/**
+ * Whether a statement may unseen give a name another meaning: it calls a function, or is a text of several statements.
+ */
 function mayChangeUnseen({ kind, isAllOrNothing }: Statement): boolean {
   return kind === 'function' || (kind === 'write' && !isAllOrNothing)
 }

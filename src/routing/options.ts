@@ -4,44 +4,56 @@ import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/set-options
 import { CLUSTER_OPTIONS, OF_PLUGIN } from '../option-names.ts'
 import { OptionReader } from '../options.ts'
 
-/** The options of whatever routes statements to a primary and its replicas. */
+/** The options that the pool and the dialect have in common. */
 export interface ClusterOptions extends ReplicaSetOptions, OperatorOptions {
-  /** The server that takes writes: a pool, its configuration, a connection string, or `{ name, pool }`. */
+  /**
+   * The server that takes writes: a pool, its configuration, a connection string, a function that makes a pool, or `{
+   * name, pool }`.
+   */
   primary: NodeInput
-  /** The servers that follow it; `[]` sends everything to the primary, with one warning. */
+  /**
+   * The servers that follow it, each given in the same ways. With `[]` everything runs on the primary, and a warning
+   * says so once.
+   */
   replicas: readonly NodeInput[]
-  /** The cluster's name, where an application has several. Default: `'default'`. */
+  /** The cluster's name, if the application has several. Default: `'default'`. */
   name?: string
   /**
-   * Where reads outside any request or scope go. Default: `'primary'`, because a lost context looks just like
-   * this. `'replica'` spreads them.
+   * Where reads outside any request or scope go. `'replica'` spreads them. Default: `'primary'`, because a lost context
+   * looks just like this.
    */
   withoutContext?: 'primary' | 'replica'
   /**
-   * Tables that are read from the primary only, as `table` or `schema.table`; so is what reads them by another name: views, policies,
-   * partitions and what they are partitions of, functions in SQL and PL/pgSQL. Default: `[]`.
+   * Tables that are read from the primary only, as `table` or `schema.table`. This also holds for what reads them under
+   * another name: views, policies, partitions and what they are partitions of, and functions in SQL and PL/pgSQL.
+   * Default: `[]`.
    */
   primaryTables?: readonly string[]
-  /** Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`. */
+  /**
+   * Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`.
+   */
   unpinnedTables?: readonly string[]
-  /** Functions that run on the primary only, and count as writes, as `name` or `schema.name`. Default: `[]`. */
+  /** Functions that run on the primary only and count as writes, as `name` or `schema.name`. Default: `[]`. */
   primaryFunctions?: readonly string[]
-  /** Functions that may run on a replica although they are declared volatile, as `name` or `schema.name`. Default: `[]`. */
+  /**
+   * Functions that may run on a replica although they are declared volatile, as `name` or `schema.name`. Default: `[]`.
+   */
   replicaFunctions?: readonly string[]
   /**
-   * Whether the sessions of replicas are read-only, also where the server is not. A pool of yours is then read-only for
-   * whoever else takes connections from it. Default: true.
+   * Whether the sessions of replicas are read-only, even if the server is not. If a node is a pool of yours, its
+   * connections are then read-only for everybody who uses it. Default: true.
    */
   enforceReadOnly?: boolean
 }
 
-/** The options, checked, with their defaults. */
+/** The options, checked, with their defaults in place. */
 export type RouterSettings = Readonly<ReturnType<typeof clusterSettings>>
 
 /**
- * Checks the options of the one called `where`; it has those of `alsoKnown` beside them, which it checks by itself.
+ * Reads the options of the pool or dialect called `where`. It also accepts the names in `alsoKnown`, which the caller
+ * checks.
  *
- * @throws {WritePinningError} for every option that is wrong or unknown.
+ * @throws {WritePinningError} for an option that is wrong or unknown.
  */
 export function clusterSettings(where: string, given: unknown, alsoKnown: readonly string[] = []) {
   const known = [...CLUSTER_OPTIONS, ...alsoKnown] as (keyof ClusterOptions)[]
@@ -65,8 +77,9 @@ export function clusterSettings(where: string, given: unknown, alsoKnown: readon
 const TABLES = '`table` or `schema.table`'
 const FUNCTIONS = '`name` or `schema.name`'
 /**
- * Where Kysely, Drizzle, Prisma, TypeORM, Knex, Sequelize and MikroORM remember the migrations that have run: one that a lagging replica does not know of yet would be
- * run twice. And a view that is empty on every replica.
+ * The tables in which Kysely, Drizzle, Prisma, TypeORM, Knex, Sequelize and MikroORM remember which migrations have
+ * run. A migration that a lagging replica does not know of yet would run twice. Also views that a replica cannot answer
+ * like the primary: `pg_prepared_xacts` is empty on every replica.
  */
 const ALWAYS_PRIMARY = [
   ...['kysely_migration', 'kysely_migration_lock', '__drizzle_migrations', '_prisma_migrations'],

@@ -10,7 +10,10 @@ import type { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
 import type { PositionOfCommit, Transaction } from './transaction.ts'
 
-/** What the statements of one connection leave behind: writes that count, and sessions that nobody else may have. */
+/**
+ * Draws the conclusions from the statements of one connection: which writes count, and which sessions nobody else may
+ * get.
+ */
 export class Outcome {
   readonly #cluster: Cluster
   readonly #session: BoundSession
@@ -23,8 +26,8 @@ export class Outcome {
   }
 
   /**
-   * Records what a statement did that its node accepted. `affected` is how many rows it has changed, where that is known; `told` is what the
-   * session said around it, where it was asked.
+   * Records what a statement did that its node accepted. `affected` is how many rows it has changed, if known. `told`
+   * is what the session answered around it, if it was asked.
    */
   ran(
     statement: Statement,
@@ -47,17 +50,20 @@ export class Outcome {
     const ofCommit = this.#positionOfCommit(statement, client, told)
     exact.ran(statement, client, ofCommit === undefined ? toldCommitKind(told) : undefined)
     this.#transaction.follow(statement, status, ofCommit, hasWritten)
-    // What it has committed is counted by now.
+    // What it has committed is counted now, and it has done nothing else.
     if (statement.kind === 'session' && ofCommit !== undefined) return
     this.#record(statement, judged, context, {
       isRowless: judged.isRowless && Number(affected) === 0,
-      // Of a transaction its commit tells: until then it may have been another statement of it.
+      // In a transaction, the answer may be about another statement of it. Its commit asks again.
       hasWritten: wasInTransaction ? undefined : hasWritten,
       position: this.#transaction.isKnown ? exact.positionOf(client) : undefined,
     })
   }
 
-  /** Records what a statement did that has committed nothing but, perhaps, itself; `judged` is what it ran by its name. */
+  /**
+   * Records what a statement did itself, beside committing a transaction. `judged` is the statement that its name
+   * stands for.
+   */
   #record(
     statement: Statement,
     judged: Statement,
@@ -84,17 +90,20 @@ export class Outcome {
       return
     }
     if (mayWrite) transaction.addUncounted(context, effect, position)
-    // What is about the session alone, and runs nothing, takes no part.
+    // A statement about the session alone, which runs nothing else, takes no part.
     if (judged.kind === 'session' && !mayWrite && statement.named === undefined) return
     if (this.#cluster.set.replicas.length > 0) transaction.addRead(context, isVouched && !countsAsWrite)
   }
 
-  /** What `useNode()` had a replica's session keep (a lock, a setting, a `begin`) must not meet its next borrower. */
+  /**
+   * What a statement in `useNode()` leaves in a replica's session (a lock, a setting, a `begin`) must not meet the next
+   * holder. So that session is closed.
+   */
   willLeaveSomethingOn({ node }: Session): void {
     if (node.role === 'replica') this.#session.mistrust(undefined)
   }
 
-  /** Draws the conclusions from the error of a statement that was sent; gives the error that its caller is to hear. */
+  /** Draws the conclusions from the error of a statement that was sent. Gives the error for the caller. */
   failed(
     error: unknown,
     statement: Statement,
@@ -103,9 +112,9 @@ export class Outcome {
     told: Told | undefined,
   ): unknown {
     const wasRefused = isRefusal(error)
-    // A lost connection, a time-out on this side: the session may still be busy, or gone.
+    // After a lost connection, or a timeout on this side, the session may still be busy, or gone.
     if (!wasRefused) this.#session.mistrust(error)
-    // A function may have taken a lock of the session's before it was refused: no other query must find it.
+    // A function may have taken a session lock before it was refused. No other query must find it.
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
       this.#session.mistrust(undefined)
     }
@@ -125,8 +134,9 @@ export class Outcome {
   }
 
   /**
-   * How to read the position of what a text has committed, where it may have: how a commit alone commits is known of what has run before,
-   * or was told along with that; one of several statements may have set it anew.
+   * How to read the position of what a text may have committed; undefined if it does not touch its transaction. How a
+   * lone COMMIT commits is known from the statements before it, or the session told it with the COMMIT. In a text of
+   * several statements, one of them may have changed it.
    */
   #positionOfCommit(
     statement: Statement,
@@ -140,7 +150,7 @@ export class Outcome {
     return exact.positionOf(client)
   }
 
-  /** Whether it is a commit, alone, of a transaction. */
+  /** Whether it is a lone COMMIT of the open transaction. */
   #isCommit({ kind, transaction: effect }: Statement): boolean {
     return (
       this.#transaction.isOpen &&
@@ -149,10 +159,10 @@ export class Outcome {
     )
   }
 
-  /** It may be committed. */
+  /** The connection was lost at a COMMIT, so the transaction may be committed. */
   #lostCommit(error: unknown, session: Session, told: Told | undefined): unknown {
     if (failureOf(error) === 'never-sent') {
-      // Its connection was dead before: the server has rolled back.
+      // The connection was dead before the COMMIT was sent, so the server has rolled back.
       this.#transaction.loseUnsent(error)
       return error
     }
@@ -163,7 +173,10 @@ export class Outcome {
   }
 }
 
-/** A connection was lost at COMMIT: nobody knows whether the transaction was committed, so nobody may repeat it unseen. */
+/**
+ * The error for a connection that was lost at COMMIT. Nobody knows whether the transaction was committed, so nobody may
+ * repeat it without a look.
+ */
 function unknownOutcome(node: string, cause: unknown): WritePinningError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new WritePinningError(

@@ -1,63 +1,74 @@
 import type { RequestMemory } from '../freshness/memory.ts'
 
 /**
- * What somebody's statements in a transaction are worth: a write for sure; one unless the server says that the transaction has written
- * nothing; or none unless the server says that it has written.
+ * What the statements of one request in a transaction count as.
+ *
+ * - `'wrote'`: a write for sure
+ * - `'in-doubt'`: a write, unless the server says that the transaction has written nothing
+ * - `'read'`: no write, unless the server says that the transaction has written
  */
 export type Part = 'wrote' | 'in-doubt' | 'read'
 
-/** What is known of those who took part in a transaction, once it is committed. */
+/** What is known of the participants once the transaction is committed. */
 export interface Verdict {
-  /** Whose part in it counts as a write; undefined for statements outside any request. */
+  /** Those that have written; undefined stands for statements outside any request. */
   readonly wrote: ReadonlySet<RequestMemory | undefined>
-  /** Whose statements may have written, and do not count. */
+  /** Those whose statements may have written, but do not count. */
   readonly uncounted: ReadonlySet<RequestMemory>
-  /** Whether it has written, although a current catalog vouches for all that was in it. */
+  /** Whether the transaction has written although a current catalog vouches for every statement in it. */
   readonly isSurprising: boolean
 }
 
-/** Whose statements took part in a transaction, and what its id will tell of them. */
+/**
+ * The requests whose statements took part in a transaction. If the server says that the transaction has written (it has
+ * an id then), this says for which of them that counts as a write.
+ */
 export class Participants {
   readonly #parts = new Map<RequestMemory | undefined, Part>()
   readonly #uncounted = new Set<RequestMemory>()
-  /** Whether something in it is a write for sure: nobody has to ask. */
+  /** Whether something in it is a write for sure. Then the server need not be asked. */
   #isSure = false
-  /** Whether it may have an id for something else than a write that counts: then an id says nothing. */
+  /** Whether it may have an id for another reason than a write that counts. Then the id says nothing. */
   #isBlurred = false
   #isVouched = true
 
-  /** Whether the server is to be asked whether it wrote: that is not known, somebody wants to know it, and the answer can tell. */
+  /** Whether to ask the server if it wrote: this is unknown, somebody wants to know it, and the answer can tell. */
   get isInQuestion(): boolean {
     if (this.#isSure || this.#parts.size === 0) return false
     return !this.#isBlurred || this.#hasDoubt
   }
 
-  /** Somebody's statement ran in it; undefined for one outside any request. A vouched one only reads, as the catalog says. */
+  /**
+   * A statement ran in the transaction; `memory` is undefined outside any request. If it is vouched for, the catalog
+   * says that it only reads.
+   */
   took(memory: RequestMemory | undefined, part: Part, isVouched: boolean): void {
     if (!isVouched) this.#isVouched = false
     if (part === 'wrote') this.#isSure = true
-    // Nobody is pinned by a read outside any request.
+    // A read outside any request pins nobody.
     if (memory === undefined && part !== 'in-doubt') return
     const before = this.#parts.get(memory)
     if (before === undefined || RANKS[part] > RANKS[before]) this.#parts.set(memory, part)
   }
 
-  /** A statement that does not count may have given it an id. */
+  /** A statement that does not count may have given the transaction an id. */
   blur(): void {
     this.#isBlurred = true
   }
 
-  /** Somebody's statement may have written, and does not count. */
+  /** A statement may have written, but does not count. */
   cover(memory: RequestMemory): void {
     this.#uncounted.add(memory)
   }
 
-  /** Those whose part is in doubt, or sure: what they did in it is an attempt to write, where it is not committed. */
+  /** Those that wrote, or may have. If the transaction is not committed, this was an attempt to write. */
   *attempts(): Generator<RequestMemory> {
     for (const [memory, part] of this.#parts) if (memory !== undefined && part !== 'read') yield memory
   }
 
-  /** Who has written, now that it is committed; `hasWritten` is the server's word, where it was asked. */
+  /**
+   * Says who has written, now that the transaction is committed. `hasWritten` is the server's answer, if it was asked.
+   */
   judge(hasWritten: boolean | undefined): Verdict {
     const tells = hasWritten === true && !this.#isBlurred && !this.#isSure
     const wrote = new Set<RequestMemory | undefined>()

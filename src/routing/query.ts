@@ -3,28 +3,33 @@ import type { Session } from '../nodes/session.ts'
 /** What a query was marked to do, whatever the classifier says. */
 export type Mark = 'to-primary' | 'to-replica' | 'or-primary'
 
-/** A query as an edge hands it over: the text that it is routed by, and how it is sent to the node that it is routed to. */
+/** A query as an edge hands it over: the text by which it is routed, and how to send it to a node. */
 export interface Query<T> {
   readonly text: string
-  /** The values of its parameters; undefined where nobody knows them. */
+  /** The values of its parameters; undefined if unknown. */
   readonly values: readonly unknown[] | undefined
-  /** Has its values stay as they are now, whatever its caller does to them; where that is left out, they do. */
+  /**
+   * Keeps the values as they are now, whatever the caller does to them later. Without this method, they never change.
+   */
   keepValues?(): void
   readonly mark: Mark | undefined
-  /** Ends it, also while it waits for a connection. */
+  /** Ends the query, even while it waits for a connection. */
   readonly signal: AbortSignal | undefined
-  /** Whether its session can be asked something in the same message: not where its rows come by and by. */
+  /** Whether its session can be asked something in the same message. Not if its rows come bit by bit. */
   readonly canBeAskedAround: boolean
-  /** Whether it keeps to `timeoutMs` by itself: it goes on longer than what that is the bound of. */
+  /** Whether it keeps to `timeoutMs` by itself, because that limits only its first answer, and the query goes on. */
   readonly boundsItself?: boolean
-  /** Whether it is a question of this package's own, of which nobody is told. */
+  /** Whether it is this package's own question. Then no route event tells of it. */
   readonly isOwn?: boolean
-  /** Whether it may be sent once more: not where something of its answer was handed out. */
+  /** Whether it may be sent once more. Not if a part of its answer was handed out. */
   readonly mayBeSentAgain: boolean
-  /** Sends it, for what comes back, or only for the first of it; it may be sent again elsewhere where that fails. */
+  /**
+   * Sends the query. Resolves with its answer, or with the first part of it. If it fails, the query may be sent again
+   * elsewhere. `timeoutMs` is the limit for that read, in ms; undefined for none.
+   */
   send(session: Session, timeoutMs: number | undefined): Promise<T>
-  /** How many rows it has changed; undefined where that is not told. */
+  /** How many rows it has changed; undefined if unknown. */
   affectedBy(result: T): number | bigint | undefined
-  /** Whether it gave no row, so that a query with the mark `'or-primary'` is sent once more. */
+  /** Whether it gave no row. Then a query with the mark `'or-primary'` is sent once more. */
   isEmpty(result: T): boolean
 }

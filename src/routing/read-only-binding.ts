@@ -16,20 +16,20 @@ import { type Attempt, type Claim, IS_BOUND, type Route } from './route.ts'
 import { proveFresh } from './session-freshness.ts'
 import type { Transaction } from './transaction.ts'
 
-/** A statement as it is sent, so that it can be sent once more. */
+/** A statement as it was sent, so that it can be sent once more. */
 export interface Sent {
   readonly query: Query<unknown>
   readonly statement: Statement
   readonly context: RoutingContext | undefined
 }
 
-/** How many statements of a transaction at most are kept, to be sent once more. */
+/** How many statements of a transaction are kept to be sent once more. */
 const MAX_KEPT = 20
 
 /**
- * The node of a transaction that began as a `read only` one. Its BEGIN is sent where a read would go, and its first statement binds it: as
- * long as nothing was read in it, that may have it begin anew on another node. What only prepares it (settings, savepoints) binds nothing,
- * and is sent there once more.
+ * Finds the node of a transaction that began as `read only`. BEGIN is sent where a read would go. The first statement
+ * binds the transaction to its node. Nothing was read before, so the transaction may begin again on another node for
+ * it. Statements that only prepare the transaction (settings, savepoints) do not bind it, and are sent again there.
  */
 export class ReadOnlyBinding {
   readonly #cluster: Cluster
@@ -37,11 +37,11 @@ export class ReadOnlyBinding {
   readonly #transaction: Transaction
   readonly #outcome: Outcome
   readonly #settings: ClientSettings
-  /** BEGIN and what has prepared the transaction since; undefined where it is bound. */
+  /** BEGIN and the statements that have prepared the transaction since; undefined once it is bound. */
   #kept: Sent[] | undefined
-  /** Where those were sent. */
+  /** The session on which they were sent. */
   #begunOn: Session | undefined
-  /** How a transaction begins that is chained to this one; undefined where nobody knows its modes. */
+  /** The BEGIN of a transaction that is chained to this one; undefined if nobody knows its modes. */
   #begin: Sent | undefined
 
   constructor(parts: {
@@ -58,20 +58,21 @@ export class ReadOnlyBinding {
     this.#outcome = parts.outcome
   }
 
-  /** Whether a transaction is open, and stays where it is. */
+  /** Whether a transaction is open and stays on its node. */
   get isBound(): boolean {
     return this.#transaction.isOpen && this.#kept === undefined
   }
 
-  /** Whether this statement is the one that binds the transaction that is open. */
+  /** Whether this statement binds the open transaction to its node. */
   isBoundBy({ isControl }: Statement): boolean {
     return this.#kept !== undefined && !isControl && this.#transaction.isOpen
   }
 
   /**
-   * The route of a statement in the transaction that is open, after what was attempted before.
+   * The route of a statement in the open transaction, after what was attempted before.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_ONLY_ON_PRIMARY` where it belongs to the primary, and the transaction is on a replica.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_ONLY_ON_PRIMARY` if it belongs on the primary, and the transaction
+   * is on a replica.
    */
   routeOf(sent: Sent, before: Attempt | undefined): Route {
     const { current } = this.#own
@@ -85,13 +86,13 @@ export class ReadOnlyBinding {
     return { node: bound.node, reason: 'transaction', claim: IS_BOUND }
   }
 
-  /** Its connection is given back: what was begun is nobody's. */
+  /** The connection is given back. What was begun on it is over. */
   forget(): void {
     this.#kept = undefined
     this.#begin = undefined
   }
 
-  /** Whoever rolls back what was lost is told that once more. */
+  /** If the transaction was lost, its ROLLBACK fails with the same error. */
   rethrowLost(statement: Statement): void {
     const { lost } = this.#transaction
     if (lost === undefined || statement.transaction !== 'rolls-back') return
@@ -100,20 +101,28 @@ export class ReadOnlyBinding {
     throw lost.by
   }
 
-  /** Leaves the session for another node's: what has only begun there is rolled back, and nobody waits for that. */
+  /**
+   * Leaves the session for one on another node. A transaction that has only begun there is rolled back, and nobody
+   * waits for that.
+   */
   moveAway(): void {
     const isAwaited = this.#kept !== undefined && this.#transaction.isOpen
     if (isAwaited && this.#own.current === this.#begunOn) this.#own.rollBack(this.#settings.kept)
     else this.#own.moveAway(this.isBound)
   }
 
-  /** Has the transaction begin on the session that it has come to; undefined where it has. */
+  /**
+   * Begins the transaction again on the session that the connection has taken; undefined if it has already begun there.
+   */
   arrive(session: Session, claim: Claim): Promise<void> | undefined {
     if (this.#kept === undefined || session === this.#begunOn || !this.#transaction.isOpen) return undefined
     return this.#beginOn(session, this.#kept, claim)
   }
 
-  /** Follows a statement that ran in a transaction, or began it; `isFree` where its session was taken for it. */
+  /**
+   * Follows a statement that ran in a transaction, or began one. `isFree` says that its session was taken for it, so
+   * nothing was left there before.
+   */
   ran(sent: Sent, session: Session, wasOpen: boolean, isFree: boolean): void {
     const { opens, isControl, transaction: effect, kind } = sent.statement
     if (!this.#transaction.isOpen) {
@@ -122,7 +131,8 @@ export class ReadOnlyBinding {
       this.#begin = opens === 'read-only' ? sent : undefined
       this.#await(session, isFree)
     } else if (effect !== undefined && opens === undefined) {
-      // `commit and chain`, in a session where something may be left; of several statements nobody knows what was begun.
+      // `commit and chain`: something may be left in this session. After a text of several statements, nobody knows
+      // what was begun.
       if (!isControl) this.#begin = undefined
       this.#await(session, false)
     } else {
@@ -134,10 +144,10 @@ export class ReadOnlyBinding {
     }
   }
 
-  /** Draws the conclusions from an error that surfaces in a transaction; gives the one that is to be heard. */
+  /** Draws the conclusions from an error that surfaces in a transaction. Gives the error for the caller. */
   surfaces(error: unknown, session: Session | undefined, context: RoutingContext | undefined): unknown {
     if (this.#kept !== undefined) {
-      // The transaction has failed where it is; or it is nowhere, because it was to begin anew.
+      // Either the transaction was to begin again, and is nowhere now, or it has failed where it is.
       if (this.#own.current !== this.#begunOn) this.#lose(error)
       else if (session !== undefined) this.#kept = undefined
     }
@@ -145,7 +155,10 @@ export class ReadOnlyBinding {
     return onlyOnPrimary(this.#cluster.name, session.node.name, 'the server refused it', error)
   }
 
-  /** What a statement is to the node of a transaction that it binds: one that only prepares it may be wherever reads are. */
+  /**
+   * What a statement is for the choice of its transaction's node. One that only prepares the transaction may run
+   * wherever reads may.
+   */
   asFirst(statement: Statement, text: string): Statement {
     if (statement.kind !== 'session' || statement.isControl) return statement
     const { sets, cursorQuery } = readSessionWork(text)
@@ -170,7 +183,7 @@ export class ReadOnlyBinding {
     }
   }
 
-  /** What it demands of its node, where a replica may be that at all. */
+  /** What the statement demands of its node; undefined if no replica will do. */
   #requirementOf(
     { kind }: Statement,
     { mark }: Query<unknown>,
@@ -185,14 +198,15 @@ export class ReadOnlyBinding {
   /** Whether the transaction may stay where it has begun. */
   #meets(session: Session, requirement: Requirement): boolean {
     const { node, client } = session
-    // What the primary was chosen for may be over: a scope was entered since.
+    // A scope may have been entered since BEGIN, so the reason for the primary may be gone.
     if (isOfPrimary(session)) {
       return (
         requirement.kind === 'atLeast' || (requirement.kind === 'any' && requirement.reason !== 'use-replica')
       )
     }
     if (!this.#cluster.meets(node, requirement)) return false
-    // Its snapshot may be taken by the next thing that is asked: what was not proven before BEGIN is proven before another one.
+    // A question in the transaction may take its snapshot. So if this session has not proven before BEGIN that it is
+    // fresh enough, the transaction begins again elsewhere, after a proof.
     return (
       requirement.kind !== 'atLeast' ||
       this.#cluster.set.positions.hasTold(client, node, requirement.position)
@@ -212,13 +226,13 @@ export class ReadOnlyBinding {
   }
 
   #await(session: Session, isFree: boolean): void {
-    // What was left in a session of the primary's is there, and nowhere else.
+    // What was left in a session of the primary is there, and nowhere else.
     const isAwaited = this.#begin !== undefined && (isFree || !isOfPrimary(session))
     this.#kept = isAwaited && this.#begin !== undefined ? [this.#begin] : undefined
     this.#begunOn = session
   }
 
-  /** It was to begin anew, and did not: nothing of it is anywhere. */
+  /** The transaction was to begin again, and could not. Nothing of it is left anywhere. */
   #lose(error: unknown): void {
     this.#kept = undefined
     this.#own.mistrust(error)
@@ -226,12 +240,12 @@ export class ReadOnlyBinding {
     this.#transaction.loseUnsent(error)
   }
 
-  /** Whether what a session says of the first statement is the answer to it, and nobody else is asked. */
+  /** Whether this session's answer to the first statement is final, so that no other node is asked. */
   isAnswerOf(session: Session | undefined, context: RoutingContext | undefined): boolean {
     return session !== undefined && (session.wasPrimary || isNamed(session, context))
   }
 
-  /** Whether the node's own answer is what is wanted: it is the primary, or was asked for by its name. */
+  /** Whether the node's own answer is wanted: it is the primary, or a scope asks for it by name. */
   #mayFailOn(session: Session, context: RoutingContext | undefined): boolean {
     return isOfPrimary(session) || isNamed(session, context)
   }
@@ -243,22 +257,22 @@ function isNamed({ node }: Session, context: RoutingContext | undefined): boolea
   return override?.kind === 'named' && override.node === node.name
 }
 
-/** Whether a statement binds no transaction to its node: it reads nothing, and can be sent once more. */
+/** Whether a statement leaves its transaction unbound: it reads nothing, and can be sent once more. */
 function onlyPrepares({ query, statement: { kind, isControl, opens } }: Sent): boolean {
-  // Of one whose rows come by and by there would be some left.
+  // A stream may have rows left to read.
   if (!query.canBeAskedAround || kind !== 'session') return false
   return isControl ? opens === undefined : readSessionWork(query.text).sets !== undefined
 }
 
-/** Whether a statement may leave a setting or a lock in its session that must not meet the next borrower. */
+/** Whether a statement may leave a setting or a lock in its session that the next holder must not meet. */
 export function mayKeep({ kind, isControl, opens }: Statement, text: string): boolean {
-  // What a replica runs and is called a write is a `do`, or the like.
+  // A replica runs such a statement only if it is a `do` or the like.
   if (kind === 'function' || kind === 'write') return true
   if (kind !== 'session' || isControl || opens !== undefined) return false
   return !readSessionWork(text).endsWithTransaction
 }
 
-/** Whether a replica would refuse it, answer otherwise than the primary, or have a lock that keeps nobody out. */
+/** Whether a replica would refuse the statement, answer it in another way, or take a lock that keeps nobody out. */
 function needsPrimary({ classifier }: Cluster, { query, statement }: Sent): boolean {
   if (statement.kind !== 'session') return classifier.mustRunOnPrimary(statement)
   if (statement.isControl) return false
