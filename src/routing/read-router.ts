@@ -17,9 +17,9 @@ export class ReadRouter {
   }
 
   /**
-   * The route of a read that needs no node in particular, to none of those that were tried before.
+   * The route of a read that needs no node in particular, to a node that was not tried before.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` where no replica is fit and `whenNoReplica` is `'error'`.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` if no replica is fit and `whenNoReplica` is `'error'`.
    */
   route(requirement: Requirement, memory: RequestMemory | undefined, before: Attempt = FIRST): Route {
     const { operator, primary } = this.#set
@@ -36,8 +36,8 @@ export class ReadRouter {
   }
 
   /**
-   * The route of a read that must not go back before earlier ones, of which nobody knows how far they have seen: the primary. Where
-   * that is no help, the replica of the earlier ones, or the one that is furthest.
+   * The route of a read that must not go back behind earlier reads, if nobody knows how far those have seen: the
+   * primary. If the primary is down, it is the replica of the earlier reads, or else the one that has replayed most.
    */
   routeUnknown(
     reason: RouteReason,
@@ -46,7 +46,7 @@ export class ReadRouter {
   ): Route {
     const { primary, operator } = this.#set
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen: 'unknown' }
-    // One lost connection does not make it down.
+    // One lost connection does not mean that it is down.
     const isDown = !primary.isUp || isPrimaryLost === true
     if (!isDown || operator.mode !== 'split') return onPrimary
     this.#set.doubtOld()
@@ -58,15 +58,18 @@ export class ReadRouter {
     return { node, reason, claim: node.isEligible ? IS_FIT : IS_LATE }
   }
 
-  /** Whether a node is known to have replayed what an exact pin demands; with `isSeen` whatever became of the primary. */
+  /**
+   * Whether a node is known to have replayed what an exact pin demands. With `isSeen`, what was observed of it counts
+   * too, whatever became of the primary.
+   */
   isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
     const { positions } = this.#set
-    // However late it is: who has only read misses nothing there.
+    // However much it lags: somebody who has only read misses nothing there.
     if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
     return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
 
-  /** Any replica that has replayed that far; what was once seen of it answers for free. */
+  /** The route to any replica that has replayed that far. What was once seen of a replica costs nothing. */
   #routeAtLeast(
     requirement: Requirement & { kind: 'atLeast' },
     memory: RequestMemory | undefined,
@@ -75,10 +78,10 @@ export class ReadRouter {
     const { position, reason, isSeen: isOnlySeen = false } = requirement
     const { tried, looked, unproven } = before
     const { positions, primary, settings, name } = this.#set
-    // Of another history: nobody can tell, so the primary serves until the pin is over.
+    // A position of another history says nothing, so the primary serves until the pin expires.
     const seen = isOnlySeen ? 'position' : undefined
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
-    // Nothing was written that could be missed: then also what is observed while the primary is down will do.
+    // Nothing was written that could be missed. So what was observed while the primary is down will do, too.
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
     const left = this.#left(tried, isSeen)
     if (!positions.isComparable(position)) {
@@ -90,10 +93,11 @@ export class ReadRouter {
       if (!isOfSome) return this.routeUnknown(reason, memory, before)
     }
     const kept = this.#kept(memory)
-    // No value in a cookie makes a request wait more than once.
+    // This request has looked for a replica before, in vain. No value in a cookie makes a request wait more than once.
     if (kept === primary && !isSeen) return onPrimary
     if (left.length === 0) {
-      // Who has written reads it, as under a time pin: only who needs no node in particular is refused.
+      // Somebody who has written reads from the primary, as under a time pin. Only reads that need no node in
+      // particular are refused.
       const isRefused = settings.whenNoReplica === 'error' && !isOnlySeen
       return isRefused ? onPrimary : this.#withoutReplica(requirement, before)
     }
@@ -114,7 +118,10 @@ export class ReadRouter {
     return onPrimary
   }
 
-  /** The replicas that may serve and were not tried; where late is better than never and none is fit, those that are late. */
+  /**
+   * The replicas that may serve and were not tried. If none is fit, and a late answer is better than none, those that
+   * lag.
+   */
   #left(tried: Attempt['tried'], mayBeLate: boolean): readonly Node[] {
     const { eligible, replicas, settings } = this.#set
     const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
@@ -128,7 +135,7 @@ export class ReadRouter {
     return !primary.isUp || tried?.has(primary) === true
   }
 
-  /** One request keeps to one replica, as long as that is fit. */
+  /** A replica for the request. A request keeps to one replica as long as that is fit. */
   #replicaFor(memory: RequestMemory | undefined, tried?: ReadonlySet<Node>): Node | undefined {
     if (memory === undefined) return this.#set.choose(undefined, tried)
     const kept = this.#kept(memory)
@@ -138,16 +145,19 @@ export class ReadRouter {
     return chosen
   }
 
-  /** The node of this set's that a request keeps to. */
+  /** The node of this cluster that the request keeps to. */
   #kept(memory: RequestMemory | undefined): Node | undefined {
     const name = memory && keptNode(memory, this.#set.name)
     if (name === undefined) return undefined
-    // A loop over a handful: this is on the path of every read.
+    // A loop over a handful of nodes, because this is on the path of every read.
     for (const node of this.#set.replicas) if (node.name === name) return node
     return this.#set.primary.name === name ? this.#set.primary : undefined
   }
 
-  /** An operator has a part of the requests, and all of each one's reads, go to replicas. */
+  /**
+   * Whether a request may read from replicas, where the operator lets only a share of them. All reads of one request go
+   * the same way.
+   */
   #mayReadFromReplica(memory: RequestMemory | undefined): boolean {
     const kept = this.#kept(memory)
     if (kept !== undefined) return kept !== this.#set.primary
@@ -156,7 +166,7 @@ export class ReadRouter {
     return may
   }
 
-  /** An operator has the primary serve. */
+  /** The route to the primary where the operator has it serve all reads. */
   #insteadOfReplica(): Route {
     const { primary, operator } = this.#set
     if (operator.mode === 'observe') operator.observe((this.#set.choose(undefined) ?? primary).name)
@@ -170,8 +180,9 @@ export class ReadRouter {
       const look: Look = { at: 'lag', run: () => this.#set.settled() }
       return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, look }
     }
-    // Where the primary is down, late is better than never. And their reads must not make worse what made the replicas late; but where it
-    // may be known any moment that they are not, it is better to wait for that.
+    // A late replica serves if the primary is down. It also serves if the primary has enough of such reads: more of
+    // them would make worse what made the replicas late. But if the lag of a replica may be known any moment, it is
+    // better to wait for that.
     const isPrimaryGone = primary.isGone || isPrimaryLost === true
     const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
@@ -182,7 +193,7 @@ export class ReadRouter {
 
 const FIRST: Attempt = { tried: undefined }
 
-/** The one that has replayed most; where they do not say, the least late. */
+/** The replica that has replayed most. If they do not say, the one that lags least. */
 function furthest(nodes: readonly Node[]): Node | undefined {
   let best: Node | undefined
   for (const node of nodes) if (best === undefined || isFurther(node, best)) best = node

@@ -3,38 +3,41 @@ import type { Node } from '../nodes/node.ts'
 import { afterPatience } from '../nodes/patience.ts'
 import type { Session } from '../nodes/session.ts'
 
-/** Which part of what is left passes until a node that was not heard of is asked, and until another gets the read. */
+/**
+ * After which part of the time that is left a silent node is asked for a sign of life, and after which another node
+ * gets the read.
+ */
 const ASK_AFTER = 1 / 4
 const MOVE_AFTER = 1 / 2
 
-/** What a read can do where its node gives no sign of life; one that is bound to its node can do nothing. */
+/** What a read can do if its node gives no sign of life. A read that is bound to its node can do nothing. */
 export interface OtherNodes {
-  /** Has the node asked for a sign of life. */
+  /** Asks the node for a sign of life. */
   ask(): void
-  /** Whether another node would serve it. */
+  /** Whether another node would serve the read. */
   areThere(): boolean
 }
 
 /**
- * How long a read may take in all, whatever nodes it is tried on. A node that is alive has all of it; one that is not heard of,
- * neither by this read nor by its watcher, half of what is left.
+ * How long a read may take in all, over all nodes on which it is tried. A node that is alive gets all of that time. A
+ * node that neither this read nor its watcher has heard of gets half of what is left.
  */
 export class ReadBound {
   readonly #timeoutMs: number
   readonly #untilMs: number
 
-  /** Begins now. */
+  /** Begins now. `timeoutMs` is the limit in all. */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs
     this.#untilMs = performance.now() + timeoutMs
   }
 
   /**
-   * Waits for a read on a session. Where it is given up, the connection is closed: the session is still busy, and would answer the
-   * next query with this one's rows.
+   * Waits for a read on a session. If the read is given up, its connection is closed: the session is still busy, and
+   * would answer the next query with the rows of this one.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_READ_TIMEOUT` when the time is over, `ERR_WRITE_PINNING_NODE_UNAVAILABLE` where
-   * another node is to have the rest of it.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_READ_TIMEOUT` when the time is over;
+   * `ERR_WRITE_PINNING_NODE_UNAVAILABLE` if another node is to use the rest of it.
    */
   within<T>(reading: Promise<T>, session: Session, others?: OtherNodes): Promise<T> {
     const { node } = session

@@ -21,17 +21,17 @@ export interface FailedStatement {
   readonly before: Attempt | undefined
   /** Whether it may have reached the server. */
   readonly wasSent: boolean
-  /** Whether it was sent to what was the primary then, and may be none any more. */
+  /** Whether its node was the primary when the session was taken. It may be none now. */
   readonly wasPrimary: boolean
-  /** Whether the connection was on the node before: what it left in that session is lost with it. */
+  /** Whether the connection was on the node before. What it left in that session is lost with it. */
   readonly wasBound: boolean
-  /** Whether it may run anew: outside a transaction, and before its first row. */
+  /** Whether it may run again: it is outside a transaction, and has delivered no row. */
   readonly mayRunAnew: boolean
 }
 
 /**
- * Where a statement that failed is tried once more; undefined where its error surfaces. Only one that is known to have had no
- * effect is: it was never sent, or refused, or is a read of which no row was delivered.
+ * Where to try a failed statement again; undefined if its error surfaces. It is tried again only if it is known to have
+ * had no effect: it was never sent, it was refused, or it is a read of which no row was delivered.
  */
 export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Promise<Attempt | undefined> {
   const { error, route, wasSent, before } = failed
@@ -40,7 +40,7 @@ export async function nextAttempt(cluster: Cluster, failed: FailedStatement): Pr
   if (wasSent) route.refused?.(error)
   if (!failed.mayRunAnew) return undefined
   if (!wasSent && !mayMove(failed) && !cluster.holds(route) && !before?.tried?.has(route.node)) {
-    // It needs the primary, and that is another node by now.
+    // The statement needs the primary, and that is another node now.
     return { tried: new Set(before?.tried).add(route.node) }
   }
   if (failed.wasPrimary || route.node.role === 'primary' || route.node === cluster.primary) {
@@ -64,22 +64,23 @@ async function afterPrimary(
   const { node } = route
   const tried = before?.tried
   if (wasSent && refusalOf(error) === 'read-only') {
-    // It was refused by a server that is in recovery: the primary was demoted.
+    // A server in recovery refused it: the primary was demoted.
     if (failed.wasBound || tried?.has(node) || !(await cluster.set.wasDemoted(node))) return undefined
     node.pool.recycle()
     return { tried: new Set(tried).add(node) }
   }
   // It was sent, and what came back is the answer to it.
   if (wasSent && failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
-  // Who has not written must not suffer from a primary that is down.
+  // Somebody who has not written must not suffer from a primary that is down.
   if (route.seen !== undefined && failure === 'lost' && mayMove(failed)) {
     const isLost = !wasSent && before?.isPrimaryLost !== true
     const next =
       route.seen === 'position' || isLost ? elsewhere(cluster, failed, { isPrimaryLost: isLost }) : undefined
     if (next !== undefined) return next
   }
-  // Another node may have become the primary; its connection was dead before the statement was handed to it; or it was lost under a
-  // read, or as a transaction began, which runs once more over another one.
+  // Another try helps in these cases. It never ran, and another node is the primary now. The connection was dead before
+  // the statement was handed to it. The connection was lost under a read, or as a transaction began: this runs again
+  // over another connection.
   const hasNoEffect = mayMove(failed) || failed.statement.opens !== undefined
   const isLostRead = wasSent && failure === 'lost' && hasNoEffect
   const neverRan = !wasSent || failure === 'never-sent'
@@ -87,11 +88,14 @@ async function afterPrimary(
   if (wouldHelp && !failed.wasBound && !tried?.has(node)) {
     return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
-  // What binds it to this node binds it still.
+  // Whatever binds the statement to this node still does.
   return mayMove(failed) && route.spills ? elsewhere(cluster, failed, { isPrimaryLost: true }) : undefined
 }
 
-/** Whether another node would do as well: it is a read, and nobody asked for this node by name, or left something in its session. */
+/**
+ * Whether another node would do as well: it is a read, nobody asked for this node by name, and nothing was left in the
+ * session.
+ */
 function mayMove({ statement, mark, route, wasPrimary }: FailedStatement): boolean {
   if (route.reason === 'use-node' || route.reason === 'same-connection') return false
   if (route.claim.kind === 'named' || route.claim.kind === 'bound') return false
@@ -112,21 +116,21 @@ function elsewhere(
     const route = routeFrom(undefined, cluster, statement, context, mark, attempt)
     if (route.look === undefined && tried.has(route.node)) return undefined
     node.lostRead()
-    // The replicas are fit; only this read stood in the way of their replay.
+    // The replicas are fit. Only this read was in the way of their replay, so it does not count as spilled.
     return {
       ...attempt,
       route: isConflict && route.spills ? { ...route, reason: 'moved', spills: false } : route,
     }
   } catch {
-    // Nothing else is fit: what this node said is what there is to say.
+    // No other node is fit, so the error of this node surfaces.
     return undefined
   }
 }
 
-/** A replica refused what the primary will take. */
+/** The attempt on the primary, for what a replica refused. */
 function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
-  // The primary has said the same of it.
+  // The primary has just given the same error.
   if (route.node.ownErrors?.isOwn(sql, error)) return undefined
   return {
     route: routeOfRefused(cluster, route.node, sql, error),
@@ -134,12 +138,12 @@ function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatem
   }
 }
 
-/** The route of a read, whose node has refused some texts: to the primary while this one rests there. */
+/** The route of a read on a node that has refused some texts. While this text rests there, it goes to the primary. */
 export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Route {
   const { node, claim, reason } = route
   const { refused } = node
   if (refused === undefined || node === cluster.primary) return route
-  // Who asks for this node gets its refusal.
+  // Somebody who needs this very node gets its refusal.
   if (reason === 'use-node' || claim.kind === 'bound') return route
   const asks = refused.ask(sql)
   if (asks === 'new') return route
@@ -148,8 +152,8 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
 }
 
 /**
- * The route to the primary of what a replica has refused. Only if the primary accepts it, the text rests on that replica: a statement
- * that both refuse is at fault itself, and is not asked twice again for a while.
+ * The route to the primary for what a replica has refused. Only if the primary accepts the text, it rests on that
+ * replica. If both refuse it, the statement itself is at fault, and for a while the primary is not asked again.
  */
 function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
@@ -163,8 +167,9 @@ function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknow
 }
 
 /**
- * What a statement that a replica refused is, if it was refused because it writes; its text is known as that until the catalog has changed.
- * Where that calls it a read, it may be out of date.
+ * What a statement is that a replica refused because it writes; undefined if it was refused for another reason. Its
+ * text counts as that until the catalog changes. If the catalog calls the statement a read, the catalog may be out of
+ * date.
  */
 export function statementOfRefused(
   cluster: Cluster,

@@ -2,16 +2,19 @@ import type { RouteReason } from '../diagnostics.ts'
 import type { Position } from '../freshness/position.ts'
 import type { Node } from '../nodes/node.ts'
 
-/** What a route claims of its node. It has to hold when the statement is sent, whatever was waited for since. */
+/** What a route claims of its node. It must be true when the statement is sent, whatever was waited for since. */
 export type Claim =
   | { readonly kind: 'primary' }
   | { readonly kind: 'fit' } // a replica that may serve reads
-  | Fresh // and has replayed up to there
-  | { readonly kind: 'late' } // a replica that answers, however late it is
-  | { readonly kind: 'named' } // asked for by its name, and nobody else will do
-  | { readonly kind: 'bound' } // where its transaction is, or what an earlier statement left in the session
+  | Fresh // the same, and it has replayed up to a position
+  | { readonly kind: 'late' } // a replica that answers, however much it lags
+  | { readonly kind: 'named' } // it was asked for by name, and no other node will do
+  | { readonly kind: 'bound' } // its transaction is there, or something that an earlier statement left in the session
 
-/** With `isSeen` by what was observed of it, whatever became of the primary: nothing was written that could be missed. */
+/**
+ * With `isSeen`, this goes by what was observed of the replica, whatever became of the primary: nothing was written
+ * that could be missed.
+ */
 interface Fresh {
   readonly kind: 'fresh'
   readonly position: Position
@@ -24,7 +27,7 @@ export const IS_LATE: Claim = { kind: 'late' }
 export const IS_NAMED: Claim = { kind: 'named' }
 export const IS_BOUND: Claim = { kind: 'bound' }
 
-/** Whether it is a replica's, and another node would do as well: nobody asked for that one in particular. */
+/** Whether the claim is about a replica, and another node would do as well. */
 export function isMovable({ kind }: Claim): boolean {
   return kind === 'fit' || kind === 'fresh' || kind === 'late'
 }
@@ -35,23 +38,26 @@ export interface Route {
   readonly reason: RouteReason
   readonly claim: Claim
   /**
-   * Whether it is on the primary only because of what earlier reads have seen: a position, so that a replica which proves that it is as
-   * far will do where the primary fails it; or nobody knows how much, so that only a primary that is down lets others serve.
+   * Set if the read is on the primary only because of what earlier reads have seen.
+   *
+   * - `'position'`: they have seen up to a position. If the primary fails this read, a replica will do that proves to
+   *   be as far
+   * - `'unknown'`: nobody knows how far. Only if the primary is down, others serve
    */
   readonly seen?: 'position' | 'unknown' | undefined
-  /** Whether it is a read that no replica could serve: the primary bounds how many of those it serves at a time. */
+  /** Whether this is a read that no replica could serve. The primary limits how many of these it serves at a time. */
   readonly spills?: boolean
-  /** To be waited for first, and the route to be found anew then. */
+  /** What to wait for first. After that the route is found again. */
   readonly look?: Look
-  /** To be called once the node has accepted what was sent, in the rare case that something is learned by that. */
+  /** Called when the node has accepted the statement, in the rare case that this teaches something. */
   readonly accepted?: () => void
-  /** The same with the error where it did not. */
+  /** Called with the error if the node has not accepted it. */
   readonly refused?: (error: unknown) => void
 }
 
 /**
- * Something that has to be known before a statement can be routed: how far the replicas have got, which node is the primary of a newer
- * timeline, what the catalog says of a function, or how late the replicas are.
+ * A wait for something that the route depends on: how far the replicas are, which node is the primary of a newer
+ * timeline, what the catalog says of a name, or how much the replicas lag.
  */
 export interface Look {
   readonly at: 'positions' | 'timeline' | 'first-catalog' | 'catalog' | 'lag'
@@ -59,22 +65,22 @@ export interface Look {
   run(): Promise<void>
 }
 
-/** One more try at a statement: where, or, without a route, wherever it belongs by now. */
+/** One more try at a statement. Without a route, it goes wherever it belongs now. */
 export interface Attempt {
   readonly route?: Route | undefined
-  /** The nodes that were tried already: each is tried once. */
+  /** The nodes that were tried. Each is tried once. */
   readonly tried: ReadonlySet<Node> | undefined
-  /** What was waited for, for its sake: each once. */
+  /** What was waited for. Each is waited for once. */
   readonly looked?: ReadonlySet<Look['at']> | undefined
-  /** The replicas that turned out to be behind what was known of them, or cannot prove that they are not. */
+  /** The replicas that were behind what was known of them, or could not prove that they were not. */
   readonly unproven?: ReadonlySet<Node> | undefined
-  /** Whether the primary could not even be connected to, although it is not known to be down yet. */
+  /** Whether connecting to the primary has failed, although it is not known to be down yet. */
   readonly isPrimaryLost?: boolean
-  /** Whether its node was connected to once more, without the read-only option that a pooler refused. */
+  /** Whether its node was already connected to again without the read-only option, which a pooler refused. */
   readonly didWithout?: boolean
 }
 
-/** The same attempt, with its route to be found anew. */
+/** The same attempt, with its route to be found again. */
 export function again(attempt: Attempt | undefined): Attempt {
   return { ...attempt, tried: attempt?.tried, route: undefined }
 }

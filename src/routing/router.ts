@@ -15,34 +15,38 @@ import { ContextWatch } from './context-watch.ts'
 import { FunctionWatch } from './function-watch.ts'
 import type { RouterSettings } from './options.ts'
 
-/** How many connection objects are kept for reuse; they are small and hold no client. */
+/** How many connection objects are kept for reuse. They are small and hold no client. */
 const MAX_IDLE = 100
 
 /** What an edge brings. */
 export interface Edge<C extends RoutedConnection> {
-  /** Makes a connection as the edge's clients want to see it. */
+  /** Makes a connection with the methods that the edge's library calls. */
   makeConnection(cluster: Cluster): C
   /** Does something to each session that is taken, before anything is sent. */
   readonly prepare?: Cluster['prepare']
-  /** Told of each pool of a node's that is opened. */
+  /** Called with each pool of a node that is opened. */
   opened?(pool: PoolLike): void
 }
 
-/** One cluster as one client of it sees it: it is opened at its first use, lends connections that find their node, and ends. */
+/**
+ * One cluster, for one pool or one Kysely instance. It opens at its first use, lends connections that find their node,
+ * and ends.
+ */
 export class Router<C extends RoutedConnection> {
   readonly #cluster: Cluster
   readonly #operator: ClusterOperator
   readonly #discovery: Discovery
   readonly #addresses: AddressWatch
   readonly #makeConnection: Edge<C>['makeConnection']
-  // Whoever meets a connection object may remember it, as Kysely does: that is dearer than all of routing.
+  // Kysely, for one, remembers each connection object that it meets. That costs more than all of routing, so the
+  // objects are used again.
   readonly #idle: C[] = []
-  /** How many connections are out. */
+  /** How many connections are lent. */
   #lent = 0
   #onAllBack: (() => void) | undefined
   #opening: Promise<void> | undefined
 
-  /** Puts it together, with nodes of its own; nothing is opened before {@link init}. */
+  /** Puts the parts together. Opens nothing before {@link init}. */
   constructor(
     settings: RouterSettings,
     operator: ClusterOperator,
@@ -84,7 +88,7 @@ export class Router<C extends RoutedConnection> {
     return this.#cluster.set.nodes
   }
 
-  /** Opens it once, whoever asks first: the first query, or `ready()`. After a failure the next call tries again. */
+  /** Opens the cluster once, for the first query or for `ready()`. After a failure the next call tries again. */
   init(): Promise<void> {
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.#opening = undefined
@@ -93,7 +97,7 @@ export class Router<C extends RoutedConnection> {
     return this.#opening
   }
 
-  /** Lends a connection, which takes no session before its first statement. */
+  /** Lends a connection. It takes no session before its first statement. */
   connect(): C {
     const connection = this.#idle.pop() ?? this.#newConnection()
     this.#lent++
@@ -101,7 +105,7 @@ export class Router<C extends RoutedConnection> {
     return connection
   }
 
-  /** Resolves when every connection that is lent is back, and nothing runs on any. */
+  /** Resolves when every lent connection is back and nothing runs on any. */
   allBack(): Promise<void> {
     if (this.#lent === 0) return Promise.resolve()
     return new Promise((resolve) => {
@@ -121,7 +125,7 @@ export class Router<C extends RoutedConnection> {
 
   async destroy(): Promise<void> {
     const { set, catalog } = this.#cluster
-    // What is still being opened would be watched for ever.
+    // Otherwise, nodes that are still being opened would be watched for ever.
     await this.#opening?.catch(ignore)
     this.#operator.closed(this, set)
     this.#addresses.stop()
@@ -130,7 +134,7 @@ export class Router<C extends RoutedConnection> {
       catalog.stop(),
       this.#discovery.stop(),
     ])
-    // They are watched until then: what is under way on a node that does not answer would never end.
+    // The nodes are watched until then. Otherwise, what is under way on a node that does not answer would never end.
     await set.stop()
     for (const each of ended) if (each.status === 'rejected') throw each.reason
   }
@@ -141,7 +145,7 @@ export class Router<C extends RoutedConnection> {
     this.#operator.opened(set)
     await this.#discovery.start()
     this.#addresses.start()
-    // What is discovered later needs it as well.
+    // Replicas that are discovered later need the catalog as well.
     if (set.replicas.length > 0 || this.#discovery.isAny) catalog.read()
     else {
       warn('WRITE_PINNING_NO_REPLICAS', `Cluster '${name}' has no replicas; everything runs on its primary.`)

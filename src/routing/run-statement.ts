@@ -29,8 +29,8 @@ import {
 import { afterUnset, hasSet, judged, laidOn, routeOfUnset } from './statement-settings.ts'
 
 /**
- * One statement on its way, from its text to what comes back: what it is, which node may serve it, a session there, and, where that fails
- * it, where next. Each turn of the loop is one attempt.
+ * One statement on its way, from its text to its result: what it is, which node may serve it, a session there, and
+ * where to try next if that node fails it. Each turn of the loop is one attempt.
  */
 export class StatementRun<T> implements Hearer {
   readonly #place: Place
@@ -39,27 +39,29 @@ export class StatementRun<T> implements Hearer {
   #statement: Statement
   /** Where it was sent. */
   #route: Route | undefined
-  /** What was told right after it. */
+  /** What the session answered to the question right after it. */
   #told: Told | undefined
   #bound: ReadBound | undefined
   #tried: Attempt['tried']
-  /** What a replica's refusal has told of it, which holds for its later attempts, whether the text is kept or not. */
+  /**
+   * What a replica's refusal says it is. This holds for its later attempts, even if the text is too long to be kept.
+   */
   #refusedAs: Statement | undefined
 
-  /** Made where it is called: that is the context that it runs in. */
+  /** Call this where the query is made: it takes the context of that code. */
   constructor(place: Place, query: Query<T>) {
     this.#place = place
     this.#query = query
     this.context = currentContext()
     place.cluster.watch.saw(this.context)
     this.#statement = place.cluster.classifier.classify(query.text)
-    // What it sets is remembered once it has run.
+    // What it sets is remembered after it has run.
     if (this.#statement.sets !== undefined) query.keepValues?.()
   }
 
-  /** Runs it where it belongs and, where a node fails it, where the next attempt says. */
+  /** Runs it where it belongs. If a node fails it, runs it where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
-    // One function and one promise: on the path of every query each one costs.
+    // This is one function with one promise, because on the path of every query each one costs.
     const { cluster, session: own, binding, settings } = this.#place
     let attempt = first
     try {
@@ -84,7 +86,8 @@ export class StatementRun<T> implements Hearer {
               continue
             }
             binding.moveAway()
-            // The pool's own promise is awaited, and none of ours: nearly every query is the first on its connection.
+            // This waits for the pool's own promise and for none of ours: nearly every query is the first on its
+            // connection.
             const lending = beginLending(route.node)
             let lent: Session
             try {
@@ -96,7 +99,7 @@ export class StatementRun<T> implements Hearer {
             }
             const preparing = cluster.prepare?.(lent, this.#query.signal)
             if (preparing !== undefined) await own.prepared(preparing)
-            // The query may have been given up on while it waited for a connection.
+            // The caller may have given up the query while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
             const setting = settings.arrive(lent) ? laidOn(this.#place, lent) : undefined
@@ -120,7 +123,7 @@ export class StatementRun<T> implements Hearer {
           return result
         } catch (error) {
           if (error instanceof StaleNode) {
-            // What the connection is on already would be taken to do.
+            // Otherwise the session that the connection is on would be good enough for the next route.
             own.letGo(false)
             attempt = {
               ...again(attempt),
@@ -144,7 +147,7 @@ export class StatementRun<T> implements Hearer {
     }
   }
 
-  /** Whether a replica that gave no row leaves it to the primary: nothing binds it to that replica. */
+  /** Whether a replica that gave no row leaves the query to the primary: nothing binds it to that replica. */
   get wouldAskPrimary(): boolean {
     if (this.#query.mark !== 'or-primary' || this.#route === undefined) return false
     const { node, reason } = this.#route
@@ -161,7 +164,7 @@ export class StatementRun<T> implements Hearer {
   #routeAfter(before: Attempt | undefined): Route {
     const { session, cluster, transaction, binding } = this.#place
     const { text, mark } = this.#query
-    // It was waited for, or somebody else's statement had the catalog read.
+    // The catalog may have been read since, for this statement or for another one.
     if (this.#statement.isUnknown) this.#statement = judged(this.#place, this.#query)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
@@ -191,15 +194,15 @@ export class StatementRun<T> implements Hearer {
     ) {
       outcome.willLeaveSomethingOn(session)
     }
-    // Its rows may be used long before it is over.
+    // The rows of a stream may be used long before it is over, so the attempt to write counts now.
     const isToldLater = isInDoubt && transaction.isOpen
     if (countsAsWrite && !isToldLater && !this.#query.canBeAskedAround && isOfPrimary(session))
       transaction.tried(this.context)
     const isBounded = kind === 'read' && !transaction.isOpen
     const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
-    // In a transaction that was asked before its BEGIN.
+    // In a transaction, the session was asked before BEGIN.
     const claim = transaction.isOpen ? IS_BOUND : route.claim
-    // Whether something wrote is in question on the primary only.
+    // Only on the primary it matters whether something wrote.
     const isInQuestion = !isVouched && isOfPrimary(session)
     const asks = claim.kind === 'fresh' || isInQuestion || this.context?.memory?.wantsSeen === true
     const sent = asks ? this.#sendAndAsk(session, claim, timeoutMs) : this.#query.send(session, timeoutMs)
@@ -213,7 +216,7 @@ export class StatementRun<T> implements Hearer {
     const position = claim.kind === 'fresh' ? claim.position : undefined
     this.#told = undefined
     const { opens, kind, isAllOrNothing } = this.#statement
-    // Nor can several reads in one text be asked around, which are sent as they are.
+    // Several reads in one text cannot be asked around either: they are sent as they are.
     if (!this.#query.canBeAskedAround || opens !== undefined || (kind === 'read' && !isAllOrNothing)) {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
@@ -229,13 +232,13 @@ export class StatementRun<T> implements Hearer {
     this.#told = told
   }
 
-  /** Draws the conclusions from what came back; undefined where there is nothing to wait for. */
+  /** Draws the conclusions from the result; undefined if there is nothing to wait for. */
   #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
     const { outcome, cluster, transaction, binding, settings } = this.#place
     const wasOpen = transaction.isOpen
     if (wasOpen && this.#statement.kind !== 'read')
       settings.ranInTransaction(this.#query.text, transaction.hasFailed)
-    // A read leaves nothing behind, unless the server says that it wrote, now or with the commit of its transaction.
+    // A read leaves nothing behind, unless the server says that it wrote: now, or at the commit of its transaction.
     if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
@@ -245,7 +248,7 @@ export class StatementRun<T> implements Hearer {
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
   }
 
-  /** What the error of an attempt means, and where next; throws where it surfaces. */
+  /** Finds out what the error of an attempt means, and where to try next. Throws if the error surfaces. */
   async #failed(
     given: unknown,
     session: Session | undefined,
@@ -261,12 +264,12 @@ export class StatementRun<T> implements Hearer {
     const statement = this.#statement
     const wasOpen = transaction.isOpen
     const isFirst = binding.isBoundBy(statement)
-    // What the primary says of a statement in a read-only transaction is the answer to it, as is what a node says that was asked for.
+    // If the session is the primary's, or a scope asks for its node, then its refusal of the first statement is final.
     const isAnswer = isFirst && isRefusal(given) && binding.isAnswerOf(session, this.context)
     let error = given
     if (session === undefined) own.leaveTurn()
     else {
-      // Only a text that begins or ends a transaction may have left another than before.
+      // Only a text that begins or ends a transaction may have left the session in another state.
       const mayTell = statement.transaction !== undefined && isRefusal(given)
       const ended = mayTell ? answerEnded(session.client) : undefined
       if (ended !== undefined) await ended
@@ -285,7 +288,7 @@ export class StatementRun<T> implements Hearer {
       mayRunAnew: !isOver && (!wasOpen || isFirst) && !isAnswer,
     })
     if (next === undefined) throw wasOpen ? binding.surfaces(error, session, this.context) : error
-    // A session that was lost must not serve the next attempt.
+    // A lost session must not serve the next attempt.
     if (own.isMistrusted) own.letGo(false)
     this.#tried = next.tried
     this.#statement = this.#refusedAs ?? judged(this.#place, this.#query)
@@ -296,7 +299,7 @@ export class StatementRun<T> implements Hearer {
     return { query: this.#query, statement: this.#statement, context: this.context }
   }
 
-  /** It has delivered rows already, and fails: it is never tried once more. Gives the error that is to be heard. */
+  /** The query has already delivered rows, and fails. It is never tried again. Gives the error for the caller. */
   async failedLate(given: unknown): Promise<unknown> {
     const session = this.#place.session.current
     if (this.#route === undefined || session === undefined) return given
@@ -304,14 +307,14 @@ export class StatementRun<T> implements Hearer {
     return await this.#failed(given, session, failure, true).catch((error: unknown) => error)
   }
 
-  /** What its reader has left, or read to the end, may have written. */
+  /** Records a stream that was read to its end, or that its reader left: it may have written. */
   streamed(): void {
     const session = this.#place.session.current
     if (session === undefined || (this.#statement.kind === 'read' && !this.#place.transaction.isOpen)) return
     this.#place.outcome.ran(this.#statement, session, this.context, undefined, undefined)
   }
 
-  /** Waits for what comes back no longer than all attempts together may take. */
+  /** Waits for the result, but no longer than all attempts together may take. */
   #withinBound(running: Promise<T>, session: Session, timeoutMs: number): Promise<T> {
     const { set } = this.#place.cluster
     this.#bound ??= new ReadBound(timeoutMs)
@@ -325,5 +328,8 @@ export class StatementRun<T> implements Hearer {
   }
 }
 
-/** Every attempt has a reason that the ones before have not; more than that there are only where something is wrong here. */
+/**
+ * Each attempt has a reason that the ones before it did not have. Only if something is wrong here there are more than
+ * this.
+ */
 const MAX_ATTEMPTS = 50

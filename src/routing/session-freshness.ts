@@ -8,14 +8,15 @@ import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { Transaction } from './transaction.ts'
 
-/** A replica is behind what its route claims, or cannot prove that it is not: what it answers is not used. */
+/** A replica is behind what its route claims, or cannot prove that it is not. Its answer is not used. */
 export class StaleNode extends Error {}
 
 /**
- * Sees to it that a session's server has replayed `position`, by a question of its own where the session has not told so before. It
- * holds for what is sent next: the session does not outlive a crash. Behind a pooler that is another session's affair.
+ * Makes sure that a session's server has replayed `position`. If the session has not reported this before, it is asked
+ * by a statement of its own. The answer also holds for the next statement, because the session does not outlive a
+ * crash. Behind a pooler it proves nothing: another session may serve that statement.
  *
- * @throws {StaleNode} where it has not.
+ * @throws {StaleNode} if the server has not replayed it, or cannot prove it.
  */
 export async function proveFresh(cluster: Cluster, session: Session, position: Position): Promise<void> {
   const { client, node } = session
@@ -32,26 +33,26 @@ interface ReplicaAnswer {
   readonly isolation: string
 }
 
-/** What a statement's session is asked together with it, at no round trip. */
+/** What a session is asked together with a statement, without a round trip. */
 export interface Asked {
   /** What a replica must have replayed before; undefined for nothing. */
   readonly position: Position | undefined
-  /** A question to a primary, to be asked right before it; undefined for none. */
+  /** A question to a primary, right before the statement; undefined for none. */
   readonly before: string | undefined
-  /** The same right after it. */
+  /** A question to the node, right after the statement; undefined for none. */
   readonly after: string | undefined
 }
 
-/** Who is told what came back around a statement; not where its client cannot ask. */
+/** Hears what was answered around a statement. Not called if the client cannot ask. */
 export interface Hearer {
   hear(told: Told): void
 }
 
 /**
- * Runs a single statement on a session, asks what is to be known around it, and gives what it gives. A session that has told that it is
- * far enough is not asked again.
+ * Runs a single statement on a session, and asks what is to be known around it. Gives the result of the statement. A
+ * session that has already reported to be far enough is not asked again.
  *
- * @throws {StaleNode} where the replica had not replayed the position before, whatever the statement itself gave.
+ * @throws {StaleNode} if the replica had not replayed the position before, whatever the statement itself gave.
  */
 export async function runAsked<T>(
   cluster: Cluster,
@@ -76,7 +77,7 @@ export async function runAsked<T>(
     },
   )
   if (!hasTold) {
-    // The connection was lost before anything was answered.
+    // If nothing was answered, the connection was lost before: this throws its error.
     if (answers.before === undefined) outcome()
     if (!isFresh(cluster, session, position, answers.before, askedAtMs) || node.hasSnapshots) {
       throw new StaleNode()
@@ -92,8 +93,9 @@ export async function runAsked<T>(
 }
 
 /**
- * What a session is asked right before the commit of its transaction; undefined for nothing. Never where the transaction has failed, or may
- * have: the server refuses the question then, and skips the commit, whose answer has to be that of a rollback.
+ * What to ask a session right before the COMMIT of its transaction; undefined for nothing. Nothing if the transaction
+ * has failed, or may have: the server would refuse the question and skip the COMMIT, which must have the answer of a
+ * rollback.
  */
 export function questionBefore(
   session: Session,
@@ -105,14 +107,14 @@ export function questionBefore(
   return transactionStatusOf(session.client) === 'open' ? WROTE_QUESTION : undefined
 }
 
-/** Whether its role may ask so: a question that is refused would have the statement refused as well. */
+/** Whether the node's role may ask this. If the question were refused, the statement would be refused with it. */
 function tellsWrites({ node }: Session): boolean {
   return node.sighting?.tellsWrites === true
 }
 
 /**
- * What a session is asked right after a statement; undefined for nothing. In a transaction, its commit asks whether it wrote. Of several
- * statements in one text, or one that changes its session, nobody can be asked along.
+ * What to ask a session right after a statement; undefined for nothing. In a transaction, its COMMIT asks whether it
+ * wrote. With several statements in one text, or with a statement that changes its session, nothing can be asked.
  */
 export function questionAfter(
   cluster: Cluster,
@@ -126,14 +128,14 @@ export function questionAfter(
   const ofPosition = memory?.wantsSeen === true ? cluster.seen.questionFor(node) : undefined
   if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
   const isRead = kind === 'read' || kind === 'primary-table' || isSessionCall || isRowless
-  // Without replicas no catalog is read that could vouch for anything, and no read can be too old.
+  // Without replicas, no catalog is read that could vouch for anything, and no read can be stale.
   const isAskedOf = isRead && !isVouched && memory !== undefined && cluster.set.replicas.length > 0
   const isUnsure = isInDoubt || isAskedOf
   if (isUnsure && !isInTransaction && tellsWrites(session)) return WROTE_QUESTION
   return mayWrite && memory?.wantsPositions === true ? COMMIT_QUESTION : undefined
 }
 
-/** Whether a replica that was asked `REPLICA_QUESTION` on a session has replayed `position`. */
+/** Whether a replica's answer to `REPLICA_QUESTION` on a session says that it has replayed `position`. */
 function isFresh(
   cluster: Cluster,
   { node, client }: Session,

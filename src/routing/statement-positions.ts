@@ -15,30 +15,33 @@ import type { Session } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { PositionOfCommit } from './transaction.ts'
 
-/** Finds the positions of what was written, which exact pins name. */
+/** Finds the positions of writes, for exact pins. */
 export class ExactWrites {
   readonly #set: ReplicaSet
   readonly #kinds: CommitKinds
   readonly #mayDefer: () => boolean
 
-  /** `mayDefer` tells whether a trigger may run with a commit, and set how that is made when everything has been asked. */
+  /**
+   * `mayDefer` says whether a trigger may run as the transaction commits. It runs after all questions, and may set how
+   * the commit is made.
+   */
   constructor(set: ReplicaSet, mayDefer: () => boolean) {
     this.#set = set
     this.#mayDefer = mayDefer
     this.#kinds = new CommitKinds(() => set.positions.configuration)
   }
 
-  /** Takes note of a statement that a session of the primary has run, and of how that told that it commits. */
+  /** Records a statement that a session of the primary has run, and how that session said that it commits. */
   ran(statement: Statement, client: PoolClientLike, kind: CommitKind | undefined): void {
     this.#kinds.saw(statement, client, kind)
   }
 
-  /** Takes note of a statement that a session of the primary has refused. */
+  /** Records a statement that a session of the primary has refused. */
   refused(statement: Statement, client: PoolClientLike): void {
     this.#kinds.saw(statement, client, undefined)
   }
 
-  /** A session is set to something else by now. */
+  /** The session is set to something else now. */
   forget(client: PoolClientLike): void {
     this.#kinds.forget(client)
   }
@@ -51,33 +54,33 @@ export class ExactWrites {
 }
 
 /**
- * How the sessions of the primary commit what they have just run. Each write asks that along, in its own message: a hook of the
- * application's, a role, a trigger or a function may have set it for a session, and no text says so. It holds until the session runs
- * anything that may set it anew.
+ * How the sessions of the primary commit. Each write asks this in its own message, because the text does not show it: a
+ * hook of the application, a role, a trigger or a function may have set it for the session. The answer holds until the
+ * session runs something that may change it.
  */
 export class CommitKinds {
   readonly #known = new WeakMap<PoolClientLike, { kind: CommitKind; configuration: number }>()
   readonly #configuration: () => number
 
-  /** `configuration` counts how often the server has read its own. */
+  /** `configuration` counts how often the server has loaded its configuration. */
   constructor(configuration: () => number) {
     this.#configuration = configuration
   }
 
-  /** How a session commits. In doubt it does not flush: that position is never too low. */
+  /** How a session commits. In doubt `'unflushed'`: that position is never too low. */
   of(client: PoolClientLike): CommitKind {
     const known = this.#known.get(client)
     return known?.configuration === this.#configuration() ? known.kind : 'unflushed'
   }
 
-  /** Whatever it was set to, it may commit otherwise now. */
+  /** The session may commit in another way from now on. */
   forget(client: PoolClientLike): void {
     this.#known.delete(client)
   }
 
   /**
-   * Takes note of a statement that a session has run, and of what the session told after it. With the end of a transaction, or to a
-   * savepoint, what was set may have been taken back.
+   * Records a statement that a session has run, and what the session answered after it. The end of a transaction, or a
+   * rollback to a savepoint, may take back what was set.
    */
   saw(statement: Statement, client: PoolClientLike, kind: CommitKind | undefined): void {
     if (kind !== undefined) this.#known.set(client, { kind, configuration: this.#configuration() })
@@ -85,7 +88,10 @@ export class CommitKinds {
   }
 }
 
-/** Finds out how far reads have seen, for requests whose reads must not go back in time: no further than their node is right after. */
+/**
+ * Finds out how far reads have seen, for requests whose reads must not go back in time. A read has seen no more than
+ * its node has right after it.
+ */
 export class ExactReads {
   readonly #set: ReplicaSet
 
@@ -93,15 +99,16 @@ export class ExactReads {
     this.#set = set
   }
 
-  /** What a session of this node can be asked right after a read; undefined where its server gives no positions. */
+  /** The question for a session of this node right after a read; undefined if its server gives no positions. */
   questionFor({ sighting }: Node): string | undefined {
     if (sighting?.position === undefined) return undefined
     return sighting.isInRecovery ? REPLICA_QUESTION : PRIMARY_QUESTION
   }
 
   /**
-   * Remembers, in the request's memory, how far a read on this session can have seen: by what was told right after it, or by a
-   * question of its own. Who awaits it before the read's result is handed out never meets a read of which nobody knows yet.
+   * Remembers in the request's memory how far a read on this session can have seen: by what the session answered right
+   * after it, or by a question of its own. Wait for this before the read's result is handed out. Otherwise the next
+   * read may not know how far this one has seen.
    */
   saw(memory: RequestMemory, { node }: Session, told: Told | undefined): Promise<void> | undefined {
     const { name } = this.#set
@@ -129,12 +136,12 @@ export class ExactReads {
   }
 
   #seenOnPrimary(): Promise<Position | undefined> {
-    // Under asynchronous commit it shows what is not flushed yet.
+    // Under asynchronous commit, the primary shows what is not flushed yet.
     return this.#set.positions.committed('unflushed')
   }
 
   async #seenOn(node: Node): Promise<Position | undefined> {
-    // The position would be that of whichever server answers, and not of the one that was read from.
+    // Any of the servers may answer, and not the one that was read from.
     if (node.loadBalanced) return undefined
     return this.#onReplica(node, await this.#set.positions.replayed(node))
   }

@@ -8,23 +8,23 @@ import type { Query } from './query.ts'
 import type { Sent } from './read-only-binding.ts'
 import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.ts'
 
-/** What the settings of its client have to do with one statement on its way. */
+/** What the settings of a client mean for one statement on its way. */
 
-/** What a query is by now, to this client. */
+/** What a query is now, for this client. */
 export function judged({ cluster, settings, transaction }: Place, query: Query<unknown>): Statement {
   const follow = () => cluster.followsSettings()
   const isInTransaction = transaction.isOpen
   return settings.judge(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
 }
 
-/** The route of a statement whose client has set what a replica refuses. */
+/** The route of a statement if a replica cannot have, or refuses, what its client has set. */
 export function routeOfUnset({ primary }: Cluster): Route {
   return { node: primary, reason: 'refused', claim: IS_PRIMARY }
 }
 
 /**
- * Sees to a session that is set to something else than its client wants; undefined where that is said with the next statement. It resolves to
- * false where the session will not do.
+ * Prepares a session that is set to something else than its client wants. Undefined if the settings are sent ahead of
+ * the next statement. Otherwise resolves to false if the session will not do.
  */
 export function laidOn(
   { cluster, session: own, settings }: Place,
@@ -35,12 +35,13 @@ export function laidOn(
     return undefined
   }
   own.closeOnceLeft()
-  // One that the caller's pool had before can be done without.
+  // The client comes from the caller's own pool, and is older than this package's class. The pool can make a better
+  // one.
   if (lent.node.pool.carriesSettings) return Promise.resolve(false)
   return settings.state(lent).then(() => true)
 }
 
-/** A statement has set something that its session has accepted. */
+/** A statement has set something, and its session has accepted it. */
 export function hasSet(place: Place, { statement, query }: Sent, session: Session): void {
   const { settings, transaction, cluster } = place
   settings.ran(statement, query, session, transaction.isOpen)
@@ -58,8 +59,9 @@ interface FailedAttempt {
 }
 
 /**
- * Where next, where a session refused what its client has set, or sets now: the statement behind it never ran. A replica may not have
- * replayed what that needs, a role say. Undefined where it refused something else; throws where the primary did.
+ * Where to try next if a session refused what its client has set before, or sets now. The statement behind that never
+ * ran. A replica may not have replayed what the setting needs, such as a role. Undefined if the session refused
+ * something else. Throws the refusal if no other node may serve.
  */
 export function afterUnset(
   { session: own, settings, transaction, cluster }: Place,
@@ -70,7 +72,7 @@ export function afterUnset(
   if (refusal !== undefined) {
     own.mistrust(refusal.error)
     own.letGo(false)
-    // A cancel, say, is about the statement: the session alone is of no use any more.
+    // A cancel or the like is about the statement. Only this session is of no use any more.
     if (!refusesSettings(refusal.error)) return undefined
     settings.wasRefusedBy(session.node)
   }

@@ -8,19 +8,19 @@ import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
 import { type Part, Participants } from './participants.ts'
 
-/** Reads the position of what has just been committed; asked only for those who want to know it. */
+/** Reads the position of what was just committed. Called only if somebody wants to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
 
-/** How a transaction has ended: of one whose commit was lost nobody knows. */
+/** How a transaction has ended. `'unknown'`: its commit was lost, or nobody saw its end. */
 export type TransactionEnd = 'committed' | 'rolled-back' | 'unknown'
 
 /** The transaction that a connection is in. */
 type State =
   | { readonly kind: 'none' }
   | Open
-  /** A text that cannot be read may have begun one, or ended it, and the driver does not tell. */
+  /** A text that cannot be read may have begun a transaction or ended it, and the driver does not tell. */
   | { readonly kind: 'unknown' }
-  /** The connection was lost at its commit, until it is rolled back. */
+  /** The transaction was lost, with this error. It stays so until it is rolled back. */
   | { readonly kind: 'lost'; readonly by: unknown }
 
 interface Open {
@@ -30,16 +30,16 @@ interface Open {
   isHarmless: boolean
   /** Whether a statement in it was refused, so that the server answers its commit with a rollback. */
   hasFailed: boolean
-  /** What it has defined. */
+  /** What it has changed in the schema. */
   defined: Definition
 }
 
 const NONE: State = { kind: 'none' }
 
 /**
- * What one connection writes, and the transaction that it is in, as its texts and the server tell: outside a transaction each write counts
- * at once, inside it when it commits, and never where it rolls back. What may have written and does not count is covered by the position
- * of what does.
+ * What one connection writes, and the transaction that it is in, by its texts and by what the server tells. Outside a
+ * transaction each write counts at once. Inside it a write counts at the commit, and never after a rollback. A
+ * statement that may have written, but does not count, is covered by the position of one that does.
  */
 export class Transaction {
   readonly #cluster: string
@@ -49,8 +49,9 @@ export class Transaction {
   #state: State = NONE
 
   /**
-   * `catalog` hears of statements that may have changed the schema, when they ran and when they are committed; and of a transaction that
-   * has written although all in it was known to read only. `ended` is told whenever a transaction is over.
+   * `catalog` hears of statements that may have changed the schema, when they ran and when they are committed. It also
+   * hears of a transaction that has written although all of it was known to only read. `ended` is called when a
+   * transaction is over.
    */
   constructor(
     cluster: string,
@@ -64,45 +65,48 @@ export class Transaction {
     this.#ended = ended
   }
 
-  /** Whether its session is in a transaction, or may be, that nobody but its own statements may end. */
+  /** Whether the session is, or may be, in a transaction that only its own statements may end. */
   get isOpen(): boolean {
     return this.#state.kind !== 'none'
   }
 
-  /** With what its commit was lost: what is told to whoever rolls it back then. */
+  /**
+   * The error with which the transaction was lost; undefined if it was not. Somebody who rolls it back gets this error
+   * again.
+   */
   get lost(): { readonly by: unknown } | undefined {
     return this.#state.kind === 'lost' ? this.#state : undefined
   }
 
-  /** Whether a statement in the transaction that is open was refused. */
+  /** Whether a statement in the open transaction was refused. */
   get hasFailed(): boolean {
     return this.#state.kind === 'open' && this.#state.hasFailed
   }
 
-  /** Whether nothing can have been written in the transaction that is open. */
+  /** Whether nothing can have been written in the open transaction. */
   get isHarmless(): boolean {
     return this.#state.kind === 'open' && this.#state.isHarmless
   }
 
-  /** Whether it has changed the schema for itself alone: nobody else sees that until it is committed. */
+  /** Whether the open transaction has changed the schema. Nobody else sees that before it is committed. */
   get hasDefined(): boolean {
     return this.#state.kind === 'open' && this.#state.defined !== 'nothing'
   }
 
-  /** Whether the server is to be asked, with its commit, whether it has written. */
+  /** Whether to ask the server, together with the commit, if the transaction has written. */
   get isInQuestion(): boolean {
     const state = this.#state
     return state.kind === 'open' && !state.isHarmless && state.participants.isInQuestion
   }
 
-  /** Whether anybody knows when what is written now is committed. */
+  /** Whether it is known when a write of now is committed. */
   get isKnown(): boolean {
     return this.#state.kind !== 'unknown'
   }
 
   /**
-   * Follows what a statement that the server accepted has done to the transaction; `position` is that of what it has committed, and
-   * `hasWritten` what the server said of that, where it was asked.
+   * Follows what a statement that the server accepted has done to the transaction. `position` reads the position of
+   * what it has committed. `hasWritten` is what the server said of that, if it was asked.
    */
   follow(
     { kind, opens, defines, transaction: effect }: Statement,
@@ -114,9 +118,9 @@ export class Transaction {
     this.sawDefinition(defines)
     const isAborted = before.kind === 'open' && before.hasFailed && kind === 'session'
     if (before.kind === 'open' && (effect === undefined || effect === 'begins')) {
-      // A text of several may have ended one, begun another, and written in that.
+      // A text of several statements may have ended the transaction, begun another, and written in that.
       if (effect === undefined ? BREAKS.has(kind) : kind === 'write') before.isHarmless = false
-      // In one that has failed the server accepts nothing but what rolls back, wholly or to a savepoint.
+      // In a failed transaction, the server accepts only a rollback, of all of it or to a savepoint.
       before.hasFailed = false
     }
     const isSame = effect === undefined || (effect === 'begins' && before.kind === 'open')
@@ -125,15 +129,15 @@ export class Transaction {
       this.#state = isOpenAfter(effect, status, before) ? open(opens === 'read-only') : NONE
       if (effect === 'unknown' && status === undefined) this.#state = { kind: 'unknown' }
     } else if (status === 'idle' && before.kind !== 'none') {
-      // It was ended by what nobody saw: what was written counts, and what was set is not known.
+      // Something that nobody saw has ended it. What was written counts, and what was set is unknown.
       this.#end('unknown', position)
       this.#state = NONE
     } else if (status !== undefined && status !== 'idle' && before.kind !== 'open') this.#state = open(false)
   }
 
   /**
-   * The same of a statement that failed: in doubt, it has left no transaction. Where it was lost, what it may have committed
-   * counts, and nobody knows its position.
+   * Follows a statement that failed. In doubt, it has left no transaction. If its connection was lost, what it may have
+   * committed counts, and nobody knows the position.
    */
   followFailed(
     { kind, transaction: effect }: Statement,
@@ -143,49 +147,50 @@ export class Transaction {
     const before = this.#state
     const isInOne = status === 'open' || status === 'failed'
     if (before.kind === 'none') {
-      // Several statements in one text: it was begun by one of them before another failed.
+      // In a text of several statements, one began the transaction before another failed.
       if (wasRefused && isInOne) this.#state = { ...open(false), hasFailed: true }
       return
     }
     if (effect === undefined || effect === 'begins') {
       if (status === 'idle') {
-        // It was ended by what nobody saw.
+        // Something that nobody saw has ended it.
         this.#ended('unknown')
         this.#state = NONE
       } else if (before.kind === 'open' && wasRefused) before.hasFailed = true
       return
     }
     if (wasRefused && isInOne) {
-      // It has ended nothing, or has begun another since: what was written before may be committed yet.
+      // The text has ended no transaction, or has begun another one since. What was written before may still be
+      // committed.
       if (kind !== 'session') this.#end(endOf(mayCommit(effect)), undefined)
       this.#state = { ...(before.kind === 'open' ? before : open(false)), isHarmless: false, hasFailed: true }
       return
     }
-    // A commit that is refused by itself has rolled back; among several statements it may have been done.
+    // A lone COMMIT that is refused has rolled back. In a text of several statements, the commit may have taken effect.
     this.#end(endOf(mayCommit(effect) && (!wasRefused || kind !== 'session')), undefined)
     this.#state = NONE
   }
 
-  /** Takes note of what may have changed the schema: it is known as that at once, and once more when it is committed. */
+  /** Records what may have changed the schema: now, and again when it is committed. */
   sawDefinition(defines: Definition): void {
     if (defines === 'nothing') return
     this.#catalog.sawDefinition(defines)
     if (this.#state.kind === 'open' && this.#state.defined !== 'effects') this.#state.defined = defines
   }
 
-  /** Its commit was lost, by this error; the server may have said before whether it wrote. */
+  /** The connection was lost at the commit, with this error. `hasWritten` is what the server said before, if it did. */
   loseCommit(by: unknown, hasWritten: boolean | undefined): void {
     this.#end('unknown', undefined, hasWritten)
     this.#state = { kind: 'lost', by }
   }
 
-  /** Its commit never reached the server, which has ended it before. */
+  /** The transaction was lost before its commit reached the server, which has rolled it back. */
   loseUnsent(by: unknown): void {
     this.#end('rolled-back', undefined)
     this.#state = { kind: 'lost', by }
   }
 
-  /** It is over, whatever became of it: its session ends with it. */
+  /** The transaction is over, whatever became of it. Its session ends with it. */
   abandon(): void {
     this.#end('rolled-back', undefined)
     this.#state = NONE
@@ -197,7 +202,10 @@ export class Transaction {
     rememberAttempt(context.memory, this.#cluster)
   }
 
-  /** Records a write that was made in `context` by a statement with this effect; without `position` nobody knows when it is committed. */
+  /**
+   * Records a write that a statement with this effect made in `context`. Without `position`, nobody knows when it is
+   * committed.
+   */
   add(
     context: RoutingContext | undefined,
     effect: TransactionEffect,
@@ -215,7 +223,10 @@ export class Transaction {
     }
   }
 
-  /** Records a statement that counts unless the server says that it has written nothing, and that nobody could ask about yet. */
+  /**
+   * Records a statement that counts unless the server says that it has written nothing. The server could not be asked
+   * yet.
+   */
   addDoubtful(
     context: RoutingContext | undefined,
     effect: TransactionEffect,
@@ -228,7 +239,7 @@ export class Transaction {
     else this.#took(context, 'in-doubt', false)
   }
 
-  /** Records a statement that does not count unless the server says, with the commit, that something has written. */
+  /** Records a statement that counts only if the server says, at the commit, that something has written. */
   addRead(context: RoutingContext | undefined, isVouched: boolean): void {
     if (context?.countsWrites !== false) this.#took(context, 'read', isVouched)
   }
@@ -238,7 +249,7 @@ export class Transaction {
     if (this.#state.kind === 'open') this.#state.participants.blur()
   }
 
-  /** Records a statement that may have written, and does not count; `position` is that of a write. */
+  /** Records a statement that may have written, but does not count. `position` is the one of a write. */
   addUncounted(
     context: RoutingContext | undefined,
     effect: TransactionEffect,
@@ -255,7 +266,7 @@ export class Transaction {
     if (this.#state.kind === 'open') this.#state.participants.took(context?.memory, part, isVouched)
   }
 
-  /** Counts what was written in the transaction that is open, where that may be committed. */
+  /** The transaction is over. Counts what was written in it, if that may be committed. */
   #end(how: TransactionEnd, position: PositionOfCommit | undefined, hasWritten?: boolean): void {
     if (this.#state.kind !== 'none') this.#ended(how)
     if (this.#state.kind !== 'open') return
@@ -308,5 +319,5 @@ function isOpenAfter(
   return effect === 'begins' || effect === 'commits-and-begins'
 }
 
-/** After these a transaction that began as a read-only one may be one that writes. */
+/** After a statement of these kinds, a transaction that began as read-only may be one that writes. */
 const BREAKS: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>(['session', 'function', 'write'])

@@ -5,26 +5,26 @@ import type { CatalogKnowledge } from './catalog-knowledge.ts'
 
 const NEVER = -1
 
-/** What had been heard when a reading began: it knows nothing of what came after. */
+/** How much had been heard when a reading began. The reading knows nothing of what came later. */
 export interface Heard {
   readonly news: number
   readonly effects: number
 }
 
 /**
- * Hands what is known of the catalog to the classifier, and with it whether that may be vouched for: only as long as nothing has told that
- * the database may be another by now.
+ * Hands what is known of the catalog to the classifier, and says whether it may be vouched for: only as long as nothing
+ * says that the database may have changed.
  */
 export class VouchedCatalog {
   readonly #knowledge: CatalogKnowledge
   readonly #classifier: () => StatementClassifier
-  /** How often something has told so, and how often it had when the primary's catalog was read last. */
+  /** How often something has said so, and how often it had when the primary's catalog was last read. */
   #news = 0
   #newsRead = NEVER
-  /** The same of what may make a table do more that this process has defined. */
+  /** The same for changes by this process that may make a table do more, such as a new trigger. */
   #effects = 0
   #effectsRead = 0
-  /** Whether the classifier takes what is known for all that the primary has. */
+  /** Whether the classifier was told to vouch for what is known. */
   #isVouchedFor = false
 
   constructor(knowledge: CatalogKnowledge, classifier: () => StatementClassifier) {
@@ -37,7 +37,7 @@ export class VouchedCatalog {
     return this.#newsRead === this.#news
   }
 
-  /** What is being read may be too early: another look has to follow. */
+  /** What is being read may be too early, so another look must follow. */
   sawRequest(): void {
     this.#news++
   }
@@ -48,7 +48,7 @@ export class VouchedCatalog {
     this.#withdraw()
   }
 
-  /** This process has changed the schema. Where a trigger or a rule may be new, no table is known to be plain any more. */
+  /** This process has changed the schema. If a trigger or a rule may be new, no table is known to be plain any more. */
   sawDefinition(definition: Definition): void {
     const hadPlainTables = this.#relations.plain.size > 0
     this.#news++
@@ -62,13 +62,13 @@ export class VouchedCatalog {
     return { news: this.#news, effects: this.#effects }
   }
 
-  /** A half of the catalog has changed; what is known of the other may not fit to it. */
+  /** A half of the catalog has changed. What is known of the other half may not fit it. */
   sawChange(): void {
     this.#newsRead = NEVER
     this.#withdraw()
   }
 
-  /** All of it is known, as it was when the reading began. */
+  /** Both halves are known, as they were when the reading began. */
   wasRead(
     heard: Heard,
     { isLate, hasChanged }: { readonly isLate: boolean; readonly hasChanged: boolean },
@@ -76,9 +76,9 @@ export class VouchedCatalog {
     const hadEffects = heard.effects !== this.#effectsRead
     this.#newsRead = isLate ? NEVER : heard.news
     this.#effectsRead = heard.effects
-    // Nearly every look ends here: what is known of the texts goes on to hold.
+    // Nearly every look ends here without a change. Then what is known of the texts still holds.
     if (hasChanged || hadEffects || this.isCurrent !== this.#isVouchedFor) this.publish()
-    // What replicas refused is judged anew by what is known now.
+    // What replicas refused is judged again, by what is known now.
     if (hasChanged) this.#classifier().forgetRefused()
   }
 
@@ -93,7 +93,7 @@ export class VouchedCatalog {
     if (this.#isVouchedFor) this.publish()
   }
 
-  /** What may be said of the relations by now. */
+  /** What may be said of the relations now. */
   get #relations(): RelationFacts {
     const { relations } = this.#knowledge
     return this.#effects === this.#effectsRead ? relations : withoutPlainTables(relations)
