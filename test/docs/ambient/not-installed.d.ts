@@ -2,3 +2,6 @@
 declare module '@google-cloud/cloud-sql-connector'
 declare module '@jest/globals'
 declare module '@prisma/extension-read-replicas'
+declare module 'next'
+declare module 'next/headers'
+declare module 'next/navigation'
