@@ -20,7 +20,9 @@ export class BuiltShop {
     const directory = await mkdtemp(path.join(tmpdir(), 'write-pinning-example-'))
     const settings = ['tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json']
     const sources = ['package.json', 'build.js', 'commonjs', 'src', ...settings]
-    const example = ['tsconfig.json', 'src', 'public'].map((name) => path.join('example-app', name))
+    const example = ['start.js', 'tsconfig.json', 'src', 'public'].map((name) =>
+      path.join('example-app', name),
+    )
     for (const source of [...sources, ...example]) {
       await cp(path.join(root, source), path.join(directory, source), { recursive: true })
     }
@@ -45,6 +47,12 @@ export class BuiltShop {
   startWithNpm(): ShopProcess {
     // A process group of its own, so that what npm leaves behind can be killed with it.
     return this.#run('npm', ['start'], { npm_config_update_notifier: 'false' }, true)
+  }
+
+  /** The commands of the processes that work on its files now, whoever has started them. */
+  async processes(): Promise<string[]> {
+    const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args='])
+    return stdout.split('\n').filter((command) => command.includes(this.#directory))
   }
 
   #run(
