@@ -18,6 +18,7 @@ const BUILT_FROM = [
   'README.md',
   'LICENSE',
   'CHANGELOG.md',
+  'llms.txt',
   'docs',
 ]
 /** The package's own. */
@@ -46,15 +47,16 @@ export class PackedPackage {
     this.#file = file
   }
 
-  /** Makes a project of these files that has the package and these others, and nothing else. */
+  /** Makes a project of these files that has the package (if it is not to be left out) and these others, and nothing else. */
   async install(
     name: string,
     packages: Record<string, string>,
     files: Record<string, string>,
+    { node = process.execPath, withPackage = true } = {},
   ): Promise<Project> {
     const directory = path.join(this.#directory, name)
     await mkdir(directory)
-    const dependencies = { 'write-pinning': `file:${this.#file}`, ...packages }
+    const dependencies = withPackage ? { 'write-pinning': `file:${this.#file}`, ...packages } : packages
     const settings = {
       // `skipLibCheck` is off: the declarations themselves must name nothing that is not there.
       compilerOptions: { target: 'es2022', module: 'nodenext', strict: true, types: ['node'] },
@@ -65,8 +67,9 @@ export class PackedPackage {
       ...files,
     }
     for (const [file, content] of Object.entries(all)) await writeFile(path.join(directory, file), content)
-    await npm(directory, 'install', '--prefer-offline', '--no-audit', '--no-fund')
-    return new Project(directory)
+    const quietly = ['--no-audit', '--no-fund', '--no-update-notifier']
+    const { stderr } = await npmUnder(node, directory, 'install', '--prefer-offline', ...quietly)
+    return new Project(directory, node, stderr)
   }
 
   /**
@@ -96,9 +99,14 @@ export class PackedPackage {
 /** A project that uses the packed package. */
 export class Project {
   readonly #directory: string
+  readonly #node: string
+  /** What npm said beside its result while it installed. */
+  readonly installWarnings: string
 
-  constructor(directory: string) {
+  constructor(directory: string, node = process.execPath, installWarnings = '') {
     this.#directory = directory
+    this.#node = node
+    this.installWarnings = installWarnings
   }
 
   /** Takes away what the package brought along and this project has no use for. */
@@ -124,15 +132,22 @@ export class Project {
 
   /** Runs a file of it and gives what it printed; rejects where it wrote to its standard error. */
   async run(file: string, ...parameters: string[]): Promise<string> {
-    const { stdout, stderr } = await run(process.execPath, [file, ...parameters], { cwd: this.#directory })
+    const { stdout, stderr } = await run(this.#node, [file, ...parameters], { cwd: this.#directory })
     if (stderr !== '') throw new Error(stderr)
     return stdout
   }
 }
 
-function npm(cwd: string, ...args: string[]): Promise<{ stdout: string }> {
+type Printed = Promise<{ stdout: string; stderr: string }>
+
+function npm(cwd: string, ...args: string[]): Printed {
+  return npmUnder(process.execPath, cwd, ...args)
+}
+
+/** The repository's npm, run by this Node.js. */
+function npmUnder(node: string, cwd: string, ...args: string[]): Printed {
   // What `npm test` tells its scripts of itself would send this npm to the repository.
   const ofScript = /^npm_(package|lifecycle|command|execpath|config_(local_)?prefix)/
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofScript.test(name)))
-  return run('npm', args, { cwd, env })
+  return run('npm', args, { cwd, env: { ...env, PATH: [path.dirname(node), env.PATH].join(path.delimiter) } })
 }
