@@ -1,9 +1,10 @@
-/** As `pg` calls back: with an error, or with what came. */
+/** A callback as `pg` calls it: with an error, or with the result. */
 export type Callback<T> = (error: unknown, result?: T) => void
 
 /**
- * Calls back once something is there, in a turn of its own: what the callback throws is nobody's rejection. `noError` is what it gets for an
- * error where there is none: a pool of `pg`'s gives undefined, a client of `pg`'s null.
+ * Calls back when the work is done, in a turn of its own. Otherwise, what the callback throws would reject a promise
+ * that nobody awaits. `noError` is the callback's first argument if there is no error: undefined as from a pool of
+ * `pg`, null as from a client.
  */
 export function inTurn<T>(work: Promise<T>, callback: Callback<T>, noError?: null): void {
   work.then(
@@ -12,7 +13,7 @@ export function inTurn<T>(work: Promise<T>, callback: Callback<T>, noError?: nul
   )
 }
 
-/** The callback that a query came with, in whichever of `pg`'s forms; undefined where its promise is wanted. */
+/** The callback that a query came with, in any of `pg`'s forms; undefined if the caller wants a promise. */
 export function callbackOf<T>(
   config: unknown,
   values: unknown,

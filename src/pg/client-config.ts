@@ -2,14 +2,14 @@ import type pg from 'pg'
 import { INITIAL_SETTINGS } from './initial-settings.ts'
 import type { QueryDefaults } from './statement.ts'
 
-/** What the configuration of a routed client says about how it sends and reads. Where it connects to is its pool's affair. */
+/** What the configuration of a routed client says about how it sends and reads. Its pool says where it connects to. */
 export interface ClientConfig {
   readonly defaults: QueryDefaults | undefined
-  /** What a client of `pg`'s would set in its session as it connects. */
+  /** What a client of `pg` would set in its session as it connects. */
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-/** Reads the configuration of a client; a connection string has nothing in it that means anything here. */
+/** Reads the configuration of a client. A connection string says nothing that matters here. */
 export function readClientConfig(config: unknown): ClientConfig {
   const given = typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {}
   const { types, query_timeout: queryTimeout, binary } = given
@@ -24,16 +24,16 @@ export function readClientConfig(config: unknown): ClientConfig {
   return { defaults: Object.keys(defaults).length === 0 ? undefined : defaults, settings }
 }
 
-/** The configuration by which a client looks like one to the primary, as far as that is known. */
+/** The configuration that a routed client shows: that of the primary, as far as it is known, with its own on top. */
 export function shownConfig(config: unknown, primary: pg.PoolConfig): pg.ClientConfig {
   const { defaults, settings } = readClientConfig(config)
-  // It has a socket to look at, and none that could be connected.
+  // The primary's own `stream` is left out. The client gets a plain socket to show, which never connects.
   return { ...primary, ...defaults, ...settings, stream: undefined } as unknown as pg.ClientConfig
 }
 
 /**
- * What a configuration says of where to connect, and nobody heeds; `[]` for nothing. What a library fills in where its user said nothing
- * is none of it.
+ * What a configuration says about where to connect, which is ignored; `[]` for nothing. What a library fills in by
+ * itself does not count.
  */
 export function ignoredConnection(config: unknown): readonly string[] {
   if (typeof config === 'string') return ['a connection string']
@@ -44,7 +44,7 @@ export function ignoredConnection(config: unknown): readonly string[] {
 }
 
 const WHERE_TO = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl']
-/** By Sequelize. */
+/** What Sequelize fills in. */
 const FILLED_IN: Readonly<Record<string, unknown>> = { host: 'localhost', port: 5432 }
 
 function isParsers(types: unknown): boolean {

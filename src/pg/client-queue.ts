@@ -1,24 +1,24 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { PgConnection } from './client.ts'
 
-/** A query of a client's that was not sent yet, or is under way. */
+/** A query of a client that was not sent yet, or is under way. */
 export interface Work {
   readonly text: string
-  /** Sends it, in the context of whoever has asked for it. */
+  /** Sends it, in the context of whoever asked for it. */
   readonly send: (connection: PgConnection) => Promise<unknown>
   readonly succeed: (result: unknown) => void
   readonly fail: (error: unknown) => void
-  /** Has it not sent any more, where it waits for a session. */
+  /** Keeps it from being sent, if it still waits for a session. */
   readonly cancel: (because: Error) => void
 }
 
-/** The queries of one client, of which one at a time is under way. */
+/** The queries of one client. One at a time is under way. */
 export class ClientQueue {
   readonly #perform: (work: Work) => void
   readonly #waiting: Work[] = []
   #active: Work | undefined
 
-  /** `perform` begins what is next. */
+  /** `perform` begins a query. */
   constructor(perform: (work: Work) => void) {
     this.#perform = perform
   }
@@ -31,27 +31,27 @@ export class ClientQueue {
     return this.#active === undefined && this.#waiting.length === 0
   }
 
-  /** Begins it at once, where it may and none is before it; else it waits for its turn. */
+  /** Begins a query at once if `mayBegin` says so and no other is before it. Otherwise it waits for its turn. */
   add(work: Work, mayBegin: boolean): void {
     if (mayBegin && this.isEmpty) this.#begin(work)
     else this.#waiting.push(inItsContext(work))
   }
 
-  /** What was under way is over; gives it, unless something else became of it meanwhile. */
+  /** The query that was under way is over. Gives false if something else has become of it meanwhile. */
   isOver(work: Work): boolean {
     if (this.#active !== work) return false
     this.#active = undefined
     return true
   }
 
-  /** Begins the next one, if any. */
+  /** Begins the next query, if there is one. */
   next(): void {
     if (this.#active !== undefined) return
     const next = this.#waiting.shift()
     if (next !== undefined) this.#begin(next)
   }
 
-  /** Fails all of them. */
+  /** Fails all queries. */
   fail(error: Error): void {
     const all = this.#active === undefined ? [] : [this.#active]
     all.push(...this.#waiting.splice(0))
@@ -68,7 +68,7 @@ export class ClientQueue {
   }
 }
 
-/** One that waits begins in the context of the one before it. */
+/** Binds a waiting query to the context of its caller: it begins in the context of the query before it. */
 function inItsContext(work: Work): Work {
   const resource = new AsyncResource('write-pinning.Query')
   return {

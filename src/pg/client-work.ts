@@ -20,7 +20,10 @@ export function workOf(
   }
 }
 
-/** A cursor, a stream, a query of `pg`'s, as a client queues it. It is told of its end in a turn of its own, as `pg` does. */
+/**
+ * A cursor, a stream or a `Query` of `pg`, as a client queues it. It is told of its end in a turn of its own, as `pg`
+ * does.
+ */
 export function workOfSubmitted(
   given: Submittable,
   values: unknown,

@@ -10,14 +10,14 @@ import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
 
-/** The events of a client that its holder hears, whatever node it is on. */
+/** The events that the holder of a client hears, whatever node it is on. */
 const EVENTS = ['error', 'notice', 'notification', 'end'] as const
 
 type PgClient = PoolClientLike & Partial<pg.PoolClient> & { ref?(): void; unref?(): void }
 
-/** A connection whose holder hears where it is. */
+/** A connection that tells its holder on which session it is. */
 export class PgConnection extends RoutedConnection {
-  /** Told of the session that it comes to, and of undefined as it leaves that. */
+  /** Called with each session that the connection takes, and with undefined when it leaves one. */
   onMoved: ((session: Session | undefined) => void) | undefined
   /** Whether it was given back while something was under way. */
   wasLeft = false
@@ -32,17 +32,17 @@ export class PgConnection extends RoutedConnection {
   }
 }
 
-/** Who lent a client, and takes it back. */
+/** Lends a client, and takes it back. */
 export interface Lender {
   takeBack(client: RoutedClient, isToBeClosed: boolean, reason: unknown): void
-  /** The parsers of values that the pool was given; undefined for `pg`'s own. */
+  /** The type parsers that the pool was given; undefined for `pg`'s own. */
   readonly types: unknown
   readonly processes: ServerProcesses
 }
 
 /**
- * A client of a {@link PrimaryReplicaPool}: a `pg` `PoolClient` that finds its node by itself. It is on none before its first statement;
- * until then `processID` and whatever else only a connection has is `null`.
+ * A client of a {@link PrimaryReplicaPool}: a `pg` `PoolClient` that finds its node by itself. Before its first
+ * statement it is on no node, and `processID` and everything else that needs a connection is `null`.
  */
 export class RoutedClient extends EventEmitter {
   readonly #connection: PgConnection
@@ -55,7 +55,7 @@ export class RoutedClient extends EventEmitter {
   #isEnded = false
   /** How many queries are under way. */
   #queries = 0
-  /** With what a connection was lost while they are. */
+  /** The arguments of `error` if a connection was lost under these queries. */
   #loss: readonly unknown[] | undefined
 
   constructor(connection: PgConnection, lender: Lender) {
@@ -65,7 +65,10 @@ export class RoutedClient extends EventEmitter {
     connection.onMoved = (session) => this.#moved(session)
   }
 
-  /** Sends a query, in every form that `pg` has, to the node where it belongs; those before it on this client are over by then. */
+  /**
+   * Sends a query, in every form that `pg` has, to the node where it belongs. Queries on one client run one after the
+   * other.
+   */
   query(config: unknown, values?: unknown, callback?: Callback<Results>): unknown {
     if (config === null || config === undefined) {
       throw new TypeError('Client was passed a null or undefined query')
@@ -74,7 +77,7 @@ export class RoutedClient extends EventEmitter {
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
     const its = typeof values === 'function' ? undefined : values
-    // In a transaction it may act as somebody of whom nobody knows here.
+    // In a transaction the client may act as a role that is not known here.
     const signal = this.#connection.isInTransaction
       ? undefined
       : this.#lender.processes.signal(config, its, this.#connection)
@@ -87,9 +90,9 @@ export class RoutedClient extends EventEmitter {
   }
 
   /**
-   * Gives the client back to its pool; with an error or `true`, the connection that it is on is closed.
+   * Gives the client back to its pool. With an error or `true`, the connection that it is on is closed.
    *
-   * @throws {Error} where it was given back before, as `pg` does.
+   * @throws {Error} if the client was already given back, as `pg` does.
    */
   readonly release = (errorOrTrue?: unknown): void => {
     if (this.#isReleased) {
@@ -99,7 +102,10 @@ export class RoutedClient extends EventEmitter {
     this.#lender.takeBack(this, Boolean(errorOrTrue), errorOrTrue)
   }
 
-  /** Closes the connection that it is on, if any, and takes no query any more; it has to be released all the same. */
+  /**
+   * Closes the connection that it is on, if there is one. After that the client takes no query, but must still be
+   * released.
+   */
   end(callback?: Callback<void>): Promise<void> | undefined {
     const ended = this.#end()
     if (callback === undefined) return ended
@@ -111,14 +117,14 @@ export class RoutedClient extends EventEmitter {
     if (this.#isEnded) return
     this.#isEnded = true
     const client = this.#bound
-    // It is told of its end once, by this.
+    // Stops listening to the connection, so that `end` is emitted once, below.
     this.#moved(undefined)
     this.#connection.end()
     if (client?.end !== undefined) await new Promise<void>((resolve) => client.end?.(() => resolve()))
     this.emit('end')
   }
 
-  /** As `pg` refuses a query once its client was ended. */
+  /** Refuses a query as `pg` does once a client was ended. */
   #refuse(config: unknown, values: unknown, callback: Callback<Results> | undefined): unknown {
     const error = new Error(
       this.#isEnded
@@ -135,7 +141,7 @@ export class RoutedClient extends EventEmitter {
     return undefined
   }
 
-  /** A client of a pool is connected by that: rejects, as `pg` does. */
+  /** A client of a pool is already connected. So this fails, as in `pg`. */
   connect(callback?: (error: Error) => void): Promise<never> | undefined {
     const error = new Error('Client has already been connected. You cannot reuse a client.')
     if (callback === undefined) return Promise.reject(error)
@@ -143,7 +149,7 @@ export class RoutedClient extends EventEmitter {
     return undefined
   }
 
-  /** The process id of the session that it is on; `null` before its first statement. */
+  /** The process id of its session; `null` before its first statement. */
   get processID(): number | null {
     const processId = this.#bound?.processID ?? null
     const { session } = this.#connection
@@ -151,12 +157,12 @@ export class RoutedClient extends EventEmitter {
     return processId
   }
 
-  /** `'I'`, `'T'` or `'E'` of the session that it is on; `null` before its first statement. */
+  /** `'I'`, `'T'` or `'E'` of its session; `null` before its first statement. */
   getTransactionStatus(): string | null {
     return this.#bound?.getTransactionStatus?.() ?? null
   }
 
-  /** `pg`'s connection of the session that it is on; `null` before its first statement. */
+  /** `pg`'s connection of its session; `null` before its first statement. */
   get connection(): unknown {
     return this.#bound?.connection ?? null
   }
@@ -185,7 +191,10 @@ export class RoutedClient extends EventEmitter {
     return pg.escapeLiteral(text)
   }
 
-  /** Has values of a type parsed by a function, in what this client sends from now on; it does not stay with the connection. */
+  /**
+   * Sets the function that parses values of a type, for what this client sends from now on. It does not stay with the
+   * connection.
+   */
   setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
     this.#types ??= new TypeParsers(this.#lender.types)
     this.#types.setTypeParser(oid, formatOrParser, parser)
@@ -204,7 +213,7 @@ export class RoutedClient extends EventEmitter {
     this.#bound?.ref?.()
   }
 
-  /** Whoever held it hears nothing more. */
+  /** Its former holder hears nothing more. */
   forget(): void {
     this.#moved(undefined)
     this.#connection.onMoved = undefined
@@ -217,7 +226,7 @@ export class RoutedClient extends EventEmitter {
       if (then !== undefined) its.callback = then
     }
     const submitted = new SubmittedQuery(given, this.#types)
-    // In a turn of its own: what its callback throws is nobody's rejection.
+    // In a turn of its own. Otherwise, what its callback throws would reject a promise that nobody awaits.
     this.#track(this.#connection.run(submitted)).then(
       () => process.nextTick(() => submitted.finish()),
       (error: unknown) => process.nextTick(() => submitted.fail(error)),
@@ -233,7 +242,7 @@ export class RoutedClient extends EventEmitter {
     this.#queries++
     try {
       const result = await running
-      // It was done elsewhere.
+      // The query ran elsewhere, so nothing was lost.
       this.#loss = undefined
       return result
     } finally {
@@ -255,13 +264,13 @@ export class RoutedClient extends EventEmitter {
     }
   }
 
-  // In the context of whoever took the client, and not of whoever opened its socket. Nobody who listens to nothing is to end the process by
-  // an `error`.
+  // Emits in the context of whoever took the client, and not of whoever opened its socket. Emits only if somebody
+  // listens: otherwise an `error` would end the process.
   readonly #forward = Object.fromEntries(
     EVENTS.map((event) => [
       event,
       (...args: unknown[]) => {
-        // A query may be done by another node: then nothing is lost but a connection.
+        // While a query is under way, another node may still run it. Then nothing is lost but a connection.
         if (event === 'error' && this.#queries > 0) this.#loss = args
         else this.#tell(event, args)
       },

@@ -17,7 +17,7 @@ import { StatementNames } from './statement-names.ts'
 import { isSubmittable } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
 
-/** What of `pg`'s own client is used here; the rest of it serves a connection, which this one does not have. */
+/** The part of `pg`'s own client that is used here. The rest is for its connection, which this client does not have. */
 interface PgClient extends EventEmitter {
   readonly connection: EventEmitter
   connectionParameters: { host?: string; port?: number }
@@ -29,7 +29,7 @@ interface PgClient extends EventEmitter {
   _queryable: boolean
 }
 
-/** What of a client of a node's pool is shown as this one's own. */
+/** The part of a node's client that this client shows as its own. */
 interface BoundClient {
   readonly host?: string
   readonly port?: number
@@ -40,8 +40,9 @@ interface BoundClient {
 const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
 
 /**
- * A `pg` `Client` over a {@link PrimaryReplicaPool}: each of its statements finds its node, and while it is idle it holds no connection,
- * unless a transaction is open or something is left in the session that no other has. Connecting needs no server.
+ * A `pg` `Client` over a {@link PrimaryReplicaPool}. Each of its statements finds its node. While it is idle it holds
+ * no connection, unless a transaction is open or something is left in the session that no other session has. It
+ * connects without a server.
  */
 export class DriverClient extends Base implements Holder, Guest {
   readonly #home: Home
@@ -59,7 +60,7 @@ export class DriverClient extends Base implements Holder, Guest {
     const hearer: Hearer = {
       hear: (event, args) => this.#tell(event, args),
       lost: (error: Error) => {
-        // What is under way says itself what has become of it: another node may serve it.
+        // If a query is under way, its own outcome tells: another node may serve it.
         if (this.#queue.active === undefined) this.#die(error, true)
       },
     }
@@ -70,7 +71,7 @@ export class DriverClient extends Base implements Holder, Guest {
     }
   }
 
-  /** Opens the pool, if nobody has yet; whether a server is there shows at the first statement. */
+  /** Opens the pool, if nobody has yet. If there is no server, the first statement fails. */
   connect(callback?: (error: unknown, client?: this) => void): Promise<this> | undefined {
     if (callback === undefined) {
       return new Promise((resolve, reject) => {
@@ -90,7 +91,7 @@ export class DriverClient extends Base implements Holder, Guest {
     return undefined
   }
 
-  /** Sends a query, in every form that `pg` has, once those before it on this client are over. */
+  /** Sends a query, in every form that `pg` has, when the queries before it on this client are over. */
   query(config: unknown, values?: unknown, callback?: Callback<Results>): unknown {
     if (config === null || config === undefined) {
       throw new TypeError('Client was passed a null or undefined query')
@@ -104,7 +105,7 @@ export class DriverClient extends Base implements Holder, Guest {
     if (then === undefined) {
       return new Promise<unknown>((resolve, reject) => this.#state(config, its, resolve, reject)).catch(
         (error: Error) => {
-          // As `pg` does: the stack leads to whoever has asked for it.
+          // As `pg` does, so that the stack leads to whoever asked for the query.
           if (error instanceof Error) Error.captureStackTrace(error)
           throw error
         },
@@ -119,7 +120,7 @@ export class DriverClient extends Base implements Holder, Guest {
     return undefined
   }
 
-  /** Ends it: what is under way fails, and a session in which something was left is closed. */
+  /** Ends the client. What is under way fails, and a session in which something was left is closed. */
   end(callback?: () => void): Promise<void> | undefined {
     if (callback === undefined) return new Promise((resolve) => this.end(resolve))
     this._ending = true
@@ -140,7 +141,7 @@ export class DriverClient extends Base implements Holder, Guest {
     return this.#on.session
   }
 
-  /** `'I'`, `'T'` or `'E'`, as the session says that it is on; `null` before it is connected. */
+  /** `'I'`, `'T'` or `'E'` of its session. Without a session `'I'`, and `null` before it is connected. */
   getTransactionStatus(): string | null {
     return this.session?.client.getTransactionStatus?.() ?? (this._connected ? 'I' : null)
   }
@@ -167,7 +168,7 @@ export class DriverClient extends Base implements Holder, Guest {
     this.#bound?.ref?.()
   }
 
-  /** Cancels the query that waits for a session: it is never sent. */
+  /** Cancels the query that waits for a session. It is never sent. */
   cancelWaiting(): void {
     const work = this.#queue.active
     if (work === undefined || this.session !== undefined) return
@@ -179,7 +180,7 @@ export class DriverClient extends Base implements Holder, Guest {
     this.#ran(work.text)
   }
 
-  /** Its pool ends: an idle session is given up; what is under way ends first. */
+  /** The pool ends. An idle session is given up, and what is under way ends first. */
   leaveHome(): void {
     if (this.session === undefined || !this.#queue.isEmpty || this.#on.isInTransaction) return
     this.#die(new Error('Connection terminated'), false)
@@ -188,7 +189,7 @@ export class DriverClient extends Base implements Holder, Guest {
   async #open(): Promise<void> {
     await this.#home.open()
     if (this.connection.listenerCount('parameterStatus') === 0) return
-    // Whoever listens wants the word of a server, and to be told where there is none.
+    // Somebody listens for the server's answer, and must get an error if there is none.
     const connection = this.#on.take()
     try {
       for (const [parameterName, parameterValue] of await connection.run(new ServerParameters())) {
@@ -222,7 +223,7 @@ export class DriverClient extends Base implements Holder, Guest {
   }
 
   #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
-    // In a transaction it may act as somebody of whom nobody knows here.
+    // In a transaction the client may act as a role that is not known here.
     const signal = this.#on.isInTransaction
       ? undefined
       : this.#home.processes.signal(config, values, this.#on)
@@ -239,7 +240,7 @@ export class DriverClient extends Base implements Holder, Guest {
     else this.#queue.add(work, this._connected)
   }
 
-  /** As `pg` refuses a query that will never be sent. */
+  /** The error of `pg` for a query that will never be sent. */
   #refusal(): Error | undefined {
     if (!this._queryable) return new Error('Client has encountered a connection error and is not queryable')
     return this._ending ? new Error('Client was closed and is not queryable') : undefined
@@ -249,7 +250,7 @@ export class DriverClient extends Base implements Holder, Guest {
     let loss: { readonly error: unknown } | undefined
     try {
       const result = await work.send(this.#on.take(work.text))
-      // It may have been ended meanwhile, and has told that.
+      // If the client was ended meanwhile, the query has already failed.
       if (this.#queue.active === work) work.succeed(result)
     } catch (error) {
       if (this.#queue.active === work) work.fail(error)
@@ -260,17 +261,17 @@ export class DriverClient extends Base implements Holder, Guest {
     else this.#ran(work.text)
   }
 
-  /** Goes on after a statement: with the next one, or with nothing, and without a connection. */
+  /** Goes on after a statement: with the next one, or idle, without a connection. */
   #ran(text: string): void {
     const isEnding = this.#home.isEnding()
-    // What is queued when the pool ends has the connection still.
+    // Queries that wait when the pool ends still use the connection.
     if (!isEnding || this.#queue.isEmpty) this.#on.ran(text)
     if (this.#queue.isEmpty) process.nextTick(() => this.#queue.isEmpty && this.emit('drain'))
     else this.#queue.next()
     if (isEnding) this.leaveHome()
   }
 
-  /** Its connection is lost, and with it what was left there: like a client of `pg`'s it is of no use any more. */
+  /** The connection is lost, and with it what was left there. Like a client of `pg`, this one is of no use any more. */
   #die(error: Error, isToBeTold: boolean): void {
     if (this._ended) return
     this._queryable = false
@@ -289,12 +290,12 @@ export class DriverClient extends Base implements Holder, Guest {
     process.nextTick(() => this.emit('end'))
   }
 
-  /** What a session says of itself; before the first one what its configuration does. */
+  /** What the session says of itself. Without a session, host and port are those of the configuration. */
   #here(name: 'processID' | 'host' | 'port'): unknown {
     const { session } = this
     if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
     const { processes } = this.#home
-    // A query that waits for a session can be cancelled as well.
+    // A query that waits for a session can be cancelled, too.
     if (session === undefined) return this.#queue.active === undefined ? null : processes.idOf(this)
     const processId = session.client.processID ?? null
     if (processId !== null) processes.wasRead(processId, session)
@@ -305,8 +306,8 @@ export class DriverClient extends Base implements Holder, Guest {
     return this.session?.client as BoundClient | undefined
   }
 
-  // In the context of whoever made the client, and not of whoever opened a socket. Nobody who listens to nothing is to end the process by an
-  // `error`.
+  // Emits in the context of whoever made the client, and not of whoever opened a socket. Emits only if somebody
+  // listens: otherwise an `error` would end the process.
   #tell(event: string, args: readonly unknown[]): void {
     if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
   }

@@ -4,14 +4,13 @@ import type { ServerProcesses } from './server-processes.ts'
 
 /** The pool that routed clients belong to, as they see it. */
 export interface Home {
-  /** The cluster's name. */
   readonly cluster: string
-  /** Opens it; rejects once it was ended. */
+  /** Opens the pool. Rejects if it was ended. */
   open(): Promise<void>
-  /** Lends a connection, which takes no session before its first statement; throws once the pool was ended. */
+  /** Lends a connection, which takes no session before its first statement. Throws if the pool was ended. */
   lend(): PgConnection
   isEnding(): boolean
-  /** The parsers of values that it was given; undefined for `pg`'s own. */
+  /** The type parsers that the pool was given; undefined for `pg`'s own. */
   readonly types: unknown
   /** What is known of the primary's configuration. */
   readonly config: pg.PoolConfig
@@ -22,6 +21,6 @@ export interface Home {
 
 /** A client that is connected. */
 export interface Guest {
-  /** Its pool ends: an idle session is given up; what is under way ends first. */
+  /** The pool ends. An idle session is given up, and what is under way ends first. */
   leaveHome(): void
 }

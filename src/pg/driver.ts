@@ -8,7 +8,7 @@ import type { Home } from './driver-home.ts'
 
 type Connected = (...args: unknown[]) => void
 
-/** `pg`'s own pool, as far as something else is done here. */
+/** The part of `pg`'s own pool that is changed here. */
 interface PgPool extends EventEmitter {
   connect(callback?: Connected): unknown
 }
@@ -16,8 +16,8 @@ interface PgPool extends EventEmitter {
 const BasePool = pg.Pool as unknown as new (config: object) => PgPool
 
 /**
- * The module `pg` for whoever makes clients or pools by themselves: `Client` and `Pool` are routed over the pool that it is of, everything
- * else is `pg`'s own.
+ * The module `pg` for libraries that make clients or pools by themselves. Its `Client` and `Pool` are routed over the
+ * pool of `home`. Everything else is `pg`'s own.
  */
 export function driverOf(home: Home): typeof pg {
   let hasTold = false
@@ -33,11 +33,12 @@ export function driverOf(home: Home): typeof pg {
   class Pool extends BasePool {
     constructor(options?: pg.PoolConfig) {
       super({ ...options, Client })
-      // Of an idle client that loses its session it tells by an `error`, which would end the process where nobody listens.
+      // The pool emits `error` if an idle client loses its session. Without a listener that would end the process.
       this.on('error', () => {})
     }
 
-    // Whoever gives a client back has `pg` call the next one who waits, in another request's context. `query()` of a pool waits here, too.
+    // When a client is given back, `pg` calls the next waiting caller in the context of another request. A pool's
+    // `query()` waits here, too.
     override connect(callback?: Connected): unknown {
       return super.connect(callback && AsyncResource.bind(callback))
     }
@@ -49,7 +50,8 @@ export function driverOf(home: Home): typeof pg {
   for (const [name, { value }] of Object.entries(replaced)) {
     Object.defineProperty(driver, name, { value, configurable: true, enumerable: true, writable: true })
   }
-  // Where `pg-native` is installed, whoever prefers it is routed all the same. Asked for it, `pg` looks whether it is.
+  // If `pg-native` is installed, code that prefers it gets this driver. `pg` looks for it only when `native` is read,
+  // so this does as well.
   Object.defineProperty(driver, 'native', {
     configurable: true,
     enumerable: false,

@@ -3,29 +3,29 @@ import { asksForTakenValue } from '../routing/left-in-session.ts'
 import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
-/** What a client's connection tells it. */
+/** Hears what happens on a client's connection. */
 export interface Hearer {
-  /** A notice or a notification has come. */
   hear(event: 'notice' | 'notification', args: readonly unknown[]): void
   /** The session that it is on was lost. */
   lost(error: Error): void
 }
 
 /**
- * The connection of a client that holds none while it is idle: it is lent for a statement, and given back after that, unless a transaction is
- * open or the session has something that no other has. Such a session is closed in the end.
+ * The connection of a client that holds none while it is idle. It is lent for a statement and given back after it,
+ * unless a transaction is open or the session has something that no other session has. Such a session is closed in the
+ * end.
  */
 export class IdleConnection {
   readonly #lend: () => PgConnection
   readonly #hearer: Hearer
   #connection: PgConnection | undefined
   #session: Session | undefined
-  /** What its client has set, which follows it. */
+  /** What the client has set. It follows the client. */
   #settings: Settings
-  /** The session that has something of this client's; undefined for none. */
+  /** The session in which something of this client is left; undefined for none. */
   #kept: Session | undefined
 
-  /** `settings` are what its client wants from the beginning. */
+  /** `settings` are what the client wants from the beginning. */
   constructor(lend: () => PgConnection, hearer: Hearer, settings = Settings.NONE) {
     this.#lend = lend
     this.#settings = settings
@@ -37,21 +37,21 @@ export class IdleConnection {
     return this.#session
   }
 
-  /** What its client has set, outside a transaction. */
+  /** What the client has set, outside a transaction. */
   get settings(): Settings {
     return this.#connection?.settings ?? this.#settings
   }
 
-  /** Whether it has to stay where it is, for a transaction that only its own statements may end. */
+  /** Whether it must stay where it is, for a transaction that only its own statements may end. */
   get isInTransaction(): boolean {
     return this.#connection?.isInTransaction === true
   }
 
   /**
-   * The connection that it has, or one that it is lent, for a statement with this text.
+   * Gives the connection that the client has, or lends one, for a statement with this text.
    *
-   * @throws {Error} for one that asks what the session has done before, which has another answer in each: with the code that a server
-   * gives it in a session that has done nothing.
+   * @throws {Error} if the text asks what its session did before (`currval()`, `lastval()`): each session has another
+   * answer. The code is 55000, as from a server in a session that has done nothing.
    */
   take(text?: string): PgConnection {
     if (this.#connection !== undefined) return this.#connection
@@ -63,7 +63,7 @@ export class IdleConnection {
     return connection
   }
 
-  /** Gives it back after a statement, where nothing is left of that which is needed. */
+  /** Gives the connection back after a statement, unless it is still needed for something that is left there. */
   ran(text: string): void {
     const connection = this.#connection
     if (connection === undefined) return

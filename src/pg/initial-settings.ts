@@ -1,14 +1,14 @@
 import { Settings, settingStatement } from '../sql/settings.ts'
 
-/** What a client of `pg`'s tells its server as it connects, by the names in its configuration. */
+/** The settings that a client of `pg` sends to its server as it connects, by their names in its configuration. */
 export const INITIAL_SETTINGS = [
   ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
   ...['application_name', 'options'],
 ] as const
 
 /**
- * What the configuration of a client sets in its session (https://node-postgres.com/apis/client): on a session that is there already it is set
- * like anything else.
+ * The settings that a client's configuration asks for (https://node-postgres.com/apis/client). Here the session already
+ * exists, so they are set like any others.
  */
 export function initialSettings(config: Readonly<Record<string, unknown>>): Settings {
   let settings = Settings.NONE
@@ -20,7 +20,8 @@ export function initialSettings(config: Readonly<Record<string, unknown>>): Sett
     if (value === undefined || value === null || value === false || value === '') continue
     if (name !== 'options')
       set(name, TIMES.has(name) ? String(Number.parseInt(String(value), 10)) : String(value))
-    // A space within a value has a backslash before it (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS).
+    // A space within a value has a backslash before it
+    // (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS).
     else
       for (const [, its = '', given = ''] of String(value).matchAll(OPTION))
         set(its.replaceAll('-', '_'), given.replaceAll(/\\(.)/g, '$1'))

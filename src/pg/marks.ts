@@ -2,7 +2,7 @@ import type { QueryConfig, Submittable } from 'pg'
 import type { Mark } from '../routing/query.ts'
 import { snapshotOf } from './snapshot.ts'
 
-// Versioned, and shared by two copies of this package in one process: the one marks what the other sends.
+// Versioned, and shared by two copies of this package in one process: one marks what the other sends.
 const MARK = Symbol.for('write-pinning.mark.v1')
 
 /**
@@ -16,7 +16,8 @@ export function toPrimary<Query extends string | QueryConfig | Submittable>(quer
 }
 
 /**
- * Marks a query: if it is no write by its syntax, it reads from a replica, stale or not, whatever functions it calls.
+ * Marks a query: it reads from a replica, stale or not, whatever functions it calls. A query that writes or locks by
+ * its syntax still goes to the primary.
  *
  * @example
  * const { rows } = await pool.query(toReplica('select * from products order by sold desc limit 10'))
@@ -26,9 +27,10 @@ export function toReplica<Query extends string | QueryConfig | Submittable>(quer
 }
 
 /**
- * Marks a query: it reads where the context says and, where a replica gives no row, once more on the primary. For what
- * somebody else has just written: sessions, one-time codes, what a webhook brought. A `Submittable` (a cursor, a stream) is not asked for
- * its rows, and stays where it is.
+ * Marks a query: it reads where the context says. If a replica gives no row, it runs once more on the primary.
+ *
+ * Use it for what somebody else has just written: sessions, one-time codes, what a webhook brought. A `Submittable` (a
+ * cursor, a stream) is not asked for its rows, and stays where it is.
  *
  * @example
  * const { rows } = await pool.query(orPrimary({ text: 'select * from sessions where id = $1', values: [id] }))
@@ -37,17 +39,17 @@ export function orPrimary<Query extends string | QueryConfig | Submittable>(quer
   return marked(query, 'or-primary')
 }
 
-/** What a marked query is: a text becomes a configuration of `pg`'s. */
+/** The type of a marked query: a text becomes a configuration of `pg`. */
 export type Marked<Query> = Query extends string ? QueryConfig : Query
 
-/** The mark of what is about to be sent. */
+/** The mark of a query that is about to be sent. */
 export function markOf(query: unknown): Mark | undefined {
   return typeof query === 'object' && query !== null ? (query as { [MARK]?: Mark })[MARK] : undefined
 }
 
 function marked<Query extends string | QueryConfig | Submittable>(query: Query, mark: Mark): Marked<Query> {
   if (typeof query === 'string') return { text: query, [MARK]: mark } as unknown as Marked<Query>
-  // What is submitted is sent itself, and no copy of it.
+  // A `Submittable` is sent itself, and not a copy of it.
   if ('submit' in (query as object))
     return Object.assign(query as Submittable, { [MARK]: mark }) as unknown as Marked<Query>
   return Object.assign(snapshotOf(query as object), { [MARK]: mark }) as unknown as Marked<Query>

@@ -2,10 +2,10 @@ import type pg from 'pg'
 import { isPool } from '../nodes/pool.ts'
 import type { ClusterOptions } from '../routing/options.ts'
 
-/** The options of {@link PrimaryReplicaPool}: those of the dialect, but for Kysely's own. */
+/** The options of {@link PrimaryReplicaPool}: those of the dialect, without Kysely's own. */
 export interface PrimaryReplicaPoolOptions extends ClusterOptions {}
 
-/** What `pg` is told of the primary, so that its `options` are there for whoever looks. */
+/** What is known of the primary's configuration, for code that reads the pool's `options`. */
 export function configOf(primary: unknown): pg.PoolConfig {
   if (typeof primary === 'string') return { connectionString: primary }
   if (typeof primary !== 'object' || primary === null) return {}
@@ -13,7 +13,7 @@ export function configOf(primary: unknown): pg.PoolConfig {
   return 'pool' in primary ? configOf(primary.pool) : withPassword(primary)
 }
 
-/** In the options of a pool the password cannot be enumerated. */
+/** In the options of a pool the password is not enumerable, so a copy would lack it. */
 function withPassword(config: object): pg.PoolConfig {
   const { password } = config as pg.PoolConfig
   return password === undefined ? { ...config } : { ...config, password }

@@ -15,10 +15,10 @@ import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
 import { refuseAsModule } from './taken-for-module.ts'
 
-/** The events of a node's pool that are about one connection, and are told as the pool's own. */
+/** The events of a node's pool that are about one connection. This pool emits them as its own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
 
-/** How long what was left under way may take to end when the pool ends, in ms. */
+/** How long queries on clients that were given back may go on when the pool ends, in ms. */
 const LEFT_MS = 1_000
 
 const ENDED = 'Cannot use a pool after calling end on the pool'
@@ -29,22 +29,27 @@ type WithClient = (
   done: (errorOrTrue?: unknown) => void,
 ) => void
 
-/** `pg`'s own pool, which makes this one what it is to whoever looks; whatever lends connections there is done here. */
+/**
+ * `pg`'s own pool, so that this one is a `pg.Pool` for everybody who looks. Everything that lends connections is
+ * replaced here.
+ */
 const Base = pg.Pool as unknown as new (
   config: pg.PoolConfig,
 ) => Omit<pg.Pool, 'query' | 'connect' | 'end' | 'totalCount' | 'idleCount' | 'waitingCount' | 'expiredCount'>
 
 /**
- * A `pg` `Pool` over one PostgreSQL primary and its replicas, for whatever is built on one: writes and transactions go to the primary,
- * reads to a replica, unless the request's pin or a scope demands the primary.
+ * A `pg` `Pool` over one PostgreSQL primary and its replicas, for everything that is built on a `pg` pool. Writes and
+ * transactions go to the primary. Reads go to a replica, unless the request's pin or a scope demands the primary.
  *
- * @throws {WritePinningError} for every option that is wrong or unknown, and for a node without connection string.
+ * @throws {WritePinningError} for an option that is wrong or unknown, and for a node without a connection string.
  * @example
+ * import { PrimaryReplicaPool } from 'write-pinning/pg'
+ *
  * const pool = new PrimaryReplicaPool({
  *   primary: process.env.DATABASE_URL,
  *   replicas: [process.env.DATABASE_REPLICA_URL],
  * })
- * const { rows } = await pool.query('select * from comments where page = $1', [page])
+ * const { rows } = await pool.query('select * from comments where page = $1', ['home'])
  */
 export class PrimaryReplicaPool extends Base {
   readonly #operator: ClusterOperator
@@ -79,8 +84,9 @@ export class PrimaryReplicaPool extends Base {
   }) as pg.Pool['query']
 
   /**
-   * Lends a client, which is on no node before its first statement: that connects, and says where it cannot. It moves to the primary at
-   * the first statement that needs it, and stays there while a transaction, or what it left in the session, demands it.
+   * Lends a client. It is on no node before its first statement, which connects and fails if it cannot. The client
+   * moves to the primary at the first statement that needs it. It stays there while a transaction is open, or something
+   * is left in the session.
    */
   readonly connect = ((callback?: WithClient): Promise<pg.PoolClient> | undefined => {
     const lent = this.#lend()
@@ -93,7 +99,10 @@ export class PrimaryReplicaPool extends Base {
     return undefined
   }) as pg.Pool['connect']
 
-  /** Ends the pools of all nodes, once what was lent by them is back, and what watches them. */
+  /**
+   * Ends the pools of all nodes and stops watching them, when everything that was lent is back. Rejects if it was
+   * called before.
+   */
   readonly end = ((callback?: Callback<void>): Promise<void> | undefined => {
     const ended = this.#end()
     if (callback === undefined) return ended
@@ -106,10 +115,13 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * The module `pg` with a `Client` and a `Pool` that are routed over this pool, for libraries that make those by themselves: Sequelize
-   * (`dialectModule`), pg-promise (`Client`), TypeORM (`driver`); Knex by `write-pinning/knex`. Their clients hold no connection while they
-   * are idle, unless a transaction is open or something is left in the session (a lock, a temporary table, `LISTEN`), so that the pool of
-   * such a library may be as large as all nodes' pools together. Ending them does not end this pool.
+   * The module `pg` with a `Client` and a `Pool` that are routed over this pool, for libraries that make these by
+   * themselves: Sequelize (`dialectModule`), pg-promise (`Client`), TypeORM (`driver`). For Knex there is
+   * `write-pinning/knex`.
+   *
+   * An idle client of such a library holds no connection, unless a transaction is open or something is left in the
+   * session (a lock, a temporary table, `LISTEN`). So the library's own pool may be as large as all nodes' pools
+   * together. Ending these clients does not end this pool.
    *
    * @example
    * const sequelize = new Sequelize({ dialect: 'postgres', dialectModule: pool.driver, pool: { max: 50 } })
@@ -119,7 +131,7 @@ export class PrimaryReplicaPool extends Base {
     return this.#driver
   }
 
-  /** How many connections all nodes have. */
+  /** How many connections the pools of all nodes have. */
   get totalCount(): number {
     return this.#sum((pool) => pool.totalCount)
   }
@@ -129,22 +141,23 @@ export class PrimaryReplicaPool extends Base {
     return this.#sum((pool) => pool.idleCount)
   }
 
-  /** How many queries wait for one. */
+  /** How many queries wait for a connection. */
   get waitingCount(): number {
     return this.#sum((pool) => pool.waitingCount)
   }
 
-  /** How many are older than they may be. */
+  /** How many connections are older than they may be. */
   get expiredCount(): number {
     return this.#sum((pool) => pool.expiredCount)
   }
 
   /**
-   * Begins to watch the nodes, and resolves with the status once each node was heard of or `probeTimeoutMs` are over: the status says of
-   * each whether it is fit. Without it that begins at the first query.
+   * Begins to watch the nodes. Without this, that begins at the first query. Resolves with the status when each node
+   * was heard of or `probeTimeoutMs` are over. It may wait some seconds longer, until it is known whether the primary
+   * answers and how much the replicas lag. The status says of each node whether it is fit.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` where the pool was ended. A node that is down is no error; a pool that cannot
-   * be made is.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` if the pool was ended. A node that is down is no error. A
+   * pool that cannot be made is one.
    * @example
    * await pool.ready()
    * await app.listen({ port: 3000 })
@@ -154,8 +167,8 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and whether it
-   * is fit. Before the first query, or {@link ready}, every node is `unknown`.
+   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and
+   * whether it is fit. Before the first query or {@link ready}, every node is `unknown`.
    *
    * @example
    * app.get('/ready', (request, reply) => {
@@ -168,9 +181,9 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Has a replica serve no new reads, at once; those that are under way on it end.
+   * Takes a replica out of service at once: it gets no new reads. Reads that are under way on it run to their end.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name, and `ERR_WRITE_PINNING_NODE` for
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` if no node has that name; `ERR_WRITE_PINNING_NODE` for
    * the primary.
    * @example
    * pool.drain('replica-2') // before its server is taken down
@@ -180,9 +193,10 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Lets a replica serve again that was drained.
+   * Lets a drained replica serve again.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` if no node has that name; `ERR_WRITE_PINNING_NODE` for
+   * the primary.
    * @example
    * pool.resume('replica-2')
    */
@@ -191,9 +205,13 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Says who serves reads from now on, whatever the option `mode` and the environment say: `'split'` the replicas, `'primary'` the
-   * primary, `'observe'` the primary, while `status().observed` counts where the reads would have gone. What was asked for by a node's
-   * name goes on.
+   * Says who serves reads from now on. It overrides the option `mode` and the environment.
+   *
+   * - `'split'`: the replicas
+   * - `'primary'`: the primary
+   * - `'observe'`: the primary, and `status().observed` counts where the reads would have gone
+   *
+   * Reads that name a node still go to that node.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
    * @example
@@ -204,10 +222,10 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Says which part of the requests may read from replicas from now on, whatever the option `replicaShare` and the environment say,
-   * from 0 to 1; the primary serves the others.
+   * Sets the share of the requests that may read from replicas from now on, from 0 to 1. The primary serves the others.
+   * It overrides the option `replicaShare` and the environment.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for anything else than a number from 0 to 1.
    * @example
    * pool.setReplicaShare(0.05) // a gradual start
    */
@@ -226,7 +244,7 @@ export class PrimaryReplicaPool extends Base {
     }
     const signal = this.#processes.signal(config, values)
     if (signal !== undefined) return signal
-    // Whoever listens to what is lent is told of a client.
+    // Somebody listens for lent clients, so this query must have one.
     if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
       return this.#queryByClient(config as string, values)
     }
@@ -234,7 +252,7 @@ export class PrimaryReplicaPool extends Base {
     return this.#isOpen && !this.ending ? this.#send(statement) : this.#sendOnceOpen(statement)
   }
 
-  /** It is given back when it is over: no promise of ours waits for that. */
+  /** The connection is given back when the statement is over. No promise of ours waits for that. */
   #send(statement: PgStatement): Promise<Results> {
     const connection = this.#router.connect()
     const sent = connection.run(statement)
@@ -264,7 +282,7 @@ export class PrimaryReplicaPool extends Base {
       client.query(
         given as never,
         ((error: unknown, result: unknown) => {
-          // `pg` calls back twice where a value cannot be sent.
+          // `pg` calls back twice if a value cannot be sent.
           if (!isBack) client.release()
           isBack = true
           if (error) reject(error)
@@ -305,7 +323,7 @@ export class PrimaryReplicaPool extends Base {
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
     for (const client of this.#clients) client.leaveHome()
-    // Whoever came before it was open still gets a connection: in the turn after that.
+    // Queries that came before the pool was open still get a connection, in the turn after that.
     await this.#opening?.catch(ignore)
     if (this.#opening !== undefined) await new Promise(setImmediate)
     const late = setTimeout(() => {
@@ -321,7 +339,7 @@ export class PrimaryReplicaPool extends Base {
     return (this.options as { types?: unknown }).types
   }
 
-  /** What the clients of its driver are given. */
+  /** What the clients of the driver get. */
   #home(): Home {
     return {
       cluster: this.#operator.name,
@@ -338,14 +356,14 @@ export class PrimaryReplicaPool extends Base {
     }
   }
 
-  /** Takes note of a client that was given back while something is under way on it, as a cursor that nobody closes. */
+  /** Records a client that was given back while something is under way on it, such as a cursor that nobody closes. */
   #wasLeft(connection: PgConnection): void {
     for (const each of this.#left) if (!each.wasLeft) this.#left.delete(each)
     connection.wasLeft = true
     this.#left.add(connection)
   }
 
-  /** Tells what a node's pool tells. An `error` that nobody listens to must not end the process. */
+  /** Emits what a node's pool emits. An `error` that nobody listens to must not end the process. */
   #hear(pool: PoolLike): void {
     this.#pools.add(pool)
     const source = pool as unknown as Partial<pg.Pool>

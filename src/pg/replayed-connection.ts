@@ -1,18 +1,21 @@
 import { EventEmitter } from 'node:events'
 
-/** The part of `pg`'s `Connection` that a `Submittable` uses, and that can be done again on another: each sends one message. */
+/**
+ * The part of `pg`'s `Connection` that a `Submittable` uses, and that can be repeated on another connection. Each
+ * method sends one message.
+ */
 const MESSAGES = ['parse', 'bind', 'describe', 'execute', 'flush', 'sync', 'close', 'query'] as const
-/** What it may hear. */
+/** The events that a `Submittable` may hear. */
 const EVENTS = ['noData', 'rowDescription', 'end'] as const
 
-/** `pg`'s `Connection`. */
 export type ProtocolConnection = EventEmitter & {
   readonly stream?: unknown
 } & Record<(typeof MESSAGES)[number], (...args: readonly unknown[]) => unknown>
 
 /**
- * Stands between a `Submittable` and the connection of the session that it is on, and remembers what was sent until the first row is
- * there: a cursor can be submitted once, and what it has sent is sent anew where its node fails it.
+ * Stands between a `Submittable` and the connection of its session. It remembers what was sent until the first row has
+ * arrived. A cursor can be submitted only once. So if its node fails it, its messages are sent again on another
+ * connection.
  */
 export class ReplayedConnection extends EventEmitter {
   readonly #sent: { readonly name: (typeof MESSAGES)[number]; readonly args: readonly unknown[] }[] = []
@@ -25,11 +28,11 @@ export class ReplayedConnection extends EventEmitter {
 
   constructor() {
     super()
-    // A cursor that is read from hears of each read.
+    // A `Submittable` may add any number of listeners.
     this.setMaxListeners(0)
   }
 
-  /** From now on it speaks to this connection; what was sent to the one before is sent anew. */
+  /** Speaks to this connection from now on. What was sent to the one before is sent again. */
   attach(real: ProtocolConnection): void {
     this.detach()
     this.#real = real
@@ -37,13 +40,13 @@ export class ReplayedConnection extends EventEmitter {
     for (const { name, args } of this.#sent) real[name](...args)
   }
 
-  /** What is sent from now on goes nowhere, or to whatever it is attached to next. */
+  /** From now on, messages go nowhere, or to the connection that is attached next. */
   detach(): void {
     for (const event of EVENTS) this.#real?.off(event, this.#forward[event] as () => void)
     this.#real = undefined
   }
 
-  /** Nothing more comes: whoever waits for the end of the answer, now or later, has waited long enough. */
+  /** Nothing more comes. Everybody who waits for the end of the answer, now or later, gets it. */
   end(): void {
     this.detach()
     this.#isOver = true
@@ -56,23 +59,26 @@ export class ReplayedConnection extends EventEmitter {
     return this
   }
 
-  /** Something was delivered: it cannot be done again any more. */
+  /** A part of the answer was handed out, so nothing can be sent again. */
   stopRecording(): void {
     this.#isRecording = false
     this.#sent.length = 0
   }
 
-  /** An error is there, which has closed its portal: closed once more, behind the Sync, that would be answered to the next statement. */
+  /**
+   * The server sent an error, which has closed the portal. To close it again, after the Sync, would give an answer that
+   * the next statement takes for its own.
+   */
   fail(): void {
     this.#hasFailed = true
   }
 
-  /** Ends the answer to messages of which one has failed, where nobody has done so. */
+  /** Ends the answer to messages of which one has failed, if nobody has ended it. */
   endAnswer(): void {
     if (!this.#sent.some(({ name }) => name === 'sync' || name === 'query')) this.#real?.sync()
   }
 
-  /** The socket, for what reads it by itself. */
+  /** The socket, for those that read it themselves. */
   get stream(): unknown {
     return this.#real?.stream
   }
@@ -81,7 +87,7 @@ export class ReplayedConnection extends EventEmitter {
     EVENTS.map((event) => [event, (...args: unknown[]) => this.emit(event, ...args)]),
   ) as Readonly<Record<string, (...args: unknown[]) => void>>
 
-  /** Sends a message, now and, as long as nothing was delivered, where it is attached to next. */
+  /** Sends a message now. Until something was handed out, it is also sent on the connection that is attached next. */
   send(name: (typeof MESSAGES)[number], args: readonly unknown[]): unknown {
     if (this.#isRecording) this.#sent.push({ name, args })
     if (name === 'close') {

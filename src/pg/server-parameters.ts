@@ -2,12 +2,12 @@ import type { Session } from '../nodes/session.ts'
 import { askOn } from '../own-statements.ts'
 import type { Query } from '../routing/query.ts'
 
-/** A parameter by its name, and its value, as a server reports it. */
+/** A parameter's name and value, as a server reports them. */
 export type ReportedParameter = readonly [name: string, value: string]
 
 /**
- * Asks a server for what it reports as a connection begins, for whoever wants to hear that of a client which has none yet: its version, and
- * how it reads strings.
+ * Asks a server what it reports when a connection begins: its version, and how it reads strings. This is for somebody
+ * who listens on a client that has no connection yet.
  */
 export class ServerParameters implements Query<ReportedParameter[]> {
   readonly text = TEXT

@@ -7,57 +7,57 @@ import type { Results } from './statement.ts'
 /** A client, which may be on a session. */
 export interface Holder {
   readonly session: Session | undefined
-  /** Has its query not sent that waits for one. */
+  /** Keeps its query from being sent, if that waits for a session. */
   cancelWaiting(): void
 }
 
-/** Who sends a query, and what it has set. */
+/** The client that sends a query, and what it has set. */
 export interface Asker {
   readonly settings: Settings
 }
 
-/** How many process ids are remembered. */
+/** How many process ids are kept. */
 const MAX_REMEMBERED = 1_000
-/** How long the other connection may take to be made, in ms. */
+/** How long making the other connection may take, in ms. */
 const CONNECT_MS = 5_000
 
 /**
- * Which server a process id belongs to. A query is cancelled by another connection, which has to be one to the server that runs it; two
- * servers may have the same process id, so that the one counts whose id was read last.
+ * Knows to which server a process id belongs. A query is cancelled over another connection, which must lead to the
+ * server that runs it. Two servers may have the same process id. Then the id that was read last counts.
  */
 export class ServerProcesses {
-  /** The clients that are out. */
+  /** The clients that are connected. */
   readonly holders = new Set<Holder>()
   readonly #nodes = new Map<number, Node>()
-  /** The clients that have no process, by an id that no server knows. */
+  /** The clients that are on no session, by a made-up id that no server has. */
   readonly #waiting = new Map<number, Holder>()
   #lastId = 0
 
-  /** Takes note that the process id of a session was read. */
+  /** Records that somebody has read the process id of a session. */
   wasRead(processId: number, { node }: Session): void {
     if (this.#nodes.size >= MAX_REMEMBERED) {
       const oldest = this.#nodes.keys().next()
       if (!oldest.done) this.#nodes.delete(oldest.value)
     }
-    // The one that was read last is also the one that is remembered longest.
+    // The id that was read last is also kept longest.
     this.#nodes.delete(processId)
     this.#nodes.set(processId, node)
   }
 
-  /** What stands for the process of a client whose query waits for one. */
+  /** The made-up id of a client whose query waits for a session. */
   idOf(holder: Holder): number {
     for (const [id, each] of this.#waiting) if (each === holder) return id
     this.#waiting.set(--this.#lastId, holder)
     return this.#lastId
   }
 
-  /** A client is no more. */
+  /** The client is gone. */
   forget(holder: Holder): void {
     this.holders.delete(holder)
     for (const [id, each] of this.#waiting) if (each === holder) this.#waiting.delete(id)
   }
 
-  /** The node that has this process; undefined where none of these clients is on it. */
+  /** The node that has this process; undefined if it is unknown. */
   nodeOf(processId: number): Node | undefined {
     const known = this.#nodes.get(processId)
     if (known !== undefined && !known.isEnded) return known
@@ -68,9 +68,9 @@ export class ServerProcesses {
   }
 
   /**
-   * Sends a query that cancels or ends a process to the server which has that, over a connection of its own: those of the pool may all be
-   * busy. It is no write. Where `by`, who asks, has set that it acts as another user, the rights of that one count there as well. Undefined
-   * for any other query, and for a process that nobody here is on.
+   * If a query cancels or ends a process, sends it to the server of that process. It goes over a connection outside the
+   * pool, because those in the pool may all be busy. It is no write. If the client that asks has set that it acts as
+   * another user, that user's rights count. Undefined for any other query, and for a process that no client here has.
    */
   signal(config: unknown, values: unknown, by?: Asker): Promise<Results> | undefined {
     if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
@@ -83,7 +83,7 @@ export class ServerProcesses {
       return node && sendTo(node, identity, config, values)
     }
     const { session } = holder
-    // No server could tell whether that user may.
+    // There is no server that could say whether that user may cancel it.
     if (session === undefined && identity.length > 0) return undefined
     const text = typeof config === 'string' ? config : String((config as { text: string }).text)
     const name = /pg_cancel_backend/i.test(text) ? 'pg_cancel_backend' : 'pg_terminate_backend'
@@ -94,7 +94,7 @@ export class ServerProcesses {
   }
 }
 
-/** The process that a query cancels or ends, where it does nothing else. */
+/** The process that a query cancels or ends; undefined if the query does anything else. */
 export function signalled(config: unknown, values: unknown): number | undefined {
   const given =
     typeof config === 'string' ? { text: config } : (config as { text?: unknown; values?: unknown })
@@ -120,10 +120,11 @@ async function sendTo(
     for (const text of identity) await client.query(text as never)
     const query = typeof config === 'string' ? { text: config } : (config as object)
     const its = values === undefined ? query : { ...query, values }
-    // As the application has set up its parsers.
+    // The application's own parsers apply.
     return (await client.query(its as never)) as unknown as Results
   } finally {
-    // Whoever asked may look right after whether it is over. A server that does not answer never closes its side.
+    // The caller may look at once whether that connection is gone, so its end is awaited. But a server that does not
+    // answer never closes its side.
     await withinMs(CLOSING_MS, client.end()).catch(() => {})
   }
 }

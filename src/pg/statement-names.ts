@@ -4,13 +4,13 @@ import { settingsOf } from '../nodes/session-settings.ts'
 import type { Settings } from '../sql/settings.ts'
 
 /**
- * The names that one client has given to its statements. With plain `pg` they are those of its connection; a client that holds none has the
- * text of a name sent along to whatever session serves.
+ * The names that one client has given to its statements. In plain `pg` a name belongs to the client's connection. A
+ * client without a connection sends the text of a name along, to whatever session serves.
  */
 export class StatementNames {
   readonly #texts = new Map<string, string>()
 
-  /** A configuration with the text that it goes by. */
+  /** Gives a configuration the text that its name stands for. */
   withText(config: unknown): unknown {
     const { name, text } = (config ?? {}) as { name?: unknown; text?: unknown }
     if (typeof config !== 'object' || typeof name !== 'string' || name === '') return config
@@ -23,18 +23,19 @@ export class StatementNames {
   }
 }
 
-/** The part of `pg`'s connection in which it remembers what a session has by a name. */
+/** The part of `pg`'s connection that remembers the named statements of its session. */
 interface NamingConnection {
   readonly parsedStatements?: Readonly<Record<string, string>>
 }
 
-/** Under which settings sessions have read their statements, by their names. */
+/** The settings under which each session has prepared its named statements. */
 const readUnder = new WeakMap<PoolClientLike, Map<string, Settings>>()
 
 /**
- * A configuration without its name, where the session has read a statement of that name for another client, and may have read it as something
- * else: what a constant or a table is, and which function is called, hangs on settings as the statement is read
- * (https://www.postgresql.org/docs/current/sql-prepare.html). With `isShared`, its text may be another as well, which `pg` would refuse.
+ * Gives a configuration without its name, if the session has prepared a statement of that name for another client, and
+ * may have read it in another way. The settings at that moment decide what a constant or a table is, and which function
+ * is called (https://www.postgresql.org/docs/current/sql-prepare.html). With `isShared`, the text under that name may
+ * also be another one, which `pg` would refuse.
  */
 export function withoutTakenName(config: unknown, client: PoolClientLike, isShared: boolean): unknown {
   const { name, text } = (config ?? {}) as { name?: unknown; text?: unknown }

@@ -5,24 +5,26 @@ import { markOf } from './marks.ts'
 import { snapshotOf } from './snapshot.ts'
 import { withoutTakenName } from './statement-names.ts'
 
-/** What `pg` gives: several statements in one text give several results. */
+/** The result that `pg` gives. Several statements in one text give several results. */
 export type Results = QueryResult | QueryResult[]
 
-/** What a client of `pg`'s wants of each of its queries that says nothing else. */
+/** What a client of `pg` wants of each query that does not say it itself. */
 export interface QueryDefaults {
-  /** Gives the parsers of values. */
+  /** Gives the type parsers. */
   readonly types?: unknown
   readonly query_timeout?: number
   readonly binary?: true
-  /** Whether its sessions serve other clients between its queries, which have names of their own for statements. */
+  /**
+   * Whether its sessions serve other clients between its queries. Those clients have their own names for statements.
+   */
   readonly sharesSessions?: true
 }
 
-/** A text or a configuration, with values or without, as `pg` takes them. */
+/** A text or a configuration, with or without values, as `pg` takes them. */
 export class PgStatement implements Query<Results> {
   readonly #config: unknown
   #values: unknown
-  /** What the client that it is sent by wants of it; undefined where all is as the node's own clients want it. */
+  /** What the sending client wants; undefined if that is what the node's own clients do. */
   readonly #defaults: QueryDefaults | undefined
   readonly text: string
   readonly mark: Mark | undefined
@@ -45,7 +47,7 @@ export class PgStatement implements Query<Results> {
     this.#values = this.values?.slice() ?? this.#values
   }
 
-  /** Has it not sent any more, where it was not yet. */
+  /** Keeps it from being sent, if it was not sent yet. */
   cancel(because: Error): void {
     this.signal = AbortSignal.abort(because)
   }
@@ -76,7 +78,7 @@ export class PgStatement implements Query<Results> {
 
 const CHANGES: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
-/** The text that is sent. One that was prepared by its name alone may do anything. */
+/** The text that is sent. A prepared statement that is sent by its name alone may do anything. */
 function textOf(config: unknown): string {
   if (typeof config === 'string') return config
   const { text, name } = config as { text?: unknown; name?: unknown }

@@ -8,7 +8,7 @@ import { ReadBound } from '../routing/read-timeout.ts'
 import { markOf } from './marks.ts'
 import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
 
-/** What `pg` calls of a `Submittable` as its answer comes in (https://node-postgres.com/apis/cursor is one). */
+/** What `pg` calls on a `Submittable` as its answer arrives (https://node-postgres.com/apis/cursor is one). */
 type Handlers = Submittable & {
   text?: unknown
   name?: unknown
@@ -32,7 +32,7 @@ const HANDLERS = [
   'handleCopyInResponse',
   'handleCopyData',
 ] as const
-/** From the first of these on it has something of the answer. */
+/** From the first of these calls on, it has a part of the answer. */
 const DELIVERIES: ReadonlySet<string> = new Set([
   'handleDataRow',
   'handlePortalSuspended',
@@ -43,8 +43,11 @@ const DELIVERIES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What it may be: `'cursor'` sends messages by and by, so that they have to be remembered; `'query'` (a `Query` of `pg`'s) sends all at once,
- * and can be submitted anew; `'copy'` reads and writes the socket itself.
+ * What a `Submittable` may be.
+ *
+ * - `'cursor'`: it sends its messages bit by bit, so they must be remembered
+ * - `'query'`: a `Query` of `pg`. It sends everything at once, and can be submitted again
+ * - `'copy'`: it reads and writes the socket itself
  */
 type Kind = 'cursor' | 'query' | 'copy'
 
@@ -58,8 +61,9 @@ export function isSubmittable(query: unknown): query is Submittable {
 }
 
 /**
- * A cursor, a stream, a COPY: an object that `pg` hands its connection to. It is sent through one that stands in between, so that it can
- * be sent to another node as long as it was given nothing; its error is kept from it until it is known to be the last one.
+ * A cursor, a stream, a COPY: an object to which `pg` hands its connection. A cursor gets a stand-in for the
+ * connection. As long as the object has no part of the answer, it can be sent to another node. It gets an error only
+ * when it is known to be the last one.
  */
 export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers
@@ -67,7 +71,7 @@ export class SubmittedQuery implements Query<void> {
   readonly #resource = new AsyncResource('write-pinning.Submitted')
   readonly #connection: ReplayedConnection | undefined
   #hasSubmitted = false
-  /** Whether it was given something of the answer. */
+  /** Whether it has a part of the answer. */
   #hasDelivered = false
   #hasFailed = false
   readonly text: string
@@ -83,7 +87,7 @@ export class SubmittedQuery implements Query<void> {
     this.mark = mark === 'or-primary' ? undefined : mark
     const { _result: result } = this.#given
     if (types !== undefined && result) result._types ??= types
-    // At once, as `pg` does: what is asked of it before it has a session is in order with the rest.
+    // At once, as `pg` does. So what it is asked before it has a session comes in the right order.
     if (this.#connection !== undefined) this.#given.submit(this.#connection as never)
   }
 
@@ -91,7 +95,7 @@ export class SubmittedQuery implements Query<void> {
     return undefined
   }
 
-  /** Has it not sent any more, where it was not yet. */
+  /** Keeps it from being sent, if it was not sent yet. */
   cancel(because: Error): void {
     this.signal = AbortSignal.abort(because)
   }
@@ -117,7 +121,7 @@ export class SubmittedQuery implements Query<void> {
     return false
   }
 
-  /** Submits it, and resolves when the server has said all; with `timeoutMs`, so long may the first of it take. */
+  /** Submits it. Resolves when the server has answered everything. `timeoutMs` limits the first part of the answer. */
   send(session: Session, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       let hear = () => {}
@@ -132,14 +136,14 @@ export class SubmittedQuery implements Query<void> {
     })
   }
 
-  /** Tells it that all is there, once it is known what it has done. */
+  /** Tells it that everything has arrived. Called when it is known what the query has done. */
   finish(): void {
     if (this.#hasFailed) return
     this.#tell(() => this.#given.handleReadyForQuery?.(this.#connection))
     this.#connection?.end()
   }
 
-  /** Tells it that it has failed, which it was not told yet. */
+  /** Tells it that it has failed, if it was not told yet. */
   fail(error: unknown): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
@@ -148,12 +152,12 @@ export class SubmittedQuery implements Query<void> {
     this.#connection?.end()
   }
 
-  /** In the context of whoever sends it, and not of whoever opened the socket. */
+  /** Runs in the context of whoever sent the query, and not of whoever opened the socket. */
   #tell(what: () => void): void {
     this.#resource.runInAsyncScope(what)
   }
 
-  /** What `pg` sees in its place. */
+  /** The object that `pg` gets in its place. */
   #facing(resolve: () => void, reject: (error: unknown) => void, heard: () => void): Submittable {
     const given = this.#given
     const standing = this.#connection
@@ -174,16 +178,16 @@ export class SubmittedQuery implements Query<void> {
       handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
         const isAnswered = isRefusal(error)
-        // `pg` tells nobody when the answer with an error ends, or that the connection is lost before that.
+        // `pg` tells nobody when an answer with an error ends, or when the connection is lost before that.
         if (isAnswered) onceEither(real, 'readyForQuery', 'end', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
           standing?.fail()
-          // A COPY that has given its last row hears nothing any more: an error would be nobody's.
+          // A COPY that has given its last row has no listener any more: nobody would hear the error.
           if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standing ?? real))
         } else if (isAnswered) {
           standing?.endAnswer()
-          // What it asks for until another node has it is sent there.
+          // What it sends before another node has it, is sent there.
           standing?.detach()
         }
         if (!isAnswered) isOver()
@@ -222,10 +226,10 @@ function onceEither(of: EventEmitter, one: string, other: string, listener: () =
   of.on(one, hear).on(other, hear)
 }
 
-/** What `pg` reads and sets. */
+/** The properties that `pg` reads and sets. */
 const PROPERTIES = ['text', 'name', 'callback', 'binary', 'query_timeout', '_result'] as const
 
-/** The arguments of a handler, with the connection in its place: the last one, where it is one. */
+/** The arguments of a handler. If the last one is the connection, the stand-in takes its place. */
 function standingIn(standing: ReplayedConnection, first: unknown, second: unknown): unknown[] {
   if (second !== undefined) return [first, standing]
   return isConnection(first) ? [standing] : [first]
@@ -235,7 +239,7 @@ function isConnection(value: unknown): boolean {
   return typeof (value as Partial<ProtocolConnection> | undefined)?.sync === 'function'
 }
 
-/** The text that it will send; where it does not tell, it may do anything. */
+/** The text that it will send. If it does not tell, it may do anything. */
 function textOf({ text, cursor }: Handlers): string {
   const its = text ?? cursor?.text
   return typeof its === 'string' ? its : UNKNOWN_TEXT

@@ -1,8 +1,9 @@
 import { WritePinningError } from '../errors.ts'
 
 /**
- * Has `new pool.Client()` and `new pool.Pool()` say what to write. Only a library that was given the pool in place of the module `pg`
- * asks a pool for these, and its clients would connect past the pool: `pg`'s own pool has a `Client`.
+ * Makes `new pool.Client()` and `new pool.Pool()` say what to write instead. Only a library that was given the pool in
+ * place of the module `pg` asks a pool for these. With the `Client` that `pg`'s own pool has, it would connect past
+ * this pool.
  */
 export function refuseAsModule(pool: object): void {
   refuse(pool, 'Client')
@@ -17,7 +18,7 @@ function refuse(pool: object, name: string): void {
         'as in `dialectModule: pool.driver` for Sequelize, and `driver: pool.driver` for TypeORM.',
     )
   }
-  // As in `pg`'s own pool, which has a `Client` and no `Pool`.
+  // The same as in `pg`'s own pool, which has a `Client` and no `Pool`.
   Object.defineProperty(pool, name, {
     value,
     configurable: true,

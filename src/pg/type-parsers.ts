@@ -5,7 +5,7 @@ interface Parsers {
   getTypeParser(oid: number, format?: 'text' | 'binary'): unknown
 }
 
-/** The parsers of one client: its own, and for other types those of the pool, or `pg`'s. */
+/** The type parsers of one client: its own, and for other types those of the pool, or `pg`'s. */
 export class TypeParsers implements Parsers {
   readonly #others: Parsers
   readonly #own = new Map<string, unknown>()
