@@ -1,4 +1,4 @@
-/** Knex's own PostgreSQL client, by the file that it lies in: its types name the class that it extends only. */
+/** Knex's own PostgreSQL client, imported by its file. Knex's types only name the class that it extends. */
 declare module 'knex/lib/dialects/postgres/index.js' {
   import type { Knex } from 'knex'
 

@@ -2,8 +2,8 @@ import { type DialectAdapter, type Kysely, type MigrationLockOptions, PostgresAd
 import { usePrimary } from '../freshness/scopes.ts'
 
 /**
- * Kysely's own adapter; the lock around migrations is taken on the primary, and the connection that took it stays
- * there, so that migrations read what they have written, whatever the names of their tables.
+ * Kysely's own adapter. It takes the lock around migrations on the primary. The connection that took it stays there, so
+ * that migrations read what they have written, whatever the names of their tables.
  */
 export class PrimaryAdapter extends PostgresAdapter {
   // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.
@@ -13,8 +13,8 @@ export class PrimaryAdapter extends PostgresAdapter {
 }
 
 /**
- * The type of the adapter for whoever uses it. Kysely 0.28 has its types twice, for `import` and for `require()`, and a class of
- * the one is none of the other's: so these parameters take either.
+ * The type of the adapter for its users. Kysely 0.28 has its types twice, for `import` and for `require()`, and
+ * TypeScript does not take a class of one for a class of the other. So these parameters take both.
  */
 export type DualAdapter = Omit<DialectAdapter, 'acquireMigrationLock' | 'releaseMigrationLock'> & {
   // biome-ignore lint/suspicious/noExplicitAny: see above.

@@ -8,17 +8,17 @@ import { markOf } from './marks.ts'
 import type { ControlConnectionProvider, NodeConnections } from './node-connections.ts'
 import { SessionStream } from './session-stream.ts'
 
-/** Kysely 0.29's options of an operation that can be aborted; 0.28 gives none. */
+/** Kysely 0.29's options of an operation that can be aborted. 0.28 gives none. */
 export interface AbortOptions {
   readonly signal?: AbortSignal
 }
 
-/** The connection that Kysely sees: its statements find their node, and run there through Kysely's own connection to it. */
+/** The connection that Kysely sees. Its statements find their node, and run there through Kysely's own connection. */
 export class PrimaryReplicaConnection extends RoutedConnection implements Required<DatabaseConnection> {
   readonly connections: NodeConnections
-  /** This connection, as a promise that is made once. */
+  /** This connection as a promise, which is made once. */
   readonly opened: Promise<this> = Promise.resolve(this)
-  /** Whether its process id is wanted, so that what runs can be cancelled or killed. */
+  /** Whether Kysely wants the process id, to cancel or kill what runs. */
   wantsInfo = false
 
   constructor(cluster: Cluster, connections: NodeConnections) {
@@ -26,7 +26,7 @@ export class PrimaryReplicaConnection extends RoutedConnection implements Requir
     this.connections = connections
   }
 
-  /** Kysely ends what it has begun, also where its caller has not awaited that. */
+  /** Kysely ends a transaction that it has begun, even if its caller has not awaited that. */
   protected override get keepsTransactions(): boolean {
     return true
   }
@@ -64,7 +64,7 @@ export class PrimaryReplicaConnection extends RoutedConnection implements Requir
     if (session !== undefined) await this.connections.of(session).killSession?.(this.#controlOf(session.node))
   }
 
-  /** Lends connections to this node: elsewhere a process id means nothing, or somebody else. */
+  /** Lends connections to this node. On another node a process id means nothing, or somebody else's process. */
   #controlOf(node: Node): ControlConnectionProvider {
     return async (consumer) => {
       const session = sessionOf(node, await beginLending(node))
@@ -123,7 +123,7 @@ class CompiledStatement<R> implements Query<QueryResult<R>> {
   }
 }
 
-/** A compiled query whose rows come by and by. */
+/** A compiled query whose rows come bit by bit. */
 class CompiledStream<R> implements Query<SessionStream<R>> {
   readonly #connection: PrimaryReplicaConnection
   readonly #query: CompiledQuery

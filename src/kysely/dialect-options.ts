@@ -4,16 +4,23 @@ import { OptionReader } from '../options.ts'
 import { type ClusterOptions, clusterSettings, type RouterSettings } from '../routing/options.ts'
 import type { HookConfig } from './node-connections.ts'
 
-/** The options of {@link PrimaryReplicaDialect}. */
+/**
+ * The options of {@link PrimaryReplicaDialect}: those of the pool, and Kysely's own `cursor`, `controlClient`,
+ * `onCreateConnection` and `onReserveConnection`.
+ */
 export interface PrimaryReplicaDialectOptions extends Omit<PostgresDialectConfig, 'pool'>, ClusterOptions {}
 
-/** The options, checked, with their defaults. */
+/** The options, checked, with their defaults in place. */
 export interface DialectSettings {
   readonly router: RouterSettings
   readonly hooks: HookConfig
 }
 
-/** @throws {WritePinningError} for every option that is wrong or unknown. */
+/**
+ * Reads the options.
+ *
+ * @throws {WritePinningError} for an option that is wrong or unknown.
+ */
 export function dialectSettings(given: unknown): DialectSettings {
   return { router: clusterSettings(WHERE, given, KYSELY_OPTIONS), hooks: hookConfig(given) }
 }

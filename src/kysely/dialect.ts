@@ -12,12 +12,16 @@ import { PrimaryIntrospector } from './introspector.ts'
 import { MarkingQueryCompiler } from './marks.ts'
 
 /**
- * A Kysely dialect for one PostgreSQL primary and its replicas: writes and transactions go to the primary, reads
- * to a replica, unless the request's pin or a scope demands the primary.
+ * A Kysely dialect for one PostgreSQL primary and its replicas. Writes and transactions go to the primary. Reads go to
+ * a replica, unless the request's pin or a scope demands the primary.
  *
- * @throws {WritePinningError} for every option that is wrong or unknown, and for a node without connection string.
+ * @throws {WritePinningError} for an option that is wrong or unknown, and for a node without a connection string.
  * @example
- * const db = new Kysely<Database>({
+ * import { Kysely } from 'kysely'
+ * import { Pool } from 'pg'
+ * import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+ *
+ * const db = new Kysely<{ comment: { id: number; text: string } }>({
  *   dialect: new PrimaryReplicaDialect({
  *     primary: new Pool({ connectionString: process.env.DATABASE_URL }),
  *     replicas: [new Pool({ connectionString: process.env.DATABASE_REPLICA_URL })],
@@ -38,13 +42,16 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Begins to watch the nodes of every Kysely instance that was made with this dialect, and resolves with the status once each node
-   * was heard of or `probeTimeoutMs` are over: the status says of each whether it is fit. Without it that begins at the first query.
+   * Begins to watch the nodes of every Kysely instance of this dialect. Without this, that begins at the first query.
+   * Resolves with the status when each node was heard of or `probeTimeoutMs` are over. It may wait some seconds longer,
+   * until it is known whether the primary answers and how much the replicas lag. The status says of each node whether
+   * it is fit.
    *
-   * Kysely's own `destroy()` ends what has run a query: where none ran, the watch goes on until the process ends, and keeps it from nothing.
+   * Kysely's own `destroy()` only ends what has run a query. If no query ran, the watching goes on until the process
+   * ends. It does not keep the process alive.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` where there is no Kysely instance with this dialect (any more). A node
-   * that is down is no error; a pool that cannot be made is.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` if there is no Kysely instance of this dialect (any more).
+   * A node that is down is no error. A pool that cannot be made is one.
    * @example
    * const db = new Kysely<Database>({ dialect })
    * await dialect.ready()
@@ -55,8 +62,8 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and whether it
-   * is fit. Before the database is opened, by its first query or {@link ready}, every node is `unknown`.
+   * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and
+   * whether it is fit. Before the database is opened, by its first query or {@link ready}, every node is `unknown`.
    *
    * @example
    * app.get('/ready', (request, reply) => {
@@ -69,9 +76,9 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Has a replica serve no new reads, at once; those that are under way on it end.
+   * Takes a replica out of service at once: it gets no new reads. Reads that are under way on it run to their end.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name, and `ERR_WRITE_PINNING_NODE` for
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` if no node has that name; `ERR_WRITE_PINNING_NODE` for
    * the primary.
    * @example
    * dialect.drain('replica-2') // before its server is taken down
@@ -81,9 +88,10 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Lets a replica serve again that was drained.
+   * Lets a drained replica serve again.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` where no node has that name.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` if no node has that name; `ERR_WRITE_PINNING_NODE` for
+   * the primary.
    * @example
    * dialect.resume('replica-2')
    */
@@ -92,9 +100,13 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Says who serves reads from now on, whatever the option `mode` and the environment say: `'split'` the replicas, `'primary'` the
-   * primary, `'observe'` the primary, while `status().observed` counts where the reads would have gone. What was asked for by a node's
-   * name goes on.
+   * Says who serves reads from now on. It overrides the option `mode` and the environment.
+   *
+   * - `'split'`: the replicas
+   * - `'primary'`: the primary
+   * - `'observe'`: the primary, and `status().observed` counts where the reads would have gone
+   *
+   * Reads that name a node still go to that node.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
    * @example
@@ -105,10 +117,10 @@ export class PrimaryReplicaDialect implements Dialect {
   }
 
   /**
-   * Says which part of the requests may read from replicas from now on, whatever the option `replicaShare` and the environment say,
-   * from 0 to 1; the primary serves the others.
+   * Sets the share of the requests that may read from replicas from now on, from 0 to 1. The primary serves the others.
+   * It overrides the option `replicaShare` and the environment.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for what is no such number.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for anything else than a number from 0 to 1.
    * @example
    * dialect.setReplicaShare(0.05) // a gradual start
    */

@@ -6,13 +6,14 @@ import type { DialectSettings } from './dialect-options.ts'
 import { NodeConnections } from './node-connections.ts'
 
 /**
- * Kysely's own driver, whose connections find their node by themselves: begin, commit and savepoints are texts like any other.
+ * Kysely's own driver with connections that find their node. To these, begin, commit and savepoints are texts like any
+ * other.
  */
 export class PrimaryReplicaDriver extends PostgresDriver {
   readonly #router: Router<PrimaryReplicaConnection>
 
   constructor({ router, hooks }: DialectSettings, operator: ClusterOperator) {
-    // It is never asked for a client.
+    // Kysely's driver never asks this pool for a client.
     super({ pool: undefined as never })
     const connections = new NodeConnections(hooks)
     this.#router = new Router(router, operator, {
@@ -33,7 +34,7 @@ export class PrimaryReplicaDriver extends PostgresDriver {
     try {
       await connection.executeQuery(ROLLBACK)
     } catch (error) {
-      // A transaction that is begun and ended by hand, as MikroORM does it, is not given back by Kysely then.
+      // Kysely does not give the connection back then, if the transaction was begun and ended by hand, as in MikroORM.
       ;(connection as PrimaryReplicaConnection).end()
       throw error
     }

@@ -7,8 +7,8 @@ import {
 import { usePrimary } from '../freshness/scopes.ts'
 
 /**
- * Kysely's own introspector, on the primary: a replica may not know of a table that was just made. 0.28's
- * `getMetadata()` calls `getTables()`.
+ * Kysely's own introspector, on the primary: a replica may not know of a new table yet. `getMetadata()` of 0.28 calls
+ * `getTables()`.
  */
 export class PrimaryIntrospector extends PostgresIntrospector {
   override getSchemas(): Promise<SchemaMetadata[]> {

@@ -18,7 +18,8 @@ export function toPrimary<Query extends Markable>(query: Query): Query {
 }
 
 /**
- * Marks a query: if it is no write by its syntax, it reads from a replica, stale or not, whatever functions it calls.
+ * Marks a query: it reads from a replica, stale or not, whatever functions it calls. A query that writes or locks by
+ * its syntax still goes to the primary.
  *
  * @example
  * const top = await db.selectFrom('product').selectAll().$call(toReplica).execute()
@@ -28,8 +29,9 @@ export function toReplica<Query extends Markable>(query: Query): Query {
 }
 
 /**
- * Marks a query: it reads where the context says and, where a replica gives no row, once more on the primary. For what
- * somebody else has just written: sessions, one-time codes, what a webhook brought.
+ * Marks a query: it reads where the context says. If a replica gives no row, it runs once more on the primary.
+ *
+ * Use it for what somebody else has just written: sessions, one-time codes, what a webhook brought.
  *
  * @example
  * const session = await db.selectFrom('session').selectAll().where('id', '=', id).$call(orPrimary).executeTakeFirst()
@@ -44,8 +46,8 @@ export function markOf(query: CompiledQuery): Mark | undefined {
 }
 
 /**
- * Kysely's own compiler, which puts the mark of a query on what it makes of it: a plugin that came after the mark may have made new
- * nodes of all that it had marked.
+ * Kysely's own compiler. It puts the mark of a query on the compiled query, because a plugin that came after the mark
+ * may have replaced all nodes that it marked.
  */
 export class MarkingQueryCompiler extends PostgresQueryCompiler {
   override compileQuery(...query: Parameters<PostgresQueryCompiler['compileQuery']>): CompiledQuery {
@@ -61,14 +63,14 @@ function withPendingMark(compiled: CompiledQuery): CompiledQuery {
   return Object.freeze({ ...compiled, query: { ...compiled.query, [MARK]: pending.mark } })
 }
 
-// The mark is on the root node of the query that is executed: it is not the builder's, so it never survives into another
-// query that is built from the same one, and as a part of another query it is not at the root. Versioned, and shared by two copies of
-// this package in one process: the one marks what the other executes.
+// The mark is on the root node of the query that is executed, and not on the builder. So it never survives into another
+// query of the same builder. In a part of another query, it is not at the root. The symbol is versioned, and shared by
+// two copies of this package in one process: one marks what the other executes.
 const MARK = Symbol.for('write-pinning.mark.v1')
 const MARKS = Symbol.for('write-pinning.marks.v1')
 
 interface Shared {
-  /** The query that was marked last: Kysely compiles it right after its plugins have seen it. */
+  /** The query that was marked last. Kysely compiles it right after its plugins have seen it. */
   pending: { readonly queryId: object; readonly mark: Mark } | undefined
 }
 
@@ -85,7 +87,7 @@ function pluginThatMarks(mark: Mark): KyselyPlugin {
     transformQuery: ({ node, queryId }) => {
       const pending = { queryId, mark }
       shared.pending = pending
-      // A part of another query is not compiled by itself: its mark must not wait for whatever has its id.
+      // A part of another query is not compiled by itself. Its mark must not wait for the next query with its id.
       queueMicrotask(() => {
         if (shared.pending === pending) shared.pending = undefined
       })

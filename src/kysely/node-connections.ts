@@ -3,35 +3,35 @@ import type { Node } from '../nodes/node.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import type { Session } from '../nodes/session.ts'
 
-/** What of Kysely's PostgresDialect's options is for each connection to a node. */
+/** The options of Kysely's own PostgresDialect that concern each connection to a node. */
 export type HookConfig = Omit<PostgresDialectConfig, 'pool'>
 
-/** Lends a connection for a control query; Kysely 0.29's type of this name. */
+/** Lends a connection for a control query. Kysely 0.29 has a type of this name. */
 export type ControlConnectionProvider = (
   consumer: (connection: DatabaseConnection) => Promise<void>,
 ) => Promise<void>
 
-/** Kysely's own connection, with what 0.29 adds to it: typed here, because 0.28 does not know it. */
+/** Kysely's own connection with what 0.29 adds. It is typed here, because 0.28 does not know it. */
 export type NodeConnection = DatabaseConnection & {
   cancelQuery?(provider: ControlConnectionProvider): Promise<void>
   killSession?(provider: ControlConnectionProvider): Promise<void>
   collectSessionInfo?(): Promise<void>
 }
 
-/** Kysely's own driver, with the options that 0.29 hands on to the hooks. */
+/** Kysely's own driver with the options that 0.29 hands on to the hooks. */
 type NodeDriver = Driver & {
   acquireConnection(options: { readonly signal?: AbortSignal }): Promise<NodeConnection>
 }
 
 /**
- * Kysely's own connections to the nodes: what is sent on a client, the hooks of the application, a cancel and a kill are Kysely's own
- * affair. Which client that is is the router's.
+ * Kysely's own connections to the nodes. How a client sends, the hooks of the application, a cancel and a kill are up
+ * to Kysely. The router decides which client it is.
  */
 export class NodeConnections {
   readonly #config: HookConfig
   readonly #drivers = new WeakMap<Node, Promise<NodeDriver>>()
   readonly #connections = new WeakMap<PoolClientLike, NodeConnection>()
-  /** The client that a driver is about to be given. */
+  /** The client that each driver gets next. */
   readonly #next = new WeakMap<NodeDriver, PoolClientLike>()
 
   constructor(config: HookConfig) {
@@ -43,7 +43,7 @@ export class NodeConnections {
     return this.#connections.get(client) as NodeConnection
   }
 
-  /** Makes Kysely's connection of a client that is new, and calls the hooks; undefined where there is nothing to wait for. */
+  /** Makes Kysely's connection for a new client, and calls the hooks; undefined if there is nothing to wait for. */
   readonly prepare = (session: Session, signal: AbortSignal | undefined): Promise<void> | undefined => {
     if (this.#config.onReserveConnection === undefined && this.#connections.has(session.client))
       return undefined
@@ -58,12 +58,12 @@ export class NodeConnections {
     }
     const opened = await driver
     this.#next.set(opened, client)
-    // It asks its pool for a client before it waits for anything.
+    // Kysely's driver asks its pool for a client before it waits for anything.
     const connection = await opened.acquireConnection(signal === undefined ? {} : { signal })
     this.#connections.set(client, connection)
   }
 
-  /** A driver whose pool gives the client that it is handed. */
+  /** Makes a driver whose pool gives it the client that is next. */
   async #openDriver({ pool }: Node): Promise<NodeDriver> {
     const { Client, options = {} } = await pool.open()
     const handing = {

@@ -5,8 +5,8 @@ import type { OpenStream } from '../routing/connection.ts'
 import { ReadBound } from '../routing/read-timeout.ts'
 
 /**
- * The stream of Kysely's own connection, with its first rows read. It fails where the connection is lost: by itself it would wait
- * for ever for its cursor to close. With `timeoutMs`, so long may each of its reads take.
+ * The stream of Kysely's own connection, with its first rows already read. It fails if the connection is lost: Kysely's
+ * stream alone would wait for ever for its cursor to close. `timeoutMs` limits each of its reads.
  */
 export class SessionStream<R> implements OpenStream<QueryResult<R>> {
   readonly #session: Session
@@ -14,7 +14,7 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
   readonly #read: () => Promise<IteratorResult<QueryResult<R>>>
   readonly #first: IteratorResult<QueryResult<R>>
 
-  /** Opens it, and resolves when its first rows are there. */
+  /** Opens the stream. Resolves when its first rows are there. */
   static async open<R>(
     session: Session,
     rows: AsyncIterable<QueryResult<R>>,
@@ -44,7 +44,7 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
     return this.#first.done === true
   }
 
-  /** All rows; can be asked for once. */
+  /** All rows. Call this once. */
   async *rows(): AsyncGenerator<QueryResult<R>, void, undefined> {
     let isOver = false
     try {
@@ -61,8 +61,9 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
   }
 
   /**
-   * Closes the cursor of a stream that its reader left early; one that has ended, or failed, has nothing left to do. Who has
-   * left hears no error: Kysely awaits nothing where a signal ended the stream, and a rejection would end the process.
+   * Closes the cursor of a stream that its reader left early. A stream that has ended or failed has nothing left to
+   * close. The reader who left hears no error: if a signal ended the stream, Kysely awaits nothing, and a rejection
+   * would end the process.
    */
   async #leave(): Promise<void> {
     if (this.#inner.return === undefined) return
