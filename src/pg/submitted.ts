@@ -63,7 +63,7 @@ export function isSubmittable(query: unknown): query is Submittable {
 /**
  * A cursor, a stream, a COPY: an object to which `pg` hands its connection. A cursor gets a stand-in for the
  * connection. As long as the object has no part of the answer, it can be sent to another node. It gets an error only
- * when it is known to be the last one.
+ * when no other node will run it.
  */
 export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers

@@ -50,7 +50,7 @@ export class BoundSession {
   }
 
   /**
-   * The session, if it is on the node of this route and will do. A session that was taken of a replica is read-only,
+   * The session, if it is on the node of this route and will do. A session that was taken from a replica is read-only,
    * even if the replica was promoted since. So a statement that needs the primary leaves it.
    */
   on({ node, claim }: Route): Session | undefined {

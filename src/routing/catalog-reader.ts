@@ -22,11 +22,11 @@ const GRACE_MS = 250
  * The catalog is read in the background: first the functions, which statements may wait for, and then the relations.
  * Until the functions are read, only PostgreSQL's own are known, and any other counts as one that writes.
  *
- * Then the reader looks whether the catalog has changed, once a minute. It looks at once if
+ * After that, the reader looks once a minute whether the catalog has changed. It also looks in these cases:
  *
- * - a statement has a name that the catalog did not have,
- * - this process changes the schema, or
- * - a server says that something wrote, although the catalog calls it harmless.
+ * - A statement has a name that the catalog did not have.
+ * - This process changes the schema, or runs something that may have changed it.
+ * - A server says that something wrote, although the catalog calls it harmless.
  *
  * A look that finds no change reads nothing.
  *
@@ -50,7 +50,8 @@ export class CatalogReader {
   #look: AwaitedReading | undefined
   #nextLook: AwaitedReading | undefined
   /**
-   * What statements wait for while the functions are being read. They may also be read in the middle of the relations.
+   * What statements wait for while the functions are being read. They may be read again between two pages of the
+   * relations.
    */
   #functions: AwaitedReading | undefined
   /** Whether the last answer came from a replica, which may lag. */

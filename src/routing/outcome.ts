@@ -61,7 +61,7 @@ export class Outcome {
   }
 
   /**
-   * Records what a statement did itself, beside committing a transaction. `judged` is the statement that its name
+   * Records what a statement did itself, apart from committing a transaction. `judged` is the statement that its name
    * stands for.
    */
   #record(

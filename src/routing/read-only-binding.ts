@@ -28,8 +28,9 @@ const MAX_KEPT = 20
 
 /**
  * Finds the node of a transaction that began as `read only`. BEGIN is sent where a read would go. The first statement
- * binds the transaction to its node. Nothing was read before, so the transaction may begin again on another node for
- * it. Statements that only prepare the transaction (settings, savepoints) do not bind it, and are sent again there.
+ * binds the transaction to its node. Nothing was read before that statement, so the transaction may begin again on
+ * another node for it. Statements that only prepare the transaction (settings, savepoints) do not bind it, and are sent
+ * again there.
  */
 export class ReadOnlyBinding {
   readonly #cluster: Cluster
@@ -112,7 +113,7 @@ export class ReadOnlyBinding {
   }
 
   /**
-   * Begins the transaction again on the session that the connection has taken; undefined if it has already begun there.
+   * Begins the transaction again on the session that the connection has taken; undefined if there is nothing to begin.
    */
   arrive(session: Session, claim: Claim): Promise<void> | undefined {
     if (this.#kept === undefined || session === this.#begunOn || !this.#transaction.isOpen) return undefined
@@ -205,8 +206,8 @@ export class ReadOnlyBinding {
       )
     }
     if (!this.#cluster.meets(node, requirement)) return false
-    // A question in the transaction may take its snapshot. So if this session has not proven before BEGIN that it is
-    // fresh enough, the transaction begins again elsewhere, after a proof.
+    // A question in the transaction would take its snapshot. So it may stay only if this session has already proven
+    // that it is fresh enough.
     return (
       requirement.kind !== 'atLeast' ||
       this.#cluster.set.positions.hasTold(client, node, requirement.position)

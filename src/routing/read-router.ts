@@ -64,7 +64,7 @@ export class ReadRouter {
    */
   isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
     const { positions } = this.#set
-    // However much it lags: somebody who has only read misses nothing there.
+    // It may lag: somebody who has only read misses nothing there.
     if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
     return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
@@ -78,12 +78,12 @@ export class ReadRouter {
     const { position, reason, isSeen: isOnlySeen = false } = requirement
     const { tried, looked, unproven } = before
     const { positions, primary, settings, name } = this.#set
-    // A position of another history says nothing, so the primary serves until the pin expires.
     const seen = isOnlySeen ? 'position' : undefined
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
-    // Nothing was written that could be missed. So what was observed while the primary is down will do, too.
+    // Nothing was written that could be missed. So while the primary is gone, what was observed of a replica is enough.
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
     const left = this.#left(tried, isSeen)
+    // A position of another history says nothing, so the primary serves until the pin expires.
     if (!positions.isComparable(position)) {
       if (!isSeen) return onPrimary
       const isOfSome = left.some((node) => {
@@ -149,14 +149,14 @@ export class ReadRouter {
   #kept(memory: RequestMemory | undefined): Node | undefined {
     const name = memory && keptNode(memory, this.#set.name)
     if (name === undefined) return undefined
-    // A loop over a handful of nodes, because this is on the path of every read.
+    // A plain loop: there are few nodes, and this is on the path of every read.
     for (const node of this.#set.replicas) if (node.name === name) return node
     return this.#set.primary.name === name ? this.#set.primary : undefined
   }
 
   /**
-   * Whether a request may read from replicas, where the operator lets only a share of them. All reads of one request go
-   * the same way.
+   * Whether a request may read from replicas, if the operator allows that to a share of the requests only. All reads of
+   * one request go the same way.
    */
   #mayReadFromReplica(memory: RequestMemory | undefined): boolean {
     const kept = this.#kept(memory)
@@ -166,7 +166,7 @@ export class ReadRouter {
     return may
   }
 
-  /** The route to the primary where the operator has it serve all reads. */
+  /** The route to the primary, if the operator has it serve all reads. */
   #insteadOfReplica(): Route {
     const { primary, operator } = this.#set
     if (operator.mode === 'observe') operator.observe((this.#set.choose(undefined) ?? primary).name)
@@ -193,7 +193,7 @@ export class ReadRouter {
 
 const FIRST: Attempt = { tried: undefined }
 
-/** The replica that has replayed most. If they do not say, the one that lags least. */
+/** The replica that has replayed most. If no position is known, the one that lags least. */
 function furthest(nodes: readonly Node[]): Node | undefined {
   let best: Node | undefined
   for (const node of nodes) if (best === undefined || isFurther(node, best)) best = node

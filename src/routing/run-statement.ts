@@ -39,12 +39,13 @@ export class StatementRun<T> implements Hearer {
   #statement: Statement
   /** Where it was sent. */
   #route: Route | undefined
-  /** What the session answered to the question right after it. */
+  /** What the session answered to a question around it. */
   #told: Told | undefined
   #bound: ReadBound | undefined
   #tried: Attempt['tried']
   /**
-   * What a replica's refusal says it is. This holds for its later attempts, even if the text is too long to be kept.
+   * What the statement turned out to be when a replica refused it. This holds for its later attempts, even if the text
+   * is too long to be kept.
    */
   #refusedAs: Statement | undefined
 
@@ -77,7 +78,7 @@ export class StatementRun<T> implements Hearer {
         }
         let session = own.on(route)
         const wasBound = session !== undefined
-        // Whether anything was waited for since the route was found.
+        // Whether something was waited for since the route was found, so that it may be out of date.
         const hasWaited = !wasBound || attempt?.route !== undefined
         try {
           if (session === undefined) {
@@ -123,7 +124,7 @@ export class StatementRun<T> implements Hearer {
           return result
         } catch (error) {
           if (error instanceof StaleNode) {
-            // Otherwise the session that the connection is on would be good enough for the next route.
+            // Otherwise the next route would find this session good enough.
             own.letGo(false)
             attempt = {
               ...again(attempt),
@@ -329,7 +330,7 @@ export class StatementRun<T> implements Hearer {
 }
 
 /**
- * Each attempt has a reason that the ones before it did not have. Only if something is wrong here there are more than
- * this.
+ * Each attempt has a reason that the ones before it did not have. There are more than this only if something is wrong
+ * here.
  */
 const MAX_ATTEMPTS = 50
