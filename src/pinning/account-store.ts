@@ -6,28 +6,31 @@ import { pinAtMostADay } from './pinning-seconds.ts'
 import { type Loss, PATIENCE, type Patience, UnraisedPins } from './unraised-pins.ts'
 import { type Log, processLog, tell } from './warnings.ts'
 
-/** How long a request waits for the store, in ms; what is not known by then means the primary. */
+/** How long a request waits for the store, in ms. Without an answer by then, its reads go to the primary. */
 const STORE_WAIT_MS = 250
-/** How long no call may have failed before an outage of the store is over, in ms: one that fails now and then has one outage. */
+/**
+ * An outage of the store ends when no call has failed for this long, in ms. So a store that fails now and then has
+ * one outage.
+ */
 const QUIET_MS = 5_000
 
-/** What became of calls of the store, and of the pins in them. */
+/** How many calls of the store failed, and how many pins were given up. */
 export interface StoreCounts {
   storeFailures: number
   storeLosses: number
 }
 
-/** What the store was asked to raise. */
+/** A pin that the store was asked to raise. */
 export interface Raising {
-  /** Settles as the store does, whenever that is. */
+  /** Settles when the store does, and in the same way. */
   readonly answer: Promise<void>
-  /** Whether the store has taken it within a moment; never rejects. */
+  /** Whether the store took it within 250 ms. Never rejects. */
   readonly isDone: Promise<boolean>
 }
 
 /**
- * A pin store as requests use it: none of them waits long for it, what it does not take is tried again, and each of its outages is
- * told once, and its end.
+ * A pin store as requests use it. No request waits long for it. A pin that it does not take is tried again. One
+ * warning tells of an outage, and one of its end.
  */
 export class AccountStore {
   readonly #store: PinStore
@@ -63,9 +66,10 @@ export class AccountStore {
   }
 
   /**
-   * The pin of an account, with what the store has not taken of it yet; undefined where it has none.
+   * The pin of an account, merged with what still waits for the store; undefined if it has none.
    *
-   * @throws where the store does not say within a moment. Why is the store's to say: its errors may hold addresses and passwords.
+   * @throws if the store fails, or does not answer within 250 ms. The error leaves out what the store said, which may
+   * hold addresses and passwords.
    */
   async get(account: string): Promise<Pin | undefined> {
     let stored: unknown
@@ -83,7 +87,7 @@ export class AccountStore {
     return mergePins(pin && pinAtMostADay(pin), livePin(this.#unraised.of(account), Date.now()))
   }
 
-  /** Raises the pin of an account: what the store does not take within a moment is tried again until the pin is over. */
+  /** Raises the pin of an account. A pin that the store does not take within 250 ms is tried again until it is over. */
   raise(account: string, pin: Pin): Raising {
     const answer = (async () => this.#store.raise(account, pin))()
     const isDone = withinMs(STORE_WAIT_MS, answer)
@@ -103,7 +107,7 @@ export class AccountStore {
     return { answer, isDone }
   }
 
-  /** Tries once more what the store has not taken, for a moment at most, and lets go of it. */
+  /** Tries the waiting pins once more, for 250 ms at most, and gives up the rest. */
   async close(): Promise<void> {
     await this.#unraised.close()
     this.#isClosed = true
@@ -129,14 +133,14 @@ export class AccountStore {
     else this.#isOver()
   }
 
-  /** Nobody may ask the store any more, and its outage is over all the same. */
+  /** Looks again later. If nobody asks the store any more, no call would notice that the outage is over. */
   #lookAgain(quietInMs: number): void {
     const failedAtMs = this.#failedAtMs
     clearTimeout(this.#timer)
     if (this.#isClosed) return
     this.#timer = setTimeout(
       () => {
-        // What fails since is followed by an answer, sooner or later.
+        // A later failure is followed by an answer sooner or later, which looks again.
         if (this.#failedAtMs === failedAtMs) this.#answered()
       },
       Math.max(quietInMs, 1_000),
@@ -174,7 +178,10 @@ export class AccountStore {
   }
 }
 
-/** The one for a store that is used without a plugin: nobody closes it, so it ends when its last pin is taken or over. */
+/**
+ * The account store of a pin store that is used without a plugin. Nobody closes it: its timers stop when the last pin
+ * is taken or over.
+ */
 export function accountStoreOf(store: PinStore): AccountStore {
   let found = withoutPlugin.get(store)
   if (found === undefined) {

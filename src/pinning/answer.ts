@@ -1,6 +1,7 @@
 /**
- * What a function of the application's says of a request: a text, or undefined. It is asked in the middle of other work
- * (a query, a response), which must not fail because of it: an error, or anything else that it gives, counts as undefined.
+ * Asks a function of the application for a text or undefined. It is called in the middle of other work (a query, a
+ * response), which must not fail because of it. So an error, or an answer of another type, counts as undefined and is
+ * reported.
  */
 export function answerOf<Request>(
   ask: (request: Request) => string | undefined,
@@ -20,7 +21,10 @@ export function answerOf<Request>(
   return undefined
 }
 
-/** The same for yes or no. An error is the request's, as that of a hook is; anything else counts as no. */
+/**
+ * Asks a function of the application for true or false. An answer of another type counts as false and is reported. An
+ * error fails the request, as an error of a hook does.
+ */
 export function isYes<Request>(
   ask: (request: Request) => boolean,
   request: Request,
@@ -35,14 +39,14 @@ export function isYes<Request>(
 
 function nonsense(answer: unknown): string {
   if (!(answer instanceof Promise)) return `a value of type ${typeof answer}`
-  // Nobody waits for it, and it must not bring the process down.
+  // Nobody awaits this promise. It must not end the process if it rejects.
   answer.catch(() => {})
   return 'a promise'
 }
 
 /**
- * What a log may hold of an error: its name, and its message where that is JavaScript's own about the code. Any other message may quote what
- * a user has sent.
+ * What a log may hold of an error: its name, and its message if JavaScript itself wrote it about the code. Any other
+ * message may quote what a user sent.
  */
 function shownError(error: unknown): string {
   if (!(error instanceof Error)) return 'something that is no error'
@@ -54,7 +58,7 @@ function shownError(error: unknown): string {
 
 const OF_LANGUAGE = new Set(['TypeError', 'ReferenceError'])
 const ERROR_NAME = /^[A-Za-z]\w{0,39}$/
-// As V8 has them, of names that code is made of.
+// The messages of V8. Every name that they quote is an identifier of the code.
 const OF_CODE = [
   /^Cannot read properties of (?:undefined|null)(?: \(reading '[A-Za-z_$][\w$]{0,39}'\))?$/,
   /^Cannot destructure property '[A-Za-z_$][\w$]{0,39}' of '[\w$.]{1,80}' as it is (?:undefined|null)\.$/,

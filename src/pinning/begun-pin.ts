@@ -4,20 +4,20 @@ import type { RoutingContext } from '../freshness/context.ts'
 import type { RequestMemory } from '../freshness/memory.ts'
 import type { RouteMarks } from './route-marks.ts'
 
-/** What a request knows of its pin at this moment; a write later in the request changes it. */
+/** The pin of a request at this moment. A later write of the request changes it. */
 export interface WritePin {
-  /** Whether the user agent carries a pin, one in doubt too, or will with this response. */
+  /** Whether the user agent carries a pin, also one in doubt, or will carry one after this response. */
   readonly pinned: boolean
-  /** Why; undefined where not pinned. */
+  /** Why it is pinned; undefined if it is not. */
   readonly reason: PinReason | undefined
-  /** Until when, as it stands; undefined where not pinned. */
+  /** When the pin is over, as known now; undefined if there is none. */
   readonly until: Date | undefined
 }
 
 /** The pin of a request that brought none and has not written. */
 export const UNPINNED: WritePin = { pinned: false, reason: undefined, until: undefined }
 
-/** The pin of a request as it stands, where no response has carried it yet. */
+/** The pin of a request whose response has not set one. */
 export function writePinOf(
   { carried, pinningMs, doubtUntilMs, freshUntilMs }: RequestMemory,
   reason: PinReason | undefined,
@@ -30,62 +30,62 @@ export function writePinOf(
   return boundUntilMs > nowMs ? pinnedUntil(boundUntilMs, 'bad-signature') : UNPINNED
 }
 
-/** A pin that holds until then. */
 export function pinnedUntil(untilMs: number, reason: PinReason): WritePin {
   return { pinned: true, reason, until: new Date(untilMs) }
 }
 
-/** A route of the application's, as a warning speaks of it. */
+/** A route of the application, as warnings name it. */
 export interface RouteName {
-  /** Tells it from others, where its name does not. */
+  /** Identifies the route. Two routes can have the same name. */
   readonly key: unknown
-  /** Its method and its pattern. */
+  /** The method and the pattern. */
   readonly name: string
 }
 
 /**
- * The pin of a request, as a second edge meets it: a Fastify application under Express, Express under `@fastify/express`, or
- * another copy of this package. The second edge goes on with it, so that there is one context and one cookie.
+ * A request's pin, as a second edge sees it: a Fastify application under Express, Express under `@fastify/express`,
+ * or another copy of this package. The second edge continues with this pin, so that there is one context and one
+ * cookie.
  */
 export interface BegunPin {
   readonly context: RoutingContext
   readonly writePin: WritePin
-  /** What the edges before have said of the route. */
+  /** The marks that earlier edges found for the route. */
   readonly marks: RouteMarks | undefined
-  /** The plugin or middleware that has begun it, whose options count. */
+  /** The plugin or middleware that began it. Its options count. */
   readonly begunBy: BegunBy
-  /** Takes an edge that goes on with it. */
+  /** Adds an edge that continues with this pin. */
   join(edge: JoiningEdge): void
-  /** Decides anew what the request is. */
+  /** Decides again what the request is, by its method and its marks. */
   remark(method: string, marks: RouteMarks): void
   bringAccountPin(): Promise<void> | undefined
   beforeHeaders(): Promise<void> | undefined
 }
 
-/** A plugin or middleware, as another one meets it. */
+/** A plugin or middleware, as another one sees it. */
 export interface BegunBy {
-  /** Whether it has the same options. */
+  /** Whether its options equal these. */
   hasSettings(settings: object): boolean
 }
 
-/** What the edge that a request reaches later knows better than the first. */
+/** What a later edge knows about a request that the first edge may not know. */
 export interface JoiningEdge {
-  /** Whether its router found nothing; where no edge found anything, nothing pins. */
+  /** Whether its router found no route. If no edge found one, neither the method nor the marks pin. */
   reachedNoRoute(): boolean
   routeName(): RouteName
   /**
-   * Whose the request is, where the first edge does not know; undefined where accounts are not pinned. Where somebody `isKnown` already, an
-   * error says nothing.
+   * Gives the account of the request, if earlier edges do not know it; undefined if accounts are not pinned. With
+   * `isKnown`, the account was found before, and an error is not reported.
    */
   readonly account: ((isKnown: boolean) => string | undefined) | undefined
 }
 
-/** The pin that was begun for a request already; undefined where this edge is the first. */
+/** The pin that an earlier edge began for a request; undefined if this edge is the first. */
 export function begunPinOf(request: IncomingMessage, response: ServerResponse): BegunPin | undefined {
   return (response as WithBegunPin)[BEGUN_PIN] ?? (request as WithBegunPin)[BEGUN_PIN]
 }
 
-/** Has an edge go on with a pin that another one has begun. */
+/** Continues with a pin that another edge began. */
 export function joinPin(
   begun: BegunPin,
   response: ServerResponse,
@@ -93,7 +93,7 @@ export function joinPin(
     hasRoute,
     ...edge
   }: Pick<JoiningEdge, 'routeName' | 'account'> & {
-    /** Whether its router has found a route; asked for the last time as the headers leave. */
+    /** Whether its router has found a route. Asked for the last time when the headers leave. */
     hasRoute(): boolean
   },
 ): void {
@@ -101,16 +101,16 @@ export function joinPin(
 }
 
 /**
- * Whether a request reached nothing. What no route answers may be answered by a middleware or a hook, as many a GraphQL server is, and Express under
- * `@fastify/express`: only a 404 reached nothing.
+ * Whether nothing answered a request: it reached no route, and its status is 404. With another status, a middleware
+ * or a hook has answered, as in many GraphQL servers, or Express under `@fastify/express`.
  */
 export function reachedNothing(hasRoute: boolean, response: ServerResponse): boolean {
   return !hasRoute && response.statusCode === 404
 }
 
 /**
- * Where the pin is kept, on Node.js's own request and response, which all edges see. Two copies of this package find each
- * other's, so the version goes up with any change to {@link BegunPin}, or to the context in it.
+ * The key of the pin on Node.js's own request and response, which all edges see. Two copies of this package find each
+ * other's pins. So raise the version with any change to {@link BegunPin}, or to the context in it.
  */
 export const BEGUN_PIN: unique symbol = Symbol.for('write-pinning.begun-pin.v1') as never
 

@@ -7,21 +7,28 @@ import { pinHost } from './token.ts'
 
 /** The options of {@link capturePin}. */
 export interface CapturePinOptions {
-  /** How long the token lasts from now on, in seconds. Default: what it holds lasts as long as it would in a cookie. */
+  /**
+   * How long the token lasts from now on, in seconds: a whole number from 1 to 86,400 (a day). Default: as long as
+   * the pin would last in a cookie.
+   */
   seconds?: number
 }
 
 /**
- * Gives the current context's token, for `runWithPin()` in a job, or for a client that sends it back in the plugin's `header`:
- * what this request has written, and what it had brought. Gives undefined where there is nothing, or no context. It is
- * signed with the `secret` of the plugin that opened the context.
+ * Gives the pin of the current context as a token, for `runWithPin()` in a job, or for a client that sends it back in
+ * the plugin's `header`.
  *
- * It is worth what it says wherever its signature is verified, for a day at most. A plugin without a `secret` believes it for no longer than its
- * own `pinningSeconds`; `runWithPin()` believes it without one, too.
+ * The pin holds what the request has written and what it brought, and with `monotonicReads` what it has read. With
+ * exact pins, this waits 250 ms at most for the positions of the writes. Gives undefined outside any context, and if
+ * there is nothing to hand on. The token is signed with the `secret` of the plugin that opened the context.
+ *
+ * A process that verifies the signature honours the token in full, for a day at most. A plugin without a `secret`
+ * honours it for its own `pinningSeconds` at most. `runWithPin()` honours it in full without a `secret`, too.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
  * @example
  * await queue.add('invoice', { orderId, pin: await capturePin({ seconds: 3_600 }) })
+ *
  */
 export async function capturePin(options: CapturePinOptions = {}): Promise<string | undefined> {
   const read = new OptionReader<CapturePinOptions>('capturePin()', options, ['seconds'])

@@ -4,23 +4,29 @@ import type { Pin } from '../freshness/pin.ts'
 import { keyIdOfCookie } from './cookie-names.ts'
 import { believedPin, isSignedByOne, keysOf, readToken, type TokenContext } from './token.ts'
 
-/** What the tokens that came in one request were worth. */
+/** What the tokens of one request are worth. */
 export interface CarriedPin {
-  /** All that the valid ones demand. */
+  /** What the valid tokens demand together. */
   readonly pin: Pin | undefined
-  /** Those that this process believes for less long than they say, as they are: the next process may believe more of them. */
+  /**
+   * Valid tokens that this process honours for less time than they claim, unchanged. The next process may honour them
+   * for longer.
+   */
   readonly beyond: Pin | undefined
-  /** When the last is over whose signature is missing or wrong: it may be that of a process with another secret; 0 for none. */
+  /**
+   * When the last token with a missing or wrong signature is over; 0 for none. It may be an honest token of a process
+   * with another secret. It counts for `pinningSeconds` at most.
+   */
   readonly doubtUntilMs: number
-  /** The same for those that nobody has verified, because they are too many. */
+  /** The same for tokens that were not verified, because there are too many. */
   readonly unverifiedUntilMs: number
-  /** Each reason for which one was worth nothing, or less than it says. */
+  /** Why tokens were worth nothing, or less than they claim. */
   readonly ignored: ReadonlySet<IgnoredPinReason>
 }
 
 /**
- * Until when tokens are in doubt, and their request's reads go to the primary: those that nobody has verified always, those with a wrong
- * signature by the option `badSignature`; 0 for none.
+ * Until when tokens in doubt send the reads of their request to the primary; 0 for none. Unverified tokens always do.
+ * Tokens with a missing or wrong signature do unless `badSignature` is `'ignore'`.
  */
 export function doubtUntil(
   { doubtUntilMs, unverifiedUntilMs }: CarriedPin,
@@ -32,39 +38,39 @@ export function doubtUntil(
 /** A token as it was sent. */
 export interface SentToken {
   readonly text: string
-  /** The key that its cookie is named after; empty where no name says so. */
+  /** The id of the key in the name of its cookie; empty if the name has none. */
   readonly keyId: string
 }
 
 /**
- * How many tokens are verified in one request: as many as go into the 16 KB that Node.js allows the headers of a request. Where an
- * operator allows more, the honest one may be among the rest, so the primary serves.
+ * How many tokens of one request are verified: as many as fit into the 16 KB that Node.js allows for the headers of a
+ * request. If an operator allows more, the honest token may be among the rest, so the primary serves.
  */
 export const MAX_VERIFIED = 256
 
 /**
- * The pin of all valid copies of the cookie in a `Cookie` header: where several domains or
- * paths set it, the user agent sends it more than once, in an order that says nothing (RFC 6265, 5.4).
+ * The pin of all valid copies of the cookie in a `Cookie` header. If several domains or paths set the cookie, the
+ * user agent sends it several times, in an order that says nothing (RFC 6265, 5.4).
  */
 export function pinOfCookies(header: string | undefined, context: TokenContext): CarriedPin {
   if (header === undefined || !header.includes(context.cookieName)) return NOTHING
   return pinOfTokens(tokensOfCookies(header, context.cookieName), context)
 }
 
-/** The same for the values of the header that carries tokens. Where it came more than once, Node.js has joined them. */
+/** The pin of all valid tokens in the header that carries them. Node.js joins a header that came more than once. */
 export function pinOfHeader(header: string | string[] | undefined, context: TokenContext): CarriedPin {
   if (header === undefined || header.length === 0) return NOTHING
   return pinOfTokens(tokensOfHeader(String(header)), context)
 }
 
-/** The tokens of a header of ours, each once. */
+/** The tokens in the value of that header, without duplicates. */
 export function tokensOfHeader(header: string): SentToken[] {
   const texts = new Set(header.split(',').map((each) => each.trim()))
   texts.delete('')
   return Array.from(texts, (text) => ({ text, keyId: '' }))
 }
 
-/** What tokens are worth, together. */
+/** What several tokens are worth together. */
 export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext): CarriedPin {
   const latestDoubtMs = Date.now() + context.pinningSeconds * 1000
   const ignored = new Set<IgnoredPinReason>()
@@ -97,7 +103,7 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
   return { pin, beyond, doubtUntilMs, unverifiedUntilMs, ignored }
 }
 
-/** What no token is worth. */
+/** The result without any token. */
 export const NOTHING: CarriedPin = {
   pin: undefined,
   beyond: undefined,
@@ -106,7 +112,7 @@ export const NOTHING: CarriedPin = {
   ignored: new Set(),
 }
 
-// Cookie parsers give one copy of each name; all are wanted here. A token needs no decoding.
+// A cookie parser gives one copy of each name, and this needs all of them. A token needs no decoding.
 function tokensOfCookies(header: string, cookieName: string): SentToken[] {
   const tokens: SentToken[] = []
   const seen = new Set<string>()

@@ -1,11 +1,11 @@
 import { KEY_ID_LENGTH, type SigningKey } from './signer.ts'
 
-/** What the cookie is called where nobody says otherwise, and what the names begin with that a secret gives it. */
+/** The default name of the cookie. With a secret, the default name begins with it. */
 export const DEFAULT_COOKIE_NAME = 'write_pin'
 
 /**
- * What the cookie is called in a response. Two applications on one host would overwrite each other's, so where there is a secret, and
- * nobody has chosen a name, it has the name of the key in it.
+ * The name of the cookie in a response. With a secret, and unless the application chose a name, it ends with the id
+ * of the first key: two applications on one host must not overwrite each other's cookie.
  */
 export function cookieNameOf(name: string, isChosen: boolean, keys: readonly SigningKey[]): string {
   const [key] = keys
@@ -13,8 +13,9 @@ export function cookieNameOf(name: string, isChosen: boolean, keys: readonly Sig
 }
 
 /**
- * What the cookie is called that holds what was only seen (`monotonicReads`). It has a name of its own because a read may be answered after a
- * later write of the same user agent, and must not put an older position in the place of that write's. All are merged when they are read.
+ * The name of the cookie for what was only read (`monotonicReads`). It has its own name because the response of a
+ * read may come after that of a later write. It must not replace the position of that write with an older one. All
+ * cookies are merged when they are read.
  */
 export function seenCookieNameOf(name: string): string {
   return name + SEEN
@@ -23,8 +24,8 @@ export function seenCookieNameOf(name: string): string {
 const SEEN = '_seen'
 
 /**
- * Whose key a cookie of a request is named after, by its name: undefined where it is none of ours, and empty where its name names no
- * key, as that of a process without a secret. A name that was chosen is a name as it is.
+ * The id of the key in the name of a request's cookie. Undefined if the cookie is not ours; empty if its name has no
+ * key id, as that of a process without a secret. A name that the application chose has none.
  */
 export function keyIdOfCookie(name: string, cookieName: string): string | undefined {
   const written = name.endsWith(SEEN) ? name.slice(0, -SEEN.length) : name

@@ -4,26 +4,26 @@ import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 /** The cookie that carries the pin. */
 export interface CookieOptions {
   /**
-   * Default: `'write_pin'`, or where there is a `secret`, `'write_pin_'` and three letters that its first key gives, so that two
-   * applications on one host do not overwrite each other's. A name with the prefix `__Host-` or `__Secure-` is
-   * sent with `Secure`.
+   * The name. Default: `'write_pin'`. With a `secret`: `'write_pin_'` and three characters that the first key gives,
+   * so that two applications on one host do not overwrite each other's cookie. A name with the prefix `__Host-` or
+   * `__Secure-` is sent with `Secure`.
    */
   name?: string
-  /** Default: `'/'`. */
+  /** The path under which the user agent sends it. Default: `'/'`. */
   path?: string
-  /** Default: none, so that only the host that set it gets it back. */
+  /** The domain to which the user agent sends it. Default: none, so only the host that set it gets it back. */
   domain?: string
-  /** Default: true. */
+  /** Whether it is hidden from scripts. Default: true. */
   httpOnly?: boolean
-  /** Default: `'lax'`. `'none'` is sent with `Secure`, as browsers demand. */
+  /** Which requests from other sites carry it. Default: `'lax'`. `'none'` is sent with `Secure`, as browsers demand. */
   sameSite?: 'lax' | 'strict' | 'none'
-  /** `'auto'` (default) follows the request's protocol. */
+  /** Whether the user agent sends it over HTTPS only. `'auto'` (default) follows the protocol of the request. */
   secure?: boolean | 'auto'
-  /** Whether the cookie is partitioned (CHIPS); it is sent with `Secure` then. Default: false. */
+  /** Whether the cookie is partitioned (CHIPS). It is then sent with `Secure`. Default: false. */
   partitioned?: boolean
 }
 
-/** The cookie's options, checked, with their defaults. */
+/** The options of the cookie, checked, with their defaults. */
 export interface CookieSettings extends Readonly<Required<Omit<CookieOptions, 'domain'>>> {
   readonly domain?: string
 }
@@ -54,8 +54,8 @@ function isSecure(value: unknown): value is boolean | 'auto' {
 }
 
 /**
- * Browsers drop a cookie in silence when its name, `SameSite=None` or `Partitioned` demands a `Secure` that is
- * not there; so it is set, or refused where the caller said that it must not be (RFC 6265bis, 4.1.3 and 5.7).
+ * Sets `Secure` if the name, `SameSite=None` or `Partitioned` demands it, because browsers silently drop such a
+ * cookie without it (RFC 6265bis, 4.1.3 and 5.7). Refuses the options if they forbid it.
  */
 function withSecureWhereDemanded(
   read: OptionReader<CookieOptions>,
@@ -75,11 +75,12 @@ function withSecureWhereDemanded(
   return { ...settings, secure: true }
 }
 
-/** What writes a cookie for the framework; it may know rules that nobody knows here. */
+/** The framework's function that writes a cookie. It may have rules of its own. */
 type Serialize = (name: string, value: string, attributes: never) => string
 
 /**
- * Refuses what the library that will write the cookie refuses: its error would break each response after the commit.
+ * Refuses options that the library that writes the cookie would refuse. Otherwise its error would break every
+ * response that pins, after the commit.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION`
  */

@@ -6,35 +6,38 @@ import type { CookieSettings } from './cookie-options.ts'
 import type { RouteMarks } from './route-marks.ts'
 import type { Log } from './warnings.ts'
 
-/** What a framework's edge does for the request side, which knows no framework. */
+/** What the request side needs from the edge of a framework. The request side itself knows no framework. */
 export interface Framework<Request> {
   serializeCookie(name: string, value: string, attributes: CookieAttributes): string
   isHttps(request: Request): boolean
-  /** The route, to warn of it once. */
+  /** The route of a request, to warn of each route once. */
   routeOf(request: Request): RouteName
   logOf(request: Request): Log
-  /** The application's, for what is no request's. */
+  /** The application's log, for warnings that belong to no request. */
   readonly log: Log
 }
 
 /** The attributes of the cookie in one response; `maxAge` in seconds, as in `Set-Cookie`. */
 export type CookieAttributes = Omit<CookieSettings, 'name' | 'secure'> & { maxAge: number; secure: boolean }
 
-/** What came in, as `node:http` and the router have it. */
+/** A request that came in, as `node:http` and the router give it. */
 export interface Incoming {
   readonly method: string
   readonly message: IncomingMessage
   readonly response: ServerResponse
-  /** The marks of the route, where they are known already. */
+  /** The marks of the route, if they are known already. */
   readonly marks: RouteMarks | undefined
-  /** Whether the router has found a route for the request; asked for the last time as the headers leave. */
+  /** Whether the router has found a route for the request. Asked for the last time when the headers leave. */
   hasRoute(): boolean
 }
 
-/** How a warning names the route of a request that has none. */
+/** How a warning names a request that has no route. */
 export const NO_ROUTE = 'A request that reached no route'
 
-/** Express and Fastify know whether their proxy is trusted, and any framework may say so; Node.js knows only its own socket. */
+/**
+ * Whether a request came over HTTPS. The framework's `protocol` counts first, because Express and Fastify know
+ * whether their proxy is trusted. Node.js knows only its own socket.
+ */
 export function isHttps({
   protocol,
   socket,
@@ -47,8 +50,8 @@ export function isHttps({
 }
 
 /**
- * Makes reading `property` of `target` an error. A framework reads some properties of what it is handed, so this is the
- * earliest moment to say that it was handed the wrong thing.
+ * Makes reading `property` of `target` throw. A framework reads some properties of what it is given. So this is the
+ * earliest moment to say that it was given the wrong thing.
  */
 export function throwWhenRead(target: object, property: PropertyKey, error: () => WritePinningError): void {
   Object.defineProperty(target, property, {

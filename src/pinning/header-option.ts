@@ -2,7 +2,7 @@ import { nameError, type OptionReader } from '../options.ts'
 
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/ // a token of RFC 9110, 5.6.2
 
-/** The name of the header that carries tokens, in lower case, as Node.js has those of requests. */
+/** The name of the header that carries tokens, in lower case, as Node.js gives the names of request headers. */
 export function headerOption(read: OptionReader<{ header?: string }>): string | undefined {
   const expected =
     "the name of a header of its own, such as 'x-write-pin', and none that has a meaning already"
@@ -13,7 +13,7 @@ function isFreeName(value: unknown): value is string {
   return typeof value === 'string' && HEADER_NAME.test(value) && !isTaken(value.toLowerCase())
 }
 
-/** Whether a name has a meaning of its own to whoever reads it on the way: a browser, a cache, a proxy, a server. */
+/** Whether a name already has a meaning to a browser, a cache, a proxy or a server. */
 function isTaken(name: string): boolean {
   const begins = TAKEN_BEGINNINGS.some((each) => name.startsWith(each))
   return begins || TAKEN.has(name) || name.endsWith('cache-control')
@@ -33,7 +33,7 @@ const TAKEN = new Set([
     keep-alive last-modified link location max-forwards pragma range referer refresh retry-after server set-cookie te
     trailer transfer-encoding upgrade user-agent vary via warning www-authenticate
   `),
-  // What browsers obey, beside those of a beginning above
+  // What browsers obey, beside the beginnings above
   ...words(`
     clear-site-data expect-ct nel origin origin-agent-cluster permissions-policy public-key-pins referrer-policy report-to
     reporting-endpoints server-timing service-worker-allowed sourcemap strict-transport-security timing-allow-origin

@@ -1,4 +1,4 @@
-/** What the edges for frameworks are built on: they import nothing else of this room, and of none below it. */
+/** What the framework edges are built on. They import nothing else from `pinning/`, and nothing from `freshness/`. */
 export {
   type BegunBy,
   type BegunPin,

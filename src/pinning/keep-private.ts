@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http'
 
 /**
- * Keeps shared caches from storing a response, because they would hand what it carries to everybody (RFC 9111, 7.3). Gives the names
- * of the headers that let them, for a warning. What is set later cannot be seen here.
+ * Keeps shared caches from storing a response, because they would give its pin to other users (RFC 9111, 7.3). Gives
+ * the names of the headers that allowed storing, for a warning. Headers that are set later are not seen here.
  */
 export function keepPrivate(response: ServerResponse): readonly string[] {
   const publicHeaders: string[] = []
-  // Those come first that a cache they are meant for obeys before `Cache-Control` (RFC 9213, 2.2).
+  // First the headers that are meant for some caches only. Such a cache obeys them before `Cache-Control` (RFC 9213,
+  // 2.2).
   for (const name of response.getHeaderNames()) {
     if (takeBack(response, name)) publicHeaders.push(name)
   }
@@ -24,7 +25,7 @@ export function keepPrivate(response: ServerResponse): readonly string[] {
   return publicHeaders
 }
 
-/** Takes back a header that lets the caches store the response that it is meant for; whether it did let them. */
+/** Takes back a header that lets some caches store the response. Gives whether it did let them. */
 function takeBack(response: ServerResponse, name: string): boolean {
   if (name === 'x-accel-expires') {
     if (headerText(response, name).trim() === '0') return false
@@ -35,17 +36,17 @@ function takeBack(response: ServerResponse, name: string): boolean {
   const directives = directivesOf(headerText(response, name))
   if (isClosed(directives)) return false
   const others = SURROGATES.has(name) ? directives.filter((each) => PROCESSING.has(each.name)) : []
-  // Without it, `Cache-Control` is what they obey.
+  // Without this header, those caches obey `Cache-Control`.
   if (others.length === 0) response.removeHeader(name)
   else response.setHeader(name, listOf([NO_STORE, ...others]))
   return others.length < directives.length && !hasBare(directives, 'no-cache')
 }
 
-/** Those of surrogates that are no list of RFC 9213, of Fastly, Varnish and Akamai. */
+/** Headers for the surrogates of Fastly, Varnish and Akamai. They are not lists of RFC 9213. */
 const SURROGATES = new Set(['surrogate-control', 'edge-control'])
-/** What they say of how a surrogate works on the response, and not of storing it. */
+/** Their directives about how a surrogate processes the response, not about storing it. */
 const PROCESSING = new Set(['content', 'dca'])
-/** What has no meaning beside `private`. */
+/** Directives without a meaning beside `private`. */
 const PUBLIC = new Set(['public', 's-maxage'])
 
 interface Directive {
@@ -56,14 +57,17 @@ interface Directive {
 const PRIVATE: Directive = { name: 'private', text: 'private' }
 const NO_STORE: Directive = { name: 'no-store', text: 'no-store' }
 
-/** One that names fields (`private="x"`) lets caches store the rest. */
+/** Also false for `private="x"`, which names fields and lets caches store the rest. */
 function isNotPrivate({ name }: Directive): boolean {
   return name !== 'private'
 }
 
-/** Whether shared caches store nothing. A cache that understands the status ignores `no-store` beside `must-understand`. */
+/**
+ * Whether shared caches store nothing. Beside `must-understand`, a cache that understands the status ignores
+ * `no-store`.
+ */
 function isClosed(directives: readonly Directive[]): boolean {
-  // Of several, the first one counts.
+  // Of several `private` directives, the first one counts.
   if (directives.find(({ name }) => name === 'private')?.text.length === PRIVATE.text.length) return true
   return hasBare(directives, 'no-store') && !hasBare(directives, 'must-understand')
 }
@@ -76,7 +80,7 @@ function listOf(directives: readonly Directive[]): string {
   return directives.map(({ text }) => text).join(', ')
 }
 
-/** A header that was given as an array is several lines of one list. */
+/** The text of a header. An array stands for several lines of one list. */
 function headerText(response: ServerResponse, name: string): string {
   return String(response.getHeader(name) ?? '')
 }

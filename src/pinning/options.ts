@@ -6,67 +6,93 @@ import { A_PIN_STORE, isPinStore, type PinStore } from './pin-store.ts'
 import { pinningSeconds } from './pinning-seconds.ts'
 import { secretsOption } from './signer.ts'
 
-/** The options of the request side; `Request` is the framework's request. */
+/** The options of the plugin and of the middleware. `Request` is the framework's request. */
 export interface PinningOptions<Request> {
-  /** How long a pin lasts, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
+  /**
+   * How long a pin lasts, in seconds: a whole number from 1 to 86,400 (a day). Default: the environment variable
+   * `PINNING_SECONDS`, else 15.
+   */
   pinningSeconds?: number
   /**
-   * `'time'` (default): whoever has written reads from the primary for `pinningSeconds`. `'exact'`: from any node that has
-   * replayed as much as was written; where that position is not known, it is a time pin.
+   * What a pin demands. `'time'` (default): after a write, reads go to the primary for `pinningSeconds`. `'exact'`:
+   * they go to any node that has replayed what was written. If that position is not known, the pin is a time pin.
    */
   pin?: 'time' | 'exact'
   /**
-   * What pins. `'method'` (default): a write method, a `dbWrite` route, or a write that the router saw.
-   * `'write'`: only a write that the router saw, `dbWrite: true`, or `markWrite()`.
+   * What pins. `'method'` (default): a write method, a `dbWrite` route, or a write that the router saw. `'write'`:
+   * only a write that the router saw, `dbWrite: true`, or `markWrite()`. The reads of a write method go to the
+   * primary either way.
    */
   pinOn?: 'method' | 'write'
-  /** The methods that are no writes. Default: `['GET', 'HEAD', 'OPTIONS', 'TRACE']`. */
+  /** The methods that are not writes, in upper case. Default: `['GET', 'HEAD', 'OPTIONS', 'TRACE']`. */
   readMethods?: readonly string[]
-  /** The cookie that carries the pin. */
+  /** The name and the attributes of the cookie that carries the pin. Each has a default: see {@link CookieOptions}. */
   cookie?: CookieOptions
   /**
-   * Signs the pins: one string, or several (the first signs, all verify), each of 32 characters or more. Default: none, so that pins
-   * are not signed. The cookie is named after the first, where `cookie.name` is not given.
+   * Signs the pins: one secret, or several (the first signs, all verify), each of 32 characters or more. Default:
+   * none, so pins are not signed. Unless `cookie.name` is given, the first secret also gives the cookie a name of its
+   * own.
    */
   secret?: string | readonly string[] | undefined
   /**
-   * What a pin is worth that is well formed and not over, but whose signature is missing or wrong, where there is a `secret`.
-   * `'primary'` (default): that one request reads from the primary, because it may be an honest pin, of a process without that
-   * secret; it is worth no more. `'ignore'`: nothing, so that a user's own write can be missing while a secret is
-   * added or changed. That is for who fears the load of forged pins more: with `'primary'` a client can have its own reads served
-   * by the primary, as it can by sending a POST.
+   * What a pin is worth if it is well formed and not over, but its signature is missing or wrong. Counts only if
+   * there is a `secret`.
+   *
+   * - `'primary'` (default): the reads of that one request go to the primary, and the pin is worth no more. It may be
+   *   an honest pin, of a process without that secret.
+   * - `'ignore'`: nothing. A user's own write can then be missing while a secret is added or changed. This is for a
+   *   service that fears the load of forged pins more: with `'primary'`, a client can send its own reads to the
+   *   primary, as it can by sending a POST.
    *
    * @example
    * await app.register(writePinning, { secret: process.env.PIN_SECRET, badSignature: 'ignore' })
+   *
    */
   badSignature?: 'primary' | 'ignore'
-  /** Whether this request neither honours nor sets a pin. */
+  /**
+   * Whether this request neither honours nor sets a pin. Its reads after a write of its own still go to the primary.
+   * It must answer at once: a promise counts as false. Default: none.
+   */
   skip?: (request: Request) => boolean
-  /** The name of a request and response header that carries the same token, for clients without cookies. Default: none. */
+  /**
+   * The name of a request and response header that carries the same token, for clients without cookies. A name that
+   * already has a meaning is refused. Default: none.
+   */
   header?: string
   /**
-   * What becomes of the `Cache-Control` of a response that carries a pin. `'private'` (default): no shared cache may store it, whatever the
-   * application says: `private` takes the place of `public` and `s-maxage`, and `CDN-Cache-Control`, `Surrogate-Control`,
-   * `X-Accel-Expires` and their like are taken back. `'leave'`: it is left as it is, for who knows that no cache on the way
-   * stores a response with a `Set-Cookie`, nor one with the `header`.
+   * What happens to the cache headers of a response that carries a pin.
+   *
+   * - `'private'` (default): no shared cache may store it. `private` takes the place of `public` and `s-maxage`.
+   *   `CDN-Cache-Control`, `Surrogate-Control`, `X-Accel-Expires` and their like are taken back.
+   * - `'leave'`: they stay as they are. This is for a service whose caches never store a response with a
+   *   `Set-Cookie`, nor one with the `header`.
    *
    * @example
    * await app.register(writePinning, { cacheControl: 'leave' })
+   *
    */
   cacheControl?: 'private' | 'leave'
   /**
-   * Whether reads never go back in time, from one to the next of the same user agent: a response then carries what its
-   * reads have seen, if that is more than what the request had brought. Needs `pin: 'exact'`. Default: false.
+   * Whether reads never go back in time, from one request of a user agent to the next. A response then also carries
+   * what its reads have seen, if that is more than the request brought. Needs `pin: 'exact'`. Default: false.
    */
   monotonicReads?: boolean
   /**
-   * Gives the key by which a request keeps to one replica, as all requests of that key do. Asked at the first read, when
-   * the request is authenticated.
+   * Gives the key of a request, or undefined. Requests with the same key read from the same replica while it is fit.
+   * It is asked at the first read, when the request is authenticated. It must answer at once: a promise counts as
+   * undefined. Default: none.
    */
   affinity?: (request: Request) => string | undefined
-  /** Where the pins of accounts are kept, so that they follow the user to another device; goes with `account`. */
+  /**
+   * Where the pins of accounts are kept, so that a pin follows a user to other devices. Goes with `account`. Default:
+   * none.
+   */
   pinStore?: PinStore
-  /** Gives the account behind a request, or undefined; asked right before the handler, and when it has written. */
+  /**
+   * Gives the account behind a request, or undefined. Fastify asks it right before the handler, Express where the
+   * middleware stands; both ask again when the request has written. It must answer at once: a promise counts as
+   * undefined. Goes with `pinStore`. Default: none.
+   */
   account?: (request: Request) => string | undefined
 }
 
@@ -76,7 +102,7 @@ export type PinningSettings<Request = unknown> = Readonly<ReturnType<typeof pinn
 /**
  * Checks the options of a plugin or middleware called `where`.
  *
- * @throws {WritePinningError} for every option that is wrong or unknown.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for an option that is wrong or unknown.
  */
 export function pinningSettings<Request>(where: string, given: unknown) {
   const read: PinningReader<Request> = new OptionReader(where, given, PINNING_OPTIONS, {
@@ -90,7 +116,7 @@ export function pinningSettings<Request>(where: string, given: unknown) {
     pinOn: read.oneOf('pinOn', ['method', 'write'], 'method'),
     readMethods: readMethods(read),
     cookie: cookieSettings(where, cookie),
-    /** Whether the cookie's name was given, and is used as it is. */
+    /** Whether the application gave the cookie a name, which is then used as it is. */
     isCookieNamed: (cookie as CookieOptions | undefined)?.name !== undefined,
     secrets: secretsOption(read),
     badSignature: read.oneOf('badSignature', ['primary', 'ignore'], 'primary'),
@@ -123,7 +149,7 @@ function monotonicReads<Request>(read: PinningReader<Request>, pin: 'time' | 'ex
   return isWanted
 }
 
-/** Where the pins of accounts are kept, and whose a request is. */
+/** Where the pins of accounts are kept, and the function that gives the account of a request. */
 export interface AccountSettings<Request> {
   readonly store: PinStore
   readonly accountOf: (request: Request) => string | undefined
@@ -138,7 +164,10 @@ function accountSettings<Request>(read: PinningReader<Request>): AccountSettings
   return { store: pinStore, accountOf }
 }
 
-/** A function that answers at once: a promise is no answer, because the request goes on before it is there. */
+/**
+ * Reads an option that is a function and answers at once. Refuses an async one: the request goes on before its
+ * promise settles.
+ */
 function promptFunction<Request, Name extends 'skip' | 'affinity' | 'account'>(
   read: PinningReader<Request>,
   name: Name,

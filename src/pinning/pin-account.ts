@@ -11,9 +11,15 @@ import { pinningSeconds } from './pinning-seconds.ts'
 
 /** The options of {@link pinAccount}. */
 export interface PinAccountOptions {
-  /** How long the pin lasts, in seconds. Default: as that of the request in which it is called, else `PINNING_SECONDS`, else 15. */
+  /**
+   * How long the pin lasts, in seconds: a whole number from 1 to 86,400 (a day). Default: as the pins of the request
+   * in which this is called, else `PINNING_SECONDS`, else 15.
+   */
   pinningSeconds?: number
-  /** Where the pin is raised. Default: the `pinStore` of the plugin, or of `runWithPin()`, in whose context it is called. */
+  /**
+   * The store in which the pin is raised. Default: the `pinStore` of the plugin, or of `runWithPin()`, in whose
+   * context this is called.
+   */
   pinStore?: PinStore
 }
 
@@ -21,17 +27,20 @@ export interface PinAccountOptions {
 const STORE_MS = 5_000
 
 /**
- * Pins an account from outside its own requests, such as in a webhook or a job: whoever is logged in to it then sees what was
- * written here. It holds the positions of what this context has written, where they are known; else it is a time pin.
+ * Pins an account from outside its own requests, such as in a webhook or a job. The users of that account then see on
+ * every device what was written here. The pin holds the positions of this context's writes if they are known.
+ * Otherwise it is a time pin.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option, or where there is no store. What the store
- * throws, and `ERR_WRITE_PINNING_PIN_STORE` where it does not answer within 5 s: the account may not be pinned then, and it is tried again
- * until the store takes it, or the pin is over.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option, or if there is no store.
+ * `ERR_WRITE_PINNING_PIN_STORE` if the store does not answer within 5 s. If the store itself rejects, this rejects
+ * with the same error. After a failure of the store the account may not be pinned; the pin is tried again until the
+ * store takes it, or the pin is over.
  * @example
  * app.post('/webhooks/payment', async (request) => {
  *   const order = await markAsPaid(request.body)
  *   await pinAccount(order.userId)
  * })
+ *
  */
 export async function pinAccount(account: string, options: PinAccountOptions = {}): Promise<void> {
   const read = new OptionReader<PinAccountOptions>(WHERE, options, ['pinningSeconds', 'pinStore'])

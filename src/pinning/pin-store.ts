@@ -3,17 +3,17 @@ import { isPosition } from '../freshness/position.ts'
 import type { OptionReader } from '../options.ts'
 
 /**
- * Where the pins of accounts are kept, so that a write on one device is seen on the next. Both may be called at the same
- * time from many processes.
+ * Keeps the pins of accounts, so that a write on one device is seen on the next. Many processes may call both methods
+ * at the same time.
  */
 export interface PinStore {
-  /** The pin of an account; undefined where it has none. */
+  /** Gives the pin of an account; undefined if it has none. */
   get(account: string): Promise<Pin | undefined>
-  /** Raises the pin of an account to what `pin` demands as well; it never lowers it. */
+  /** Raises the pin of an account to what `pin` demands as well. It never lowers it. */
   raise(account: string, pin: Pin): Promise<void>
 }
 
-/** How an error says what it must be. */
+/** What an error says that the option must be. */
 export const A_PIN_STORE =
   'a store of pins (`memoryPinStore()`; a client of Redis is wrapped: `redisPinStore(client)`)'
 
@@ -23,12 +23,12 @@ export function isPinStore(value: unknown): value is PinStore {
   return typeof get === 'function' && typeof raise === 'function'
 }
 
-/** The option `pinStore` of a call. */
+/** Reads the option `pinStore` of a call. */
 export function pinStoreOption(read: OptionReader<{ pinStore?: PinStore }>): PinStore | undefined {
   return read.value('pinStore', undefined, isPinStore, A_PIN_STORE)
 }
 
-/** Whether what a store gave is a pin, and one that can be written into a token. */
+/** Whether a value from a store is a pin that can be written into a token. */
 export function isPin(value: unknown): value is Pin {
   if (typeof value !== 'object' || value === null) return false
   const { kind, untilMs } = value as Partial<Pin>

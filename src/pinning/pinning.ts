@@ -27,20 +27,25 @@ import { signingKeys } from './signer.ts'
 import { pinHost, type TokenContext } from './token.ts'
 import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
 
-/** How many pins were set, honoured and ignored since the start, and how many writes came too late for one. */
+/** What a plugin or middleware has done since the start. The numbers only grow. */
 export interface PinCounts {
   set: number
   honoured: number
-  /** Writes after the headers of their response had left. */
+  /** Writes after the headers of their response had left, so no pin could carry them. */
   late: number
   readonly ignored: Record<IgnoredPinReason, number>
-  /** How often the pin store did not answer a request in time, or failed it. What it did not take is tried again. */
+  /**
+   * How often the pin store failed a request, or did not answer it within 250 ms. A pin that it did not take is tried
+   * again.
+   */
   storeFailures: number
-  /** Pins of accounts that were over, or were given up because too many waited, before the pin store took them. */
+  /** Pins of accounts that the pin store never took: they were over, too many waited, or the application closed. */
   storeLosses: number
 }
 
-/** The request side of one plugin or middleware: reads the pin of each request, and sets that of each response. */
+/**
+ * The request side of one plugin or middleware. It reads the pin of each request, and sets the pin of each response.
+ */
 export class Pinning<Request> {
   readonly counts: PinCounts = {
     set: 0,
@@ -67,14 +72,17 @@ export class Pinning<Request> {
     readFromOf,
     hasSettings: (settings) => isDeepStrictEqual(settings, this.#settings),
   }
-  /** The other plugins and middlewares that were met, whose options were compared. */
+  /** The other plugins and middlewares whose options were already compared with these. */
   readonly #met = new WeakSet<BegunBy>()
-  /** What was warned of already: what an option did, or a pin that came. */
+  /** The messages of warnings that were already given. */
   readonly #saidOnce = new Set<unknown>()
-  /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
+  /**
+   * The routes that already had a warning. Requests without a route count as one, because their names may hold what a
+   * client chose.
+   */
   readonly #lateRoutes = new Set<unknown>()
 
-  /** @throws {WritePinningError} where the cookie is none that the framework's library can write. */
+  /** @throws {WritePinningError} if the framework's library cannot write the cookie. */
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>) {
     const { cookie, secrets, pinningSeconds, accounts } = settings
     refuseUnwritableCookie('writePinning', cookie, framework.serializeCookie)
@@ -88,7 +96,10 @@ export class Pinning<Request> {
     this.#memory = { wantsPositions: settings.pin === 'exact', wantsSeen: settings.monotonicReads, host }
   }
 
-  /** Begins a request: finds its pin and what it is, and opens its routing context, which its listeners keep. */
+  /**
+   * Begins a request: reads its pin, decides what it is, and opens its context. The request's listeners stay in that
+   * context.
+   */
   begin(request: Request, { method, message, response, marks, hasRoute }: Incoming): BegunPin {
     const { skip, affinity, readMethods, pinningSeconds } = this.#settings
     const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
@@ -114,18 +125,18 @@ export class Pinning<Request> {
     return pin
   }
 
-  /** The application closes: pins that the store has not taken are tried once more, for a moment at most. */
+  /** The application closes: tries the waiting pins of accounts once more, for 250 ms at most. */
   async close(): Promise<void> {
     await this.#store?.close()
   }
 
-  /** Says whose a request is, as the options do; undefined where accounts are not pinned. */
+  /** Gives the function that asks the option `account` for a request; undefined if accounts are not pinned. */
   accountOf(request: Request): AskAccount | undefined {
     const { accounts } = this.#settings
     return accounts && ((isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
   }
 
-  /** Meets a request that another edge has begun, whose options count; warns once where they are not the same. */
+  /** Takes a request that another edge began. The options of that edge count. Warns once if these differ. */
   meet({ begunBy }: BegunPin, request: Request): void {
     if (begunBy === this.#owner || this.#met.has(begunBy)) return
     this.#met.add(begunBy)
@@ -222,7 +233,7 @@ function askedUntilKnown(ask: () => string | undefined): () => string | undefine
   }
 }
 
-/** What a pin is worth: one that holds no position at all sends reads to the primary, as a time pin does. */
+/** The kind that a pin amounts to. Without any position it sends reads to the primary, as a time pin does. */
 function kindOf(pin: Pin): Pin['kind'] {
   if (pin.kind === 'time') return 'time'
   return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'

@@ -5,8 +5,8 @@ import type { AccountStore } from './account-store.ts'
 import { pinOfWrites } from './outgoing-pin.ts'
 
 /**
- * Gives the account, or undefined as long as nobody knows. Where one is known already, an error on asking again says nothing: a log-out may
- * have taken away what the answer is read from.
+ * Gives the account, or undefined while it is not known. With `isKnown`, the account was found before, and an error
+ * is not reported: a log-out may have removed what the answer is read from.
  */
 export type AskAccount = (isKnown: boolean) => string | undefined
 
@@ -16,7 +16,7 @@ export class RequestAccount {
   #ask: AskAccount
   #account: string | undefined
   #isBrought = false
-  /** What the request has written, as far as the account's pin has to be raised for it. */
+  /** Whether the request has written, and whether the account's pin was raised for that. */
   #writes: 'none' | 'unraised' | 'raised' = 'none'
 
   constructor(store: AccountStore, ask: AskAccount) {
@@ -24,31 +24,34 @@ export class RequestAccount {
     this.#ask = ask
   }
 
-  /** Asks another edge of the request, too, where those before do not know. */
+  /** Also asks another edge of the request, if those before do not know the account. */
   alsoAsk(ask: AskAccount): void {
     const before = this.#ask
     this.#ask = (isKnown) => before(isKnown) ?? ask(isKnown)
   }
 
-  /** Makes the request's reads as fresh as its account demands; gives the account's pin. Once it has, it asks no more. */
+  /**
+   * Makes the request's reads as fresh as its account demands, and gives the account's pin. Does this once: when the
+   * account is known.
+   */
   async bring(memory: RequestMemory): Promise<Pin | undefined> {
     if (!this.#isBrought) this.#account ??= this.#ask(false)
     const account = this.#account
     if (account === undefined || this.#isBrought) return undefined
     this.#isBrought = true
-    // Where nobody knows what the account has written, only the primary will do.
+    // If the store does not say what the account has written, only the primary will do.
     const unknown = () => ({ kind: 'time' as const, untilMs: Date.now() + memory.pinningMs })
     const pin = await this.#store.get(account).catch(unknown)
     raiseCarried(memory, pin)
     return pin
   }
 
-  /** Tells that the request has written. */
+  /** Notes that the request has written. */
   wrote(): void {
     this.#writes = 'unraised'
   }
 
-  /** Whether it was told of a write. */
+  /** Whether a write was noted. */
   get hasWritten(): boolean {
     return this.#writes !== 'none'
   }
@@ -59,7 +62,7 @@ export class RequestAccount {
   }
 
   /**
-   * Drops the request, which is over, but remembers its account, for late writes. Gives the listener that is told of those.
+   * Drops the request, which is over, but remembers its account for late writes. Gives the listener for those writes.
    */
   outlive(
     memory: RequestMemory,
@@ -67,7 +70,7 @@ export class RequestAccount {
   ): (kind: WriteKind) => void {
     const account = this.#askAgain()
     this.#ask = () => account
-    // What it wrote before its client went away; it may never come to an answer.
+    // It wrote before its client went away, and may never answer.
     if (this.isBehind) void this.raise(memory)
     return (kind) => {
       onLateWrite?.(kind)
@@ -76,16 +79,17 @@ export class RequestAccount {
     }
   }
 
-  /** A log-in may have made it another one. */
+  /** Asks again, because a log-in may have changed the account. */
   #askAgain(): string | undefined {
     this.#account = this.#ask(this.#account !== undefined) ?? this.#account
     return this.#account
   }
 
   /**
-   * Raises the pin of the account to what the request has written, once the positions of that are there, and to nothing that its client
-   * may have made up; where nobody knows whose it is, does nothing. Resolves after a moment at most; what the store has not taken by
-   * then is tried again.
+   * Raises the account's pin to what the request has written, once the positions are known. Leaves out what the
+   * client brought, which may be made up. Does nothing if the account is not known. Resolves within a moment: it
+   * waits 250 ms at most for the positions, and then as long for the store. What the store has not taken by then is
+   * tried again.
    */
   async raise(memory: RequestMemory): Promise<void> {
     await settlePositions(memory)

@@ -21,10 +21,10 @@ import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
 /** How far a request has come. */
 type Stage =
-  /** Nothing binds its reads, and its response will not pin: nobody looks out for its headers, or its end. */
+  /** Nothing binds its reads, and its response will not pin. So nobody watches for its headers or its end. */
   | { readonly kind: 'unwatched' }
   | { readonly kind: 'watched' }
-  /** Its headers have left, with a pin or without. */
+  /** Its headers have left, with or without a pin. */
   | { readonly kind: 'answered'; readonly set: { readonly reason: PinReason; readonly pin: Pin } | undefined }
 
 const UNWATCHED: Stage = { kind: 'unwatched' }
@@ -39,12 +39,12 @@ export class RequestPin implements BegunPin, LeavingRequest {
   #stage = UNWATCHED
   #marks: RouteMarks | undefined
   #policy: RequestPolicy
-  /** The edges that the request came to after the first, in their order. */
+  /** The edges that the request reached after the first, in their order. */
   #joined: JoiningEdge[] | undefined
   #carriedBy: PinReason
-  /** How it came to write first, before its headers left. */
+  /** How it wrote for the first time, if that was before its headers left. */
   #wroteBy: WriteKind | undefined
-  /** Whether a handler ran that `dbWrite()` makes a write. */
+  /** Whether a handler has run that `dbWrite()` marks as a write. */
   #ranDbWrite = false
   #onLateWrite: ((kind: WriteKind) => void) | undefined
 
@@ -63,7 +63,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     this.#memory.end = this
     this.#memory.affinityKey = start.affinityKey
     this.context = openRequestContext(this.#memory)
-    // No headers will ever leave, so its reads are fresh for as long after each write as a pin lasts.
+    // A socket sends no response headers. So its reads are fresh for as long as a pin lasts after each write.
     if (isSocket(start.response)) closeMemory(this.#memory)
     const mayHandOn = brought.pin !== undefined && mayPin
     if (start.policy.isWrite || start.mayHaveBody || memory.wantsSeen || mayHandOn) this.watch()
@@ -76,7 +76,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     return writePinOf(this.#memory, reason, this.#carriedBy)
   }
 
-  /** What is said of its route, as far as that is known. */
+  /** The marks of its route, as far as they are known. */
   get marks(): RouteMarks | undefined {
     return this.#marks
   }
@@ -93,20 +93,20 @@ export class RequestPin implements BegunPin, LeavingRequest {
     return this.#start.response
   }
 
-  /** Its route, as the last edge that has found one names it. */
+  /** Its route, named by the last edge that found one. */
   get routeName(): RouteName {
     const found = this.#joined?.findLast((edge) => !edge.reachedNoRoute())
     return found === undefined ? this.#owner.routeOf(this.request) : found.routeName()
   }
 
-  /** Another edge goes on with the request. */
+  /** Adds an edge that continues with the request. */
   join(edge: JoiningEdge): void {
     this.#joined ??= []
     this.#joined.push(edge)
     if (edge.account !== undefined) this.#start.account?.alsoAsk(edge.account)
   }
 
-  /** Decides anew what the request is, where its route is found only after it has begun. What it wrote stays written. */
+  /** Decides again what the request is, when its route is found after it began. What it wrote before still counts. */
   remark(method: string, marks: RouteMarks): void {
     this.#marks = marks
     this.#policy = this.#owner.policyOf(method, marks)
@@ -116,8 +116,8 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * Makes the request's reads as fresh as its account demands, once somebody knows whose it is; undefined where there is nothing
-   * to wait for. Never rejects.
+   * Makes the request's reads as fresh as its account demands, once the account is known; undefined if accounts are
+   * not pinned. Never rejects.
    */
   bringAccountPin(): Promise<void> | undefined {
     return this.#start.account?.bring(this.#memory).then((pin) => {
@@ -126,8 +126,9 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * Waits for what the response's pin still needs, for a hook that runs right before the headers leave: a moment at
-   * most, and then it is a time pin. Undefined where there is nothing to wait for; never rejects.
+   * Waits for what the response's pin still needs, in a hook right before the headers leave. It waits a moment at
+   * most. If a position is not known by then, the pin is a time pin. Undefined if there is nothing to wait for. Never
+   * rejects.
    */
   beforeHeaders(): Promise<void> | undefined {
     if (haveHeadersLeft(this.response)) return undefined
@@ -138,11 +139,11 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * Watches for the end of the request, once something binds its reads, or its response may pin.
+   * Watches for the headers and the end of the request, once something binds its reads, or its response may pin.
    *
-   * The pin is decided as the headers leave, not in a hook of the framework's: whatever hook comes last may
-   * still write (a session store), and a response that bypasses the framework's hooks carries it too. From then on the
-   * request's own reads are fresh for as long as a pin lasts, however long it goes on (a stream, a timer).
+   * The pin is decided when the headers leave, not in a hook of the framework. The last hook may still write (a
+   * session store), and a response that bypasses the framework's hooks carries the pin too. From then on the
+   * request's own reads are fresh for as long as a pin lasts, however long the request goes on (a stream, a timer).
    */
   watch(): void {
     if (this.#stage.kind !== 'unwatched') return
@@ -154,8 +155,8 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * The response has closed. Whatever still runs in the context keeps nothing of the request: not least Node.js 20's own timers,
-   * which would make it live so long that collecting it costs more than all the rest of a GET.
+   * The response has closed. What still runs in the context must not keep the request alive. Node.js 20's own timers
+   * are such: they would keep it for so long that collecting it costs more than all the rest of a GET.
    */
   closed(): void {
     if (this.#stage.kind !== 'unwatched') return
@@ -163,7 +164,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     this.#end()
   }
 
-  /** Why the response pins, if its headers left now. */
+  /** Why the response would pin if its headers left now; undefined if it would not. */
   get #reason(): PinReason | undefined {
     if (!this.#start.mayPin) return undefined
     const { pinReason } = this.#policy
@@ -188,12 +189,12 @@ export class RequestPin implements BegunPin, LeavingRequest {
     this.watch()
     if (account === undefined) return
     account.wrote()
-    // No response can carry it any more, but the account's pin can.
+    // No response can carry this write any more, but the account's pin can.
     const isTooLate = haveHeadersLeft(response) || isOver(response) || isSocket(response)
     if (isTooLate) void account.raise(this.#memory)
   }
 
-  /** What a request is by its method or its route's marks is known only when its way is over. */
+  /** Tells the account of a write by method or by marks, once the routers are done and the marks are final. */
   #tellAccount(): void {
     const { account } = this.#start
     if (account !== undefined && !account.hasWritten && this.#reason !== undefined) account.wrote()
@@ -208,11 +209,11 @@ export class RequestPin implements BegunPin, LeavingRequest {
     const { account } = this.#start
     this.#stage = { kind: 'answered', set: this.#setPin() }
     closeMemory(this.#memory)
-    // Where no hook held the response up.
+    // No hook has waited for the account's pin: the framework has none, or the response bypassed it.
     if (account?.isBehind === true) void account.raise(this.#memory)
   }
 
-  /** What the request wrote is committed: whatever happens here, its response must leave. */
+  /** The request's writes are committed. So its response must leave, whatever fails here. */
   #setPin() {
     try {
       const written = this.#reason
@@ -231,17 +232,18 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * The response is over, or its client is gone. The memory may live on in whatever was begun in the context (a pooled
-   * connection, a timer), so it lets go of the request.
+   * The response is over, or its client is gone. Work that began in the context (a pooled connection, a timer) may
+   * keep the memory alive. So the memory drops the request.
    */
   #end(): void {
     const { response, account } = this.#start
     const memory = this.#memory
     if (memory.freshUntilMs === Number.POSITIVE_INFINITY) closeMemory(memory)
     if (!isOver(response)) return
-    // Where its client went away before, the handler may be at work yet; a socket has no response.
+    // If the client went away earlier, the handler may still be at work. A socket has no response.
     if (response.writableEnded && !isSocket(response)) memory.answeredAtMs = Date.now()
-    // A response that its client did not wait for could not have carried a pin anyway.
+    // If the client did not wait for the headers, no response could have carried a pin anyway. So late writes are not
+    // reported.
     const onLateWrite = haveHeadersLeft(response) ? this.#lateWrites : undefined
     memory.onWrite = account === undefined ? onLateWrite : account.outlive(memory, onLateWrite)
     memory.affinityKey = undefined

@@ -7,9 +7,9 @@ import type { BegunBy, RouteName } from './begun-pin.ts'
 import type { RequestAccount } from './request-account.ts'
 import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
-/** What is known of a request as it begins. */
+/** What is known of a request when it begins. */
 export interface RequestStart {
-  /** The marks of its route, where they are known already. */
+  /** The marks of its route, if they are known already. */
   readonly marks: RouteMarks | undefined
   readonly policy: RequestPolicy
   readonly pinningMs: number
@@ -18,16 +18,16 @@ export interface RequestStart {
   readonly readFrom: Requirement | undefined
   /** False for a skipped request, which sets no pin. */
   readonly mayPin: boolean
-  /** Whether the method is one that brings a body, which must not be kept longer than its request. */
+  /** Whether the method may bring a body. Such a body must not be kept longer than its request. */
   readonly mayHaveBody: boolean
-  /** The framework's own, for the owner. */
+  /** The framework's request, for the owner. */
   readonly request: unknown
-  /** Whether the router has found a route for the request, as far as that is known by now. */
+  /** Whether the router has found a route for the request so far. */
   hasRoute(): boolean
   readonly response: ServerResponse
-  /** Gives the key by which it keeps to one replica; asked until it gives one. */
+  /** Gives the key that keeps its reads on one replica. Asked until it gives one. */
   readonly affinityKey: (() => string | undefined) | undefined
-  /** What is wanted of its memory. */
+  /** What its memory has to remember. */
   readonly memory: MemorySettings
   readonly account: RequestAccount | undefined
 }
@@ -36,9 +36,9 @@ export interface RequestStart {
 export interface Brought {
   readonly pin: Pin | undefined
   readonly by: 'cookie' | 'header'
-  /** What is not believed for as long as it says, for the response to hand on. */
+  /** Pins that are honoured for less time than they claim, unchanged. The response hands them on. */
   readonly beyond: Pin | undefined
-  /** Until when a doubtful pin sends the request's reads to the primary; 0 for none. */
+  /** Until when a pin in doubt sends the request's reads to the primary; 0 for none. */
   readonly doubtUntilMs: number
 }
 
@@ -46,22 +46,31 @@ export const NOTHING_BROUGHT: Brought = { pin: undefined, by: 'header', beyond: 
 
 /** A request whose response is about to leave. */
 export interface LeavingRequest<Request = unknown> {
-  /** The framework's own. */
+  /** The framework's request. */
   readonly request: Request
   readonly response: ServerResponse
-  /** Asked for where there is a warning to give. */
+  /** Read only if there is a warning to give. */
   readonly routeName: RouteName
 }
 
-/** What requests ask of the plugin or middleware that they came through: one for all of them, as each object counts there. */
+/**
+ * What requests ask of the plugin or middleware that they came through. All of them share one object, because an
+ * object for each request would cost time.
+ */
 export interface RequestOwner extends BegunBy {
-  /** Called once, as the headers of a response that pins are about to leave; gives what it carries then. */
+  /**
+   * Called once, when the headers of a response that pins are about to leave. Gives the pin that the response then
+   * carries.
+   */
   setPin(leaving: LeavingRequest, reason: PinReason, pin: Pin): Pin
-  /** The same for one that does not pin by itself, and may carry pins of others, which must not take the place of what was brought. */
+  /**
+   * The same for a response that does not pin by itself. It may carry pins of others, which must not replace what the
+   * request brought.
+   */
   joinPins(leaving: LeavingRequest, brought: Pin | undefined): void
-  /** Tells that something of ours has failed, as a response that is about to leave must not. */
+  /** Reports an error of ours. It must not fail a response that is about to leave. */
   failed(leaving: LeavingRequest, error: unknown): void
-  /** Gives what is told of each write after the headers; it lives on, so it must not hold the request. */
+  /** Gives the listener for writes after the headers. It outlives the request, so it must not hold it. */
   lateWrites(leaving: LeavingRequest): (kind: WriteKind) => void
   routeOf(request: unknown): RouteName
   policyOf(method: string, marks: RouteMarks): RequestPolicy

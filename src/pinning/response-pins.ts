@@ -22,11 +22,14 @@ export class ResponsePins<Request> {
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
   readonly #tokens: TokenContext
-  /** What carries what was written. */
+  /** Carries the pin of what was written. */
   readonly #written: Carrier
-  /** The same for what was only seen. */
+  /** Carries the pin of what was only read. */
   readonly #seen: Carrier
-  /** The routes that were warned of; what reached none is one of them, because its name may hold what its client chose. */
+  /**
+   * The routes that already had a warning. Requests without a route count as one, because their names may hold what a
+   * client chose.
+   */
   readonly #publicRoutes = new Set<unknown>()
 
   constructor(settings: PinningSettings<Request>, framework: Framework<Request>, tokens: TokenContext) {
@@ -43,12 +46,13 @@ export class ResponsePins<Request> {
   }
 
   /**
-   * Has a response carry a pin of its own, with `isSeen` one of what was only seen; gives what it carries then, together with what
-   * others have set.
+   * Puts a pin into a response; with `isSeen`, a pin of what was only read. Gives the pin that the response then
+   * carries: this one, merged with those that others have set.
    */
   set(leaving: LeavingRequest<Request>, own: Pin, isSeen: boolean): Pin {
     const carrier = isSeen ? this.#seen : this.#written
-    // What others have set takes the place of what was brought, which is part of the response's own.
+    // A cookie of a write that others have set would replace the one that the request brought. `own` holds what was
+    // brought, so it is merged in.
     if (isSeen) this.#join(leaving, { cookie: this.#written.cookie }, own)
     const there = pinsOfResponse(leaving.response, carrier)
     const pin = mergePins(this.#pinOf(there), own)
@@ -56,13 +60,19 @@ export class ResponsePins<Request> {
     return pin
   }
 
-  /** Has what others have set in a response that does not pin by itself not take the place of what was brought. */
+  /**
+   * For a response that does not pin by itself: keeps the pins that others have set in it from replacing what the
+   * request brought.
+   */
   join(leaving: LeavingRequest<Request>, brought: Pin | undefined): void {
     this.#join(leaving, this.#written, brought)
     this.#join(leaving, { cookie: this.#seen.cookie }, brought)
   }
 
-  /** Of several pins that a response passes on, its user agent would keep the last; and of one and what it has, that one. */
+  /**
+   * Merges the pins that a response passes on with each other and with what was brought. Otherwise the user agent
+   * would keep only the last of several, and one pin would replace the pin that it has.
+   */
   #join(leaving: LeavingRequest<Request>, carrier: Carrier, brought: Pin | undefined): void {
     const there = pinsOfResponse(leaving.response, carrier)
     const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
@@ -70,7 +80,7 @@ export class ResponsePins<Request> {
     if (pin !== undefined) this.#carry(leaving, carrier, pin, there)
   }
 
-  /** What the pins of a response demand that others have set; one that is in doubt demands the primary. */
+  /** What the pins that others have set demand. A pin in doubt demands the primary. */
   #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
     if (tokens.length === 0) return undefined
     const there = pinOfTokens(tokens, this.#tokens)
@@ -92,7 +102,7 @@ export class ResponsePins<Request> {
       maxAge: Math.max(1, Math.ceil((pin.untilMs - Date.now()) / 1000)),
       secure: secure === 'auto' ? this.#framework.isHttps(request) : secure,
     })
-    // Not `appendHeader()`, which would add to an array that is the application's own, and lives on.
+    // Not `appendHeader()`: it would add to an array that belongs to the application and lives on.
     response.setHeader('set-cookie', others.length === 0 ? cookie : [...others, cookie])
     if (header !== undefined) response.setHeader(header, token)
     if (this.#settings.cacheControl === 'private') this.#keepPrivate(leaving)
@@ -113,19 +123,20 @@ export class ResponsePins<Request> {
   }
 }
 
-/** What a response carries of ours, or of processes like ours, as its headers are about to leave. */
+/** The pins that a response already carries when its headers are about to leave: ours, or those of other processes. */
 interface PinsOfResponse {
-  /** The tokens of the cookies of our name, and of our header. */
+  /** The tokens of the cookies with our name, and of our header. */
   readonly tokens: readonly SentToken[]
-  /** How many of the cookies, or of the values of the header, would overwrite one another. */
+  /** How many of those cookies, or values of the header, would overwrite one another. */
   readonly copies: number
-  /** The `Set-Cookie` headers that stay beside ours: those that ours does not overwrite. */
+  /** The `Set-Cookie` headers that ours does not overwrite. They stay beside it. */
   readonly others: readonly string[]
 }
 
 /**
- * Finds the pins that a response carries already: a gateway passes on those of an upstream, or a second plugin has set one. A user
- * agent keeps one cookie of a name, path and domain, the last, so of two that leave, one write would be lost.
+ * Finds the pins that a response already carries: a gateway passes on those of an upstream, or a second plugin has
+ * set one. A user agent keeps only the last cookie of one name, path and domain. So of two that leave, one write
+ * would be lost.
  */
 function pinsOfResponse(response: ServerResponse, { cookie, header }: Carrier): PinsOfResponse {
   const tokens: SentToken[] = []
@@ -145,7 +156,7 @@ function textsOf(header: number | string | readonly string[] | undefined): strin
   return header === undefined ? [] : [header].flat().map(String)
 }
 
-/** The value of a `Set-Cookie` header of that name; undefined for one of another name. */
+/** The value of a `Set-Cookie` header with that name; undefined for another name. */
 function tokenOf(text: string, name: string): string | undefined {
   const [pair = ''] = text.split(';', 1)
   const equals = pair.indexOf('=')
@@ -153,8 +164,8 @@ function tokenOf(text: string, name: string): string | undefined {
 }
 
 /**
- * Whether a user agent puts ours in its place (RFC 6265, 5.3). Of one without a path nobody knows here; so it stays, and ours comes
- * after it.
+ * Whether a user agent replaces this cookie by ours (RFC 6265, 5.3). If it has no path, nobody here knows its default
+ * path. So it stays, and ours comes after it.
  */
 function isOverwritten(text: string, { path, domain, partitioned }: CookieSettings): boolean {
   const attributes = new Map<string, string>()

@@ -6,15 +6,21 @@ import { type Requirement, readFromRequirement } from '../freshness/requirement.
 import { optionError } from '../options.ts'
 import type { PinningSettings } from './options.ts'
 
-/** What a route says of itself. */
+/** The marks of a route: what it is, if its method does not say so, and where its reads go. */
 export interface RouteMarks {
-  /** True: what a POST is. False: takes that away from a POST. Undefined: the method says. */
+  /**
+   * True: the request is a write, as a POST is. False: takes that away from a POST; a write that the router saw still
+   * pins. Default: the method decides.
+   */
   readonly dbWrite?: boolean | undefined
-  /** Where the request's reads go: `'primary'`, `'replica'`, or a node's name; it pins nothing. */
+  /**
+   * Where the request's reads go until it writes: `'primary'`, `'replica'`, or a node's name. It pins nothing.
+   * Default: none.
+   */
   readonly readFrom?: string | undefined
 }
 
-/** The last of several marks that says something, for each mark by itself. */
+/** Merges marks. For each of the two, the last one that is given wins. */
 export function mergeMarks(all: readonly (RouteMarks | undefined)[]): RouteMarks {
   let merged: RouteMarks = {}
   for (const marks of all) {
@@ -25,7 +31,7 @@ export function mergeMarks(all: readonly (RouteMarks | undefined)[]): RouteMarks
 }
 
 /**
- * Refuses marks that are wrong; `where` names the route or the call that they belong to.
+ * Refuses wrong marks. `where` names the route or the call to which they belong.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION`
  */
@@ -44,13 +50,13 @@ export interface RequestPolicy {
   /** Whether it is a write, so that its reads go to the primary. */
   readonly isWrite: boolean
   /**
-   * Why its response pins whatever the handler does, if it reaches one; undefined where only a write that was seen
-   * pins.
+   * Why its response pins whatever the handler does, if the request reaches a handler; undefined if only a write that
+   * was seen pins.
    */
   readonly pinReason: Exclude<PinReason, 'cookie'> | undefined
 }
 
-/** Decides what a request is from its method and its route's marks; undefined where its route has none. */
+/** Decides what a request is, from its method and the marks of its route (undefined if it has none). */
 export function policyOf(
   settings: Pick<PinningSettings, 'readMethods' | 'pinOn'>,
   method: string,
@@ -66,7 +72,7 @@ const MARKED_WRITE: RequestPolicy = { isWrite: true, pinReason: 'db-write' }
 const WRITE_METHOD: RequestPolicy = { isWrite: true, pinReason: 'method' }
 const WRITE_METHOD_THAT_PINS_NOTHING: RequestPolicy = { isWrite: true, pinReason: undefined }
 
-/** Where the reads of a route go that says so. */
+/** The requirement of the route's `readFrom`; undefined if it has none. */
 export function readFromOf(marks: RouteMarks | undefined): Requirement | undefined {
   return marks?.readFrom === undefined ? undefined : readFromRequirement(marks.readFrom)
 }
@@ -74,19 +80,20 @@ export function readFromOf(marks: RouteMarks | undefined): Requirement | undefin
 type Handler = (...args: never[]) => unknown
 
 /**
- * Marks a route's handler as a write, as the route's mark `dbWrite: true` does: its reads go to the primary
- * and its response pins.
+ * Marks a route's handler as a write, as the mark `dbWrite: true` does: the reads of its requests go to the primary,
+ * and their responses pin.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` where it is not given a function.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if it is not given a function.
  * @example
  * app.get('/track', dbWrite(async (request) => recordVisit(request.ip)))
+ *
  */
 export function dbWrite<F extends Handler>(handler: F): F {
   if (typeof handler !== 'function') {
     throw new WritePinningError('ERR_WRITE_PINNING_OPTION', 'dbWrite() takes the handler of a route.')
   }
   const marked = function (this: unknown, ...args: never[]): unknown {
-    // A framework that could not see the mark beforehand learns of it here.
+    // If the framework could not see the mark before, the request learns of it here.
     const memory = currentContext()?.memory
     if (memory !== undefined) rememberWriteRequest(memory)
     return handler.apply(this, args)
@@ -95,11 +102,11 @@ export function dbWrite<F extends Handler>(handler: F): F {
   return Object.setPrototypeOf(marked, MARKED)
 }
 
-/** Whether a handler was marked by {@link dbWrite}; also a bound copy of it. */
+/** Whether {@link dbWrite} made a handler, or the function that it binds. */
 export function isDbWrite(handler: unknown): boolean {
   return typeof handler === 'function' && (handler as { [DB_WRITE]?: true })[DB_WRITE] === true
 }
 
-// The mark is on the prototype, because `bind()`, which Fastify calls on each handler, keeps only that.
+// The mark is on the prototype. Fastify calls `bind()` on each handler, which keeps nothing else.
 const DB_WRITE = Symbol.for('write-pinning.db-write')
 const MARKED = Object.create(Function.prototype, { [DB_WRITE]: { value: true } })

@@ -14,33 +14,38 @@ import { pinHost } from './token.ts'
 /** The options of {@link runWithPin}. */
 export interface RunWithPinOptions {
   /**
-   * The `secret` of the plugin that signed the token. Default: that of the request in which it is called; outside any, no
-   * signature is asked for, and `capturePin()` does not sign.
+   * The `secret` of the plugin that signed the token. Default: that of the request in which this is called. Outside
+   * any request, no signature is checked, and `capturePin()` does not sign.
    */
   secret?: string | readonly string[] | undefined
   /**
-   * The plugin's `cookie.name`, where one was given: the signature covers it. Default: `'write_pin'`, and without a `secret` here, that of the
-   * request in which it is called.
+   * The plugin's `cookie.name`, if it was given one: the signature covers it. Default: `'write_pin'`; without a
+   * `secret` here, the name in the request in which this is called.
    */
   cookieName?: string
-  /** How long reads are fresh after a write, in seconds. Default: the environment variable `PINNING_SECONDS`, else 15. */
+  /**
+   * How long reads are fresh after a write, in seconds: a whole number from 1 to 86,400 (a day). Default: the
+   * environment variable `PINNING_SECONDS`, else 15.
+   */
   pinningSeconds?: number
-  /** What `capturePin()` gives for writes of `fn`. Default: `'exact'` where the token is, else `'time'`. */
+  /** What `capturePin()` gives for the writes of `fn`. Default: `'exact'` if the token is exact, else `'time'`. */
   pin?: 'time' | 'exact'
-  /** Where `pinAccount()` raises the pins of accounts. */
+  /** Where `pinAccount()` raises the pins of accounts. Default: the store of the request in which this is called. */
   pinStore?: PinStore
 }
 
 /**
- * Runs `fn` as a request of its own and gives its result: its reads are as fresh as the token demands, and fresh after its
- * own writes. For jobs, messages of a WebSocket, and events. A token that is undefined or over demands nothing; one that
- * cannot be read, or whose signature is wrong, sends the reads to the primary for `pinningSeconds`.
+ * Runs `fn` in a context of its own, as if it were a request, and gives its result. Its reads are as fresh as the
+ * token demands, and they see its own writes. Use it for jobs, messages of a WebSocket, and events.
  *
- * What `fn` writes pins nobody else: `capturePin()` inside of it gives the token.
+ * - A token that is undefined or over demands nothing.
+ * - A token that cannot be read, or whose signature is wrong, sends the reads to the primary for `pinningSeconds`.
+ *
+ * The writes of `fn` pin nobody else. `capturePin()` inside `fn` gives the token for them.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
  * @example
- * worker.process('invoice', (job) => runWithPin(job.data.pin, () => makeInvoice(job.data.orderId)))
+ * new Worker('invoice', (job) => runWithPin(job.data.pin, () => makeInvoice(job.data.orderId)), { connection })
  */
 export function runWithPin<T>(token: string | undefined, fn: () => T, options: RunWithPinOptions = {}): T {
   if (typeof fn !== 'function') {
@@ -69,12 +74,14 @@ function settingsOf(options: RunWithPinOptions) {
   return {
     host: hostOf(read),
     pinningMs: pinningSeconds(read) * 1000,
-    // An empty one says no more than none.
+    // An empty text counts as not given.
     pin: read.given.pin ? read.oneOf('pin', ['time', 'exact'], 'time') : undefined,
   }
 }
 
-/** What it is told of tokens and of the store; the rest is that of the request in which it is called. */
+/**
+ * How tokens are read, and where accounts are pinned: by the options, else as in the request in which this is called.
+ */
 function hostOf(read: OptionReader<RunWithPinOptions>): PinHost {
   const cookieName = read.value('cookieName', undefined, isString, 'a name')
   const pinStore = pinStoreOption(read)
@@ -111,7 +118,10 @@ function warnOfToken(reason: IgnoredPinReason | 'promise'): void {
 
 const warned = new Set<IgnoredPinReason | 'promise'>()
 
-/** From its end on, what goes on in the context is bound by its own writes as long as a pin lasts. */
+/**
+ * Closes the memory when `fn` ends. Work that goes on in the context then reads its own writes for as long as a pin
+ * lasts.
+ */
 function closedAfter<T>(memory: RequestMemory, result: T): T {
   const close = () => closeMemory(memory)
   if (result instanceof Promise) result.then(close, close)

@@ -1,13 +1,13 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { type OptionReader, wrongOption } from '../options.ts'
 
-/** A secret, and the short name by which a token says that it was signed with it. */
+/** A secret, and the short id by which a token names it. */
 export interface SigningKey {
   readonly id: string
   readonly secret: string
 }
 
-/** How long the id of a key is. */
+/** The length of a key's id, in characters. */
 export const KEY_ID_LENGTH = 3
 
 /** The keys of these secrets: the first signs, all verify. */
@@ -16,14 +16,14 @@ export function signingKeys(secrets: readonly string[]): readonly SigningKey[] {
 }
 
 /**
- * Signs a text for a cookie of that name, with HMAC-SHA-256 in base64url. The name is covered, so that a value that was
- * signed for another cookie is worth nothing.
+ * Signs a text for a cookie of that name, with HMAC-SHA-256 in base64url. The signature covers the name, so a value
+ * that was signed for another cookie is worth nothing.
  */
 export function sign(text: string, cookieName: string, key: SigningKey): string {
   return createHmac('sha256', key.secret).update(`write-pinning\0${cookieName}\0${text}`).digest('base64url')
 }
 
-/** Whether a text was signed so; the signature is compared as text, because two texts can mean the same bytes. */
+/** Whether the signature of a text is right. It is compared as text, because two texts can stand for the same bytes. */
 export function isSignedBy(key: SigningKey, text: string, cookieName: string, signature: string): boolean {
   const given = Buffer.from(signature)
   const right = Buffer.from(sign(text, cookieName, key))
@@ -44,7 +44,7 @@ interface SecretOption {
   secret?: string | readonly string[] | undefined
 }
 
-/** The secrets that sign tokens: the first signs, all verify; none where the option is left out. */
+/** The secrets that sign tokens: the first signs, all verify. Empty if the option is left out. */
 export function secretsOption({ where, given: options }: OptionReader<SecretOption>): readonly string[] {
   if (!('secret' in options)) return []
   const given = options.secret
@@ -57,9 +57,9 @@ export function secretsOption({ where, given: options }: OptionReader<SecretOpti
   return Array.from(given, (each, index) => oneSecret(`${where}: \`secret[${index}]\``, each))
 }
 
-/** No error shows the value: what is too short for a secret may be one all the same. */
+/** Checks one secret. No error shows the value: a text that is too short may still be a real secret. */
 function oneSecret(where: string, given: unknown): string {
-  // A secret that is there and undefined is an environment variable that is not set.
+  // `secret: undefined` is mostly an environment variable that is not set.
   if (given === undefined || given === null || given === '') {
     throw wrongOption(
       `${where} is ${given === '' ? 'an empty string' : given}. Is the environment variable set? ` +

@@ -2,7 +2,7 @@ import { addPart, MAX_CLUSTERS } from '../freshness/merge-pins.ts'
 import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../freshness/pin.ts'
 import { isPosition, type Position } from '../freshness/position.ts'
 
-/** What a token claims, before anybody knows whether it is believed. */
+/** What a token claims, before its signature is checked. */
 export interface Claims {
   readonly primaryUntilMs: number
   readonly clusters: ReadonlyMap<string, ClusterPin>
@@ -10,14 +10,18 @@ export interface Claims {
 }
 
 /**
- * Writes the parts of a pin, each of them as one of these; times in ms, base 36, the numbers of a position in hex:
+ * Writes the parts of a pin as claims. Times are in ms, base 36. The numbers of a position are in hex.
  *
- * - `t<until>`: every cluster is read from its primary;
- * - `c<until>~<place>`: this cluster is;
- * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from whoever has replayed as much;
- * - `c<until>~!w<last until>`: until then some of it is because of a write, and from then on it is what was seen. It has the form of a
- *   cluster's, so that a process that does not know it takes all of it for written. It holds only for a pin that ends then: such a
- *   process hands it on together with what was written there, which ends later, or cuts it short with all the rest.
+ * - `t<until>`: every cluster is read from its primary.
+ * - `c<until>~<place>`: this cluster is read from its primary.
+ * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from any node that has
+ *   replayed that position.
+ * - `c<until>~!w<last until>`: until `<until>`, some of the pin is because of a write. After that, all of it is
+ *   because of reads.
+ *
+ * The last claim has the form of a cluster's. So a process that does not know it takes the whole pin for written. The
+ * claim holds only if the pin ends at `<last until>`. Such a process may merge the pin with a later write, or cut all
+ * of it short, and leave the claim as it is. The pin then ends at another time, and the claim is void.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
@@ -35,7 +39,7 @@ export function writeClaims(pin: ExactPin): string {
   return claims.join('.')
 }
 
-/** Reads them; undefined where they are malformed. */
+/** Reads claims; undefined if they are malformed. */
 export function readClaims(texts: readonly string[]): Claims | undefined {
   if (texts.length === 0 || texts.length > MAX_CLAIMS + 1) return undefined
   let primaryUntilMs = 0
@@ -66,10 +70,15 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
   return { primaryUntilMs, clusters, writtenUntilMs }
 }
 
-/** Each cluster has two at most, and one is for all of them; beside these there is the one that speaks of writes. */
+/**
+ * Each cluster has at most two claims, and one claim is for all clusters. The claim about writes (`!w`) comes on top.
+ */
 const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
 
-/** No cluster's place begins like this and is as short: a digest is longer. */
+/**
+ * The place in the claim about writes. No cluster has a place like it: one that begins with `!` is a digest, which is
+ * longer.
+ */
 const WRITTEN = '!w'
 
 const UNTIL = '([0-9a-z]{1,11})'

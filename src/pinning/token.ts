@@ -8,20 +8,21 @@ import { readClaims, writeClaims } from './token-claims.ts'
 
 /** What a token is bound to. */
 export interface TokenContext {
-  /** The name that the signature covers: that of the cookie, without the key that it is named after. */
+  /** The name that the signature covers: that of the cookie, without the key id. */
   readonly cookieName: string
-  /** The first signs, all verify; none where tokens are not signed. */
+  /** The first signs, all verify. Empty if tokens are not signed. */
   readonly keys: readonly SigningKey[]
-  /** For how long a pin that nobody signed is believed, from now on. */
+  /** How long an unsigned pin is honoured from now on, in seconds. */
   readonly pinningSeconds: number
 }
 
-/** How far the clocks of two servers may differ, in ms, before an unsigned pin that one set is too far ahead for the other. */
+/** How far the clocks of two servers may differ, in ms. An unsigned pin that is further ahead than this is cut. */
 const CLOCK_DIFFERENCE_MS = 30_000
 
 /**
- * Writes a pin down, for a cookie or a header. A time pin is of version 1 (`1t`, its expiry, and where there is a secret
- * a dot and the signature); an exact pin is of version 2 (`2` and the id of the key, its claims, the signature).
+ * Writes a pin as a token, for a cookie or a header. A time pin has version 1: `1t`, its expiry, and with a secret a
+ * dot and the signature. An exact pin has version 2: `2`, the id of the key, a dot, its claims, and with a secret a
+ * dot and the signature.
  */
 export function encodeToken(pin: Pin, context: TokenContext): string {
   const key = context.keys[0]
@@ -32,16 +33,16 @@ export function encodeToken(pin: Pin, context: TokenContext): string {
   return key === undefined ? text : `${text}.${sign(text, context.cookieName, key)}`
 }
 
-/** What a token says, before anybody knows whether its signature is right. */
+/** What a token claims, before its signature is checked. */
 export interface Claim {
   readonly pin: Pin
   readonly text: string
-  /** Of the key that it says it was signed with; undefined in version 1, which does not say. */
+  /** The id of the key that signed it, as it claims; undefined in version 1, which does not say. */
   readonly keyId: string | undefined
   readonly signature: string | undefined
 }
 
-/** Reads a token that a client sent: its claim, or why it is worth nothing. Never throws. */
+/** Reads a token that a client sent. Gives its claim, or why it is worth nothing. Never throws. */
 export function readToken(token: string): Claim | 'malformed' | 'expired' {
   const parts = partsOf(token)
   if (parts === undefined) return 'malformed'
@@ -50,14 +51,14 @@ export function readToken(token: string): Claim | 'malformed' | 'expired' {
   return pin === undefined ? 'expired' : { ...parts, pin: pinAtMostADay(pin) }
 }
 
-/** Whether a claim was signed with one of the secrets; where there is none, no signature is asked for. */
+/** Whether a claim was signed with one of the secrets. Without secrets, none needs a signature. */
 export function hasRightSignature(claim: Claim, context: TokenContext): boolean {
   return context.keys.length === 0 || isSignedByOne(claim, keysOf(claim, context), context)
 }
 
 /**
- * The keys that a claim can be signed with, by what it says of itself, and by the key that its cookie is named after (empty for
- * none). Where there are none, its signature is wrong, and costs nothing.
+ * The keys that can have signed a claim, by the key id in the claim and the one in the name of its cookie (empty for
+ * none). If there are none, the signature is wrong, and nothing is computed.
  */
 export function keysOf(claim: Claim, { keys }: TokenContext, ofCookie = ''): readonly SigningKey[] {
   if (claim.signature === undefined) return NO_KEYS
@@ -77,9 +78,9 @@ export function isSignedByOne(
 const NO_KEYS: readonly SigningKey[] = []
 
 /**
- * The pin of a claim, as far as it is believed. What was signed lasts as long as it says: by a process whose pins last longer, or
- * with `capturePin({ seconds })`. Anybody can write down what nobody signs, so where there is no secret, a claim that is further
- * ahead than clocks can explain is believed for no longer than a write is pinned here.
+ * The pin of a claim, for as long as it is honoured. A signed pin lasts as long as it claims: it may come from a
+ * process whose pins last longer, or from `capturePin({ seconds })`. Anybody can write an unsigned one. So without a
+ * secret, a pin that is further ahead than clocks can explain is cut to `pinningSeconds` from now on.
  */
 export function believedPin({ pin }: Claim, { keys, pinningSeconds }: TokenContext): Pin {
   if (keys.length > 0) return pin
@@ -87,7 +88,7 @@ export function believedPin({ pin }: Claim, { keys, pinningSeconds }: TokenConte
   return pin.untilMs > untilMs + CLOCK_DIFFERENCE_MS ? pinAtMostUntil(pin, untilMs) : pin
 }
 
-/** As long as the claims of all the clusters that a pin can hold, and a signature. */
+/** The longest token, in characters: the claims of as many clusters as a pin can hold, and a signature. */
 const MAX_LENGTH = 1_280
 
 const TIME_TOKEN = /^1(t[0-9a-z]{1,11})(?:\.([\w-]{43}))?$/
@@ -106,9 +107,9 @@ function partsOf(token: string) {
   return { claims, text, keyId, signature }
 }
 
-/** What a plugin, or `runWithPin()`, lends to the contexts that it opens: it keeps the secrets to itself. */
+/** What a plugin, or `runWithPin()`, gives to the contexts that it opens. It keeps the secrets to itself. */
 export function pinHost(tokens: TokenContext, store: AccountStore | undefined): PinHost {
-  // What an application hands on by itself may last longer than what a user agent may carry, signed or not.
+  // A token that an application hands on may last longer than one from a user agent, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
     encode: (pin) => encodeToken(pin, tokens),

@@ -2,26 +2,26 @@ import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { withinMs } from '../waiting.ts'
 
-/** Why a pin was given up that the store has not taken. */
+/** Why a pin was given up before the store took it. */
 export type Loss = 'over' | 'too-many' | 'closed'
 
-/** Who has pins raised, and is told what becomes of them. */
+/** Raises the pins, and hears what becomes of them. */
 export interface UnraisedPinsOwner {
-  /** Asks the store; rejects as it does. */
+  /** Asks the store to raise a pin. Rejects if the store does. */
   raise(account: string, pin: Pin): Promise<void>
-  /** A try came to its end. */
+  /** Called after each try. */
   tried(wasTaken: boolean): void
   lost(pins: number, why: Loss): void
 }
 
-/** How often it is tried, and for how many; the times in ms. */
+/** How often pins are tried again, and how many accounts may wait. Times are in ms. */
 export interface Patience {
-  /** The pause before the first try; each that fails doubles it. */
+  /** The pause before the first try. Each round that fails doubles it. */
   readonly firstPauseMs: number
   readonly longestPauseMs: number
   /** How long one try may take. */
   readonly tryMs: number
-  /** How many accounts may wait; one more, and the one that waits longest is given up. */
+  /** How many accounts may wait. With one more, the one that has waited longest is given up. */
   readonly maxAccounts: number
 }
 
@@ -32,30 +32,33 @@ export const PATIENCE: Patience = {
   maxAccounts: 10_000,
 }
 
-/** How many are raised at a time. */
+/** How many pins are raised at the same time. */
 const AT_A_TIME = 8
-/** How many may fail until the store is left alone for a pause, at first and at most: each round in which none is taken doubles it. */
+/**
+ * How many tries may fail before the store gets a pause, at first and at most. Each round in which it takes none
+ * doubles that.
+ */
 const MAY_FAIL = 8
 const MOST_MAY_FAIL = 512
-/** How long a round may take until then, in ms. */
+/** How long a round goes on with new tries, in ms. */
 const ROUND_MS = 2_000
 /** How long closing waits for a last try, in ms. */
 const CLOSE_MS = 250
 
 /**
- * The pins that the store of accounts has not taken: tries again until it does, or the pin is over. The pins of one account are one.
- * While the store is down, some accounts are tried at a time, each time others, as the fault may be theirs. Its timer does not keep the
- * process alive.
+ * The pins of accounts that the store has not taken. Each is tried again until the store takes it, or the pin is
+ * over. The pins of one account are merged into one. While the store is down, each round tries only some accounts,
+ * and the next round others, because the fault may be theirs. Its timer does not keep the process alive.
  */
 export class UnraisedPins {
   readonly #owner: UnraisedPinsOwner
   readonly #patience: Patience
-  /** The account whose pin was added last is the last. */
+  /** By account. The account whose pin was added last comes last. */
   readonly #waiting = new Map<string, Pin>()
   #pauseMs: number
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
-  /** Where the next round begins behind. */
+  /** The next round begins after this account. */
   #failedLast: string | undefined
   #mayFail = MAY_FAIL
   #isClosed = false
@@ -71,7 +74,7 @@ export class UnraisedPins {
     return this.#waiting.size
   }
 
-  /** The pin of an account that waits; undefined where it has none. */
+  /** The waiting pin of an account; undefined if it has none. */
   of(account: string): Pin | undefined {
     return this.#waiting.get(account)
   }
@@ -92,12 +95,12 @@ export class UnraisedPins {
     this.#schedule()
   }
 
-  /** The store has taken this pin after all; what was merged into it since has still to be raised. */
+  /** The store has taken this pin after all. If another pin was merged into it since, the result still waits. */
   took(account: string, pin: Pin): void {
     if (this.#waiting.get(account) === pin) this.#waiting.delete(account)
   }
 
-  /** The store has taken another pin: there is no need for a long pause any more. */
+  /** The store has just taken another pin, so a long pause is cut short. */
   trySoon(): void {
     const { firstPauseMs } = this.#patience
     if (this.#timer === undefined || this.#pauseMs <= firstPauseMs) return
@@ -107,7 +110,7 @@ export class UnraisedPins {
     this.#schedule()
   }
 
-  /** Tries once more, for a moment at most, and gives up what is left. */
+  /** Tries once more, for 250 ms at most, and gives up what is left. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
@@ -130,7 +133,7 @@ export class UnraisedPins {
     })
   }
 
-  /** Tries each account, until too many have failed. Never rejects. */
+  /** Tries each account, until too many have failed or the round is over. Never rejects. */
   async #tryAll(): Promise<void> {
     this.#dropOver()
     const accounts = this.#inTurn().values()
@@ -181,7 +184,7 @@ export class UnraisedPins {
     if (over > 0) this.#owner.lost(over, 'over')
   }
 
-  /** The accounts that wait, beginning behind the one that failed last. */
+  /** The waiting accounts, beginning after the one that failed last. */
   #inTurn(): string[] {
     const accounts = [...this.#waiting.keys()]
     const from = this.#failedLast === undefined ? 0 : accounts.indexOf(this.#failedLast) + 1

@@ -9,35 +9,41 @@ export interface Log {
 
 const debug = debuglog('write-pinning')
 
-/** Where the warnings of a framework without a log go: a process warning each, and the rest to `NODE_DEBUG=write-pinning`. */
+/**
+ * The log of a framework that has none. Warnings become process warnings; the rest goes to
+ * `NODE_DEBUG=write-pinning`.
+ */
 export const processLog: Log = {
   warn: (message) => warn('WRITE_PINNING_RESPONSE', message),
   debug: (message) => debug(message),
 }
 
-/** Warns once for each `key`, which `warned` remembers; `code` is that of a process warning, where there is no other log. */
+/**
+ * Warns once for each `key`, which `warned` remembers. If there is no other log, `code` is that of the process
+ * warning.
+ */
 export function warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
   if (warned.has(key) || warned.size === MAX_WARNED) return
   warned.add(key)
   tell(() => (log === processLog && code !== undefined ? warn(code, message) : log.warn(message)))
 }
 
-/** A log that fails must not fail a request, which may have written. */
+/** Calls a log. A log that fails must not fail a request, which may have written. */
 export function tell(say: () => void): void {
   try {
     say()
   } catch {}
 }
 
-/** Cap: only an application that creates routes without end reaches it. */
+/** Cap: only an application that keeps creating routes reaches it. */
 const MAX_WARNED = 1_000
 
-/** Where options differ. */
+/** The warning for two edges with different options. */
 export const MADE_TWICE =
   'One request comes through two of writePinning(), and they have different options: those of the first count. ' +
   'Give both the same, or make one, and use that one again where it must stand twice.'
 
-/** Where a pin may be an honest one, which nobody can tell. */
+/** The warning for a pin in doubt. It may be an honest one, but that cannot be checked. */
 export const DOUBT =
   'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
   'deployment adds or changes `secret`: keep the old secret in it, as in `secret: [new, old]`, until `pinningSeconds` after ' +
@@ -45,7 +51,7 @@ export const DOUBT =
   'that host has a secret of its own, something else sets that cookie or header, or it is forged; ' +
   "with `badSignature: 'ignore'` such pins have no effect."
 
-/** What follows where an option's function gives no answer, and what to do. */
+/** What follows if the function of an option gives no answer, and what to do. */
 export const WITHOUT = {
   account:
     ", so this request has no account, and only its cookie is pinned. Give undefined where it is nobody's; on Express, use the middleware " +
@@ -53,7 +59,7 @@ export const WITHOUT = {
   affinity: ', so this request reads from any replica. Give undefined where it has no key',
 }
 
-/** Where a response could not be given its pin. */
+/** The warning for a response that could not carry its pin. */
 export function failure(error: unknown): string {
   return (
     `A response that had to carry a pin carries none, because that failed: ${error instanceof Error ? error.message : String(error)}. ` +
