@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { postgresVersion } from '../support/postgres-version.ts'
 import { inRequest } from '../support/request.ts'
 import { routesOf, whereAndWhy } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
@@ -135,13 +136,15 @@ describe('a write', () => {
         .execute(),
     update: () => db.updateTable('item').set({ name: 'b' }).where('id', '=', 1).execute(),
     delete: () => db.deleteFrom('item').where('id', '=', 1).execute(),
-    merge: () =>
-      db
-        .mergeInto('item')
-        .using('item as other', 'item.id', 'other.id')
-        .whenMatched()
-        .thenDoNothing()
-        .execute(),
+    ...(postgresVersion >= 15 && {
+      merge: () =>
+        db
+          .mergeInto('item')
+          .using('item as other', 'item.id', 'other.id')
+          .whenMatched()
+          .thenDoNothing()
+          .execute(),
+    }),
     'an explained insert that is run': () =>
       db.insertInto('item').values({ name: 'a' }).explain('json', sql`analyze`),
     'a CTE that writes': () =>

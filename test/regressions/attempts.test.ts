@@ -5,6 +5,7 @@ import { capturePin, runWithPin, useReplica, withoutPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
 import type { Database } from '../support/cluster.ts'
 import type { UserAgent } from '../support/http.ts'
+import { postgresVersion } from '../support/postgres-version.ts'
 import { whenCatalogIsRead } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
@@ -81,7 +82,9 @@ const attempts: Record<string, () => Promise<unknown>> = {
         throw new Error('no')
       }),
     ),
-  merge: () => sql`merge into task using (select 1) as one on id = -1 when matched then delete`.execute(db),
+  ...(postgresVersion >= 15 && {
+    merge: () => sql`merge into task using (select 1) as one on id = -1 when matched then delete`.execute(db),
+  }),
   stream: async () => {
     for await (const _ of db.deleteFrom('task').where('id', '=', -1).returning('id').stream());
   },

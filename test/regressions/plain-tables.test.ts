@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Database, openDatabase } from '../support/cluster.ts'
+import { postgresVersion } from '../support/postgres-version.ts'
 import { countsAsWrite, whenCatalogIsRead } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 
@@ -111,10 +112,14 @@ describe('what reports no row pins all the same on', () => {
     ['a foreign table', 'delete from far where id = -1'],
     ['what has a foreign table as a part', 'delete from near where id = -1'],
     ['a table that shares its name with one that hides rows', 'delete from twofold where id = -1'],
-    [
-      'a merge into a table whose trigger hides the row',
-      'merge into soft using plain on soft.id = plain.id when matched then delete',
-    ],
+    ...(postgresVersion >= 15
+      ? [
+          [
+            'a merge into a table whose trigger hides the row',
+            'merge into soft using plain on soft.id = plain.id when matched then delete',
+          ],
+        ]
+      : []),
     [
       'an ordinary table, where the condition calls a function that writes',
       'delete from plain where id in (select see())',
