@@ -24,6 +24,6 @@ export const KYSELY_OPTIONS = [
 /** Options may be given to the wrong one of two: whose they are, as an error says it. */
 export const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
 export const OF_DIALECT = {
-  owner: '`PrimaryReplicaDialect`',
+  owner: '`PrimaryReplicaPool` (and of `PrimaryReplicaDialect`)',
   names: [...CLUSTER_OPTIONS, ...KYSELY_OPTIONS],
 }

@@ -69,7 +69,7 @@ describe('the error for a wrong option says', () => {
       'whose an option of the dialect is',
       pinning({ maxLagMs: 5 }),
       [
-        'writePinning has no option `maxLagMs`: that is an option of `PrimaryReplicaDialect`. writePinning has `pinningSeconds`,',
+        'writePinning has no option `maxLagMs`: that is an option of `PrimaryReplicaPool` (and of `PrimaryReplicaDialect`). writePinning has `pinningSeconds`,',
       ],
     ],
     [
