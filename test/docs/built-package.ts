@@ -35,21 +35,25 @@ export function builtPackage(): string {
   const built = path.join(cache, stateOfSources())
   if (!existsSync(built)) {
     mkdirSync(cache, { recursive: true })
-    const building = mkdtempSync(path.join(cache, 'building-'))
-    for (const source of SOURCES) {
-      cpSync(path.join(repository, source), path.join(building, source), { recursive: true })
-    }
-    symlinkSync(path.join(repository, 'node_modules'), path.join(building, 'node_modules'), 'dir')
-    execFileSync(process.execPath, ['build.js'], { cwd: building, stdio: ['ignore', 'pipe', 'pipe'] })
-    for (const source of [...SOURCES.slice(1), 'node_modules']) {
-      rmSync(path.join(building, source), { recursive: true })
-    }
+    // Not in the cache itself: within `node_modules` the compiler would write other paths into the declarations.
+    const source = mkdtempSync(path.join(tmpdir(), 'write-pinning-build-'))
+    const copy = mkdtempSync(path.join(cache, 'copying-'))
     try {
-      renameSync(building, built)
+      for (const name of SOURCES) {
+        cpSync(path.join(repository, name), path.join(source, name), { recursive: true })
+      }
+      symlinkSync(path.join(repository, 'node_modules'), path.join(source, 'node_modules'), 'dir')
+      execFileSync(process.execPath, ['build.js'], { cwd: source, stdio: ['ignore', 'pipe', 'pipe'] })
+      for (const name of ['package.json', 'dist']) {
+        cpSync(path.join(source, name), path.join(copy, name), { recursive: true })
+      }
+      renameSync(copy, built)
     } catch (error) {
-      // Another process has built the same meanwhile.
+      // Another process may have built the same meanwhile.
       if (!existsSync(built)) throw error
-      rmSync(building, { recursive: true })
+    } finally {
+      rmSync(source, { recursive: true })
+      rmSync(copy, { recursive: true, force: true })
     }
     removeOldBuilds()
   }
@@ -89,7 +93,7 @@ function stateOfSources(): string {
 
 function removeOldBuilds(): void {
   const builds = readdirSync(cache)
-    .filter((name) => !name.startsWith('building-'))
+    .filter((name) => !name.startsWith('copying-'))
     .map((name) => ({ name, used: statSync(path.join(cache, name)).mtimeMs }))
     .sort((a, b) => b.used - a.used)
   for (const { name } of builds.slice(KEPT_BUILDS)) rmSync(path.join(cache, name), { recursive: true })
