@@ -2,24 +2,26 @@ import type { Ask } from './catalog-queries.ts'
 import { FIRST_OWN_OID } from './catalog-queries.ts'
 
 /**
- * What changes with whatever a reading of the functions, or of the relations, depends on. One question with one small answer: the server
- * takes some milliseconds for it, and a fifth of a second where there are 40,000 views. The relations' half hangs on the functions' as well.
+ * Gives a fingerprint of one half of the catalog. It changes whenever something changes that a reading of that half
+ * depends on. This is one question with one small answer: the server takes some milliseconds for it, and a fifth of a
+ * second with 40,000 views. What relations do depends on the functions too, so if the functions' fingerprint changes,
+ * both halves must be read again.
  */
 export async function readFingerprint(ask: Ask, half: 'functions' | 'relations'): Promise<string> {
   const [row] = await ask<{ readonly print: string }>(QUERIES[half], [])
   return row?.print ?? ''
 }
 
-/** A catalog, and what tells that its rows have changed. */
+/** A system catalog, and how to tell that its rows have changed. */
 interface Part {
   readonly catalog: string
-  /** A number of a row. */
+  /** SQL that makes a number of a row. The fingerprint has the sum of these. */
   readonly hash: string
-  /** Which rows matter. What is temporary comes and goes, and nobody else sees it. */
+  /** SQL that says which rows matter. Temporary objects do not: they come and go, and no other session sees them. */
   readonly where?: string
 }
 
-/** Rows that are told by their objects, and by the transactions that wrote them. */
+/** Tells rows by their object, and by the transaction that wrote them (`xmin`). */
 function versionsOf(catalog: string, object = 'oid', where = 'true'): Part {
   const hash = `pg_catalog.hashint8((xmin::text::bigint << 32) + ${object}::bigint)`
   return { catalog, hash, where }
@@ -34,7 +36,7 @@ const FUNCTIONS: readonly Part[] = [
   versionsOf('pg_amproc'),
   versionsOf('pg_cast'),
   versionsOf('pg_range', 'rngtypid'),
-  // The types of rows, and of arrays, come and go with what they are of.
+  // Without the types of rows and of arrays: they come and go with their relation or their element type.
   versionsOf('pg_type', 'oid', `typrelid = 0 and typcategory <> 'A'`),
   versionsOf('pg_constraint', 'oid', 'contypid <> 0'),
   {
@@ -52,14 +54,15 @@ const RELATIONS: readonly Part[] = [
   versionsOf('pg_trigger', 'oid', isLasting('tgrelid')),
   versionsOf('pg_inherits', 'inhrelid', isLasting('inhrelid')),
   versionsOf('pg_policy'),
-  // What stands in the rows: `truncate` and the like write them anew.
+  // By content and not by `xmin`: `truncate` and the like write these rows again although nothing here has changed.
   {
     catalog: 'pg_class',
     hash: `pg_catalog.hashtext(pg_catalog.concat_ws(' ', oid, relnamespace, relname, relkind, relpersistence, relhasrules, relhastriggers,
   relrowsecurity, relnatts))`,
     where: `relkind in ('r', 'p', 'v', 'f', 'm', 'S', 'c') and relpersistence <> 't'`,
   },
-  // A column may get another type, and nothing else changes with it; those of types of somebody's matter.
+  // A column may get another type, and nothing else changes with that. Only types that are not PostgreSQL's own
+  // matter.
   {
     catalog: 'pg_attribute',
     hash: `pg_catalog.hashint8((attrelid::bigint << 32) + atttypid::bigint)`,

@@ -1,6 +1,8 @@
 import type { Ask } from './catalog-queries.ts'
 
-/** The rows of a question that is asked page by page: each row says which object is the last of its page. */
+/**
+ * Asks a question page by page, and gives the rows of each page. Each row says which object is the last of its page.
+ */
 export async function* pagesOf<Row extends { readonly last?: string | null }>(
   ask: Ask,
   query: string,

@@ -1,20 +1,21 @@
 /**
- * What is asked of a server about its functions and relations; any role may read these catalogs. The server does the work, by object
- * identifiers: which view calls which function it knows from `pg_depend`
- * (https://www.postgresql.org/docs/current/catalog-pg-depend.html), except for functions of its own, which stand in the tree of the
- * view's query only. Each question is about a page of at most so many objects, so that none takes long.
+ * The questions that a server is asked about its functions and relations. Any role may read these catalogs.
+ *
+ * The server does the work, by object identifiers. `pg_depend` tells which view calls which function
+ * (https://www.postgresql.org/docs/current/catalog-pg-depend.html), except for PostgreSQL's own functions: only the
+ * tree of the view's query shows those. Each question is about one page of objects, so none takes long.
  */
 
-/** Asks a server one question, and gives its rows. */
+/** Asks a server one question, and gives the rows. */
 export type Ask = <Row>(text: string, values: readonly unknown[]) => Promise<readonly Row[]>
 
-/** Functions of a page, grouped: one row per schema, volatility and origin. */
+/** Functions of a page, grouped: one row per schema, volatility, origin and `takes_one`. */
 export interface FunctionRow {
   readonly schema: string
   readonly is_volatile: boolean
-  /** Whether they are neither PostgreSQL's nor an extension's. */
+  /** Whether they are the application's: neither PostgreSQL's nor an extension's. */
   readonly is_own: boolean
-  /** Whether they may be called with one argument. */
+  /** Whether they can be called with one argument. */
   readonly takes_one: boolean
   readonly oids: readonly string[]
   readonly names: readonly string[]
@@ -22,7 +23,7 @@ export interface FunctionRow {
   readonly last?: string
 }
 
-/** Types of a page, by their schemas. */
+/** Types of a page, grouped by schema. */
 export interface TypeRow {
   readonly schema: string
   readonly names: readonly string[]
@@ -30,7 +31,7 @@ export interface TypeRow {
   readonly last?: string
 }
 
-/** The text of a function of the application's that is declared stable or immutable. */
+/** The text of a function of the application that is declared stable or immutable. */
 export interface BodyRow {
   readonly oid: string
   readonly schema: string
@@ -38,20 +39,20 @@ export interface BodyRow {
   readonly body: string
 }
 
-/** What hangs on something else: it calls that function, reads that relation. */
+/** Something that depends on another object: it calls that function, or reads that relation. */
 export interface DependentRow {
   readonly oid: string
   readonly schema: string
   readonly name: string
-  /** On what. */
+  /** The `oid` of the object that it depends on. */
   readonly on: string
-  /** The policy by which it does. */
+  /** The policy through which it depends on that object. */
   readonly policy?: string
-  /** Whether that policy is one of those that are asked when the table is read. */
+  /** Whether a read of the table evaluates that policy. */
   readonly is_read?: boolean
 }
 
-/** Relations of a page, grouped by their schemas. */
+/** Relations of a page, grouped by schema and by whether they are plain. */
 export interface TableRow {
   readonly schema: string
   readonly is_plain: boolean
@@ -60,37 +61,50 @@ export interface TableRow {
   readonly last: string
 }
 
-/** Objects that the first `initdb` made have no dependents in `pg_depend`, and lower identifiers than this. */
+/**
+ * Objects that `initdb` made have lower identifiers than this. `pg_depend` does not list what depends on them, except
+ * for views.
+ */
 export const FIRST_OWN_OID = 16_384
 
-/** Stands for the locking of rows among the functions of a tree. No number does: 0 is that of a function that a node does not use. */
+/**
+ * Stands for row locking in a list of functions that a tree may call. No number could: even 0 occurs in a tree, as
+ * the function that a node of it does not use.
+ */
 export const LOCKS = 'locks'
 
 export const IS_OWN = `n.nspname <> 'pg_catalog' and not exists (
     select from pg_catalog.pg_depend e
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`
 /**
- * Whether a tree calls one of some functions, or locks rows where {@link LOCKS} is among them. The calls are cut out of its text
- * (`:funcid 1574 :funcresulttype …`, `:opfuncid …`): a regular expression takes ten times as long.
+ * SQL: whether a tree calls one of the functions `oids`. If {@link LOCKS} is among them, also whether the tree locks
+ * rows. The query cuts the calls out of the tree's text (`:funcid 1574 :funcresulttype …`, `:opfuncid …`). A regular
+ * expression takes ten times as long.
  */
 export const treeCalls = (tree: string, oids: string) => `exists (
   select from pg_catalog.unnest(pg_catalog.string_to_array(
     pg_catalog.replace(${tree}, ':hasForUpdate true', 'funcid ${LOCKS} '), 'funcid ')) as cut(piece)
   where pg_catalog.split_part(cut.piece, ' ', 1) = any(${oids}::text[]))`
-/** What an aggregate calls, over a moving frame and in parallel as well. */
+/** SQL: the functions that an aggregate calls, also over a moving frame and in parallel. */
 export const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans', 'minvtrans', 'mfinal']
   .map((step) => `a.agg${step}fn`)
   .join(', ')
-/** Whether it is one of `tablefunc`'s or `xml2`'s functions that run a text, under whatever name: `tablefunc` says how to make more of them. */
+/**
+ * SQL: whether a function is one of those of `tablefunc` or `xml2` that run a text. It goes by their C symbols,
+ * because the manual of `tablefunc` says how to make more such functions under other names.
+ */
 export const RUNS_TEXT = `p.prolang = 13 and p.prosrc in (
     'crosstab', 'crosstab_hash', 'connectby_text', 'connectby_text_serial', 'xpath_table')`
-/** What a function calls in the default of a parameter, and in a body that is kept as a tree (from PostgreSQL 14 on). */
+/**
+ * SQL: the trees that show what a function calls: in the defaults of its parameters, and in a body that is kept as a
+ * tree (from PostgreSQL 14 on).
+ */
 export const DEFAULTS_AND_TREE = `pg_catalog.concat(p.proargdefaults::text, ' ', pg_catalog.to_jsonb(p) ->> 'prosqlbody')`
 export const NOT_TEMPORARY = `n.nspname !~ '^pg_(temp|toast_temp)_'`
 
 /**
- * The functions behind $1 (https://www.postgresql.org/docs/current/catalog-pg-proc.html), $2 of them. An aggregate is declared
- * immutable whatever it does, so that the functions it is made of tell.
+ * The next $2 functions after the identifier $1 (https://www.postgresql.org/docs/current/catalog-pg-proc.html). An
+ * aggregate is always declared immutable, so the functions that it is made of tell whether it is volatile.
  */
 export const FUNCTIONS_QUERY = `
 with page as materialized (
@@ -110,7 +124,10 @@ group by 1, 2, 3, 4
 union all
 select '', false, false, false, '{}', '{}', (select max(oid::bigint)::text from page)`
 
-/** The types behind $1, $2 of them, to which a cast may be written like a call; nobody does so with rows, or with arrays of a type of one's own. */
+/**
+ * The next $2 types after the identifier $1 to which a cast may be written like a call. Types of rows, and arrays of
+ * the application's types, are left out: nobody writes a cast to those like a call.
+ */
 export const TYPES_QUERY = `
 with page as materialized (
   select t.oid, t.typname, t.typnamespace from pg_catalog.pg_type t
@@ -125,10 +142,13 @@ group by 1
 union all
 select '', '{}', (select max(oid::bigint)::text from page)`
 
-/** What {@link BODIES_QUERY} is about. */
+/** The `from` of {@link BODIES_QUERY}: functions, with their schemas and languages. */
 export const OF_BODIES = `from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang`
-/** Own functions that are not declared volatile, and have a body; other languages are taken at their word. */
+/**
+ * SQL: whether a function is the application's, is not declared volatile, and has a body to read. Functions in other
+ * languages than SQL and PL/pgSQL are taken at their word.
+ */
 export const HAS_BODY = `p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 'w')
   and l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' and ${NOT_TEMPORARY} and ${IS_OWN}`
 
@@ -139,8 +159,9 @@ ${OF_BODIES}
 where p.oid = any($1::oid[])`
 
 /**
- * The functions, declared stable or immutable, that call one of PostgreSQL's functions $1 in a body that is kept as a tree (from
- * PostgreSQL 14 on), or in the default of a parameter.
+ * The functions that are declared stable or immutable and call one of PostgreSQL's functions $1: in a body that is
+ * kept as a tree (from PostgreSQL 14 on), or in the default of a parameter. `advances` says whether one of $2 is
+ * called, which advance sequences.
  */
 export const TREE_CALLERS_QUERY = `
 select p.oid::text, n.nspname::text as schema, p.proname::text as name, '' as body,
@@ -151,8 +172,9 @@ where p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 
   and ${treeCalls(DEFAULTS_AND_TREE, '$1')}`
 
 /**
- * The functions, declared stable or immutable, that call one of $1 in their tree, in a default, or as a step of an aggregate, or have an
- * argument or a result of such a type.
+ * The functions that are declared stable or immutable and depend on one of the objects $1 of the catalog $2: they
+ * call it in their tree, in a default, or as a step of an aggregate, or it is the type of an argument or of their
+ * result.
  */
 export const CALLERS_QUERY = `
 select distinct p.oid::text, n.nspname::text as schema, p.proname::text as name, d.refobjid::text as on,
@@ -165,7 +187,9 @@ where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refclassid = $
   and p.prosupport <> d.refobjid
   and (a.aggfnoid is null or d.refobjid in (${STEPS}))`
 
-/** The views that call or read one of $1. A materialized view is read as the table that it is. */
+/**
+ * The views that call or read one of $1. A materialized view counts as a table: a read of it does not run its query.
+ */
 export const VIEWS_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, d.on::text
 from (
@@ -181,7 +205,7 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 export const POLICY = `c.oid::text, n.nspname::text as schema, c.relname::text as name, p.polname::text as policy`
 export const OF_POLICY = `join pg_catalog.pg_class c on c.oid = p.polrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 
-/** The tables with row security, one of whose policies calls or reads one of $1. */
+/** The tables with row security that have a policy that calls or reads one of $1. */
 export const POLICIES_QUERY = `
 select distinct ${POLICY}, d.refobjid::text as on,
   p.polcmd in ('r', '*') and p.polqual is not null
@@ -190,33 +214,39 @@ from pg_catalog.pg_depend d join pg_catalog.pg_policy p on p.oid = d.objid ${OF_
 where d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.refclassid = $2::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.deptype = 'n' and c.relrowsecurity`
 
-/** What has one of $1 as a part: partitioned tables, and tables with children. */
+/** The tables that have one of $1 as a part: partitioned tables, and tables with children. */
 export const PARENTS_QUERY = `
 select distinct c.oid::text, n.nspname::text as schema, c.relname::text as name, i.inhrelid::text as on
 from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhparent
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.inhrelid = any($1::oid[]) and c.relkind in ('r', 'p', 'f')`
 
-/** The parts of $1. */
+/** The parts of the tables $1: partitions and children. */
 export const CHILDREN_QUERY = `
 select distinct c.oid::text, n.nspname::text as schema, c.relname::text as name, i.inhparent::text as on
 from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.inhparent = any($1::oid[]) and c.relkind in ('r', 'p', 'f')`
 
-/** Of the rules $1 those that lock rows, or call one of PostgreSQL's functions $2, and the relations that they make views; of $3 those advance sequences. */
+/**
+ * Of the rules $1, those that call one of PostgreSQL's functions $2, with the views that they make. {@link LOCKS}
+ * among $2 stands for a lock of rows. `advances` says whether one of $3 is called, which advance sequences.
+ */
 export const VIEW_TREES_QUERY = `
 select r.oid::text as rule, r.ev_class::text as view, ${treeCalls('r.ev_action::text', '$3')} as advances
 from pg_catalog.pg_rewrite r
 where r.oid = any($1::oid[]) and ${treeCalls('r.ev_action::text', '$2')}`
 
-/** Those of the relations $1 that are views, by their names. */
+/** Of the relations $1, the views, with their names. */
 export const NAMES_OF_VIEWS_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any($1::oid[]) and c.relkind = 'v'`
 
-/** The tables with row security, one of whose policies calls one of PostgreSQL's functions $1. */
+/**
+ * The tables with row security that have a policy that calls one of PostgreSQL's functions $1. `advances` says
+ * whether one of $2 is called, which advance sequences.
+ */
 export const POLICY_TREES_QUERY = `
 select ${POLICY}, '' as on,
   p.polcmd in ('r', '*') and ${treeCalls('p.polqual::text', '$1')} as is_read,
@@ -224,22 +254,22 @@ select ${POLICY}, '' as on,
 from pg_catalog.pg_policy p ${OF_POLICY}
 where c.relrowsecurity and ${treeCalls(`pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)`, '$1')}`
 
-/** Foreign tables: their reading leaves the server. */
+/** Foreign tables: a read of one leaves the server. */
 export const FOREIGN_TABLES_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'f'`
 
-/** Whether a trigger of somebody's may run with a commit; those of foreign keys set nothing. */
+/** Whether a trigger may run within a commit. Triggers of foreign keys do not count: they set nothing. */
 export const DEFERRED_QUERY = `
 select exists (select from pg_catalog.pg_trigger t where t.tgdeferrable and not t.tgisinternal) as is_any`
 
-/** Unlogged relations, which are on the primary only. */
+/** Unlogged relations: only the primary has their rows. */
 export const UNLOGGED_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relpersistence = 'u' and c.relkind in ('r', 'm')`
 
-/** Sequences by their schemas; on most of them nothing hangs but the default of a column. */
+/** Sequences, grouped by schema. On most of them, only the default of a column depends. */
 export interface SequenceRow {
   readonly schema: string
   readonly names: readonly string[]
@@ -248,7 +278,7 @@ export interface SequenceRow {
   readonly read_names: readonly string[]
 }
 
-/** All sequences: a replica is up to 32 values ahead of what was given out. */
+/** All sequences. A replica shows up to 32 values that were not given out yet. */
 export const SEQUENCES_QUERY = `
 select s.schema, array_agg(s.name) as names,
   coalesce(array_agg(s.oid) filter (where s.is_read), '{}') as read_oids,
@@ -264,16 +294,16 @@ from (
 ) s
 group by 1`
 
-/** The relations that are called one of $1, in lower case. */
+/** The relations whose name, in lower case, is one of $1. */
 export const NAMED_RELATIONS_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where pg_catalog.lower(c.relname) = any($1::text[]) and c.relkind in ('r', 'p', 'v', 'f', 'm')`
 
 /**
- * The relations behind $1, $2 of them: which tables are plain; and, of the others, those that share their name with another one or are
- * part of one. A trigger is harmless where it runs after a row was changed, and for each (`tgtype`: 1 for each row, 2 before, 28 insert,
- * delete or update, 64 instead of).
+ * The next $2 relations after the identifier $1: which tables are plain, and, of the others, those that share their
+ * name with another table or are a part of one. A trigger is harmless if it runs after the change of a row, and for
+ * each row (`tgtype`: 1 for each row, 2 before, 28 insert, delete or update, 64 instead of).
  */
 export const TABLES_QUERY = `
 with page as materialized (

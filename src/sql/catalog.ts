@@ -14,40 +14,55 @@ import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames, TableName } from './table-names.ts'
 import type { TypeFacts } from './type-facts.ts'
 
-/** What the functions and relations of one database do, by name: a function counts as the worst of its overloads. */
+/** What the functions and relations of one database do, by name. A function counts as its worst overload. */
 export interface Catalog {
-  /** Whether all of it was read, and nothing has told since that it is out of date: then what it does not name is harmless. */
+  /**
+   * Whether all of it was read, and nothing has shown since that it is out of date. If so, what it does not name is
+   * harmless.
+   */
   readonly isCurrent: boolean
-  /** Whether what relations and types do has been read at all. */
+  /** Whether the relations and types were read at all. */
   readonly areRelationsRead: boolean
   effectOf(call: FunctionCall): CallEffect
-  /** Whether it is known to leave nothing in the session (a setting, a lock), also where it is the statement's end. */
+  /**
+   * Whether a call is known to leave nothing in the session, such as a setting or a lock, even if the statement fails
+   * there.
+   */
   leavesNothing(call: FunctionCall): boolean
-  /** Whether any function of the application's leaves something in its session. */
+  /** Whether any function of the application may leave something in its session. */
   readonly hasLeavers: boolean
-  /** What it may leave in its session that nobody could follow. */
+  /** What a call may leave in its session that this package cannot follow. */
   leftBy(call: FunctionCall): Leaves
-  /** Whether nobody can vouch for it, though its declaration calls it harmless: it runs a text, say. */
+  /**
+   * Whether its declaration calls it harmless, but what it runs cannot be read, such as a text that it builds.
+   * Nothing vouches for such a call.
+   */
   isOpaque(call: FunctionCall): boolean
-  /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
+  /**
+   * What a function calls or reads that makes it do more than it declares; undefined if there is nothing, or if its
+   * own declaration says so.
+   */
   becauseOf(call: FunctionCall): string | undefined
-  /** Relations whose reading calls a function that may do more than read, or leaves the server. */
+  /** Relations whose read calls a function that may do more than read, or leaves the server. */
   readonly effectfulRelations: RelationNames<Cause>
-  /** Types whose use does. */
+  /** Types whose use does so. */
   readonly effectfulTypes: TypeFacts
-  /** Relations that are to be read on the primary. */
+  /** Relations that must be read on the primary. */
   readonly primaryRelations: RelationNames<true>
   /** Types whose use reads such a relation. */
   readonly primaryTypes: TypeFacts
-  /** The tables of which it is known that an update, delete or merge of no row does nothing to them. */
+  /** The tables known to be plain: an update, delete or merge that affects no row does nothing there. */
   readonly plainTables: PlainTables
-  /** Whether a trigger may run with a commit, behind all that is asked before it. */
+  /** Whether a trigger may run within a commit, and so after every question that was asked before the commit. */
   readonly mayDefer: boolean
-  /** Whether a relation may be one that was there when the catalog was read; any may be where the names of all are not known. */
+  /**
+   * Whether a relation may have existed when the catalog was read. True for every name if the names of all relations
+   * are not known.
+   */
   mayHaveRelation(name: TableName): boolean
 }
 
-/** What is known before any server has been asked: PostgreSQL's own functions. */
+/** What is known before a server was asked: PostgreSQL's own functions. */
 export const BUILT_IN_CATALOG: Catalog = {
   isCurrent: false,
   areRelationsRead: false,
@@ -66,7 +81,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   mayHaveRelation: () => true,
 }
 
-/** The catalog of a server: what it says of its functions and, where that has been read by then, of its relations. */
+/** The catalog of a server: what it says of its functions and, once they were read, of its relations. */
 export function catalogOf(
   functions: FunctionFacts,
   relations: RelationFacts = NO_RELATIONS,
@@ -109,7 +124,7 @@ function builtInEffect(call: FunctionCall): CallEffect {
   return isBuiltIn(call) || isSyntax(call) ? 'none' : 'unknown'
 }
 
-/** What PostgreSQL's own leave, a lock say, is told by their names. */
+/** What PostgreSQL's own functions leave, such as a lock, is known by their names, so it does not count here. */
 function builtInLeaves(call: FunctionCall): Leaves {
   const isOwn = call.schema === undefined || call.schema === 'pg_catalog'
   const isKnown = isKnownToLeaveNothing(call) || (isOwn && knownEffect(call.name) !== undefined)

@@ -1,13 +1,19 @@
-/** Where the reading of something that hangs on others begins: a function that writes, a table that is elsewhere. */
+/**
+ * Why something does more than read: a function that writes, or a table that is on another server. What depends on
+ * it, however indirectly, has the same cause.
+ */
 export interface Cause {
-  /** The function, as `schema.name`; undefined where it is none of the application's. */
+  /** The function, as `schema.name`; undefined if it is not the application's. */
   readonly function: string | undefined
-  /** The policy that calls it, and its table; undefined where none does. */
+  /** The policy that calls it, and the policy's table; undefined if no policy does. */
   readonly policy?: string | undefined
   readonly table?: string | undefined
-  /** Whether it may advance a sequence, or leave the server, which counts whatever that says. */
+  /**
+   * Whether it may advance a sequence or leave the server. If so, it counts as a write even if the server says that
+   * nothing was written.
+   */
   readonly advances?: boolean
 }
 
-/** Nothing of the application's: it leaves the server, locks, or calls one of PostgreSQL's functions. */
+/** No function of the application: something leaves the server, locks rows, or calls a function of PostgreSQL. */
 export const NO_FUNCTION: Cause = { function: undefined }

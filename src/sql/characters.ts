@@ -1,6 +1,6 @@
 import { endianness } from 'node:os'
 
-/** The characters of PostgreSQL's lexer, and what each may begin or be part of. */
+/** The characters of PostgreSQL's lexer, and what each may begin or be a part of. */
 
 export const LINE_FEED = 0x0a
 export const CARRIAGE_RETURN = 0x0d
@@ -29,10 +29,10 @@ const OPERATOR = 16
 const PUNCTUATION = 32
 const STRING_PREFIX = 64
 
-// One look-up per character, whatever it is: every character of a new text is looked at.
+// A table, so that every character takes one look-up: a new text is read character by character.
 const CLASSES = new Uint8Array(0x10000).fill(WORD_START, 0x80)
 
-mark(' \t\n\r\f\v', SPACE) // a vertical tab since PostgreSQL 16
+mark(' \t\n\r\f\v', SPACE) // `\v` since PostgreSQL 16
 mark('0123456789', DIGIT)
 mark('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', WORD_START)
 mark('+-*/<>=~!@#%^&|`?', OPERATOR)
@@ -48,7 +48,7 @@ function mark(characters: string, bit: number): void {
 }
 
 function is(code: number, bits: number): boolean {
-  // Behind the end of a text the code is NaN, which is made a character that is nothing.
+  // After the end of a text the code is NaN. `| 0` makes it 0, which is in no class.
   return ((CLASSES[code | 0] as number) & bits) !== 0
 }
 
@@ -77,15 +77,15 @@ export function isPunctuation(code: number): boolean {
   return is(code, PUNCTUATION)
 }
 
-/** Whether the letter makes another kind of string of the quote that follows it. */
+/** Whether a quote right after this letter begins another kind of string, as in `E''`. */
 export function isStringPrefix(code: number): boolean {
   return is(code, STRING_PREFIX)
 }
 
 /**
- * The characters of a text as an array of their codes, with zeros behind the end: to read a string character by character
- * costs up to half as much again. The array of a short text is used again for the next one, because a new one
- * costs a tenth of the reading: read one text at a time.
+ * Gives the characters of a text as an array of codes, with zeros after the end. Reading the string itself, character
+ * by character, takes up to half as long again. Short texts share one array, because a new one costs a tenth of the
+ * reading. So read one text at a time.
  */
 export function codesOf(sql: string): Uint16Array {
   const isShort = sql.length <= SHORT
@@ -98,7 +98,7 @@ export function codesOf(sql: string): Uint16Array {
 }
 
 const SHORT = 8_192
-/** How far behind the end anybody looks. */
+/** How many codes after the end a reader may look at. */
 const ZEROS = 4
 const IS_BIG_ENDIAN = endianness() === 'BE'
 const shared = new Uint16Array(SHORT + ZEROS)

@@ -34,7 +34,7 @@ export interface ClassifierOptions {
   readonly replicaFunctions: readonly string[]
 }
 
-/** Tells by the text that will be sent where a statement may go. Doubt means primary. */
+/** Tells by its text where a statement may go. Doubt means primary. */
 export class StatementClassifier {
   readonly #primaryTables: readonly TableName[]
   readonly #unpinnedTables: readonly TableName[]
@@ -45,8 +45,9 @@ export class StatementClassifier {
   #watch: Watch
 
   /**
-   * `onUnknown` hears of functions that the catalog does not know, and of relations; gives whether the server is asked. What it does not
-   * have either is none, or the session's own: a text of that is judged by the rest of it.
+   * `onUnknown` is told of each function and each relation that the catalog does not know. It gives whether the
+   * server will be asked. If the server was asked for a relation and does not have it either, it does not exist, or
+   * is the session's own, such as a temporary table. The statement is then judged by the rest of its text.
    */
   constructor(
     options: ClassifierOptions,
@@ -63,7 +64,7 @@ export class StatementClassifier {
     return this.#catalog
   }
 
-  /** From now on the functions and relations of this catalog hold; what was learned from the server's refusals stays until it is forgotten. */
+  /** Uses this catalog from now on. What was learned from refusals stays until {@link forgetRefused}. */
   set catalog(catalog: Catalog) {
     this.#catalog = catalog
     this.#watch = this.#watchFor(catalog)
@@ -75,24 +76,30 @@ export class StatementClassifier {
     if (known !== undefined) return known
     const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
     const statement = this.#withLeft(withSettings(this.#decide(text, sql), sql), text, sql)
-    // Once the server was asked for it, it is judged anew, whatever the answer is.
+    // A statement with an unknown relation is not kept. It is judged again after the server was asked for the
+    // relation.
     if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
     return statement
   }
 
-  /** Whether a statement that a replica may accept has to run on the primary all the same: its tables, or the options, say so. */
+  /**
+   * Whether a statement must run on the primary even if a replica would accept it: its tables or the options say so.
+   */
   mustRunOnPrimary({ readsPrimary, blocker }: Statement): boolean {
     return readsPrimary || (blocker?.kind === 'function' && this.#rules.effectOf(blocker.call) === 'volatile')
   }
 
-  /** The catalog is another by now: what replicas refused is judged by that again. */
+  /** Forgets what replicas refused. The catalog has changed, so it judges those texts again. */
   forgetRefused(): void {
     this.#cache.unpin()
   }
 
-  /** Remembers a text that a replica refused as what it is, and gives that: a write, or something as good as one. A long text is not kept. */
+  /**
+   * Remembers that a replica refused a text. Gives what the statement counts as now: a write, or a call that may do
+   * more than read. A long text is not kept.
+   */
   learnRefused(sql: string): Statement {
-    // The catalog may have learnt of it while it was under way.
+    // The catalog may have learned of its functions while the statement ran.
     const known = this.classify(sql)
     if (known.kind === 'function') return known
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
@@ -100,13 +107,14 @@ export class StatementClassifier {
     return statement
   }
 
-  /** With what the functions that it calls may leave in its session. */
+  /** Adds what the functions that a statement calls may leave in its session. */
   #withLeft(statement: Statement, text: StatementText, sql: string): Statement {
     if (statement.kind === 'read' || statement.isControl) return statement
-    // Any word of a write may be that of a table whose trigger does, and where it is not read, that of a function.
+    // A write is not always read to its end, so each of its words counts: as a function, or as a table whose trigger
+    // leaves something.
     const isWrite = statement.kind === 'write'
     if (isWrite && !this.#catalog.hasLeavers) {
-      // Before that is read, a procedure may do whatever it likes.
+      // Until the catalog was read, a procedure may leave anything.
       return this.#catalog.isCurrent ? statement : { ...statement, binds: CALLS.test(sql) }
     }
     const calls = isWrite ? wordsOf(sql).map((name) => ({ ...ANY_WORD, name })) : text.calls
@@ -124,7 +132,7 @@ export class StatementClassifier {
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     const read = this.#decideRead(text, sql)
-    // Nobody can be asked around several statements, or around a copy.
+    // The server cannot be asked along with several statements, or along with a `copy`.
     return text.isSeveral || text.isCopy ? { ...read, isAllOrNothing: false } : read
   }
 
@@ -132,11 +140,12 @@ export class StatementClassifier {
     const hasCalls = text.calls.length > 0
     let isSession = false
     const { isCurrent } = this.#catalog
-    // A temporary relation may be a view that does anything; a plan calls what is declared stable, whatever that does.
+    // A temporary relation may be a view that does anything. `explain` calls functions that are declared stable,
+    // whatever they do.
     let isVouched =
       isCurrent && !text.isPlanned && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
-      // What is declared volatile itself is in no plan.
+      // `explain` does not call functions that are declared volatile.
       if (text.isPlanned && this.#catalog.becauseOf(call) === undefined) continue
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
@@ -183,7 +192,10 @@ export class StatementClassifier {
     )
   }
 
-  /** Whether it may write what no transaction id tells of: it advances a sequence, or a relation of it leaves the server. */
+  /**
+   * Whether it may write without a transaction id to show it: it advances a sequence, or one of its relations leaves
+   * the server.
+   */
   #writesUnseen(text: StatementText, sql: string): boolean {
     const advances = (call: FunctionCall) => this.#knownEffectOf(call) === 'sequence'
     if (text.calls.some((call) => advances(call) && !this.#runsOnly(call, sql))) return true
@@ -192,7 +204,7 @@ export class StatementClassifier {
     return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause?.advances === true)
   }
 
-  /** Whether a call runs a text that stands in the statement, no word of which may advance a sequence. */
+  /** Whether a call only runs a text that is in the statement, and no word there may advance a sequence. */
   #runsOnly({ name }: FunctionCall, sql: string): boolean {
     if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
     const quoted = [...sql.matchAll(QUOTED)].map(([, its = '']) => its)
@@ -206,7 +218,10 @@ export class StatementClassifier {
     )
   }
 
-  /** In doubt what it runs writes. What it does by a name its session may know better: see `NamedStatements`. */
+  /**
+   * In doubt, what it runs writes. If it runs something by a name, the session may know better: see
+   * `NamedStatements`.
+   */
   #decideSession(text: StatementText, sql: string): Statement {
     const { inner, transaction, isVoid } = text
     const named = text.named && { ...text.named, inner: text.named.does === 'prepare' ? inner : undefined }
@@ -214,7 +229,7 @@ export class StatementClassifier {
     const effects = text.calls.map((call) => this.#effectOf(call))
     const mayOperate = isByName && this.#catalog.effectfulTypes.causeIn(text) !== undefined
     if (mayOperate || effects.some((effect) => WRITING.has(effect))) {
-      // Whatever it executes, its arguments may write.
+      // Its arguments may write, whatever it executes.
       return { ...SESSION_WRITE, ...callsUnknown(text.calls[effects.indexOf('unknown')]) }
     }
     if (isByName) return { ...SESSION_WRITE, named }
@@ -226,19 +241,22 @@ export class StatementClassifier {
     const unknown = { isUnknown, unknownCall, unknownRelation }
     return {
       ...{ ...SESSION, countsAsWrite, mayWrite, ...unknown, named: named ?? its.named },
-      // A cursor that outlives its transaction is read to its end by the commit, behind the question.
+      // The commit reads a cursor that outlives its transaction to its end, and that is after the server was asked.
       isInDoubt: its.isInDoubt && !outlivesTransaction(sql),
       takesId: its.takesId || takesId(sql),
     }
   }
 
-  /** What is within a statement is no other that has one within: no text makes this go on and on. */
+  /**
+   * Judges the statement within another one. If that holds a statement too, it counts as a write, so this does not go
+   * deeper.
+   */
   #decideInner(sql: string): Statement {
     const text = readStatementText(sql, this.#watch)
     return text.kind === 'session' && text.inner !== undefined ? SESSION_WRITE : this.#decide(text, sql)
   }
 
-  // What it calls or reads may write, whatever its table is and however few rows it has.
+  // Functions that it calls, or relations that it reads, may write even if its table is unpinned or no row matches.
   #decideWrite(text: StatementText, sql: string): Statement {
     const { calls, relations, targets, isRowless, isChange, transaction } = text
     const defines = isChange ? 'nothing' : definitionIn(sql)
@@ -266,7 +284,10 @@ export class StatementClassifier {
     return this.#catalog.effectfulRelations.find(relation) !== undefined
   }
 
-  /** A relation that the catalog has never heard of, and the server is asked for: a view that was made since may do anything. */
+  /**
+   * A relation that the catalog does not know, and that the server will be asked for. It may be a new view, which may
+   * do anything.
+   */
   #unknownOf(relations: readonly TableName[]): TableName | undefined {
     const unknown = relations.filter((each) => !this.#catalog.mayHaveRelation(each))
     return unknown.filter((each) => this.#onUnknown(each))[0]
@@ -282,7 +303,7 @@ export class StatementClassifier {
     const told = this.#rules.effectOf(call)
     if (told === 'none') return told
     const known = this.#catalog.effectOf(call)
-    // An option that names it makes it no less than it is.
+    // A function that advances a sequence stays one, even if `primaryFunctions` names it.
     return told === undefined || known === 'sequence' ? known : told
   }
 
@@ -291,7 +312,7 @@ export class StatementClassifier {
     return this.#primaryTables.some((each) => mayBeSameTable(lowerCase(each), lowerCase(name)))
   }
 
-  /** Whether a write to these tables counts; where they are not known for sure, it does. */
+  /** Whether a write to these tables counts. It does if the tables are not known for sure. */
   #counts(targets: readonly TableName[] | undefined): boolean {
     if (targets === undefined || targets.length === 0) return true
     return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
@@ -310,13 +331,13 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
   return { isUnknown: unknownCall !== undefined, unknownCall }
 }
 
-/** As they stand, where they are quoted, and as the server folds them. */
+/** The words of a text: as they are written, for quoted names, and in lower case, as the server reads other names. */
 function wordsOf(sql: string): readonly string[] {
   return [...new Set([...(sql.match(WORDS) ?? []), ...(sql.toLowerCase().match(WORDS) ?? [])])]
 }
 
 const ANY_CALL: FunctionCall = { schema: undefined, name: '', isKeyWord: false }
-/** Syntax, unless there is a function of that name. */
+/** A word that is syntax, unless there is a function of that name. */
 const ANY_WORD: FunctionCall = { ...ANY_CALL, isKeyWord: true }
 const CALLS = /\bcall\b/i
 const PARAMETER = /\$\d/

@@ -1,14 +1,14 @@
 /**
- * The names of the common tables of a text (`with x as (…)`), each as far as it is seen: from behind its body on, or within it
- * where it is recursive, until the parenthesis closes in which its `with` stands.
+ * Follows which common tables (`with x as (…)`) are visible at each place of a text. A common table is visible after
+ * its body, and within its body if it is recursive, until the parenthesis around its `with` closes.
  */
 export class CommonTables {
-  /** How many common tables of a name are seen. */
+  /** By name, how many visible common tables have it. */
   #seen: Map<string, number> | undefined
-  /** By depth: what a `with` there has named. */
+  /** By depth of parentheses, what a `with` there has named. */
   readonly #levels: (Level | undefined)[] = []
 
-  /** A `with` stands at this depth. */
+  /** A `with` begins at this depth. */
   begin(depth: number): void {
     const level = this.#levels[depth]
     if (level === undefined) this.#levels[depth] = { names: [], isRecursive: false, next: '', body: '' }
@@ -20,13 +20,13 @@ export class CommonTables {
     if (level !== undefined) level.isRecursive = true
   }
 
-  /** A name stands where that of a common table does. */
+  /** A name stands in the place of a common table's name. */
   name(depth: number, name: string): void {
     const level = this.#levels[depth]
     if (level !== undefined) level.next = name
   }
 
-  /** The body of the one that was named last opens at this depth. */
+  /** The body of the common table that was named last opens at this depth. */
   openBody(depth: number): void {
     const level = this.#levels[depth]
     if (level === undefined || level.next === '') return
@@ -35,7 +35,7 @@ export class CommonTables {
     level.next = ''
   }
 
-  /** A parenthesis closes, behind which this depth goes on: what was named within it is seen no more. */
+  /** A parenthesis closes, and this depth goes on. What was named within the parenthesis is not visible any more. */
   close(depth: number): void {
     if (this.#levels.length === 0) return
     const within = this.#levels[depth + 1]
@@ -46,7 +46,7 @@ export class CommonTables {
     level.body = ''
   }
 
-  /** A statement is over, and with it all that it has named. */
+  /** A statement ends. Nothing that it named is visible any more. */
   clear(): void {
     this.#levels.length = 0
     this.#seen?.clear()
@@ -71,8 +71,8 @@ export class CommonTables {
 interface Level {
   readonly names: string[]
   isRecursive: boolean
-  /** What has been named, and has no body yet. */
+  /** The name that has no body yet; empty for none. */
   next: string
-  /** What has its body open, and is not recursive. */
+  /** The name of the common table whose body is open, if it is not recursive; empty for none. */
   body: string
 }

@@ -14,36 +14,41 @@ import type { TypeFacts } from './type-facts.ts'
 import { CHECKING_DOMAINS_QUERY, USES_QUERY, type UseRow } from './type-queries.ts'
 import { TypeUses } from './type-uses.ts'
 
-/** Something in a database that hangs on another thing, or that others hang on. */
+/** An object of a database that depends on another one, or that others depend on. */
 export interface Item {
   readonly kind: 'function' | 'relation' | 'operator' | 'type'
   readonly oid: string
   readonly schema: string
   readonly name: string
   readonly cause: Cause
-  /** What it hangs on directly, as `schema.name`. */
+  /** What it depends on directly, as `schema.name` or in words; empty for nothing. */
   readonly because: string
-  /** Whether who reads a relation that it is a part of reads it as well. */
+  /** Whether a read of a table that it is a part of reads it as well. */
   readonly isPart: boolean
 }
 
-/** What was found to hang on something. */
+/** What was found to depend on some objects, the seeds. */
 export interface Dependents {
-  /** Functions and relations, and what they hang on in between. */
+  /** The seeds and what depends on them: functions and relations, and the operators and types in between. */
   readonly items: readonly Item[]
-  /** Types by which it is called where nothing is. */
+  /** Types whose use calls one of these functions although the text calls nothing. */
   readonly types: TypeFacts
-  /** Tables whose policies call it when they are written to, and not when they are read. */
+  /** Tables with a policy that calls one of these functions when the table is written to, but not when it is read. */
   readonly writePolicies: readonly DependentRow[]
 }
 
-/** How many things a question is about. */
+/** How many objects one question is about. */
 const PAGE = 1_000
 
 /**
- * Finds, level by level, what calls or reads one of `seeds`, however indirectly: views, tables with policies, functions by their trees and
- * by their texts, types by their operators, casts and checks, and what has such a table as a part. `isTrusted` ends it at functions that
- * the options name.
+ * Finds what calls or reads one of `seeds`, however indirectly, level by level:
+ *
+ * - views, and tables with policies,
+ * - functions, by their trees and by their texts,
+ * - types, by their operators, casts and checks,
+ * - tables that have such a table as a part.
+ *
+ * The search does not go on from functions that `isTrusted` accepts: the options name them.
  */
 export async function findDependents(
   ask: Ask,
@@ -69,7 +74,7 @@ export async function findDependents(
   return { items: [...found.values()], types: types.facts, writePolicies }
 }
 
-/** One search: what was found by now, and what hangs on the last of it is looked for next. */
+/** One search: what was found so far (`found`), and what the next level looks at (`open`). */
 class Search {
   readonly found = new Map<string, Item>()
   open: Item[] = []
@@ -86,11 +91,11 @@ class Search {
     this.types = new TypeUses(ask, bodies)
   }
 
-  /** What names something of a level in its tree, as `pg_depend` knows it. */
+  /** Finds what names something of a level in its tree, as `pg_depend` lists it. */
   async readCallers(level: readonly Item[], wants: 'functions' | 'all'): Promise<void> {
     for (const [kind, catalog] of CATALOGS) {
       const sources = sourcesOf(level.filter((item) => item.kind === kind))
-      // PostgreSQL's own are not in `pg_depend`, but for its views: an option may name one.
+      // `pg_depend` does not list PostgreSQL's own objects, except its views. An option may name one of those.
       const own = [...sources.keys()].filter((oid) => kind === 'relation' || Number(oid) >= FIRST_OWN_OID)
       for (const oids of pagesOf(own)) {
         const of = [oids, `pg_catalog.${catalog}`]
@@ -103,7 +108,7 @@ class Search {
     }
   }
 
-  /** What has a relation of a level as a part. */
+  /** Finds the tables that have a relation of a level as a part. */
   async readWholes(level: readonly Item[]): Promise<void> {
     const parts = sourcesOf(level.filter(({ isPart }) => isPart))
     for (const oids of pagesOf([...parts.keys()])) {
@@ -111,7 +116,7 @@ class Search {
     }
   }
 
-  /** What uses a function of a level without a call, and by which types that is seen. */
+  /** Finds what uses a function of a level without a call, and the types that show such a use. */
   async readTypes(level: readonly Item[]): Promise<void> {
     const sources = sourcesOf(level.filter(({ kind }) => kind === 'function'))
     for (const oids of pagesOf([...sources.keys()])) {
@@ -136,7 +141,7 @@ class Search {
     for (const { row, by } of users) this.#take('function', [row], new Map([[row.on, by]]))
   }
 
-  /** The functions whose texts name something of a level. */
+  /** Finds the functions whose texts name something of a level. */
   readBodies(level: readonly Item[]): void {
     for (const item of level) {
       const callers = this.#bodies.callersOf(item).map((body) => ({ ...body, on: item.oid }))
@@ -144,7 +149,7 @@ class Search {
     }
   }
 
-  /** A view, or a table behind a policy. */
+  /** Takes a view, or a table with a policy. */
   #takeRelation(row: DependentRow, sources: Sources): void {
     if (row.is_read === false) this.writePolicies.push(row)
     else this.#take('relation', [row], sources)
@@ -157,7 +162,7 @@ class Search {
       const key = `${kind} ${row.oid}`
       const known = this.found.get(key)
       const advances = source?.cause.advances === true
-      // What is known is looked at once more where it turns out to advance a sequence.
+      // A known item is looked at once more if it turns out to advance a sequence.
       if (known !== undefined && (!advances || known.cause.advances === true)) continue
       const cause = causeOf(kind, row, source?.cause)
       const because = source === undefined ? '' : displayed(source)
@@ -172,12 +177,12 @@ class Search {
   }
 }
 
-/** The tables and all their parts, part by part. */
+/** Gives the tables and all their parts, however deep. */
 export async function withParts(ask: Ask, tables: readonly DependentRow[]): Promise<DependentRow[]> {
   return await closure(ask, CHILDREN_QUERY, tables)
 }
 
-/** The tables and whatever has them as parts. */
+/** Gives the tables and every table that has one of them as a part, directly or not. */
 export async function withWholes(ask: Ask, tables: readonly DependentRow[]): Promise<DependentRow[]> {
   return await closure(ask, PARENTS_QUERY, tables)
 }
@@ -212,14 +217,17 @@ function sourcesOf(items: readonly Item[]): Map<string, Item> {
   return new Map(items.map((item) => [item.oid, item]))
 }
 
-/** Behind a policy the table that it protects is what tells; behind a function of PostgreSQL's, that of the application's which calls it. */
+/**
+ * Adds to a cause what helps an operator to find it: the policy and its table, or the application's function that
+ * calls one of PostgreSQL's.
+ */
 function causeOf(kind: Item['kind'], row: DependentRow, cause: Cause = NO_FUNCTION): Cause {
   if (row.policy !== undefined) return { ...cause, policy: row.policy, table: displayed(row) }
   if (kind === 'function' && cause.function === undefined) return { ...cause, function: displayed(row) }
   return cause
 }
 
-/** The name of something as a warning says it: PostgreSQL's own need no schema. */
+/** The name of an object as a warning shows it. PostgreSQL's own objects need no schema. */
 export function displayed({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return schema === 'pg_catalog' ? name : `${schema}.${name}`
 }
@@ -228,7 +236,7 @@ function pagesOf<Each>(all: readonly Each[]): Each[][] {
   return slicesOf(all, PAGE)
 }
 
-/** The same in pieces of at most that size. */
+/** Cuts a list into slices of at most `size`. */
 export function slicesOf<Each>(all: readonly Each[], size: number): Each[][] {
   const slices: Each[][] = []
   for (let at = 0; at < all.length; at += size) slices.push(all.slice(at, at + size))

@@ -5,27 +5,27 @@ import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames, TableName } from './table-names.ts'
 
-/** Of one text so many characters are read: one that is longer is too odd for a function that only reads. */
+/** How long a text may be to be read, in characters. A longer one is too odd for a function that only reads. */
 const MAX_LENGTH = 200_000
 
-/** A function of the application's that is declared stable or immutable, without its text. */
+/** A function of the application that is declared stable or immutable, without its text. */
 export type BodyOwner = Omit<BodyRow, 'body'>
 
-/** What their texts may name. */
+/** Something that the text of a function may name. */
 interface Named {
   readonly schema?: string
   readonly name: string
 }
 
-/** The texts of the functions that are declared stable or immutable, as an index of the names that stand in them. */
+/** An index of the names in the texts of the functions that are declared stable or immutable. */
 export class FunctionBodies {
-  /** All of them. */
+  /** The functions whose texts were read. */
   readonly owners: BodyOwner[] = []
   readonly #callers = new Map<string, Naming[]>()
   readonly #readers = new Map<string, Naming[]>()
   readonly #casters = new Map<string, Naming[]>()
 
-  /** Adds the text of a function as it was read; false where it could not be. */
+  /** Adds the text of a function. Gives false if the text could not be read. */
   add({ owner, calls, names, isReadable }: ReadBody): boolean {
     if (!isReadable) return false
     this.owners.push(owner)
@@ -36,32 +36,35 @@ export class FunctionBodies {
     return true
   }
 
-  /** The functions whose texts call it, read it, or cast to it. */
+  /** The functions whose texts call `item`, read it, or cast to it. */
   callersOf(item: Named & { readonly kind: 'function' | 'relation' | 'operator' | 'type' }): BodyOwner[] {
     if (item.kind === 'function') return find(this.#callers, item)
     if (item.kind === 'relation') return this.naming(item)
-    // What an operator is used with is told by its types, and where it is not, by its sign.
+    // `TypeUses` finds the uses of an operator by its types, or else by its sign.
     return item.kind === 'type' ? this.castersOf(item) : []
   }
 
-  /** Those in which this name stands, or this sign. */
+  /** The functions whose texts have this name in them, or this operator sign. */
   naming(named: Named): BodyOwner[] {
     return find(this.#readers, named)
   }
 
-  /** Those in which this type stands where only a type can, or is cast to like a function. */
+  /**
+   * The functions whose texts have this type in a place where only a type can stand, or cast to it as if they called
+   * it.
+   */
   castersOf(type: Named): BodyOwner[] {
     return [...find(this.#casters, type), ...find(this.#callers, type)]
   }
 
-  /** Those in which this name stands behind that of something else, and a dot. */
+  /** The functions whose texts have this name after another name and a dot. */
   qualifying(name: string): BodyOwner[] {
     return (this.#readers.get(name) ?? [])
       .filter(({ schema }) => schema !== undefined)
       .map(({ owner }) => owner)
   }
 
-  /** Whether one of these names stands in the text of this function. */
+  /** Whether the text of this function has one of these names in it. */
   names({ oid }: BodyOwner, names: RelationNames<true>): boolean {
     for (const name of names.names) {
       const namings = this.#readers.get(name)
@@ -79,7 +82,7 @@ function find(index: ReadonlyMap<string, Naming[]>, { schema, name }: Named): Bo
     .map(({ owner }) => owner)
 }
 
-/** A function, and what was read in its text. */
+/** A function, and what its text has in it. */
 export interface ReadBody extends FunctionBody {
   readonly owner: BodyOwner
 }
@@ -106,23 +109,27 @@ function note(index: Map<string, Naming[]>, name: string, naming: Naming): void 
 
 /** What the body of a function in SQL or PL/pgSQL may call and read. */
 interface FunctionBody {
-  /** Every name with a parenthesis behind it. */
+  /** Every name with a parenthesis after it, and every attribute of an expression. */
   readonly calls: readonly FunctionCall[]
-  /** Every name and every operator: a few of them are those of relations. */
+  /** Every name and every operator. A few of them are relations. */
   readonly names: readonly TableName[]
-  /** Whether the lexer could read it to its end; any name may be missing otherwise. */
+  /** Whether the lexer could read it to its end. If not, names may be missing. */
   readonly isReadable: boolean
 }
 
-/** Reads a body as far as the lexer knows it: which names stand in it, and which with a parenthesis behind them. */
+/** Reads which names a body has in it, and which of them have a parenthesis after them. */
 function readFunctionBody(text: string): FunctionBody {
   const body = new BodyReader(text)
   if (!body.isDynamic) return body
-  // What `execute` runs stands in strings: they are read like the rest. There `order` may be the name that `quote_ident('order')` quotes.
+  // `execute` runs what is in strings, so strings are read like the rest. There `order` may be a name: the one that
+  // `quote_ident('order')` quotes.
   return new BodyReader(withoutQuotes(text), true)
 }
 
-/** The same without the marks of its strings. A `$` within a word is a part of a name, and so is what stands in a quoted one. */
+/**
+ * Removes the marks of strings from a text. A `$` within a word is a part of a name, and so is everything in a quoted
+ * name.
+ */
 function withoutQuotes(text: string): string {
   let bare = text
   for (const tag of new Set(text.match(DOLLAR_QUOTES))) bare = bare.replaceAll(tag, ' ')
@@ -130,7 +137,7 @@ function withoutQuotes(text: string): string {
 }
 
 const DOLLAR_QUOTES = /(?<![\w\u0080-\uffff$])\$(?:[^\W\d]\w*)?\$/g
-/** In a string an apostrophe is written twice. */
+/** An apostrophe in a string is written twice. */
 const QUOTES = /'+/g
 const NO_PART_OF_NAMES = /"(?:[^"]|"")*"|'|(?<![\w\u0080-\uffff])\$|\$(?![\w\u0080-\uffff])/g
 
@@ -146,10 +153,10 @@ class BodyReader implements FunctionBody {
   #name = ''
   #isKeyWord = false
   #isType = false
-  /** Whether it is the attribute of an expression, `(x).name`: that may be a call. */
+  /** Whether the name is an attribute of an expression, `(x).name`: that may be a call. */
   #isAttribute = false
 
-  /** With `namesReserved`, a reserved key word may be a name as well. */
+  /** With `namesReserved`, a reserved key word may be a name too. */
   constructor(text: string, namesReserved = false) {
     this.#namesReserved = namesReserved
     const lexer = new Lexer(text)
@@ -164,7 +171,7 @@ class BodyReader implements FunctionBody {
       if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readName(kind, part, isBehindDot)
       else if (kind === TOKEN.operator) this.#readOperator(part)
       else if (lexer.isAt('(')) this.#endName(true)
-      // `mood 'happy'`
+      // A type may stand before a string: `mood 'happy'`.
       else if (kind === TOKEN.string) this.#endName(false, true)
       else if (!isDot) this.#endName(false)
       if (!isDot) this.#places.read(kind, part)
@@ -176,7 +183,7 @@ class BodyReader implements FunctionBody {
   #readName(kind: number, part: string, isBehindDot: boolean): void {
     const isPartOfChain = isBehindDot && this.#name !== ''
     const schema = isPartOfChain ? this.#name : undefined
-    // `item.id%type`: what the type is of is a part of its name.
+    // In `item.id%type`, `item` names a type as well.
     if (isPartOfChain && this.#isType) this.#note({ schema: this.#schema, table: this.#name, isAsType: true })
     if (!isPartOfChain) {
       this.#endName(false)
@@ -218,17 +225,17 @@ class BodyReader implements FunctionBody {
   }
 }
 
-/** Where in a body only a type can stand: behind `::`, in `cast(… as …)`, in what PL/pgSQL declares. */
+/** Tells where in a body only a type can stand: after `::`, in `cast(… as …)`, and in PL/pgSQL's declarations. */
 class TypePlaces {
   /** Whether the next name is that of a type. */
   isAtType = false
-  /** Whether each parenthesis that is open is one of `cast`. */
+  /** For each open parenthesis, whether it is that of a `cast` or the like. */
   readonly #casts: boolean[] = []
   #lastWord = ''
   #isDeclaring = false
-  /** Whether the name that is declared has been read, and no value of it yet. */
+  /** Whether the declared name was read, but not yet its value. */
   #isBehindDeclared = false
-  /** Whether the next name is what is declared. */
+  /** Whether the next name is the declared one. */
   #isAtDeclared = false
 
   read(kind: number, text: string): void {
@@ -245,7 +252,7 @@ class TypePlaces {
     this.#lastWord = word
   }
 
-  /** `name type := value;` */
+  /** Reads `name type := value;`. Gives whether the declared name was read, but not yet its value. */
   #readDeclared(text: string, word: string): boolean {
     if (word === 'declare' || text === ';') {
       this.#isAtDeclared = true

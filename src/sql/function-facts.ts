@@ -7,13 +7,16 @@ export type CallEffect =
   | 'none'
   | 'session'
   | 'primary-table'
-  /** It may advance a sequence, also by a text that it runs, which counts whatever the server says: it sees few such calls as a write. */
+  /**
+   * It may advance a sequence, also by a text that it runs. It counts as a write whatever the server says, because
+   * the server sees few such calls as a write.
+   */
   | 'sequence'
   /** It may do anything. */
   | 'volatile'
   | 'unknown'
 
-/** A function as the catalog or a text names it. */
+/** A function, as the catalog or a text names it. */
 export type FunctionName = Pick<FunctionCall, 'schema' | 'name'>
 
 /** A function that may do more than read. */
@@ -27,33 +30,36 @@ export interface EffectfulFunction {
   readonly advances: boolean
 }
 
-/** What a function may leave in the session of whoever calls it. */
+/** What a function may leave in the session that calls it. */
 export interface Leaves {
-  /** A setting that nobody could follow. */
+  /** A setting that this package cannot follow. */
   readonly sets: boolean
   /** Something that no other session has: a lock, a temporary table, a channel. */
   readonly binds: boolean
 }
 
 export const LEAVES_NOTHING: Leaves = { sets: false, binds: false }
-/** Of what nobody knows. */
+/** For a function that nobody knows. */
 export const MAY_BIND: Leaves = { sets: false, binds: true }
 
-/** What the functions of a database do, by name and by their object identifiers. */
+/** What the functions of a database do, by name and by object identifier. */
 export class FunctionFacts {
   readonly #all = new Set<string>()
   readonly #own = new Set<string>()
   readonly #volatile = new Set<string>()
   readonly #ownVolatile = new Set<string>()
-  /** Those of the application's that may advance a sequence. */
+  /** The application's functions that may advance a sequence. */
   readonly #ownSequence = new Set<string>()
-  /** The names of those that are declared stable or immutable, and run what nobody can read before. */
+  /** The names of functions that are declared stable or immutable, but run what cannot be read beforehand. */
   readonly #opaque = new Set<string>()
-  /** Those that may be called with one argument: `(x).f` calls them. */
+  /** The names of functions that can be called with one argument: `(x).f` calls them. */
   readonly #ofOne = new Set<string>()
-  /** Those of the application's that may leave something in the session of whoever calls them. */
+  /**
+   * What the application's functions may leave in the session, and what the triggers of a table may leave, by the
+   * table's name.
+   */
   readonly #leavers = new Map<string, Leaves>()
-  /** The functions that may do more than read, by their object identifiers. */
+  /** The functions that may do more than read, by object identifier. */
   readonly effectful = new Map<string, EffectfulFunction>()
   /** Names of types: a cast may be written like a call. */
   readonly #types = new Set<string>()
@@ -76,12 +82,15 @@ export class FunctionFacts {
     }
   }
 
-  /** One of the application's functions is declared harmless, and runs what nobody can read before. */
+  /** Adds a function of the application that is declared harmless, but runs what cannot be read beforehand. */
   addOpaque(name: string): void {
     this.#opaque.add(name)
   }
 
-  /** One of the application's functions may leave something in its session; false where as much was known. */
+  /**
+   * Adds what a function of the application, or a table's trigger, may leave in the session. Gives false if that was
+   * known.
+   */
   addLeaver({ sets, binds, ...name }: Leaves & { readonly schema: string; readonly name: string }): boolean {
     let isNew = false
     for (const key of keysOf(name)) {
@@ -97,14 +106,14 @@ export class FunctionFacts {
     return this.#leavers.size > 0
   }
 
-  /** What a call may leave in its session: of one that nobody knows, anything. */
+  /** What a call may leave in its session. A function that nobody knows may bind it. */
   leftBy(call: FunctionCall): Leaves {
     const key = keyOf(call)
     if (this.isColumn(call) || this.#types.has(key)) return LEAVES_NOTHING
     return this.#leavers.get(key) ?? (this.#all.has(key) || isSyntax(call) ? LEAVES_NOTHING : MAY_BIND)
   }
 
-  /** These of the application's functions may advance a sequence. */
+  /** Marks these functions of the application: they may advance a sequence. */
   addAdvancing(oids: readonly string[]): void {
     for (const oid of oids) {
       const known = this.effectful.get(oid)
@@ -118,7 +127,10 @@ export class FunctionFacts {
     for (const name of names) for (const key of keysOf({ schema, name })) this.#types.add(key)
   }
 
-  /** A function that is declared stable or immutable does more than read: it calls, or reads, one that does. */
+  /**
+   * Marks a function that does more than read although it is declared stable or immutable: it calls or reads
+   * something that does more.
+   */
   addCaller(caller: EffectfulFunction, because: string): void {
     this.#name(caller, true, true)
     for (const key of keysOf(caller)) if (!this.#because.has(key)) this.#because.set(key, because)
@@ -126,34 +138,39 @@ export class FunctionFacts {
     this.effectful.set(caller.oid, caller)
   }
 
-  /** What a function calls or reads that makes it do more than it declares; undefined where its declaration says so itself. */
+  /**
+   * What a function calls or reads that makes it do more than it declares; undefined if there is nothing, or if its
+   * own declaration says so.
+   */
   becauseOf(call: FunctionName): string | undefined {
     return this.#because.get(keyOf(call))
   }
 
-  /** What a call does by the catalog alone: a function counts as the worst of its overloads. */
+  /** What a call does by the catalog alone, without the options. A function counts as its worst overload. */
   effectOf(call: FunctionCall): CallEffect {
     if (this.isColumn(call)) return 'none'
     const key = keyOf(call)
     if (this.#ownSequence.has(key)) return 'sequence'
-    // An application's function may be named like one that is known, and do anything.
+    // A function of the application may have the name of a known one, and do anything.
     if (this.#ownVolatile.has(key)) return 'volatile'
     if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
-    // What the cast to a type does, a domain's say, is told with the relations.
+    // What a cast to a type does, such as to a domain, is among the facts on relations.
     return isSyntax(call) || this.#types.has(key) ? 'none' : 'unknown'
   }
 
-  /** Whether it is no call: `(x).f` is one where a function of one argument is called so, and a column otherwise. */
+  /** Whether it is a column, and no call: `(x).f` is a call only if a function of one argument has that name. */
   isColumn({ name, isAttribute }: FunctionCall): boolean {
     return isAttribute === true && !this.#ofOne.has(name)
   }
 
-  /** Whether nobody can vouch for it, though its declaration calls it harmless. */
+  /**
+   * Whether its declaration calls it harmless, but what it runs cannot be read beforehand. Nothing vouches for it.
+   */
   isOpaque({ name }: FunctionName): boolean {
     return this.#opaque.has(name)
   }
 
-  /** Whether one of the application's functions, neither PostgreSQL's nor an extension's, is called so. */
+  /** Whether a function of the application has this name: one that is neither PostgreSQL's nor an extension's. */
   isOwn(call: FunctionName): boolean {
     return this.#own.has(keyOf(call))
   }
@@ -178,7 +195,7 @@ export class FunctionFacts {
 /** What the options say of functions, whatever the server declares. */
 export class FunctionRules {
   readonly #primaryFunctions: ReadonlySet<string>
-  /** The same without their schemas. */
+  /** The same names, without their schemas. */
   readonly #primaryNames: ReadonlySet<string>
   readonly #replicaFunctions: ReadonlySet<string>
 
@@ -191,17 +208,17 @@ export class FunctionRules {
     this.#replicaFunctions = new Set(options.replicaFunctions)
   }
 
-  /** What the options say of a function; undefined where they do not name it. */
+  /** What the options say of a function; undefined if they do not name it. */
   effectOf({ schema, name }: FunctionName): 'none' | 'volatile' | undefined {
     const qualified = schema === undefined ? name : `${schema}.${name}`
-    // Without a schema it may be any function of that name: doubt means primary.
+    // A call without a schema may mean any function of that name: doubt means primary.
     if (schema === undefined && this.#primaryNames.has(name)) return 'volatile'
     if (this.#primaryFunctions.has(name) || this.#primaryFunctions.has(qualified)) return 'volatile'
     return this.#replicaFunctions.has(name) || this.#replicaFunctions.has(qualified) ? 'none' : undefined
   }
 }
 
-/** A function's name as a key; without a schema it is that of any function called so. */
+/** A function's name as a key. Without a schema, it stands for any function of that name. */
 export function keyOf({ schema, name }: FunctionName): string {
   return schema === undefined ? name : `${schema}.${name}`
 }
@@ -211,7 +228,7 @@ export function keysOf({ schema, name }: { readonly schema: string; readonly nam
   return [name, `${schema}.${name}`]
 }
 
-// `over (`, `by (`, `filter (`: syntax, unless somebody has made a function of that name.
+// `over (`, `by (`, `filter (`: syntax, unless there is a function of that name.
 export function isSyntax({ schema, isKeyWord }: FunctionCall): boolean {
   return schema === undefined && isKeyWord
 }

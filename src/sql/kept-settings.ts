@@ -1,8 +1,8 @@
 import { Lexer, TOKEN } from './lexer.ts'
 
 /**
- * Whether a text may set something for its session which outlives its transaction: as one of several statements, in the body of a `do`, or
- * by a call of `set_config()` within something larger. Doubt means that it does.
+ * Whether a text may set something for its session that outlives the transaction: in one of several statements, in
+ * the body of a `do`, or by a call of `set_config()` within something larger. In doubt it does.
  */
 export function mayKeepSettings(sql: string): boolean {
   const executes = EXECUTES.test(sql)
@@ -14,7 +14,7 @@ export function mayKeepSettings(sql: string): boolean {
     if (lexer.kind === TOKEN.unreadable) return true
     if (lexer.kind === TOKEN.string && setsInside(sql.slice(lexer.begin, lexer.end))) return true
     if (isFirst && lexer.kind === TOKEN.word) {
-      // What was prepared by this name may set anything, and so may a text that a block puts together.
+      // A prepared statement may set anything, and so may a text that a block builds.
       if (executes && EXECUTING.has(lexer.text)) return true
       if (SETTERS.has(lexer.text)) {
         lexer.next()
@@ -29,22 +29,25 @@ export function mayKeepSettings(sql: string): boolean {
 const EXECUTES = /\bexecute\b/i
 const MAY_SET = /\b(?:set|reset|discard|set_config)\b/i
 const CALL = /\bset_config\b/i
-// With a comment in it, it may be another one than it looks.
+// A call with a comment in it does not match: the comment may make it another call than it seems.
 const LOCAL_CALL = /\bset_config\s*\((?:[^();'/-]|\/(?!\*)|-(?!-)|'[^']*')*,\s*(?:true|'t(?:rue)?')\s*\)/gi
 const SETTERS: ReadonlySet<string> = new Set(['set', 'reset', 'discard'])
 const EXECUTING: ReadonlySet<string> = new Set(['do', 'execute'])
 const OF_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
 
-/** Whether a statement in a text that is quoted sets something. What looks like a comment there may be a part of a string. */
+/**
+ * Whether a statement in a quoted text sets something. Looks with comments and without, because what looks like a
+ * comment may be a part of a string.
+ */
 function setsInside(text: string): boolean {
   if (IN_BODY.test(text)) return true
   if (!text.includes('--') && !text.includes('/*')) return false
   const plain = text.replaceAll(COMMENT, ' ')
-  // Comments may lie within each other.
+  // Comments may nest. If they do, one end of a comment is left.
   return plain.includes('*/') || IN_BODY.test(plain)
 }
 
-// Where a statement begins in a text that is quoted.
+// The beginning of a statement that sets something, in a quoted text.
 const IN_BODY =
   /(?:[;$']|\b(?:begin|then|else|loop)\b)\s*(?:set|reset|discard)\b(?!\s+(?:local|transaction|constraints)\b)/i
 const COMMENT = /--[^\n\r]*|\/\*[\s\S]*?(?:\*\/|$)/g

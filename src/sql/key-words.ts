@@ -1,6 +1,6 @@
 /**
- * Every key word of PostgreSQL 18, reserved or not (https://www.postgresql.org/docs/current/sql-keywords-appendix.html):
- * what `pg_get_keywords()` gives.
+ * Every key word of PostgreSQL 18, reserved or not: what `pg_get_keywords()` gives
+ * (https://www.postgresql.org/docs/current/sql-keywords-appendix.html).
  */
 export const KEY_WORDS: ReadonlySet<string> = new Set(
   `
@@ -48,8 +48,8 @@ export const KEY_WORDS: ReadonlySet<string> = new Set(
 )
 
 /**
- * Those of them that a parenthesis may follow without being a call of a function that anybody could have made: the reserved
- * ones, and those whose syntax is PostgreSQL's own.
+ * Key words before a parenthesis that never call a function of the application: the reserved ones, and those with a
+ * syntax of PostgreSQL's own.
  */
 export const NEVER_CALLED: ReadonlySet<string> = new Set(
   `
@@ -70,8 +70,8 @@ export const NEVER_CALLED: ReadonlySet<string> = new Set(
 )
 
 /**
- * Those that name no relation, unless they stand in quotes or behind a dot: the reserved ones, and those that may name functions and
- * types only. Not `system_user`, which is none before PostgreSQL 16.
+ * Key words that cannot name a relation, unless they are quoted or follow a dot: the reserved ones, and those that
+ * may name functions and types only. `system_user` is left out: it is no key word before PostgreSQL 16.
  */
 export const RESERVED: ReadonlySet<string> = new Set(
   `
@@ -89,8 +89,8 @@ export const RESERVED: ReadonlySet<string> = new Set(
 )
 
 /**
- * Those that could name a function of somebody's as well, and that are syntax before a parenthesis in a read: behind
- * something that they go on with. Not `first` and `next`, which only behind `fetch` are no calls.
+ * Key words that may also name a function. In a read they are syntax before a parenthesis, if something comes before
+ * them that they continue. `first` and `next` are left out: they are calls, unless `fetch` comes before them.
  */
 export const INFIX_WORDS: ReadonlySet<string> = new Set(
   `
@@ -102,7 +102,7 @@ export const INFIX_WORDS: ReadonlySet<string> = new Set(
 )
 
 /**
- * The same wherever they stand. `treat` is not among them: it calls the function of `pg_catalog` that is named like the
+ * The same, wherever they stand. `treat` is left out: it calls the function of `pg_catalog` that is named like the
  * type.
  */
 export const PREFIX_WORDS: ReadonlySet<string> = new Set([
@@ -113,25 +113,25 @@ export const PREFIX_WORDS: ReadonlySet<string> = new Set([
   'rollup',
 ])
 
-/** The same in what is known to write. */
+/** The same, in a text that is known to write. */
 export const WRITE_WORDS: ReadonlySet<string> = new Set(['conflict', 'insert', 'set'])
 
-/** The words with which statements begin that read, unless something in them does more. */
+/** First words of statements that read, unless something in them does more. */
 export const READS: ReadonlySet<string> = new Set(['select', 'values', 'table', 'with', 'show'])
 
-/** Those that have no effect at all where the server refuses them. */
+/** First words of statements that have no effect at all if the server refuses them. */
 export const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge'])
 
-/** Those of them that have no effect where they affect no row. */
+/** Those of {@link CHANGES} that have no effect if they affect no row. */
 export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'])
 
-/** Those with which a parenthesis of `explain` holds the statement instead of options. */
+/** First words in a parenthesis after `explain` that show that it holds the statement, and not options. */
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 
-/** Those of them that can be nothing else. */
+/** Those of {@link EXPLAINED} that cannot name an option. */
 export const SURELY_EXPLAINED: ReadonlySet<string> = new Set(['select', 'table', 'with'])
 
-/** Those that are about the session, and may write or run what writes. */
+/** First words of statements about the session that may write, or run something that writes. */
 export const ACTIVE: ReadonlySet<string> = new Set([
   'commit',
   'declare',
@@ -142,7 +142,7 @@ export const ACTIVE: ReadonlySet<string> = new Set([
   'move',
 ])
 
-/** Those that are about the session or its transaction. */
+/** First words of statements about the session or its transaction. */
 export const SESSION_VERBS: ReadonlySet<string> = new Set(
   `
   abort begin checkpoint close commit deallocate declare discard end execute fetch listen load lock move notify
@@ -152,30 +152,30 @@ export const SESSION_VERBS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Those that end the list of a `from`. */
+/** Words that end the list of a `from`. */
 const ENDS_FROM = `do except fetch for group having intersect limit offset order returning select union where window`
 
-/** Those that may call an operator or a cast without a sign of it, a cast to `boolean` among them. */
+/** Words that may call an operator or a cast without a sign of it, also a cast to `boolean`. */
 const OPERATING = `
   all and any at between case distinct except group having ilike in intersect is like natural not on or order overlaps
   partition similar some symmetric union using values when where
 `
 
-/** Those before a parenthesis or a string that call and cast nothing there. */
+/** Words that call and cast nothing before a parenthesis or a string. */
 const PLAIN_BEFORE = `array as exists from lateral only select table`
 
-/** Those that mean something by where they stand. */
+/** Words whose place in the text tells something. */
 const TELLING = `
   delete distinct from insert into join lateral merge on only recursive select share table update using values with
 `
 
-/** What is to be known of a word, as bits: one look-up per word of a text tells all of it. */
+/** What the reader needs to know of a word, as bits: one look-up per word gives all of it. */
 export const MARK = {
   keyWord: 1,
   neverCalled: 2,
   reserved: 4,
   plainBefore: 8,
-  /** These three say what is to be done where the word is read. */
+  /** From this one on, the reader has something to do at the word. */
   telling: 16,
   endsFrom: 32,
   operating: 64,
@@ -194,7 +194,7 @@ function mark(words: Iterable<string>, bit: number): void {
   for (const word of words) marks.set(word, (marks.get(word) ?? 0) | bit)
 }
 
-/** What is to be known of a word without quotes; 0 where it is no key word. */
+/** The bits of {@link MARK} for a word without quotes; 0 if it is no key word. */
 export function marksOf(word: string): number {
   return marks.get(word) ?? 0
 }

@@ -1,4 +1,7 @@
-/** What the lists below tell of a function, one of PostgreSQL's or of a well-known extension's, whatever a server declares. */
+/**
+ * What the lists below say of a function of PostgreSQL or of a well-known extension, whatever a server declares;
+ * undefined if no list has it.
+ */
 export function knownEffect(
   name: string,
 ): 'none' | 'session' | 'primary-table' | 'sequence' | 'volatile' | undefined {
@@ -10,8 +13,9 @@ export function knownEffect(
 }
 
 /**
- * Functions that PostgreSQL declares volatile, but whose results any node may give: they write nothing, lock nothing, and
- * leave nothing in the session. What is about one server (its sizes, its replay) is asked of whichever node is read.
+ * Functions that PostgreSQL declares volatile, but that any node may run: they write nothing, lock nothing, and leave
+ * nothing in the session. Some are about one server (its sizes, its replay): the answer is about the node that serves
+ * the read.
  */
 export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -42,10 +46,12 @@ export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
 )
 
 /**
- * Functions that leave something in the session, or that only a primary answers, and that write nothing: the connection
- * stays on the primary after them. Some a replica answers without an error, and wrongly: it does not list the transactions that are
- * under way or prepared, and has no queue of notifications. What became of a transaction is asked where its commit was lost: a replica
- * may not have heard of it.
+ * Functions that write nothing, but leave something in the session, or that only a primary can answer. The connection
+ * stays on the primary after them.
+ *
+ * A replica answers some of them without an error, but wrongly: it does not list running or prepared transactions,
+ * and it has no queue of notifications. What became of a transaction is asked after its commit was lost, and a
+ * replica may not have heard of it yet.
  */
 const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -66,15 +72,15 @@ const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([
   'pg_replication_origin_oid',
 ])
 
-/** Functions that advance a sequence, or set it: of 32 such calls the server sees one as a write. */
+/** Functions that advance a sequence, or set it. The server sees one of 32 such calls as a write. */
 const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(['nextval', 'setval'])
 
-/** Functions that read a sequence, of which a replica knows up to 32 values that were not given out yet. */
+/** Functions that read a sequence. A replica shows up to 32 values that were not given out yet. */
 const SEQUENCE_READERS: ReadonlySet<string> = new Set(['pg_sequence_last_value', 'pg_get_sequence_data'])
 
 /**
- * Functions that run a text that they are given, or read whatever it names, PostgreSQL's and those of `tablefunc`, `xml2` and `dblink`:
- * they may do anything, whatever they declare, and advance a sequence by it or write elsewhere.
+ * Functions that run a text that they are given, or read what it names: PostgreSQL's, and those of `tablefunc`,
+ * `xml2` and `dblink`. They may do anything, whatever they declare: advance a sequence, say, or write elsewhere.
  */
 export const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -88,10 +94,10 @@ export const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Functions that may change what the server's word on a write does not tell of. */
+/** Functions that may change something while the server says that nothing was written. */
 export const UNSEEN_FUNCTIONS: ReadonlySet<string> = new Set([...SEQUENCE_FUNCTIONS, ...TEXT_FUNCTIONS])
 
-/** The functions that make a row or a set of them of what JSON holds, as the type of a row that they are given says. */
+/** Functions that make one row or several from JSON, of the row type that they are given. */
 export const POPULATING_FUNCTIONS: ReadonlySet<string> = new Set([
   'json_populate_record',
   'json_populate_recordset',
@@ -100,12 +106,12 @@ export const POPULATING_FUNCTIONS: ReadonlySet<string> = new Set([
   'jsonb_populate_recordset',
 ])
 
-/** The functions that read a value of a type which they are told by its name, in a text. */
+/** Functions that read a value of a type that they are given by name, as a text. */
 export const INPUT_FUNCTIONS: ReadonlySet<string> = new Set(['pg_input_is_valid', 'pg_input_error_info'])
 
 /**
- * The functions of `pg_catalog` in PostgreSQL 18 that are stable or immutable and that people call, less those
- * that a hot standby refuses, or answers otherwise, all the same. They serve until the catalog of the server itself has been read.
+ * The functions of `pg_catalog` in PostgreSQL 18 that are stable or immutable and that people call, without those
+ * that a hot standby refuses or answers differently. They serve until the server's own catalog was read.
  */
 export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -203,7 +209,7 @@ export const BUILT_IN_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** The types of `pg_catalog` that no function is called like: `uuid($1)` is a cast. */
+/** The types of `pg_catalog` whose name no function has: `uuid($1)` is a cast. */
 export const BUILT_IN_TYPES: ReadonlySet<string> = new Set(
   `
   cid inet json jsonb jsonpath pg_snapshot refcursor regcollation regconfig regdictionary regnamespace regoper

@@ -1,8 +1,11 @@
 import type { TableName } from './table-names.ts'
 
-/** The names of all relations of a database, temporary ones aside. */
+/** The names of all relations of a database, except temporary ones. */
 export class KnownRelations {
-  /** Mostly one schema: a list for each name would take several times the memory. */
+  /**
+   * By name, its schema or its schemas. Mostly there is one: a list for each name would take several times the
+   * memory.
+   */
   readonly #schemas = new Map<string, string | string[]>()
 
   /** How many relations it holds. */
@@ -16,7 +19,7 @@ export class KnownRelations {
     this.size++
   }
 
-  /** Whether a statement may mean one of them; without a schema any of that name will do. */
+  /** Whether a statement may mean one of them. Without a schema, any relation of that name counts. */
   has({ schema, table }: TableName): boolean {
     const known = this.#schemas.get(table)
     if (known === undefined || schema === undefined) return known !== undefined

@@ -1,17 +1,18 @@
 import type { Ask } from './catalog-queries.ts'
 import type { VersionsRow } from './version-queries.ts'
 
-/** Of how many objects a question asks what version each has. */
+/** How many versions one question reads. */
 const VERSIONS_PAGE = 2_000
 
-/** What was learned of the objects of a catalog, for as long as each is what it was: only what is new or has changed is asked for again. */
+/** What was learned of the objects of a catalog. An object is asked for again only if it is new or has changed. */
 export class LearnedObjects<Value> {
   #versions: ReadonlyMap<string, string> = new Map()
   #values: ReadonlyMap<string, Value> = new Map()
 
   /**
-   * Reads the versions behind $1, $2 of them, and has `learn` tell something of those that are not known yet, in pages of `size`. Gives what
-   * is known of all; of many there is nothing to be said.
+   * Reads the versions of all objects, page by page: `versionsQuery` gives the next $2 of them after the identifier
+   * $1. Calls `learn` for those that are new or have changed, at most `size` at a time. Gives what is known of all
+   * objects. Many have no value, because there is nothing to know of them.
    */
   async read(
     ask: Ask,
@@ -37,7 +38,7 @@ export class LearnedObjects<Value> {
         open = open.slice(size)
       }
     }
-    // Only now: where a question fails, what was known before goes on to hold.
+    // Only now: if a question fails, what was known before still holds.
     this.#versions = versions
     this.#values = values
     return values

@@ -31,23 +31,26 @@ import {
 import { readUnicodeName } from './unicode-name.ts'
 
 /**
- * The lexer of PostgreSQL's SQL, as far as telling reads from writes needs it: it finds where each token begins and
- * ends, and of what kind it is. The rules are those of https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
+ * A lexer of PostgreSQL's SQL that does as much as is needed to tell reads from writes. It finds where each token
+ * begins and ends, and of what kind it is. The rules are those of
+ * https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
  */
 
 /** The kinds of tokens. */
 export const TOKEN = {
   end: 0,
-  /** A key word or an identifier without quotes; its text is in lower case. */
+  /** A key word, or an identifier without quotes. Its text is in lower case. */
   word: 1,
-  /** A quoted identifier; its text is what stands between the quotes, or what Unicode escapes there make of it. */
+  /**
+   * A quoted identifier. Its text is what is between the quotes, with Unicode escapes replaced by their characters.
+   */
   quoted: 2,
-  /** A string of any kind, a bit string among them. */
+  /** A string of any kind, also a bit string. */
   string: 3,
   number: 4,
   /** `$1`. */
   parameter: 5,
-  /** One of `( ) [ ] , ; :` or a dot; its text is the character. */
+  /** One of `( ) [ ] , ; :`, a dot, `::` or `:=`. Its text is just that. */
   punctuation: 6,
   /** An operator of any length. */
   operator: 7,
@@ -55,37 +58,39 @@ export const TOKEN = {
   unreadable: 8,
 } as const
 
-/** Reads the tokens of one text, one at a time; white space and comments lie between them. */
+/** Reads the tokens of one text, one at a time. It skips white space and comments. */
 export class Lexer {
   readonly #sql: string
   readonly #codes: Uint16Array
   readonly #hasEscapes: boolean
   #at = 0
-  /** Where the token begins that was read last. */
+  /** Where the current token begins. */
   begin = 0
-  /** The kind of the token that was read last, one of {@link TOKEN}. */
+  /** The kind of the current token, one of {@link TOKEN}. */
   kind: number = TOKEN.end
   /** Its text, for words, quoted identifiers, punctuation and operators; empty for the others. */
   text = ''
 
-  /** With `hasEscapes`, plain strings have backslash escapes: as where `standard_conforming_strings` is off. */
+  /**
+   * With `hasEscapes`, plain strings have backslash escapes, as they have if `standard_conforming_strings` is off.
+   */
   constructor(sql: string, hasEscapes = false) {
     this.#sql = sql
     this.#hasEscapes = hasEscapes
     this.#codes = codesOf(sql)
   }
 
-  /** Whether the token is a key word or an identifier without quotes, and this one. */
+  /** Whether the current token is this word: a key word, or an identifier without quotes. */
   isAtWord(word: string): boolean {
     return this.kind === TOKEN.word && this.text === word
   }
 
-  /** Where the token ends that was read last; it must be readable. */
+  /** Where the current token ends. It must be readable. */
   get end(): number {
     return this.#at
   }
 
-  /** Whether the token is this punctuation. */
+  /** Whether the current token is this punctuation. */
   isAt(punctuation: string): boolean {
     return this.kind === TOKEN.punctuation && this.text === punctuation
   }
@@ -125,7 +130,8 @@ export class Lexer {
   }
 
   #endOfPlainString(quote: number): number {
-    // Where all strings have escapes, one that goes on in another line does so with escapes, whatever it began with.
+    // If all strings have escapes, a part of a string on a later line has them too, so it can be read as a string by
+    // itself.
     return this.#hasEscapes ? endOfEscapes(this.#codes, quote) : endOfString(this.#codes, quote, false)
   }
 
@@ -136,7 +142,7 @@ export class Lexer {
 
   #readPunctuation(code: number): void {
     this.kind = TOKEN.punctuation
-    // `::` and `:=` are no use to anybody here but as what they are: not a colon of a slice.
+    // `::` and `:=` are tokens of their own: neither has the colon of a slice.
     const following = this.#codes[this.#at + 1]
     const isDouble = code === COLON && (following === COLON || following === EQUALS)
     this.text = isDouble ? this.#sql.slice(this.#at, this.#at + 2) : String.fromCharCode(code)
@@ -146,7 +152,7 @@ export class Lexer {
   #readWord(first: number): void {
     const codes = this.#codes
     const begin = this.#at
-    // A letter and a quote: E'', B'', X'', N'' and U&'', U&"".
+    // A letter before a quote: E'', B'', X'', N'' and U&'', U&"".
     const following = codes[begin + 1]
     const letter = first | 0x20
     if (following === QUOTE && isStringPrefix(first)) {
@@ -192,7 +198,7 @@ export class Lexer {
       hasQuotes = true
       end++
     }
-    // One without a character between its quotes is an error to PostgreSQL.
+    // PostgreSQL refuses a quoted identifier without a character.
     this.#moveTo(TOKEN.quoted, codes[end] === DOUBLE_QUOTE && end > quote + 1 ? end + 1 : NOWHERE)
     if (this.kind === TOKEN.unreadable) return
     const written = this.#sql.slice(quote + 1, end)
@@ -201,9 +207,10 @@ export class Lexer {
 }
 
 /**
- * Whether a text reads as something else where `standard_conforming_strings` is off: there `'a\'` is not closed by its second quote
- * (https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS-ESCAPE). What that server would refuse, because a
- * string is open at the end, has one meaning only: `like $1 escape '\'`.
+ * Whether a text has another meaning if `standard_conforming_strings` is off. Then the second quote of `'a\'` does
+ * not close that string (https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS-ESCAPE).
+ * If a string would be open at the end of the text, that server refuses the text. So `like $1 escape '\'` has one
+ * meaning only.
  */
 export function hasOtherReading(sql: string): boolean {
   if (!sql.includes("\\'") || !hasEscapedQuote(sql)) return false
@@ -211,11 +218,11 @@ export function hasOtherReading(sql: string): boolean {
   do lexer.next()
   while (lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable)
   if (lexer.kind === TOKEN.end) return true
-  // These are unreadable to this lexer, and not to every server.
+  // This lexer cannot read a token that begins so, but some servers can.
   return ODD.has(sql.charAt(lexer.begin))
 }
 
-/** Whether an odd number of backslashes stands before a quote in a string that has no escapes by itself. */
+/** Whether a string that has no escapes by itself has a quote after an odd number of backslashes. */
 function hasEscapedQuote(sql: string): boolean {
   const lexer = new Lexer(sql)
   for (lexer.next(); lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable; lexer.next()) {
@@ -231,26 +238,26 @@ function hasEscapedQuote(sql: string): boolean {
 }
 
 const PLAIN = new Set(["'", 'n', 'N'])
-// A number or a parameter with letters behind it, and a quoted name with odd escapes.
+// A number or a parameter with letters right after it, and a quoted name with odd escapes.
 const ODD = new Set('0123456789.$uU')
 
-/** With its ASCII letters in lower case: what a server does to other letters depends on its encoding. */
+/** Puts ASCII letters in lower case. What a server does to other letters depends on its encoding. */
 function lowerCase(name: string, isAscii: boolean): string {
   return isAscii ? name.toLowerCase() : name.replace(/[A-Z]+/g, (upper) => upper.toLowerCase())
 }
 
-/** The name as PostgreSQL knows it, which cuts longer ones, so that two texts may mean the same one. */
+/** Cuts a name to the length that PostgreSQL keeps: names that differ only after that are one name. */
 function cutToFit(name: string): string {
   if (name.length * MAX_BYTES_PER_UNIT <= MAX_NAME_BYTES) return name
   const bytes = Buffer.from(name)
   if (bytes.length <= MAX_NAME_BYTES) return name
-  // Never within a character, whose further bytes all begin with the bits 10.
+  // Not within a character: its second and further bytes begin with the bits 10.
   let end = MAX_NAME_BYTES
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
 }
 
-/** The same for a name that is all ASCII. */
+/** The same for a name of ASCII characters only. */
 function cutToFitAscii(name: string): string {
   return name.length <= MAX_NAME_BYTES ? name : name.slice(0, MAX_NAME_BYTES)
 }

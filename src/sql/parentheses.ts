@@ -1,27 +1,31 @@
-/** What is to be known of the parenthesis that a token stands in, as bits. */
+/** What the reader needs to know of the parenthesis around a token, as bits. */
 const IN = {
-  /** The head of a `with`: between it and the statement that it belongs to. */
+  /** The head of a `with`: between the word and its statement. */
   withHead: 1,
-  /** An expression may follow behind it, and no alias. */
+  /** An expression may follow it, but no alias. */
   prefix: 2,
-  /** A `from` in it belongs to an expression: `extract(day from x)`. */
+  /** A `from` in it is a part of an expression: `extract(day from x)`. */
   expressionFrom: 4,
-  /** An `as` or a `returning` in it is followed by a type: `cast(x as int)`. */
+  /** A type follows an `as` or a `returning` in it: `cast(x as int)`. */
   typeBehindWord: 8,
   /** The columns of an alias, which may have types: `as x (a int)`. */
   columns: 16,
-  /** The list of a `from`, in which a comma is followed by another relation. */
+  /** The list of a `from`: another relation follows a comma. */
   fromList: 32,
-  /** The change of a table whose `using` names relations: one (`merge`), or a list (`delete`). */
+  /** A change of a table whose `using` names relations: one (`merge`), or a list (`delete`). */
   usingOne: 64,
   usingList: 128,
-  /** Behind a `select`: what changes a table is no part of that, but in parentheses of its own. */
+  /** After a `select`: a change of a table can only follow in parentheses of its own. */
   select: 256,
 } as const
 
 /**
- * Where a token stands among the parentheses of a text: how deep, whether in the head of a `with`, where names have
- * columns and bodies but nothing is called, in the list of a `from`, and whether behind a parenthesis that an expression may follow.
+ * Tells where a token stands among the parentheses of a text:
+ *
+ * - how deep,
+ * - in the head of a `with`, where names have columns and bodies, but nothing is called,
+ * - in the list of a `from`,
+ * - after a parenthesis that an expression may follow.
  */
 export class Parentheses {
   depth = 0
@@ -29,7 +33,7 @@ export class Parentheses {
   readonly #marks: number[] = [0]
   #nextMarks = 0
 
-  /** Whether each that was opened is closed, and the other way round. */
+  /** Whether every parenthesis that opens is closed, and every one that closes was open. */
   get areBalanced(): boolean {
     return this.depth === 0 && !this.#isBroken
   }
@@ -70,12 +74,12 @@ export class Parentheses {
     return this.#has(IN.columns)
   }
 
-  /** The `using` that comes is that of a `delete` or a `merge`. */
+  /** The next `using` is that of a `delete` or a `merge`. */
   expectUsing(verb: 'delete' | 'merge'): void {
     this.#set(verb === 'delete' ? IN.usingList : IN.usingOne, true)
   }
 
-  /** Whether a `using` is followed by relations. One that comes later is a join's. */
+  /** Whether relations follow a `using`. A later `using` is that of a join. */
   takeUsing(): boolean {
     const isList = this.#has(IN.usingList)
     const isTaken = isList || this.#has(IN.usingOne)
@@ -84,19 +88,19 @@ export class Parentheses {
     return isTaken
   }
 
-  /** The next parenthesis is that of `distinct on (…)` or `operator(…)`, behind which an expression begins. */
+  /** The next parenthesis is that of `distinct on (…)` or `operator(…)`: an expression begins after it. */
   expectPrefix(): void {
     this.#nextMarks |= IN.prefix
   }
 
-  /** The next parenthesis is behind this key word. */
+  /** The next parenthesis follows this key word. */
   expectBehind(word: string): void {
     if (EXPRESSION_FROM.has(word)) this.#nextMarks |= IN.expressionFrom
     else if (TYPE_BEHIND_WORD.has(word)) this.#nextMarks |= IN.typeBehindWord
     if (COLUMNS.has(word)) this.#nextMarks |= IN.columns
   }
 
-  /** The next parenthesis is that of an alias. */
+  /** The next parenthesis holds the columns of an alias. */
   expectColumns(): void {
     this.#nextMarks |= IN.columns
   }
@@ -107,7 +111,7 @@ export class Parentheses {
     this.#nextMarks = 0
   }
 
-  /** Closes a parenthesis, and tells whether an expression may follow it. */
+  /** Closes a parenthesis. Gives whether an expression may follow it. */
   close(): boolean {
     if (this.depth === 0) {
       this.#isBroken = true
@@ -129,7 +133,7 @@ export class Parentheses {
 }
 
 const EXPRESSION_FROM: ReadonlySet<string> = new Set(['extract', 'overlay', 'substring', 'trim'])
-// Those of JSON have it behind `returning`.
+// The functions of JSON have the type after `returning`.
 const TYPE_BEHIND_WORD: ReadonlySet<string> = new Set([
   'cast',
   'json',
@@ -144,5 +148,5 @@ const TYPE_BEHIND_WORD: ReadonlySet<string> = new Set([
   'treat',
   'xmlserialize',
 ])
-// The columns of these stand among their arguments.
+// `json_table` and `xmltable` have columns among their arguments.
 const COLUMNS: ReadonlySet<string> = new Set(['as', 'columns', 'json_table', 'xmltable'])

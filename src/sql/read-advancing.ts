@@ -9,7 +9,7 @@ interface AdvancingRow {
   readonly is_volatile: boolean
 }
 
-/** Those of the application's functions that may advance a sequence, also by what they call. */
+/** Reads which of the application's functions may advance a sequence, by themselves or by what they call. */
 export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
   const found = new Map<string, string>()
   let names: string[] = [...UNSEEN_FUNCTIONS, 'execute']
@@ -17,7 +17,7 @@ export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<str
   let odd: string[] = []
   while (oids.length > 0) {
     const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids, odd])
-    // What is declared stable may stand between two that are volatile.
+    // Functions that are declared stable count too: one may stand between two volatile ones in a chain of calls.
     const others = rows.filter(
       ({ oid, is_volatile }) => !found.has(oid) && (facts.effectful.has(oid) || !is_volatile),
     )
@@ -32,12 +32,12 @@ export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<str
   return [...found.keys()]
 }
 
-/** A name that is no word; with a `$` it may stand without quotes. */
+/** A name that is no word, as a text writes it: in quotes, unless only a `$` makes it no word. */
 function asWritten(name: string): string {
   return /^[\w$]+$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }
 
-/** PostgreSQL's own functions that advance a sequence. */
+/** The functions of PostgreSQL and of extensions that may advance a sequence. */
 export function sequencesOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.values()].filter(({ isOwn, advances }) => !isOwn && advances).map(({ oid }) => oid)
 }

@@ -37,25 +37,27 @@ import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
 
-/** What the options name, as far as the reading of a catalog cares. */
+/** The options that matter to a reading of the catalog. */
 export interface CatalogOptions {
   readonly primaryTables: readonly string[]
   readonly primaryFunctions: readonly string[]
   readonly replicaFunctions: readonly string[]
 }
 
-/** How many objects a question is about: each takes the server a fraction of a second. */
+/** How many objects one question is about. Each question takes the server a fraction of a second. */
 const FUNCTIONS_PAGE = 5_000
 const TYPES_PAGE = 10_000
 const BODIES_PAGE = 200
 const VIEWS_PAGE = 1_000
-/** What one reading of a database leaves to the next: what is dear to read, and of most objects the same as before. */
+/**
+ * What one reading of a database leaves to the next one: what is expensive to read, and is the same for most objects.
+ */
 export class CatalogMemory {
   readonly bodies = new LearnedObjects<ReadBody>()
   #views = new LearnedObjects<ViewTreeRow>()
   #judgedBy = ''
 
-  /** The views whose trees were judged by these functions. */
+  /** What was learned of views with these functions. With other functions, nothing of it holds. */
   viewsJudgedBy(functions: readonly string[]): LearnedObjects<ViewTreeRow> {
     const judgedBy = functions.join()
     if (judgedBy !== this.#judgedBy) this.#views = new LearnedObjects()
@@ -64,7 +66,10 @@ export class CatalogMemory {
   }
 }
 
-/** Reads what the functions of a database do: the first half of its catalog, which nothing has to wait for the other with. */
+/**
+ * Reads what the functions of a database do: the first half of its catalog. It is read by itself, so that nothing
+ * that needs only functions has to wait for the other half.
+ */
 export async function readFunctions(
   ask: Ask,
   options: CatalogOptions,
@@ -103,7 +108,7 @@ export async function readFunctions(
   return { facts, bodies, items, isTrusted }
 }
 
-/** The bodies of the functions that are declared stable or immutable. */
+/** Reads the bodies of the functions that are declared stable or immutable. */
 async function readBodies(ask: Ask, { bodies }: CatalogMemory): Promise<Iterable<ReadBody>> {
   const learned = await bodies.read(ask, BODY_VERSIONS_QUERY, BODIES_PAGE, async (oids) => {
     const rows = await ask<BodyRow>(BODIES_QUERY, [oids])
@@ -112,7 +117,7 @@ async function readBodies(ask: Ask, { bodies }: CatalogMemory): Promise<Iterable
   return learned.values()
 }
 
-/** What has been read of functions, and what the reading of relations needs of it. */
+/** What was read of functions, and what a reading of the relations needs of it. */
 export interface FunctionsReading {
   readonly facts: FunctionFacts
   readonly bodies: FunctionBodies
@@ -121,7 +126,9 @@ export interface FunctionsReading {
   isTrusted(name: { readonly schema: string; readonly name: string }): boolean
 }
 
-/** Reads what the relations of a database do: the second half, which takes long where there are many views. */
+/**
+ * Reads what the relations of a database do: the second half of its catalog. This takes long if there are many views.
+ */
 export async function readRelations(
   ask: Ask,
   functions: FunctionsReading,
@@ -167,7 +174,7 @@ export async function readRelations(
   }
 }
 
-/** The sequences that something reads, for what that is. */
+/** The sequences that a view, a policy or a function reads, to find out which. */
 function readSequencesOf(rows: readonly SequenceRow[]): Item[] {
   return rows.flatMap(({ schema, read_oids, read_names }) =>
     read_oids.map((oid, at) => itemOf('relation', { oid, schema, name: read_names[at] ?? '' }, NO_FUNCTION)),
@@ -186,7 +193,7 @@ function readersOf(bodies: FunctionBodies, rows: readonly SequenceRow[]): string
   )
 }
 
-/** The views that lock rows, or call a function of PostgreSQL's that does more than read. */
+/** Reads which views lock rows, or call a function of PostgreSQL that does more than read. */
 async function readViewTrees(
   ask: Ask,
   builtIns: readonly string[],
@@ -209,7 +216,7 @@ async function readViewTrees(
   return found
 }
 
-/** The relations that `primaryTables` names, and their parts. */
+/** Reads the relations that `primaryTables` names, and their parts. */
 async function readPrimaryTables(ask: Ask, primaryTables: readonly string[]): Promise<DependentRow[]> {
   const options = primaryTables.map((each) => parseTableName(each.toLowerCase()))
   const rows = await ask<DependentRow>(NAMED_RELATIONS_QUERY, [options.map(({ table }) => table)])
@@ -220,7 +227,7 @@ async function readPrimaryTables(ask: Ask, primaryTables: readonly string[]): Pr
   return await withParts(ask, named)
 }
 
-/** Those of PostgreSQL's own functions that do more than read: what calls them is told by its tree only. */
+/** PostgreSQL's own functions that do more than read. Only the trees of their callers show that they are called. */
 function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
 }
@@ -241,7 +248,7 @@ interface ViewTreeRow extends Advancing {
   readonly view: string
 }
 
-/** Whether it may advance a sequence. */
+/** Something that may advance a sequence, or not. */
 interface Advancing {
   readonly advances: boolean
 }
@@ -250,7 +257,7 @@ function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause
   return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
 }
 
-/** What leaves the server may write there, of which the id of a transaction here does not tell. */
+/** A table elsewhere: a read of it may write there, and the id of a transaction here does not show that. */
 function elsewhere(table: DependentRow): DependentRow & Advancing {
   return { ...table, advances: true }
 }
@@ -263,7 +270,7 @@ function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPar
   })
 }
 
-/** What a function means for what calls it: PostgreSQL's own are not worth naming. */
+/** The cause that a function is to its callers. PostgreSQL's own functions are not named. */
 function causeOf(each: EffectfulFunction): Cause {
   const { advances } = each
   return { function: each.schema === 'pg_catalog' ? undefined : displayed(each), advances }

@@ -2,23 +2,26 @@ import { type Ask, DEFAULTS_AND_TREE, IS_OWN, NOT_TEMPORARY, treeCalls } from '.
 import type { FunctionFacts } from './function-facts.ts'
 import { SIGNS } from './type-queries.ts'
 
-/** A function of the application's that may leave something in the session of whoever calls it. */
+/** A function of the application, or a table with a trigger, that may leave something in the session. */
 export interface LeaverRow {
   readonly oid: string
   readonly schema: string
   readonly name: string
-  /** Whether that may be a setting. */
+  /** Whether it may leave a setting. */
   readonly sets: boolean
-  /** Whether it may be something that no other session has: a lock, a temporary table, a channel; or nobody can read what it does. */
+  /**
+   * Whether it may leave something that no other session has, such as a lock, a temporary table or a channel. True as
+   * well if what it does cannot be read.
+   */
   readonly binds: boolean
 }
 
-/** One calls another, which calls another: more than that is not followed, and is not met. */
+/** How many calls deep functions are followed. Deeper calls are not met in practice. */
 const MAX_DEPTH = 20
 
 /**
- * Reads which functions leave something in the session, by the words in their texts, which call one of those, and the tables whose triggers
- * do: a write names them.
+ * Reads what leaves something in the session: functions, by the words in their texts; functions that call one of
+ * those; and tables whose triggers do, because a write names the table.
  */
 export async function readLeavers(ask: Ask, facts: FunctionFacts): Promise<void> {
   let found = await ask<LeaverRow>(LEAVERS_QUERY, [])
@@ -44,14 +47,15 @@ const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.
     join pg_catalog.pg_language l on l.oid = p.prolang
   where p.oid >= 16384 and ${NOT_TEMPORARY} and ${IS_OWN}`
 
-/** Whether something that a function calls is kept as a tree: there is no text of it then, or it has defaults. */
+/** SQL: whether some of a function's calls are kept as a tree: it has no text, or its parameters have defaults. */
 const HAS_TREE = `(p.prosrc = '' or p.proargdefaults is not null)`
 const treeOfIts = (oids: string) => `${HAS_TREE} and ${treeCalls(DEFAULTS_AND_TREE, oids)}`
 
 const CALLED = (functions: readonly string[]) =>
   treeOfIts(`array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`)
 
-// `set_config(…, true)` ends with the transaction. A statement begins behind a semicolon, a quote, or a word of PL/pgSQL's.
+// What `set_config(…, true)` sets ends with the transaction. A statement begins after a semicolon, a quote, or a word
+// of PL/pgSQL.
 const LEAVERS_QUERY = `
 select * from (
   select p.oid::text, n.nspname::text as schema, p.proname::text as name,
@@ -64,7 +68,10 @@ select * from (
   from ${OWN_FUNCTIONS}) as own
 where sets or binds`
 
-/** The functions in whose texts one of these stands as a word, or in their trees by its number; one too many does no harm. */
+/**
+ * The functions that have the name of one of these as a word in their texts, or its identifier in their trees. One
+ * function too many does no harm.
+ */
 const CALLERS_QUERY = `
 select own.oid, own.schema, own.name, pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
 from (

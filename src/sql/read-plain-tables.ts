@@ -3,12 +3,12 @@ import { type Ask, type DependentRow, TABLES_QUERY, type TableRow } from './cata
 import { withWholes } from './dependents.ts'
 import { NO_PLAIN_TABLES, PlainTables } from './relation-facts.ts'
 
-/** How many tables a question is about: each takes the server a fraction of a second. */
+/** How many tables one question is about. Each question takes the server a fraction of a second. */
 const TABLES_PAGE = 2_000
-/** Of how many tables it is kept which are plain; of more, none is known to be. */
+/** How many plain tables are kept. If there are more, no table counts as plain. */
 const MAX_PLAIN_TABLES = 100_000
 
-/** The plain tables; those of `others`, and what has one as a part that is not plain, are none. */
+/** Reads which tables are plain. Tables of `others` are not plain, nor are tables with a part that is not plain. */
 export async function readPlainTables(
   ask: Ask,
   others: readonly { readonly schema: string; readonly name: string }[],

@@ -1,7 +1,7 @@
 import type { Ask } from './catalog-queries.ts'
 import { KnownRelations } from './known-relations.ts'
 
-/** Reads the names of all relations; undefined where there are more than are kept. */
+/** Reads the names of all relations; undefined if there are more than are kept. */
 export async function readRelationNames(ask: Ask): Promise<KnownRelations | undefined> {
   const known = new KnownRelations()
   for (let last: string | null | undefined = '0'; last !== undefined && last !== null; ) {
@@ -14,7 +14,7 @@ export async function readRelationNames(ask: Ask): Promise<KnownRelations | unde
 }
 
 const NAMES_PAGE = 5_000
-/** How many names are kept. Of a database with more, no relation is taken for one that nobody has heard of. */
+/** How many names are kept. If there are more, no relation counts as unknown. */
 const MAX_NAMES = 200_000
 
 interface NamesRow {
@@ -24,7 +24,7 @@ interface NamesRow {
   readonly last: string | null
 }
 
-/** The relations behind $1, $2 of them, that a statement can name where it reads, by their schemas. */
+/** The next $2 relations after the identifier $1 that a statement can read by name, grouped by schema. */
 const NAMES_QUERY = `
 with page as materialized (
   select c.oid, c.relname, c.relnamespace from pg_catalog.pg_class c

@@ -3,45 +3,48 @@ import type { KnownRelations } from './known-relations.ts'
 import { RelationNames, type TableName } from './table-names.ts'
 import { TypeFacts } from './type-facts.ts'
 
-/** What the relations of a database do, and the functions that do it through them. */
+/** What the relations of a database do, and the functions that do more than read because of them. */
 export interface RelationFacts {
-  /** Whether a server has said it. */
+  /** Whether this was read from a server. */
   readonly areRead: boolean
-  /** Relations whose reading calls a function that may do more than read, or leaves the server. */
+  /** Relations whose read calls a function that may do more than read, or leaves the server. */
   readonly effectful: RelationNames<Cause>
-  /** The same of types. */
+  /** The same for types. */
   readonly types: TypeFacts
-  /** Relations that can be read on the primary only, or are `primaryTables` or made of them. */
+  /**
+   * Relations that can be read on the primary only, those that `primaryTables` names, and those that are made of
+   * such.
+   */
   readonly onPrimary: RelationNames<true>
-  /** The same of types. */
+  /** The same for types. */
   readonly typesOnPrimary: TypeFacts
   readonly plain: PlainTables
-  /** Whether a trigger may run with a commit, behind all that is asked before it. */
+  /** Whether a trigger may run within a commit, and so after every question that was asked before the commit. */
   readonly mayDefer: boolean
-  /** Functions that do more than read by what they read or convert, by their keys. */
+  /** By key, the functions that do more than read because of what they read or convert. */
   readonly callers: ReadonlyMap<string, IndirectCaller>
-  /** Functions that read what {@link onPrimary} holds, by their keys. */
+  /** The keys of the functions that read a relation of {@link onPrimary}. */
   readonly readers: ReadonlySet<string>
-  /** All relations there are; undefined where that is not known, so that none is taken for a new one. */
+  /** All relations of the database; undefined if they are not known. Then none counts as new. */
   readonly known?: KnownRelations | undefined
 }
 
-/** What a function does that calls no other one which does more than read. */
+/** Why a function does more than read although it calls no function that does. */
 export interface IndirectCaller {
-  /** What it reads or converts, as a warning says it. */
+  /** What it reads or converts, as a warning shows it. */
   readonly because: string
   /** Whether that may advance a sequence. */
   readonly advances: boolean
 }
 
 /**
- * Tables whose updates, deletes and merges do nothing where they affect no row: ordinary and partitioned tables without rules, without
- * triggers that may hide a row or run without one, and without descendants that are not plain. What is not in it is not known to be
- * plain.
+ * The tables known to be plain: an update, delete or merge that affects no row does nothing to them. These are
+ * ordinary and partitioned tables that have no rules, no triggers that may hide a row or run without one, and no
+ * parts that are not plain.
  */
 export class PlainTables {
   readonly #schemas = new Map<string, string[]>()
-  /** Names that are also those of relations that are not plain. */
+  /** Names of relations that are not plain. */
   readonly #ambiguous = new Set<string>()
 
   /** How many tables it holds. */
@@ -54,7 +57,7 @@ export class PlainTables {
     this.size++
   }
 
-  /** A relation of this name is not plain. */
+  /** Records that the relation of this name is not plain. */
   addOther(schema: string, table: string): void {
     const schemas = this.#schemas.get(table)
     if (schemas?.includes(schema)) {
@@ -64,7 +67,10 @@ export class PlainTables {
     this.#ambiguous.add(table)
   }
 
-  /** Whether the table that a statement writes to is surely plain; without a schema every relation of that name has to be. */
+  /**
+   * Whether the table that a statement writes to is surely plain. Without a schema, every relation of that name must
+   * be plain.
+   */
   has({ schema, table }: TableName): boolean {
     const schemas = this.#schemas.get(table)
     if (schemas === undefined) return false
@@ -75,7 +81,7 @@ export class PlainTables {
 
 export const NO_PLAIN_TABLES: PlainTables = new PlainTables()
 
-/** What is known of relations before a server has said it: nothing. */
+/** What is known of relations before a server was asked: nothing. */
 export const NO_RELATIONS: RelationFacts = {
   areRead: false,
   effectful: new RelationNames(),
@@ -88,12 +94,12 @@ export const NO_RELATIONS: RelationFacts = {
   readers: new Set(),
 }
 
-/** The same where the schema may have changed since: what was harmless may not be any more. */
+/** The same facts, if the schema may have changed since: no table is known to be plain any more. */
 export function withoutPlainTables(relations: RelationFacts): RelationFacts {
   return { ...relations, plain: NO_PLAIN_TABLES }
 }
 
-/** The same where the primary may have others by now. */
+/** The same facts, if a replica that may lag has said them: the primary may have other relations by now. */
 export function asOfLate(relations: RelationFacts): RelationFacts {
   return { ...withoutPlainTables(relations), known: undefined }
 }

@@ -1,16 +1,16 @@
 import { TokenList } from './token-list.ts'
 
 /**
- * What a statement does with a savepoint, or with all of its transaction (https://www.postgresql.org/docs/current/sql-savepoint.html,
- * sql-release-savepoint.html, sql-rollback-to.html).
+ * What a statement does with a savepoint, or with its whole transaction
+ * (https://www.postgresql.org/docs/current/sql-savepoint.html, sql-release-savepoint.html, sql-rollback-to.html).
  */
 export type SavepointWork =
   | { readonly does: 'sets' | 'releases' | 'rolls-back'; readonly name: string }
   | { readonly does: 'rolls-all-back' | 'commits' }
 
 /**
- * Reads what the statements of a text do one after the other, where they set, release or end anything. Undefined where that cannot be told:
- * the text cannot be read, or has the body of a function in it, which has an `end` of its own.
+ * Reads what the statements of a text do, in order: those that set, release or end something. Undefined if that
+ * cannot be told: the text cannot be read, or has the body of a function in it, with an `end` of its own.
  */
 export function readSavepoints(sql: string): readonly SavepointWork[] | undefined {
   if (!MAY_TOUCH.test(sql)) return []
@@ -42,7 +42,7 @@ function readStatement(tokens: TokenList): SavepointWork | undefined {
 }
 
 function namedSavepoint(tokens: TokenList, does: 'releases' | 'rolls-back'): SavepointWork | undefined {
-  // A savepoint may be called `savepoint`.
+  // A savepoint may be named `savepoint`.
   if (tokens.isAtWord('savepoint') && !tokens.isLastOfStatement) tokens.skip()
   return named(tokens, does)
 }

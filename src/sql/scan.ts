@@ -17,16 +17,16 @@ import {
 } from './characters.ts'
 
 /**
- * Where the pieces of a text end: each function takes the codes of its characters, with zeros behind them, and where a
- * piece begins, and gives the first place behind it.
+ * Functions that find where a piece of a text ends. Each takes the codes of the text's characters, with zeros after
+ * the end, and the place where the piece begins. It gives the first place after the piece.
  */
 
 type Codes = Uint16Array
 
-/** What stands behind the end; a text that holds it itself is not read. */
+/** The code after the end of a text. A text that has this code in it is not read. */
 const END = 0
 
-/** What they give where a piece is not closed, or is none. */
+/** The result if a piece is not closed, or is no such piece. */
 export const NOWHERE = -1
 
 /** White space and comments; block comments nest. */
@@ -67,7 +67,9 @@ function endOfBlockComment(codes: Codes, begin: number): number {
   return at
 }
 
-/** A string from its quote on; strings that only a line break parts are one, but two will do here. */
+/**
+ * A string, from its quote on. Strings that only a line break separates are one to PostgreSQL. Here they are several.
+ */
 export function endOfString(codes: Codes, quote: number, hasEscapes: boolean): number {
   if (hasEscapes) return endUnlessContinued(codes, endOfEscapes(codes, quote))
   for (let at = quote + 1; codes[at] !== END; at++) {
@@ -78,7 +80,7 @@ export function endOfString(codes: Codes, quote: number, hasEscapes: boolean): n
   return NOWHERE
 }
 
-/** A string with backslash escapes from its quote on, whatever comes after it. */
+/** A string with backslash escapes, from its quote on, whatever follows it. */
 export function endOfEscapes(codes: Codes, quote: number): number {
   for (let at = quote + 1; codes[at] !== END; at++) {
     const code = codes[at]
@@ -92,14 +94,14 @@ export function endOfEscapes(codes: Codes, quote: number): number {
   return NOWHERE
 }
 
-// An escape string goes on, with its escapes, in a string on a later line: too odd to be followed.
+// An escape string may go on, with its escapes, in a string on a later line. That is too odd to follow.
 function endUnlessContinued(codes: Codes, end: number): number {
   if (end === NOWHERE) return NOWHERE
   const next = endOfSpace(codes, end)
   return next === NOWHERE || codes[next] === QUOTE ? NOWHERE : end
 }
 
-/** A number. What follows one without a space is refused by newer servers, and another token to older ones. */
+/** A number. Letters right after it are refused by newer servers, and are another token to older ones. */
 export function endOfNumber(codes: Codes, begin: number, sql: string): number {
   let at = begin
   while (isDigit(codes[at] as number)) at++
@@ -110,7 +112,7 @@ export function endOfNumber(codes: Codes, begin: number, sql: string): number {
   return isWordStart(codes[NUMBER.lastIndex] as number) ? NOWHERE : NUMBER.lastIndex
 }
 
-// Underscores and other bases came with PostgreSQL 16; to older servers the rest is an alias, which is as harmless.
+// Underscores and other bases came with PostgreSQL 16. To older servers the rest is an alias, which is as harmless.
 const NUMBER =
   /0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y
 
@@ -121,7 +123,7 @@ export function endOfParameter(codes: Codes, begin: number): number {
   return isWordStart(codes[at] as number) ? NOWHERE : at
 }
 
-/** A string between dollar signs. */
+/** A dollar-quoted string. */
 export function endOfDollarString(codes: Codes, begin: number, sql: string): number {
   let at = begin + 1
   // A tag is an identifier without a dollar sign.
@@ -147,7 +149,10 @@ function beginsComment(codes: Codes, at: number): boolean {
   return (code === MINUS && following === MINUS) || (code === SLASH && following === STAR)
 }
 
-/** The operators that a token may begin with: an operator and a sign behind it are one token here, and may be two to PostgreSQL. */
+/**
+ * The operators that a token may begin with. An operator and a `+` or `-` right after it are one token here, and may
+ * be two to PostgreSQL.
+ */
 export function operatorsIn(token: string): string[] {
   const operators = [token.slice(0, MAX_OPERATOR_LENGTH)]
   for (let end = Math.min(token.length, MAX_OPERATOR_LENGTH); end > 1; end--) {

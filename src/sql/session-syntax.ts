@@ -1,7 +1,10 @@
 import { TOKEN } from './lexer.ts'
 import type { NamedWork, TransactionEffect } from './statement-text.ts'
 
-/** What a statement about the session does by its syntax: which name it uses, and where the statement within it begins. */
+/**
+ * Reads what a statement about the session does by its syntax: which name it uses, and where the statement within it
+ * begins.
+ */
 export class SessionSyntax {
   readonly #verb: string
   #tokens = 0
@@ -15,7 +18,9 @@ export class SessionSyntax {
     this.#verb = verb
   }
 
-  /** Reads the next token, outside any parentheses where `depth` is 0; true where the statement within begins with it. */
+  /**
+   * Reads the next token. `depth` is 0 outside parentheses. Gives true if the statement within begins at this token.
+   */
   read(kind: number, text: string, depth: number): boolean {
     if (this.#isInnerNext) return true
     if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readName(kind, text, depth)
@@ -23,7 +28,7 @@ export class SessionSyntax {
     return false
   }
 
-  /** What it does with a name; undefined for nothing. */
+  /** What the statement does with a name; undefined for nothing. */
   get named(): NamedWork | undefined {
     const name = this.#verb === 'deallocate' || FETCHES.has(this.#verb) ? this.#lastName : this.#name
     switch (this.#verb) {
@@ -50,7 +55,7 @@ export class SessionSyntax {
     if (this.#tokens > 0) this.#lastName = text
     if (kind !== TOKEN.word || depth > 0) return
     if (this.#verb === 'create' && FILLED.has(text)) this.#kind ||= text
-    // `create temp sequence … as integer` has nothing within.
+    // `create temp sequence … as integer` has no statement within.
     const word = this.#verb === 'declare' ? 'for' : 'as'
     const mayHold = this.#verb === 'create' ? this.#kind !== '' : HOLD.has(this.#verb)
     if (mayHold && text === word && this.#tokens > 1) this.#isInnerNext = true
@@ -62,8 +67,9 @@ const HOLD: ReadonlySet<string> = new Set(['prepare', 'declare'])
 const FILLED: ReadonlySet<string> = new Set(['table', 'view'])
 
 /**
- * Follows what the statements of a text do to the transaction of their session, word by word
- * (https://www.postgresql.org/docs/current/sql-begin.html, sql-commit.html, sql-prepare-transaction.html). In doubt a transaction goes on.
+ * Follows, word by word, what the statements of a text do to the transaction of their session
+ * (https://www.postgresql.org/docs/current/sql-begin.html, sql-commit.html, sql-prepare-transaction.html). In doubt,
+ * the transaction goes on.
  */
 export class TransactionWords {
   #effect: TransactionEffect
@@ -72,16 +78,19 @@ export class TransactionWords {
   #hasCommitted = false
   #verb = ''
   #last = ''
-  /** How many tokens the current statement has so far. */
+  /** How many tokens of the current statement were read so far. */
   #tokens = 0
-  /** Whether semicolons may also part the statements within the body of a function: then an `end` may be that of the body. */
+  /**
+   * Whether the text may have the body of a function. Then a semicolon may be within that body, and an `end` may be
+   * its end.
+   */
   #hasBody: boolean
 
   constructor(hasBody = false) {
     this.#hasBody = hasBody
   }
 
-  /** What the statements that were read do together. */
+  /** What the statements that were read so far do together. */
   get effect(): TransactionEffect {
     const effect = this.#statement ?? this.#effect
     if (effect === undefined) return undefined
@@ -92,7 +101,7 @@ export class TransactionWords {
     return hasCommitted ? 'commits' : 'rolls-back'
   }
 
-  /** Reads the next token; a semicolon ends a statement. */
+  /** Reads the next token. A semicolon ends a statement. */
   read(kind: number, text: string): void {
     if (kind === TOKEN.punctuation && text === ';') {
       this.#endStatement()
@@ -114,7 +123,7 @@ export class TransactionWords {
   #readOther(kind: number, word: string): void {
     if (word === 'atomic' && this.#last === 'begin') this.#hasBody = true
     if (this.#verb === 'prepare') {
-      // `prepare transaction as …` prepares a statement of that name.
+      // `prepare transaction as …` prepares a statement named `transaction`.
       if (this.#tokens === 3 && this.#last === 'transaction' && kind === TOKEN.string)
         this.#statement = 'commits'
     } else if (ENDS.has(this.#verb)) {

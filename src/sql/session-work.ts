@@ -1,22 +1,27 @@
 import { knownEffect } from './known-functions.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 
-/** What a statement about its session does there: the part of it that matters to a transaction on a replica. */
+/** What a statement about its session does, as far as it matters to a transaction on a replica. */
 export interface SessionWork {
   /**
-   * What it sets, where it does nothing else: `'transaction'` what ends with the transaction, `'session'` what outlives it. Undefined where
-   * it does anything else, or nobody knows.
+   * How long what it sets lasts, if it does nothing else: `'transaction'`: until the transaction ends; `'session'`:
+   * longer. Undefined if it does anything else, or if that is not known.
    */
   readonly sets: 'transaction' | 'session' | undefined
-  /** Whether it means something on the primary only: a lock, a notification, a function that a replica does not answer. */
+  /**
+   * Whether it makes sense on the primary only: a lock, a notification, or a function that a replica does not answer.
+   */
   readonly needsPrimary: boolean
-  /** What a cursor reads that ends with the transaction; undefined where it makes none. */
+  /** The query of a cursor that ends with the transaction; undefined if it makes no such cursor. */
   readonly cursorQuery: string | undefined
   /** Whether nothing of it outlives the transaction. */
   readonly endsWithTransaction: boolean
 }
 
-/** Reads a single statement that was classified as one about its session. Doubt means that it does more, and leaves something. */
+/**
+ * Reads a single statement that was classified as one about its session. In doubt, it does more, and leaves
+ * something.
+ */
 export function readSessionWork(sql: string): SessionWork {
   const lexer = new Lexer(sql)
   lexer.next()
@@ -45,7 +50,7 @@ function readSet(lexer: Lexer): SessionWork {
   lexer.next()
   if (lexer.kind !== TOKEN.word || !OF_TRANSACTION.has(lexer.text)) return { ...NOTHING, sets: 'session' }
   if (lexer.text !== 'transaction') return SETS_TRANSACTION
-  // A replica has no transaction that writes, and none that is serializable.
+  // A replica refuses a transaction that writes, and one that is serializable.
   for (; goesOn(lexer); lexer.next()) {
     if (lexer.isAtWord('write') || lexer.isAtWord('serializable')) {
       return { ...NOTHING, endsWithTransaction: true }
@@ -55,7 +60,7 @@ function readSet(lexer: Lexer): SessionWork {
 }
 
 function readDeclare(lexer: Lexer, sql: string): SessionWork {
-  // Behind the name, which may be any word.
+  // Skips the name, which may be any word.
   lexer.next()
   for (lexer.next(); goesOn(lexer); lexer.next()) {
     if (lexer.isAtWord('hold')) return NOTHING
@@ -65,7 +70,9 @@ function readDeclare(lexer: Lexer, sql: string): SessionWork {
   return NOTHING
 }
 
-/** What the functions that it calls do to the session. With a `from` or a `table` it reads as well as it sets. */
+/**
+ * Reads what the functions of a statement do to the session. With a `from` or a `table`, the statement also reads.
+ */
 function readCalls(lexer: Lexer, isSelect: boolean): SessionWork {
   const tokens: Token[] = []
   for (; goesOn(lexer); lexer.next()) {
@@ -77,7 +84,7 @@ function readCalls(lexer: Lexer, isSelect: boolean): SessionWork {
   let needsPrimary = false
   for (const [at, { kind, text }] of tokens.entries()) {
     if (kind !== TOKEN.punctuation) continue
-    // An attribute calls as well: `(7::bigint).pg_advisory_lock`.
+    // An attribute may be a call too: `(7::bigint).pg_advisory_lock`.
     const isAttribute = text === '.' && tokens[at + 2]?.text !== '('
     if (text !== '(' && !isAttribute) continue
     const name = nameAt(tokens[isAttribute ? at + 1 : at - 1])

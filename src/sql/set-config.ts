@@ -1,7 +1,10 @@
 import { TOKEN } from './lexer.ts'
 import type { TokenList } from './token-list.ts'
 
-/** A call of `set_config()` (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SET), the arguments of which may be parameters. */
+/**
+ * A call of `set_config()` (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SET). Its
+ * arguments may be parameters.
+ */
 export interface ConfigChange {
   readonly does: 'config'
   readonly setting: Argument
@@ -9,10 +12,10 @@ export interface ConfigChange {
   readonly isLocal: Argument
 }
 
-/** A constant, which is null where the statement says so, or the number of a parameter. */
+/** A constant (null for SQL's `null`), or the number of a parameter. */
 export type Argument = { readonly constant: string | null } | { readonly parameter: number }
 
-/** Reads a select behind its first word that does nothing but call `set_config()`; undefined for any other. */
+/** Reads a `select`, after that word, that does nothing but call `set_config()`. Undefined for any other. */
 export function readConfigCalls(tokens: TokenList): readonly ConfigChange[] | undefined {
   const calls: ConfigChange[] = []
   do {
@@ -36,7 +39,7 @@ function readArgument(tokens: TokenList): Argument | undefined {
   tokens.skip()
   const written = tokens.sql.slice(token.begin, token.end)
   const argument = argumentOf(token.kind, token.text, written)
-  // A cast to a text, or to a boolean, changes neither.
+  // A cast to text or to boolean does not change the value.
   if (!tokens.take('::')) return argument
   return TYPES.has(tokens.takeName() ?? '') ? argument : undefined
 }
@@ -48,7 +51,7 @@ const TYPES: ReadonlySet<string> = new Set(
 function argumentOf(kind: number, text: string, written: string): Argument | undefined {
   if (kind === TOKEN.parameter) return { parameter: Number(written.slice(1)) }
   if (kind === TOKEN.word && CONSTANTS.has(text)) return { constant: text === 'null' ? null : text }
-  // Others have escapes, or go on in another line.
+  // Other strings have escapes, or go on in another line.
   if (kind !== TOKEN.string || !PLAIN_STRING.test(written)) return undefined
   return { constant: written.slice(1, -1).replaceAll("''", "'") }
 }

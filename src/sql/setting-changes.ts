@@ -4,24 +4,25 @@ import { TokenList } from './token-list.ts'
 
 /** What one statement does to the settings of its session. */
 export type SettingChange =
-  /** By a statement that sets it, whatever was set of that name before. */
+  /** `text` is a statement that sets it, whatever was set of that name before. */
   | { readonly does: 'set'; readonly name: string; readonly text: string }
   | { readonly does: 'reset'; readonly name: string }
-  /** Every setting but the role and the session's user. */
+  /** Resets every setting, except the role and the session's user. */
   | { readonly does: 'reset-all' }
-  /** Everything that a session can be rid of. */
+  /** Resets all that `discard all` can reset. */
   | { readonly does: 'discard-all' }
   | ConfigChange
 
-/** How long a text may be that is read; a tenant's name has some hundred characters at most. */
+/** How long a text may be to be read, in characters. A tenant's name has a few hundred at most. */
 const MAX_LENGTH = 4_096
 
 /**
- * What a text does to the settings of its session, where it does nothing else, and all of it can be said to another session as well
- * (https://www.postgresql.org/docs/current/sql-set.html, sql-reset.html, sql-discard.html). Undefined for every other text, and in doubt.
+ * Reads what a text does to the settings of its session, if it does nothing else, and if another session can be set
+ * in the same way (https://www.postgresql.org/docs/current/sql-set.html, sql-reset.html, sql-discard.html). Undefined
+ * for every other text, and in doubt.
  */
 export function readSettingChanges(sql: string): readonly SettingChange[] | undefined {
-  // What a backslash means in a string hangs on a setting.
+  // What a backslash means in a string depends on a setting.
   if (!MAY_SET.test(sql) || sql.length > MAX_LENGTH || sql.includes('\\') || sql.includes('\0'))
     return undefined
   const tokens = TokenList.of(sql)
@@ -36,10 +37,10 @@ export function readSettingChanges(sql: string): readonly SettingChange[] | unde
   return changes.length > 0 && changes.every(canBeHandedOn) ? changes : undefined
 }
 
-/** Most texts are ruled out by this alone. */
+/** This alone rules out most texts. */
 const MAY_SET = /^[\s;]*(?:\/\*|--|set\b|reset\b|discard\b|select\b)/i
 
-/** What is about one transaction or one session, whatever it is set to. */
+/** Settings that belong to one transaction or one session, whatever their value is. */
 const NOT_HANDED_ON: ReadonlySet<string> = new Set(
   'transaction_isolation transaction_read_only transaction_deferrable seed is_superuser'.split(' '),
 )
@@ -50,8 +51,8 @@ function canBeHandedOn(change: SettingChange): boolean {
 }
 
 /**
- * Whether a statement can write the name of a setting: the server cuts a longer one there, and not in a call of `set_config()`. Of letters
- * outside ASCII it makes no small ones.
+ * Whether a `set` statement can write the name of a setting. There the server cuts a long name, but in a call of
+ * `set_config()` it does not. It does not put letters outside ASCII in lower case.
  */
 export function isPlainName(name: string): boolean {
   return ASCII.test(name) && name.split('.').every(({ length }) => length <= MAX_NAME_LENGTH)
@@ -82,12 +83,12 @@ const SPECIAL_RESETS: readonly (readonly [string, ...string[]])[] = [
 function readSet(tokens: TokenList): readonly SettingChange[] | undefined {
   if (tokens.isAtWord('local') || tokens.isAtWord('transaction') || tokens.isAtWord('constraints'))
     return undefined
-  // `set session authorization` is about the user, and `set session x` about any setting.
+  // `set session authorization` sets the user, and `set session x` any setting.
   if (!tokens.isAtWord('authorization', 1)) tokens.take('session')
   if (tokens.take('characteristics', 'as', 'transaction')) return readCharacteristics(tokens)
   for (const [name, ...words] of SPECIAL) {
     if (!tokens.take(...words)) continue
-    // `set role = x` is written like any other.
+    // `set role = x` is written like any other setting.
     return isAtAssignment(tokens)
       ? readAssigned(tokens, name)
       : readValue(tokens, name, `${words.join(' ')} `)
@@ -96,7 +97,7 @@ function readSet(tokens: TokenList): readonly SettingChange[] | undefined {
   return name === undefined ? undefined : readAssigned(tokens, name)
 }
 
-/** Those that the grammar writes in a way of their own: the setting, and the words that it has there. */
+/** Settings with a syntax of their own: the name of the setting, and the words of that syntax. */
 const SPECIAL: readonly (readonly [string, ...string[]])[] = [
   ['session_authorization', 'session', 'authorization'],
   ['timezone', 'time', 'zone'],
@@ -115,7 +116,7 @@ function readAssigned(tokens: TokenList, name: string): readonly SettingChange[]
   return readValue(tokens, name, `${quotedName(name)} to `)
 }
 
-/** Reads what it is set to, up to the end of the statement. */
+/** Reads the value, up to the end of the statement. */
 function readValue(tokens: TokenList, name: string, before: string): readonly SettingChange[] | undefined {
   const isDefault = tokens.isAtWord('default') || (name === 'timezone' && tokens.isAtWord('local'))
   const begin = tokens.current?.begin
@@ -129,7 +130,7 @@ function readValue(tokens: TokenList, name: string, before: string): readonly Se
   return [{ does: 'set', name, text: `set ${before}${tokens.sql.slice(begin, end)}` }]
 }
 
-/** `set session characteristics as transaction …`: the defaults of transactions, each a setting by itself. */
+/** `set session characteristics as transaction …` sets the defaults of transactions. Each is a setting of its own. */
 function readCharacteristics(tokens: TokenList): readonly SettingChange[] | undefined {
   const changes: SettingChange[] = []
   do {

@@ -4,21 +4,22 @@ import { isPlainName, quotedName, type SettingChange } from './setting-changes.t
 /** A change whose arguments are known. */
 type KnownChange =
   | Exclude<SettingChange, { readonly does: 'config' }>
-  /** It ends with its transaction. */
+  /** What it sets ends with its transaction. */
   | { readonly does: 'nothing' }
 
-/** The statement that sets something; undefined for what was reset. */
+/** By the name of a setting, the statement that sets it; undefined if it was reset. */
 type Entries = ReadonlyMap<string, string | undefined>
 
 /**
- * What one client has set in its session, in the order in which it did: a value, of which each change makes another.
+ * What one client has set in its session, in the order in which it did so. The value never changes: each change gives
+ * a new one.
  */
 export class Settings {
   /** Nothing was set. */
   static readonly NONE = new Settings(new Map(), false)
 
   readonly #entries: Entries
-  /** Whether all was reset before, whatever the session had of its own. */
+  /** Whether everything was reset before these were set, also what the session had of its own. */
   readonly #isReset: boolean
   readonly #key: string
 
@@ -28,17 +29,17 @@ export class Settings {
     this.#key = JSON.stringify([isReset, ...entries])
   }
 
-  /** Whether the two say the same. */
+  /** Whether both hold the same settings. */
   equals(other: Settings): boolean {
     return this === other || this.#key === other.#key
   }
 
-  /** The statement that set it; undefined where nothing has. */
+  /** The statement that set `name`; undefined if none did. */
   statementOf(name: string): string | undefined {
     return this.#entries.get(name)
   }
 
-  /** These, changed. */
+  /** Gives these settings with a change. */
   with(change: KnownChange): Settings {
     switch (change.does) {
       case 'nothing':
@@ -51,7 +52,7 @@ export class Settings {
         const entries = new Map(this.#entries)
         entries.delete(change.name)
         entries.set(change.name, change.does === 'set' ? change.text : undefined)
-        // Whoever acts as another user has that user's role at first.
+        // A session that changes its user starts with the role of that user.
         if (change.name === 'session_authorization') entries.delete('role')
         return new Settings(entries, this.#isReset)
       }
@@ -59,8 +60,8 @@ export class Settings {
   }
 
   /**
-   * What has to be said to a session that is set to `before`, so that it is set to these; `own` is what it has of its own accord. On a
-   * replica, what makes it writable or serializable is left out.
+   * Gives the statements that bring a session from the settings `before` to these. `own` is what the session has of
+   * its own. On a replica, no statement makes the session writable or serializable.
    */
   statementsAfter(before: Settings, own: Settings, isOnReplica: boolean): readonly string[] {
     const from = before.#over(own, isOnReplica)
@@ -68,7 +69,7 @@ export class Settings {
     const areSame = from.size === to.size && [...to].every(([name, text]) => from.get(name) === text)
     if (areSame) return []
     const statements: string[] = []
-    // Another user may not be allowed to set, or to reset, what this one could.
+    // First, the session gets its own user back: another one may not be allowed to set or reset the rest.
     for (const name of IDENTITY) if (from.delete(name)) statements.unshift(resetOf(name))
     for (const name of from.keys()) if (!to.has(name)) statements.push(resetOf(name))
     for (const [name, text] of to) {
@@ -79,7 +80,7 @@ export class Settings {
     return statements
   }
 
-  /** The statements by which another session acts as the same user. */
+  /** The statements that make another session act as the same user. */
   get identity(): readonly string[] {
     return [...this.#entries].flatMap(([name, text]) =>
       IDENTITY.has(name) && text !== undefined ? [text] : [],
@@ -98,13 +99,15 @@ export class Settings {
   }
 }
 
-/** What can be set by halves, of which the other one stays as it is. */
+/** Settings that have halves. A statement may set one and leave the other as it is. */
 const PARTIAL: ReadonlySet<string> = new Set(['datestyle'])
 
-/** Who the session acts as. `reset all` leaves that as it is. */
+/** The settings that say who the session acts as. `reset all` leaves them as they are. */
 const IDENTITY: ReadonlySet<string> = new Set(['session_authorization', 'role'])
 
-/** A replica's session stays read-only, and a hot standby refuses all that is serializable. */
+/**
+ * Gives a setting as a replica can have it: its sessions stay read-only, and it refuses serializable transactions.
+ */
 function onReplica(name: string, text: string | undefined): string | undefined {
   if (name === 'default_transaction_read_only') return undefined
   const isSerializable = name === 'default_transaction_isolation' && /serializable/i.test(text ?? '')
@@ -115,7 +118,7 @@ function resetOf(name: string): string {
   return name === 'session_authorization' ? 'reset session authorization' : `reset ${quotedName(name)}`
 }
 
-/** A change as these values make it; undefined where they are none that can be told. */
+/** A change with the values of its parameters. Undefined if these cannot be told. */
 export function knownChange(
   change: SettingChange,
   values: readonly unknown[] | undefined,
@@ -132,12 +135,12 @@ export function knownChange(
   return { does: 'set', name: setting, text: settingStatement(name, value) }
 }
 
-/** The statement that sets something to a value that is not read as SQL. */
+/** A statement that sets something to a value. The value is not read as SQL. */
 export function settingStatement(name: string, value: string): string {
   return `select pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`
 }
 
-/** A text, or null; undefined where `pg` would make of it what is not known here. */
+/** The text of an argument, or null. Undefined if it is not known here what `pg` makes of the value. */
 function textOf(argument: Argument, values: readonly unknown[] | undefined): string | null | undefined {
   if ('constant' in argument) return argument.constant
   if (values === undefined || values.length < argument.parameter) return undefined
@@ -147,7 +150,7 @@ function textOf(argument: Argument, values: readonly unknown[] | undefined): str
 }
 
 const SIMPLE: ReadonlySet<string> = new Set(['string', 'number', 'bigint', 'boolean'])
-// As the server reads a boolean (https://www.postgresql.org/docs/current/datatype-boolean.html).
+// How the server reads a boolean (https://www.postgresql.org/docs/current/datatype-boolean.html).
 const TRUE = /^\s*(?:t|tr|tru|true|y|ye|yes|on|1)\s*$/i
 const FALSE = /^\s*(?:f|fa|fal|fals|false|n|no|of|off|0)\s*$/i
 

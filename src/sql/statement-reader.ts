@@ -7,11 +7,11 @@ import type { Watch } from './table-names.ts'
 import { TokenReader } from './token-reader.ts'
 
 /**
- * Reads the text of a statement, watching for some names. Doubt means write. Where `wantsTargets` is
- * false, a plain insert is not read to its end, however long its values are.
+ * Reads the text of a statement, and notes the names that `watch` has. Doubt means write. If `wantsTargets` is false,
+ * a plain insert is not read to its end, because its values may be long.
  */
 export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
-  // The server would read no further.
+  // The server reads no further than a NUL.
   if (sql.includes('\0') || hasOtherReading(sql)) return unreadable(sql)
   return new Reader(sql, watch).read(wantsTargets)
 }
@@ -33,7 +33,7 @@ class Reader {
     const tokens = this.#tokens
     lexer.next()
     let { first, isExplained, verb } = this.#readVerb()
-    // A temporary table, view or sequence is the session's own: nobody else will ever read it.
+    // A temporary table, view or sequence is the session's own. No other session ever reads it.
     if (SESSION_VERBS.has(verb) || (verb === 'create' && this.#skipToTemporary()))
       return this.#readSessionStatement(verb, isExplained)
     if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
@@ -57,13 +57,13 @@ class Reader {
     if (!tokens.parentheses.areBalanced) return SOME_WRITE
     if (copy?.isToClient === true && !tokens.effects.writes)
       return { ...this.#result('select'), isCopy: true }
-    // Of several statements, what is only explained is read as if it were run.
+    // In a text of several statements, what is only explained counts as run.
     if (!isExplained || isSeveral) return { ...this.#result(verb), isSeveral }
     const { calls, watched, operates } = tokens
     return { ...PLANNED, calls, watched, operates }
   }
 
-  /** The words with which a statement begins, `explain` and its options among them; the lexer stays on the verb. */
+  /** Reads the first words of a statement, also `explain` and its options. The lexer stays on the verb. */
   #readVerb(): { readonly first: string; readonly isExplained: boolean; readonly verb: string } {
     const first = this.#skipToFirstWord()
     if (first !== 'explain') return { first, isExplained: false, verb: first }
@@ -71,7 +71,7 @@ class Reader {
     return { first, isExplained, verb: this.#skipToFirstWord() }
   }
 
-  /** Reads on from `copy` to what follows the table; a query in parentheses is read like any other. */
+  /** Reads from `copy` to what follows the table. A query in parentheses is read later, like any other. */
   #readCopied(): CopySyntax {
     const lexer = this.#lexer
     const tokens = this.#tokens
@@ -84,7 +84,7 @@ class Reader {
       isBehindDot = lexer.isAt('.')
       tokens.step(lexer)
     }
-    // Its columns stand in parentheses, and are no arguments.
+    // The parentheses after the name hold columns, and no arguments.
     tokens.endName()
     return new CopySyntax()
   }
@@ -100,28 +100,28 @@ class Reader {
     return { ...told, targets, isChange, isRowless }
   }
 
-  /** The first word, behind any parentheses; the lexer stays on it. */
+  /** Gives the first word, after any parentheses. The lexer stays on it. */
   #skipToFirstWord(): string {
     while (this.#lexer.isAt('(')) this.#tokens.skipParenthesis(this.#lexer)
     return this.#lexer.kind === TOKEN.word ? this.#lexer.text : ''
   }
 
-  /** Reads what stands between `explain` and its statement. True where that is run as well. */
+  /** Reads what is between `explain` and its statement. Gives true if the statement is run as well. */
   #readExplain(): boolean {
     const lexer = this.#lexer
     lexer.next()
     if (!lexer.isAt('(')) return readExplainWords(lexer)
     this.#tokens.skipParenthesis(lexer)
-    // The statement itself, in parentheses. No option is called like a key word that is reserved.
+    // This is the statement itself, in parentheses: no option has the name of a reserved key word.
     if (lexer.isAt('(') || SURELY_EXPLAINED.has(lexer.text)) return false
-    // It is read as if it were run where that is in doubt.
+    // In doubt, the statement counts as run.
     if (EXPLAINED.has(lexer.text)) return true
     this.#tokens.parentheses.close()
     this.#tokens.startStatement()
     return readExplainOptions(lexer, this.#sql)
   }
 
-  /** Reads on from `create` to `temporary`; false where that does not follow. */
+  /** Reads from `create` to `temporary`. Gives false if that does not follow. */
   #skipToTemporary(): boolean {
     const lexer = this.#lexer
     this.#tokens.step(lexer)
@@ -129,7 +129,10 @@ class Reader {
     return lexer.isAtWord('temp') || lexer.isAtWord('temporary')
   }
 
-  /** `set x = …` and the like. What it runs has a text of its own; one that is only explained runs nothing but its arguments. */
+  /**
+   * Reads a statement about the session, such as `set x = …`. The statement that it runs has a text of its own
+   * (`inner`). If it is only explained, it runs nothing but its arguments.
+   */
   #readSessionStatement(verb: string, isExplained: boolean): StatementText {
     const lexer = this.#lexer
     const syntax = new SessionSyntax(verb)
@@ -143,7 +146,7 @@ class Reader {
       if (innerAt === undefined && syntax.read(lexer.kind, lexer.text, this.#tokens.parentheses.depth)) {
         innerAt = lexer.begin
       }
-      // Neither the name of what is executed nor the statement within is called here.
+      // The name of what is executed is no call. The statement within is read by itself.
       if (innerAt === undefined && tokens > 1) this.#tokens.step(lexer)
       else this.#tokens.skip(lexer)
     }
@@ -158,7 +161,7 @@ class Reader {
     }
   }
 
-  /** Reads the statements behind the first, for what they do to the transaction of their session. */
+  /** Reads the rest of a text, for what it does to the transaction of its session. The text counts as a write. */
   #readOthers(transaction: TransactionWords): StatementText {
     const lexer = this.#lexer
     for (; lexer.kind !== TOKEN.end; lexer.next()) {
@@ -168,7 +171,7 @@ class Reader {
     return { ...SOME_WRITE, transaction: transaction.effect }
   }
 
-  /** Whether another statement may follow in the rest of the text; a semicolon in a string counts as well. */
+  /** Whether the text may hold another statement. A semicolon in a string counts as well. */
   #mayHoldAnother(): boolean {
     return this.#sql.includes(';')
   }

@@ -4,24 +4,24 @@ import type { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-names.ts'
 
 /**
- * The syntax of a statement, as far as it tells a call from other parentheses and a write from a read: what the reader of a statement
- * keeps in mind while it goes from token to token.
+ * The syntax of a statement, as far as it tells a call from other parentheses, and a write from a read. The classes
+ * here hold what the reader remembers from token to token.
  */
 
-/** A name of one part or several, as it is read, and what stands before it. */
+/** A name of one or several parts, as it is read, and the token before it. */
 export class NameChain {
-  /** The part before the last; undefined where there is none. */
+  /** The part before the last; undefined if there is none. */
   schema: string | undefined
   /** The last part; empty between names. */
   name = ''
-  /** Whether it is a key word without quotes and alone. */
+  /** Whether it is a key word, without quotes and without other parts. */
   isKeyWord = false
-  /** What is to be known of it as a key word, one of {@link MARK} or several; 0 where it is none. */
+  /** What the reader needs to know of it as a key word, as bits of {@link MARK}; 0 if it is none. */
   marks = 0
   isQuoted = false
-  /** Whether it stands behind the dot of an expression: `(x).name`. */
+  /** Whether it follows the dot of an expression: `(x).name`. */
   isAttribute = false
-  /** Whether it stands where the name of a relation does. */
+  /** Whether it stands in the place of a relation's name. */
   isRelation = false
   #beforeKind: number = TOKEN.end
   #beforeText = ''
@@ -38,7 +38,7 @@ export class NameChain {
     this.#beforeText = beforeText
   }
 
-  /** Reads what stands behind a dot. Behind an attribute stands an attribute of it. */
+  /** Reads the part after a dot. After an attribute, that is an attribute too. */
   extend(kind: number, text: string): void {
     this.schema = this.isAttribute ? undefined : this.name
     this.name = text
@@ -51,23 +51,23 @@ export class NameChain {
     this.name = ''
   }
 
-  /** Whether this word stands before it. */
+  /** Whether this word comes right before the name. */
   follows(word: string): boolean {
     return this.#beforeKind === TOKEN.word && this.#beforeText === word
   }
 
-  /** Whether a parenthesis behind the name may be that of a call. */
+  /** Whether a parenthesis after the name may be that of a call. */
   get canBeCalled(): boolean {
     if (this.schema !== undefined) return true
     return (this.marks & MARK.neverCalled) === 0 && !this.#isAliasOrType()
   }
 
-  /** Whether it can name no relation: a key word that the grammar reserves. */
+  /** Whether it cannot name a relation, because it is a reserved key word. */
   get isReserved(): boolean {
     return (this.marks & MARK.reserved) !== 0
   }
 
-  /** Whether a type may be named here, by what stands before it. */
+  /** Whether the name may be that of a type, by the token before it. */
   isBehindType({ hasTypeBehindWord, isOfColumns }: Parentheses): boolean {
     if (this.#beforeKind === TOKEN.quoted) return isOfColumns
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === '::'
@@ -75,27 +75,27 @@ export class NameChain {
     return isOfColumns || (hasTypeBehindWord && (this.follows('as') || this.follows('returning')))
   }
 
-  /** Whether a parenthesis behind the name is no call, unless there is a function of that name. */
+  /** Whether a parenthesis after the name is syntax, and no call, unless there is a function of that name. */
   get isSyntax(): boolean {
     if (!this.isKeyWord) return false
     if (PREFIX_WORDS.has(this.name) || this.follows('fetch')) return true
     return INFIX_WORDS.has(this.name) && !this.#beginsExpression()
   }
 
-  // Behind an opening parenthesis may also stand the frame of a window.
+  // Not so after an opening parenthesis: the frame of a window may stand there too.
   #beginsExpression(): boolean {
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ',' || this.#beforeText === '['
     return this.#beforeKind === TOKEN.operator || this.follows('select')
   }
 
-  /** Whether the name is one of a `with`, in whose head it stands. */
+  /** Whether the name, which is in the head of a `with`, is that of a common table. */
   get isOfWith(): boolean {
     if (this.name === '') return false
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ','
     return this.follows('with') || this.follows('recursive')
   }
 
-  // Behind a name, a closing parenthesis, `as` or `::` there is an alias with columns, or a type with a modifier.
+  // After a name, a closing parenthesis, `as` or `::` comes an alias with columns, or a type with a modifier.
   #isAliasOrType(): boolean {
     if (this.#beforeKind === TOKEN.quoted) return true
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ')' || this.#beforeText === '::'
@@ -111,26 +111,26 @@ export class SyntaxEffects {
   /** Whether the name being read is what an insert, update, delete or merge writes to. */
   isAtTarget = false
   #areTargetsKnown = true
-  /** The word behind which the table stands. */
+  /** The word that the table's name follows. */
   #targetFollows = ''
   #wroteBefore = false
   readonly #targets: TableName[] = []
 
-  /** The tables that are written to; undefined where they are not known for sure. */
+  /** The tables that are written to; undefined if they are not known for sure. */
   get targets(): readonly TableName[] | undefined {
     return this.#areTargetsKnown && this.#targets.length > 0 ? this.#targets : undefined
   }
 
-  /** Reads a key word by the word before it; with `canBegin`, it may begin a change of a table. */
+  /** Reads a key word; `last` is the word before it. With `canBegin`, it may begin a change of a table. */
   readKeyWord(word: string, last: string, canBegin: boolean): void {
-    // The name of a column in what is selected.
+    // After `as` comes the name of a column.
     if (last === 'as') return
     switch (word) {
       case 'update':
-        // Where a table is awaited, one of this name.
+        // In the place of a table's name, this is a table named `update`.
         if (this.isAtTarget) break
         if (last === 'for' || last === 'key') this.locks = true
-        // `on conflict … do update`, `when matched then update`: of what is written to already.
+        // `on conflict … do update` and `when matched then update` change the table that is written to already.
         else if (canBegin && last !== 'do' && last !== 'then') this.#beginTarget(word)
         break
       case 'share':
@@ -146,7 +146,7 @@ export class SyntaxEffects {
     }
   }
 
-  /** Reads a name where that of a table is awaited. */
+  /** Reads a name in the place of a table's name. */
   readTarget(table: TableName, isKeyWord: boolean): void {
     if (isKeyWord && table.table === this.#targetFollows) {
       this.#targetFollows = ''
@@ -157,12 +157,12 @@ export class SyntaxEffects {
     this.isAtTarget = false
   }
 
-  /** Whether this word, the last one that was read, has begun a change of the table that follows. */
+  /** Whether this word, which was read last, has begun a change of the table that follows. */
   isBegunBy(word: string): boolean {
     return this.isAtTarget && this.#targetFollows === word
   }
 
-  /** It has not: it was the name of a function that is called, or of a column. */
+  /** Takes that back: the word was the name of a function that is called, or of a column. */
   takeBack(): void {
     this.isAtTarget = false
     this.writes = this.#wroteBefore
@@ -182,7 +182,7 @@ export class SyntaxEffects {
 }
 
 /**
- * Reads the words behind `explain`, and leaves the lexer on the statement. True where the statement is run as well.
+ * Reads the words after `explain`, and leaves the lexer on the statement. Gives true if the statement is run as well.
  */
 export function readExplainWords(lexer: Lexer): boolean {
   let analyzes = false
@@ -193,9 +193,7 @@ export function readExplainWords(lexer: Lexer): boolean {
   return analyzes
 }
 
-/**
- * The same for options in parentheses, from the first of them on. Of one that is given twice, the last holds.
- */
+/** The same for options in parentheses, from the first option on. If an option is given twice, the last one holds. */
 export function readExplainOptions(lexer: Lexer, sql: string): boolean {
   let analyzes = false
   while (lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable && !lexer.isAt(')')) {
@@ -213,20 +211,20 @@ function isAnalyze(word: string): boolean {
   return word === 'analyze' || word === 'analyse'
 }
 
-// What else means the same is rare, and the primary explains it as well.
+// Other ways to write the same are rare. The primary can explain those as well.
 const OFF: ReadonlySet<string> = new Set(['false', 'off', '0', "'false'", "'off'"])
 
-/** Whether a `copy` gives its rows to the client alone, as it is read token by token. */
+/** Reads a `copy` token by token, and tells whether it gives its rows to the client only. */
 export class CopySyntax {
   #direction = ''
   #target = ''
 
-  /** Whether it is `to stdout`: neither a file nor a program is written to, nor a table. */
+  /** Whether it is `to stdout`: it writes to no file, no program and no table. */
   get isToClient(): boolean {
     return this.#direction === 'to' && this.#target === 'stdout'
   }
 
-  /** Reads the next token, outside any parentheses where `depth` is 0. */
+  /** Reads the next token. `depth` is 0 outside parentheses. */
   read(kind: number, text: string, depth: number): void {
     if (depth > 0) return
     const word = kind === TOKEN.word ? text : ''

@@ -4,79 +4,98 @@ import type { FunctionCall, NamedWork, TransactionEffect } from './statement-tex
 import type { TableName } from './table-names.ts'
 import type { Opens } from './transaction-modes.ts'
 
-/** What a statement demands and does, as far as routing cares. */
+/** What a statement demands and does, as far as it matters to routing. */
 export interface Statement {
-  /** `'read'`: any node that is fresh enough will do. The others go to the primary, and say why. */
+  /** `'read'`: any node that is fresh enough will do. The other kinds go to the primary, and say why. */
   readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
-  /** Whether it counts as a write once it took effect. */
+  /** Whether it counts as a write once it has taken effect. */
   readonly countsAsWrite: boolean
-  /** Whether it has no effect where it affects no row: an update, delete or merge of a table that is known to be plain. */
+  /**
+   * Whether it has no effect if it affects no row: an update, delete or merge of a table that is known to be plain.
+   */
   readonly isRowless: boolean
-  /** Whether it has no effect where the server refuses it; other texts may have committed some of their work. */
+  /** Whether it has no effect if the server refuses it. Other texts may have committed a part of their work. */
   readonly isAllOrNothing: boolean
   /** Whether it may change the schema, and what it may change there. */
   readonly defines: Definition
   /**
-   * Whether it calls functions which may have left something in the session even where the statement was refused; PostgreSQL's own that a
-   * read may call leave nothing.
+   * Whether it calls functions that may leave something in the session even if the statement is refused. PostgreSQL's
+   * own functions that a read may call leave nothing.
    */
   readonly hasCalls: boolean
-  /** What keeps it from a replica, where a function or a relation does. */
+  /** The function or relation that keeps it from a replica; undefined for none. */
   readonly blocker: Blocker | undefined
-  /** Whether nobody knows what that does: the catalog may be asked first. */
+  /** Whether it is not known what its functions or relations do. The server may be asked for that first. */
   readonly isUnknown: boolean
-  /** The function that nobody knows; undefined where all are known. */
+  /** A function that the catalog does not know; undefined if it knows all. */
   readonly unknownCall: FunctionCall | undefined
-  /** The relation that nobody knows; undefined where all are known. */
+  /** A relation that the catalog does not know; undefined if it knows all. */
   readonly unknownRelation: TableName | undefined
-  /** Whether it may have written something, whether that counts or not: an unpinned table, what a trigger does. */
+  /** Whether it may write something, even if that does not count: to an unpinned table, or by a trigger. */
   readonly mayWrite: boolean
   /**
-   * Whether it counts as a write unless the server says that it has written nothing: it calls, or reads, what may write or not. Of a
-   * rowless one that is the doubt where it affects no row.
+   * Whether it counts as a write unless the server says that it wrote nothing: it calls or reads something that may
+   * write. A rowless statement is in doubt only if it affects no row.
    */
   readonly isInDoubt: boolean
   /**
-   * Whether a current catalog says that it writes nothing: a read, or a rowless one where it affects no row. Where it does not, the
-   * server is asked on the primary.
+   * Whether a current catalog says that it writes nothing: a read, or a rowless statement that affects no row. If
+   * not, the server is asked on the primary.
    */
   readonly isVouched: boolean
   /**
-   * Whether it may give its transaction an id without a write that counts: it locks rows or a table, makes a temporary one, or writes to
-   * an unpinned one. An id says nothing then.
+   * Whether it may give its transaction an id without a write that counts: it locks rows or a table, makes a
+   * temporary table, or writes to an unpinned one. Then an id says nothing.
    */
   readonly takesId: boolean
-  /** Whether it is a read as far as is known, and what its relations and types do has not been read yet. */
+  /** Whether it looks like a read, but what its relations and types do was not read yet. */
   readonly isEarly: boolean
   /** What it does to its session's transaction. */
   readonly transaction: TransactionEffect
-  /** What kind of a transaction it begins, where it does so alone; undefined where it does not. */
+  /** The kind of transaction that it begins, if it does nothing else; undefined otherwise. */
   readonly opens: Opens | undefined
-  /** Whether it reads what is on the primary only, or is true only there. */
+  /** Whether it reads something that only the primary has, or that is true only there. */
   readonly readsPrimary: boolean
-  /** Whether it is about its session's transaction alone: it is wherever that is. */
+  /** Whether it only controls its session's transaction. It goes to the node where that transaction is. */
   readonly isControl: boolean
-  /** Whether it is one about its session that is written as a read: that can be asked about like one. */
+  /**
+   * Whether it is about its session, but written as a read. The server can be asked along with it, as with a read.
+   */
   readonly isSessionCall: boolean
-  /** What it sets in its session, where it does nothing else and that can be said to another session as well; undefined for any other. */
+  /**
+   * What it sets in its session, if it does nothing else and another session can be set in the same way; undefined
+   * otherwise.
+   */
   readonly sets: readonly SettingChange[] | undefined
-  /** Whether it may set something for its session that nobody can follow: no other client may have that session then. */
+  /**
+   * Whether it may set something for its session that this package cannot follow. Then no other client may get that
+   * session.
+   */
   readonly keepsSettings: boolean
-  /** Whether it calls a function that may leave something in its session which no other has: a lock, say. */
+  /** Whether it calls a function that may leave something that no other session has, such as a lock. */
   readonly binds: boolean
-  /** What it does with a prepared statement or a cursor of its session, which tells more than its own text; undefined for nothing. */
+  /**
+   * What it does with a prepared statement or a cursor of its session; undefined for nothing. The session may know
+   * more of that than this text tells.
+   */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
 
 /**
- * What a statement changes in the schema: `'something'` (a new table, a column) is only not known yet; `'effects'` (a trigger, a rule, a
- * policy, a function) may make a table that was plain do more.
+ * What a statement changes in the schema.
+ *
+ * - `'something'`: it makes something new that is just not known yet, such as a table or a column.
+ * - `'effects'`: it changes what statements do, by a trigger, a rule, a policy or a function. A plain table may do
+ *   more then.
  */
 export type Definition = 'nothing' | 'something' | 'effects'
 
 /** What in a statement may do more than read. */
 export type Blocker =
-  /** A function that it calls; `because` says what that calls in turn, where its own declaration says less. */
+  /**
+   * A function that it calls. `because` says what that function calls or reads, if its own declaration does not say
+   * enough.
+   */
   | { readonly kind: 'function'; readonly call: FunctionCall; readonly because: string | undefined }
   /** A relation that it names: a view, a table with policies, a foreign table. */
   | { readonly kind: 'relation'; readonly relation: TableName; readonly cause: Cause }
@@ -109,10 +128,10 @@ export const READ: Statement = {
   named: undefined,
 }
 
-/** A read whose functions may leave something there. */
+/** A read whose functions may leave something in the session. */
 export const READ_WITH_CALLS: Statement = { ...READ, hasCalls: true }
 
-/** What may do anything. */
+/** A statement that may do anything. */
 export const WRITE: Statement = {
   ...READ,
   kind: 'write',
@@ -127,10 +146,13 @@ export const LOCKING: Statement = { ...READ, kind: 'locking', takesId: true }
 /** The same with calls: a stable function may call a volatile one. */
 export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
 
-/** What only sets something that follows its client: any node will do, as for a read, and nothing is written. */
+/**
+ * A statement that only sets something that follows its client to other sessions. Any node will do, as for a read,
+ * and nothing is written.
+ */
 export const SETTING: Statement = { ...READ, hasCalls: true, isVouched: true }
 
-/** A read of what is to be read on the primary. */
+/** A read of something that must be read on the primary. */
 export const PRIMARY_TABLE: Statement = {
   ...READ,
   kind: 'primary-table',
@@ -141,13 +163,16 @@ export const PRIMARY_TABLE: Statement = {
 /** A statement about the session or its transaction. */
 export const SESSION: Statement = { ...READ, kind: 'session', hasCalls: true }
 
-/** A read that leaves something in the session on purpose: an advisory lock, say. */
+/** A read that leaves something in the session on purpose, such as an advisory lock. */
 export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true, isSessionCall: true }
 
-/** A statement about the session that runs what may write. */
+/** A statement about the session that runs something that may write. */
 export const SESSION_WRITE: Statement = { ...SESSION, mayWrite: true, countsAsWrite: true }
 
-/** A read that calls, or names a relation that calls, what may do more than read: it counts unless the server says that it wrote nothing. */
+/**
+ * A read that calls something that may do more than read, or names a relation that does so. It counts as a write
+ * unless the server says that it wrote nothing.
+ */
 export const FUNCTION: Statement = {
   ...READ,
   kind: 'function',
@@ -157,7 +182,10 @@ export const FUNCTION: Statement = {
   isInDoubt: true,
 }
 
-/** What a text may change in the schema: also as one of several statements, or inside a `do` block. A word too many does no harm. */
+/**
+ * What a text may change in the schema, also in one of several statements, or in a `do` block. It goes by words. One
+ * word too many does no harm.
+ */
 export function definitionIn(sql: string): Definition {
   if (!DEFINES.test(sql)) return 'nothing'
   return ALTERS.test(sql) || (CREATES.test(sql) && DOES_SOMETHING.test(sql)) ? 'effects' : 'something'

@@ -2,11 +2,17 @@
 export interface TableName {
   readonly schema?: string | undefined
   readonly table: string
-  /** Whether it stands where a type may be named: behind `::`, in a `cast`, before a string, or like a function that is called. */
+  /**
+   * Whether it stands in the place of a type: after `::`, in a `cast`, before a string, or like a function that is
+   * called.
+   */
   readonly isAsType?: boolean
 }
 
-/** Reads a name from an option: `table` or `schema.table`, as the database spells it, with the quotes of a statement or without. */
+/**
+ * Reads a name from an option: `table` or `schema.table`, spelled as in the database, with quotes as in a statement
+ * or without.
+ */
 export function parseTableName(name: string): TableName {
   const dot = name.indexOf('.')
   if (dot === -1) return { table: unquoted(name) }
@@ -20,12 +26,12 @@ function unquoted(part: string): string {
 
 const QUOTED = /^".+"$/
 
-/** Whether the two could be one table: a name without a schema may lie in any. */
+/** Whether both names could mean one table. A name without a schema may be in any. */
 export function mayBeSameTable(a: TableName, b: TableName): boolean {
   return a.table === b.table && (a.schema === undefined || b.schema === undefined || a.schema === b.schema)
 }
 
-/** Whether a table of a statement is surely what the option names; an option without a schema means every schema. */
+/** Whether a statement's table is surely one that the option names. An option without a schema means every schema. */
 export function isSurelyNamed(inStatement: TableName, inOption: TableName): boolean {
   return (
     inStatement.table === inOption.table &&
@@ -33,17 +39,20 @@ export function isSurelyNamed(inStatement: TableName, inOption: TableName): bool
   )
 }
 
-/** In whose schema a name lies that may stand behind anything: an operator. */
+/** The schema of names that may follow any schema, such as an operator. */
 const ANYWHERE = ''
 
 /**
- * Values by the names of relations, types, functions and operators, spelled as the database does: a text's names without quotes are in
- * lower case. A name without a schema may be that of any; one with a schema is only its own.
+ * Values by the names of relations, types, functions and operators. Names are spelled as in the database: those that
+ * a text writes without quotes are in lower case. A name that is looked up without a schema may be in any; one with a
+ * schema is only in that.
  */
 export class RelationNames<Value> {
   readonly #byName = new Map<string, Map<string, Value>>()
 
-  /** Adds a name; without `schema` it counts whatever stands before it. The first value of a name stays. */
+  /**
+   * Adds a name. Without `schema`, it counts after any schema. If the name is there already, its first value stays.
+   */
   add({ schema = ANYWHERE, table }: TableName, value: Value): void {
     const bySchema = this.#byName.get(table) ?? new Map<string, Value>()
     if (bySchema.size === 0) this.#byName.set(table, bySchema)
@@ -57,7 +66,7 @@ export class RelationNames<Value> {
     return bySchema.get(schema) ?? bySchema.get(ANYWHERE)
   }
 
-  /** Any of the values. */
+  /** One of the values; undefined if there are none. */
   get first(): Value | undefined {
     for (const bySchema of this.#byName.values()) return bySchema.values().next().value
     return undefined
@@ -69,7 +78,7 @@ export class RelationNames<Value> {
   }
 }
 
-/** Names to look out for. Nearly every name of a text is none of them, which its length mostly tells already. */
+/** A set of names to watch for, with a fast negative check by length: nearly no name of a text is in it. */
 export class Watch {
   readonly #names = new Set<string>()
   #lengths = 0
@@ -78,7 +87,9 @@ export class Watch {
     for (const name of names) this.add(name)
   }
 
-  /** Adds a name as it is spelled, and in lower case: names in options are not always spelled as the database does. */
+  /**
+   * Adds a name as it is spelled, and in lower case, because options do not always spell names as the database does.
+   */
   add(name: string): void {
     for (const spelling of [name, name.toLowerCase()]) {
       this.#names.add(spelling)
@@ -91,7 +102,7 @@ export class Watch {
   }
 }
 
-// Lengths that differ by 32 share a bit, which costs a look into the set.
+// Lengths that differ by 32 share a bit. That costs only a look-up in the set.
 function bitOf({ length }: string): number {
   return 1 << length
 }

@@ -1,11 +1,12 @@
 /** How many texts each of the two generations holds. */
 const GENERATION_SIZE = 1_000
-/** How long a text may be that is kept at all. */
+/** How long a text may be to be kept, in characters. */
 const MAX_TEXT_LENGTH = 8_192
 
 /**
- * Values by text, of a bounded number of texts: when the young generation is full, it becomes the old one, and what
- * nobody has asked for since is forgotten. What is pinned is forgotten last.
+ * Values by text, for a bounded number of texts. When the young generation is full, it becomes the old one, and the
+ * old one before it is dropped. A text that is asked for moves to the young generation, so what nobody asks for is
+ * forgotten. Pinned texts are kept apart, and are forgotten last.
  */
 export class TextCache<Value> {
   #young = new Map<string, Value>()
@@ -29,7 +30,7 @@ export class TextCache<Value> {
     this.#young.set(text, value)
   }
 
-  /** Keeps a value whatever is set or cleared later, unless the text is too long. */
+  /** Keeps a value, whatever is set or cleared later. A text that is too long is not kept. */
   pin(text: string, value: Value): void {
     if (text.length > MAX_TEXT_LENGTH) return
     if (this.#pinned.size >= GENERATION_SIZE) {
@@ -41,7 +42,7 @@ export class TextCache<Value> {
     this.#old.delete(text)
   }
 
-  /** Forgets what is pinned, and everything else. */
+  /** Forgets everything, also what is pinned. */
   unpin(): void {
     this.#pinned.clear()
     this.clear()

@@ -8,7 +8,7 @@ interface Token {
   readonly end: number
 }
 
-/** The tokens of a short text, all at once, for a grammar that has to look ahead. */
+/** The tokens of a short text, all at once, for a grammar that must look ahead. */
 export class TokenList {
   readonly sql: string
   readonly #tokens: readonly Token[]
@@ -19,7 +19,7 @@ export class TokenList {
     this.#tokens = tokens
   }
 
-  /** Undefined for a text that cannot be read. */
+  /** Reads a text. Undefined if it cannot be read. */
   static of(sql: string): TokenList | undefined {
     const lexer = new Lexer(sql)
     const tokens: Token[] = []
@@ -31,17 +31,15 @@ export class TokenList {
     return new TokenList(sql, tokens)
   }
 
-  /** Whether nothing follows. */
   get isAtEnd(): boolean {
     return this.#at >= this.#tokens.length
   }
 
-  /** Whether the statement ends here. */
   get isAtStatementEnd(): boolean {
     return this.isAtEnd || this.isAt(';')
   }
 
-  /** Whether the statement ends behind the current one. */
+  /** Whether the current token is the last one of its statement. */
   get isLastOfStatement(): boolean {
     const next = this.#tokens[this.#at + 1]
     return next === undefined || (next.kind === TOKEN.punctuation && next.text === ';')
@@ -66,7 +64,7 @@ export class TokenList {
     this.#at++
   }
 
-  /** Goes on behind these words or signs, if they are next. */
+  /** Skips these words or signs if they come next. Gives whether they do. */
   take(...words: readonly string[]): boolean {
     const areNext = words.every((word, ahead) => {
       const token = this.#tokens[this.#at + ahead]
@@ -76,7 +74,7 @@ export class TokenList {
     return areNext
   }
 
-  /** Reads a name of one part or several, its ASCII letters in lower case; undefined where there is none. */
+  /** Reads a name of one or several parts, with its ASCII letters in lower case. Undefined if there is none. */
   takeName(): string | undefined {
     const parts: string[] = []
     do {

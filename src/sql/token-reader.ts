@@ -7,7 +7,10 @@ import { NameChain, SyntaxEffects } from './statement-syntax.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { TableName, Watch } from './table-names.ts'
 
-/** Reads the tokens of one statement, one by one, and keeps what they tell: what it calls, and which relations and types it names. */
+/**
+ * Reads the tokens of one statement, one by one. Keeps what they tell: what the statement calls, and which relations
+ * and types it names.
+ */
 export class TokenReader {
   readonly calls: FunctionCall[] = []
   readonly watched: TableName[] = []
@@ -16,14 +19,14 @@ export class TokenReader {
   readonly effects = new SyntaxEffects()
   readonly #watch: Watch
   readonly #chain = new NameChain()
-  /** Most texts have none. */
+  /** Undefined before the first `with`. Most texts have none. */
   #commonTables: CommonTables | undefined
-  /** The token before the current one; a quoted identifier has no text here, so that it is never taken for a word. */
+  /** The token before the current one. A quoted identifier has no text here, so that it never counts as a word. */
   #lastKind: number = TOKEN.end
   #lastText = ''
   /** Whether the name of a relation may come next. */
   #awaitsRelation = false
-  /** Whether something that operates without being a call was read. */
+  /** Whether something was read that may call an operator or a cast, and is no call itself. */
   #operates = false
   #isDistinctFrom = false
 
@@ -55,7 +58,7 @@ export class TokenReader {
     this.skip(lexer)
   }
 
-  /** What comes next begins a statement. */
+  /** The next token begins a statement. */
   startStatement(): void {
     this.#lastKind = TOKEN.end
     this.parentheses.isInFromList = false
@@ -63,18 +66,18 @@ export class TokenReader {
     this.#commonTables?.clear()
   }
 
-  /** What comes next may be the name of a relation. */
+  /** The next token may be the name of a relation. */
   expectRelation(): void {
     this.#awaitsRelation = true
   }
 
-  /** Whether a semicolon came before this token, which is not another: several statements in one text. */
+  /** Whether this token begins another statement: a semicolon came before it, and it is no semicolon itself. */
   beginsAnother(lexer: Lexer): boolean {
     if (this.#lastText !== ';' || this.#lastKind !== TOKEN.punctuation) return false
     return !lexer.isAt(';')
   }
 
-  /** Reads the current token, and gives the kind that it is to what follows. */
+  /** Reads the current token. Gives the kind that it has for the token after it. */
   #readToken({ kind, text }: Lexer): number {
     const isRelation = this.#awaitsRelation
     if (isRelation) this.#awaitsRelation = false
@@ -88,7 +91,7 @@ export class TokenReader {
       this.#awaitsRelation = isRelation
     } else if (text === ')') {
       this.endName()
-      // Behind `distinct on (…)` and `operator(…)` stands an expression, not an alias.
+      // After `distinct on (…)` and `operator(…)` comes an expression, and no alias.
       const isPrefix = this.parentheses.close()
       this.#commonTables?.close(this.parentheses.depth)
       return isPrefix ? TOKEN.operator : kind
@@ -100,7 +103,10 @@ export class TokenReader {
     return kind
   }
 
-  /** Behind the verb `update` stands a name or `only`; before anything else it was a name itself. A parenthesis is read by itself. */
+  /**
+   * After the verb `update` comes a name or `only`. If anything else comes, `update` was a name itself. A parenthesis
+   * is handled where it is read.
+   */
   #checkUpdate(kind: number, text: string): void {
     if (this.#lastKind !== TOKEN.word || this.#lastText !== 'update' || text === '(') return
     const isName = kind === TOKEN.quoted || (kind === TOKEN.word && (marksOf(text) & MARK.reserved) === 0)
@@ -127,7 +133,7 @@ export class TokenReader {
     }
   }
 
-  /** What a key word means, by itself or by where it stands. */
+  /** Reads what a key word means, by itself or by its place. */
   #readKeyWord(marks: number, word: string, isRelation: boolean): void {
     const { parentheses, effects } = this
     const chain = this.#chain
@@ -194,7 +200,7 @@ export class TokenReader {
     const { parentheses } = this
     if (last === 'as' || parentheses.hasExpressionFrom) return
     if (last === 'distinct' && this.#isDistinctFrom) return
-    // `rows from (…)`: no relation of that name.
+    // `rows from (…)` names no relation `rows`.
     if (last === 'rows' && this.relations.at(-1)?.table === 'rows') this.relations.pop()
     this.#awaitsRelation = true
     if (last === 'delete') parentheses.expectUsing('delete')
@@ -205,7 +211,7 @@ export class TokenReader {
     return this.#lastKind === TOKEN.punctuation && this.#lastText === punctuation
   }
 
-  /** A parenthesis: behind a name it is a call, unless the name cannot be one there. */
+  /** Reads an opening parenthesis. After a name it is that of a call, unless the name cannot be called there. */
   #readParenthesis(): void {
     const chain = this.#chain
     const { parentheses, effects } = this
@@ -218,7 +224,7 @@ export class TokenReader {
     }
     if (chain.name === '') return
     if (chain.isKeyWord && effects.isBegunBy('update')) effects.takeBack()
-    // The columns of what is written to stand in parentheses as well.
+    // A table that is written to may have its columns in parentheses: it stays a relation.
     if (!effects.isAtTarget) chain.isRelation = false
     if (chain.canBeCalled && !effects.isAtTarget) {
       this.calls.push({
@@ -235,7 +241,10 @@ export class TokenReader {
     this.endName(chain.canBeCalled)
   }
 
-  /** What has been read as a name is one: it may be watched, or what is written to. A type may stand before a string or a parenthesis. */
+  /**
+   * Ends a name, if one is being read. Notes it if it is watched, a relation, or what is written to. With
+   * `isBeforeType`, a string or a parenthesis follows it, so it may be that of a type.
+   */
   endName(isBeforeType = false): void {
     const chain = this.#chain
     const { schema, name } = chain
@@ -243,7 +252,7 @@ export class TokenReader {
     if (chain.isAttribute) this.#call()
     if (this.#watch.has(chain.isQuoted ? name.toLowerCase() : name)) this.#see(isBeforeType)
     const { isAtTarget } = this.effects
-    // Of that name a common table may be seen as well, which cannot be written to.
+    // The name may be that of a visible common table. A common table cannot be written to.
     const isRelation =
       chain.isRelation && (isAtTarget || schema !== undefined || this.#commonTables?.has(name) !== true)
     if (isRelation) this.relations.push({ schema, table: name })
@@ -251,7 +260,7 @@ export class TokenReader {
     chain.end()
   }
 
-  /** A name that is watched. A key word without quotes is none where the grammar says so. */
+  /** Notes a watched name. A reserved key word without quotes is none. */
   #see(isBeforeType: boolean): void {
     const chain = this.#chain
     const isAsType = isBeforeType || chain.isBehindType(this.parentheses)
@@ -259,7 +268,7 @@ export class TokenReader {
     this.watched.push({ schema: chain.schema, table: chain.name, isAsType })
   }
 
-  /** An attribute of an expression may be the call of a function as well. */
+  /** Notes an attribute of an expression: it may be a call as well. */
   #call(): void {
     this.calls.push({ schema: undefined, name: this.#chain.name, isKeyWord: false, isAttribute: true })
   }
@@ -279,7 +288,10 @@ export class TokenReader {
     }
   }
 
-  /** Whether an asterisk means all columns here: there is no operator of that name that stands before its only operand. */
+  /**
+   * Whether an asterisk means all columns here. It is no operator then: no operator `*` stands before its only
+   * operand.
+   */
   #isStar(): boolean {
     if (this.#lastKind === TOKEN.punctuation) return STAR_FOLLOWS.has(this.#lastText)
     return this.#lastKind === TOKEN.word && (this.#lastText === 'select' || this.#lastText === 'returning')

@@ -1,11 +1,12 @@
 import { Lexer, TOKEN } from './lexer.ts'
 
-/** A transaction that begins, by the modes that it begins with. PostgreSQL refuses a serializable one on a hot standby, whatever it does. */
+/** A transaction, by the modes that it begins with. A hot standby refuses a serializable one, whatever it does. */
 export type Opens = 'read-write' | 'read-only' | 'read-only-serializable'
 
 /**
- * What kind of a transaction a text begins that is a single `begin` or `start transaction`; undefined where it is another, as
- * `rollback and chain`. Of two modes of a kind the last one holds (https://www.postgresql.org/docs/current/sql-begin.html).
+ * The kind of transaction that a single `begin` or `start transaction` begins. Undefined for any other text, such as
+ * `rollback and chain`. If two modes of one kind are given, the last one holds
+ * (https://www.postgresql.org/docs/current/sql-begin.html).
  */
 export function opensOf(sql: string): Opens | undefined {
   const lexer = new Lexer(sql)

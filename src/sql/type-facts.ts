@@ -4,21 +4,24 @@ import type { StatementText } from './statement-text.ts'
 import { RelationNames, type TableName } from './table-names.ts'
 
 /**
- * What the types of a database do where nothing in a text is called, and what shows it in a text. A type is *operated* where one of its
- * operators or casts calls a function that may do more than read: that takes a value of it, and the text names what it comes from. It is
- * *checked* where a domain's constraint does: that takes a cast, which names the type. A *row function* is read like a column.
+ * What the types of a database call although a text calls nothing, and what in a text shows that.
+ *
+ * - A type is *operated* if one of its operators or casts calls a function that may do more than read. That takes a
+ *   value of the type, and the text names what the value comes from.
+ * - A type is *checked* if the constraint of a domain does so. That takes a cast, which names the type.
+ * - A *row function* is read like a column.
  */
 export class TypeFacts {
-  /** By what names a text comes to a value of an operated type: of types, relations and functions. */
+  /** The names by which a text comes to a value of an operated type: those of types, relations and functions. */
   readonly #operated = new RelationNames<Cause>()
-  /** The checked types, by what names a text casts to them. */
+  /** The names by which a text casts to a checked type. */
   readonly #checked = new RelationNames<Cause>()
-  /** The relations that have a column of a checked type: JSON may be made a row of them. */
+  /** The relations that have a column of a checked type: JSON may be made into a row of them. */
   readonly #checkedRows = new RelationNames<Cause>()
-  /** The operators of which the sign alone tells. */
+  /** The operators whose sign alone shows that they are used. */
   readonly #signs = new RelationNames<Cause>()
   readonly #rowFunctions = new Map<string, RowFunction[]>()
-  /** What may call something by whatever operator or cast. */
+  /** The cause, if any operator and any cast may call something; undefined otherwise. */
   #everywhere: Cause | undefined
 
   addOperated(name: TableName, cause: Cause): void {
@@ -33,7 +36,7 @@ export class TypeFacts {
     this.#checkedRows.add(name, cause)
   }
 
-  /** A cast between two of PostgreSQL's types; gives all the names by which it is known. */
+  /** Adds a cast to one of PostgreSQL's types from another one. Gives all names of that type. */
   addCast(type: string, cause: Cause): readonly string[] {
     const spellings = [type, ...(SPELLINGS[type] ?? [])]
     for (const table of spellings) this.#checked.add({ table }, cause)
@@ -44,19 +47,19 @@ export class TypeFacts {
     for (const table of sign === '<>' ? ['<>', '!='] : [sign]) this.#signs.add({ table }, cause)
   }
 
-  /** Something between PostgreSQL's own types, which no name tells. */
+  /** Adds something between PostgreSQL's own types that no name shows. */
   addEverywhere(cause: Cause): void {
     this.#everywhere ??= cause
   }
 
-  /** A function of a row; with `holders` undefined of any. */
+  /** Adds a function of a row. If `holders` is undefined, it is a function of any row. */
   addRowFunction(name: string, cause: Cause, holders: RelationNames<true> | undefined): void {
     const known = this.#rowFunctions.get(name)
     if (known === undefined) this.#rowFunctions.set(name, [{ cause, holders }])
     else known.push({ cause, holders })
   }
 
-  /** The first thing in a text by which it calls a function that it does not name, and why. */
+  /** Gives the first thing in a text that calls a function without naming it, and the cause; undefined for none. */
   causeIn(text: StatementText): NamedCause | undefined {
     for (const relation of text.watched) {
       const cause = this.#causeOfWatched(relation, text)
@@ -68,7 +71,7 @@ export class TypeFacts {
     }
     for (const { schema, name } of text.calls) {
       const relation = { schema, table: name }
-      // A cast may be written like a call, and like an attribute.
+      // A cast may be written like a call, or like an attribute.
       const cause =
         this.#checked.find(relation) ?? this.#operated.find(relation) ?? this.#causeOfReading(name, text)
       if (cause !== undefined) return { relation, cause }
@@ -77,7 +80,7 @@ export class TypeFacts {
     return { relation: { table: 'an operator' }, cause: this.#everywhere }
   }
 
-  /** The names that tell something where they stand in a text. */
+  /** The names to watch for in a text. */
   *names(): Generator<string> {
     const all = [this.#operated, this.#checked, this.#checkedRows, this.#signs]
     for (const { names } of all) yield* names
@@ -97,7 +100,7 @@ export class TypeFacts {
     return functions?.find(({ holders }) => holders === undefined || namesOne(text, holders))?.cause
   }
 
-  /** What a function reads as a value of a type that is named by its row, or in a string. */
+  /** The cause, if a function reads a value of a checked type that a row or a string tells. */
   #causeOfReading(name: string, { relations }: StatementText): Cause | undefined {
     if (INPUT_FUNCTIONS.has(name)) return this.#checked.first
     if (!POPULATING_FUNCTIONS.has(name)) return undefined
@@ -120,7 +123,7 @@ function namesOne({ relations, watched, calls }: StatementText, names: RelationN
 
 interface RowFunction {
   readonly cause: Cause
-  /** By what names a text comes to such a row. */
+  /** The names by which a text comes to such a row; undefined for any row. */
   readonly holders: RelationNames<true> | undefined
 }
 
@@ -129,14 +132,17 @@ interface NamedCause {
   readonly cause: Cause
 }
 
-/** Whether an operator needs no sign: `in`, `between`, `case`, `order by`, `like` and others use these. */
+/**
+ * Whether an operator is also used without its sign: `in`, `between`, `case`, `order by`, `like` and others use
+ * these.
+ */
 export function isUsedWithoutSign(sign: string): boolean {
   return SIGNLESS.has(sign)
 }
 
 const SIGNLESS = new Set(['=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~'])
 
-/** What SQL calls PostgreSQL's types; the names of one word, which is the first where there are several. */
+/** SQL's names of PostgreSQL's types. Of a name of several words, the first one. */
 const SPELLINGS: Readonly<Record<string, readonly string[]>> = {
   int2: ['smallint'],
   int4: ['int', 'integer'],

@@ -10,23 +10,28 @@ import {
 } from './catalog-queries.ts'
 
 /**
- * What is asked of a server about its types: which of them call a function where nothing in a text is called, by an operator, a cast, a
- * check, and by what names a text comes to a value of them. PostgreSQL's own types are in no `pg_depend`, and are named by nothing.
+ * The questions that a server is asked about its types:
+ *
+ * - Which types call a function although a text calls nothing: by an operator, a cast or a check?
+ * - By which names does a text come to a value of such a type?
+ *
+ * `pg_depend` has nothing on PostgreSQL's own types, and no name shows that they are used.
  */
 
-/** What calls a function without a call: it is used with values of some types. */
+/** Something that calls a function although the text has no call of it. It is used with values of some types. */
 export interface UseRow {
   readonly kind: 'operator' | 'cast' | 'support' | 'column' | 'domain'
   readonly oid: string
   readonly schema: string
   readonly name: string
-  /** The function. */
+  /** The `oid` of the function. */
   readonly on: string
-  /** The types without which it is not used, one of them at least; PostgreSQL's own are left out. */
+  /** A use needs at least one of these types. PostgreSQL's own types are left out. */
   readonly types: readonly string[]
   /**
-   * Of an operator, whether its sign alone tells that it is used; of a cast or a column, whether it needs no name; of what supports an
-   * operator class, always where it has no type.
+   * Whether a use needs no name of a type. For an operator: its sign alone shows the use. For a cast: it is implicit.
+   * For a column: it takes any row. Always true for the support function of an operator class, and false for a
+   * domain.
    */
   readonly is_plain: boolean
 }
@@ -34,8 +39,8 @@ export interface UseRow {
 const SPACE = 'pg_catalog.pg_namespace n on n.oid ='
 
 /**
- * What calls one of $1 without a parenthesis behind its name: operators, also those of an operator class whose support function it is,
- * casts, functions of a row that are read like a column, domains by a constraint.
+ * What calls one of the functions $1 without a parenthesis after its name: operators, also those of an operator class
+ * that the function supports; casts; functions of a row that are read like a column; domains, by a constraint.
  */
 export const USES_QUERY = `
 with uses(kind, oid, schema, name, "on", of, is_plain) as (
@@ -78,7 +83,7 @@ select kind, oid::text, schema::text, name::text, "on"::text,
   is_plain
 from uses`
 
-/** The domains one of whose constraints uses one of the types $1. */
+/** The domains with a constraint that uses one of the types $1. */
 export const CHECKING_DOMAINS_QUERY = `
 select distinct t.oid::text, n.nspname::text as schema, t.typname::text as name, d.refobjid::text as on
 from pg_catalog.pg_depend d join pg_catalog.pg_constraint k on k.oid = d.objid
@@ -86,23 +91,26 @@ join pg_catalog.pg_type t on t.oid = k.contypid join ${SPACE} t.typnamespace
 where d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.refobjid <> k.contypid and k.contypid <> 0`
 
-/** A name by which a text comes to a value of a type, or of what has such a value in it. */
+/** A name by which a text comes to a value of a type, or to something that holds such a value. */
 export interface HolderRow {
   readonly kind: 'type' | 'function'
   readonly oid: string
   readonly schema: string
   readonly name: string
-  /** The type that is looked for. */
+  /** The type that the question is about. */
   readonly root: string
-  /** Whether only as a column of a relation: a table, a view. Such a type has the name of its relation. */
+  /**
+   * Whether it holds such a value only as a column of a relation, such as a table or a view. The type of a row has
+   * the name of its relation.
+   */
   readonly is_row: boolean
-  /** Whether only as one of many: in an array, or as the bound of a range. */
+  /** Whether it holds such a value only as one of many: in an array, or as the bound of a range. */
   readonly is_many: boolean
 }
 
 /**
- * What holds a value of one of the types $1: their domains, arrays, ranges and composite types, relations and what inherits from these, the
- * types of those in turn; and the functions that take or give one.
+ * What holds a value of one of the types $1: their domains, arrays, ranges and composite types, relations, what
+ * inherits from these, and what holds one of those types in turn; and the functions that take or give one.
  */
 export const HOLDERS_QUERY = `
 with recursive held(root, type, is_row, is_many) as (
@@ -137,13 +145,16 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.r
 join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
 where ${NOT_TEMPORARY}`
 
-/** Where expressions stand as trees, and what has them: the statement within a view, the conditions of a policy, the body of a function. */
+/**
+ * Where the catalog keeps expressions as trees, and what has them: the statement within a view, the conditions of a
+ * policy, or the body of a function.
+ */
 interface Trees {
   readonly catalog: string
   readonly columns: string
   readonly from: string
   readonly tree: string
-  /** The object that `pg_depend` knows. */
+  /** The object that `pg_depend` lists. */
   readonly object: string
 }
 
@@ -174,9 +185,12 @@ const FUNCTIONS: Trees = {
 }
 
 /**
- * What has an expression that uses one of the types $1 or functions $2 and compares by what no `pg_depend` tells: `greatest` and `least` of
- * such a type, and PostgreSQL's operators of any row, array or range, which compare by the operators of what is in it: `distinct` has
- * them as well; and what makes a range, which compares its bounds.
+ * What uses one of the types $1 or functions $2, and compares values in a way that `pg_depend` does not show:
+ *
+ * - `greatest` and `least` of such a type.
+ * - PostgreSQL's operators of any row, array or range. They compare by the operators of what is in it. `distinct` has
+ *   them as well.
+ * - What makes a range: it compares the bounds.
  */
 const comparingQuery = ({ catalog, columns, from, tree, object }: Trees) => `
 with used(object, "on") as (
@@ -206,7 +220,9 @@ where exists (
     select p.oid from pg_catalog.pg_proc p
     where p.oid = any($2::oid[]) and p.prolang = 12 and p.prosrc ~ '^(multi)?range_constructor')`
 
-/** What has a `json_value(… returning …)` of one of the types $1, or its like: no `pg_depend` tells of that type. */
+/**
+ * What has a `json_value(… returning …)`, or the like, of one of the types $1. `pg_depend` does not list that type.
+ */
 const returningQuery = ({ columns, from, tree }: Trees) => `
 select distinct ${columns}, types.type as "on"
 from ${from}
@@ -215,22 +231,28 @@ cross join lateral (
   from pg_catalog.unnest(pg_catalog.string_to_array(${tree}, ':typid ')) piece) types
 where pg_catalog.strpos(${tree}, '{JSONRETURNING ') > 0 and types.type = any($1::text[])`
 
-/** The views, and the tables behind policies. */
+/** For views, and for tables with policies. */
 export const COMPARING_QUERIES = [VIEWS, POLICIES].map(comparingQuery)
 export const RETURNING_QUERIES = [VIEWS, POLICIES].map(returningQuery)
-/** The functions. */
+/** For functions. */
 export const RETURNING_FUNCTIONS_QUERY = returningQuery(FUNCTIONS)
 
-/** What stands for a word's end in the body of a function. */
+/** SQL: the characters that end a word in the body of a function. */
 export const SIGNS = String.raw`E' \t\n\r()[]{};,.:"\'=+-*/<>~!@#%^&|${'`'}?$\\'`
 
-/** Whether a name is no word by these: it is looked for as it stands in quotes. */
+/**
+ * Whether a name has one of these characters in it, so that it is no word. It is then searched for as a text writes
+ * it.
+ */
 export const isNoWord = (name: string): boolean => /[\s()[\]{};,.:"'=+\-*/<>~!@#%^&|`?$\\]/.test(name)
 
 /**
- * Those of the application's functions that may advance a sequence: they name one of the words $1 or of the other names $3, call one of $2 in
- * their tree, in a default or as a step of an aggregate, or run a text that they are given; or they are volatile, and make such a text, or
- * cannot be read.
+ * The application's functions that may advance a sequence:
+ *
+ * - They have one of the words $1, or one of the other names $3, in their texts.
+ * - They call one of $2 in their tree, in a default, or as a step of an aggregate.
+ * - They run a text that they are given.
+ * - They are volatile, and run a text that they build, or cannot be read.
  */
 export const ADVANCING_QUERY = `
 select p.oid::text, pg_catalog.lower(p.proname) as name, p.provolatile = 'v' as is_volatile
@@ -252,8 +274,8 @@ where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w', 'a')
     where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and e.objid = p.oid and e.deptype = 'e')`
 
 /**
- * The names of those of the application's functions that are declared stable or immutable, and make the text of what they run, or are in
- * a language that is not read here. They are taken at their word, which nobody can vouch for.
+ * The names of the application's functions that are declared stable or immutable, and build the text that they run,
+ * or are in a language that is not read here. They are taken at their word, but nothing vouches for them.
  */
 export const OPAQUE_QUERY = `
 select distinct p.proname::text as name

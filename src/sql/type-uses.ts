@@ -12,15 +12,15 @@ import {
   type UseRow,
 } from './type-queries.ts'
 
-/** Something that was found, and what it hangs on. */
+/** Something that was found, and what it depends on. */
 export interface Found {
   readonly row: DependentRow
   readonly by: { readonly cause: Cause; readonly schema: string; readonly name: string }
 }
 
 /**
- * Collects by which types functions are called where nothing in a text is, and asks by what names a text comes to a value of them. Only a
- * database that has such a type is asked.
+ * Collects the types that call functions although a text calls nothing, and asks by which names a text comes to a
+ * value of them. A database without such a type is not asked.
  */
 export class TypeUses {
   readonly facts = new TypeFacts()
@@ -28,13 +28,13 @@ export class TypeUses {
   readonly #bodies: FunctionBodies
   readonly #operated = new Map<string, Cause>()
   readonly #checked = new Map<string, Cause>()
-  /** By what names a text comes to a row, by the row's type. */
+  /** By the type of a row, the names by which a text comes to such a row. */
   readonly #rows = new Map<string, RelationNames<true>>()
-  /** Names of functions that are read like the column of such a row. */
+  /** The functions that are read like a column of such a row. */
   readonly #columns: Column[] = []
   /** The types that the server is asked for next. */
   readonly #open = new Set<string>()
-  /** The functions that were found since. */
+  /** The functions that were found since the last {@link read}. */
   #users: Found[] = []
 
   constructor(ask: Ask, bodies: FunctionBodies) {
@@ -44,7 +44,7 @@ export class TypeUses {
 
   /** Adds what uses a function without a call. */
   add({ kind, schema, name, types, is_plain }: UseRow, cause: Cause): void {
-    // The domain itself is looked at, as whatever else is found, on the next level.
+    // The next level looks at the domain itself, as at everything else that is found.
     if (kind === 'domain') return
     if (kind === 'column') this.#addColumn({ schema, name, cause, of: is_plain ? undefined : types[0] })
     else for (const type of types) this.#addRoot(this.#operated, type, cause)
@@ -64,14 +64,14 @@ export class TypeUses {
     }
   }
 
-  /** A cast to this type calls a function. */
+  /** Marks this type: a cast to it calls a function. */
   addChecked(oid: string, cause: Cause): void {
     this.#addRoot(this.#checked, oid, cause)
   }
 
   /**
-   * Asks for what holds a value of the types that are new; gives the types that are checked with them, the functions that use them, and the
-   * relations whose views or policies compare them.
+   * Asks what holds a value of the types that are new. Gives the types that are checked together with them, the
+   * functions that use them, and the views and the tables with policies that use them.
    */
   async read(): Promise<Record<'checked' | 'users' | 'relations', readonly Found[]>> {
     const checked: Found[] = []
@@ -131,7 +131,7 @@ export class TypeUses {
     if (cause === undefined || kind === 'function') return
     const by = { schema, name, cause }
     this.facts.addChecked(named, cause)
-    // What is put into an array or a range, or beside it, becomes an element or a bound.
+    // A value that is put into an array or a range, or used beside one, becomes an element or a bound.
     if (is_many) this.#addOperated(row, cause)
     if (is_row) {
       this.facts.addCheckedRow(named, cause)
@@ -147,7 +147,7 @@ export class TypeUses {
     const by = { schema, name, cause }
     if (kind === 'function') this.#addUsers(this.#bodies.callersOf({ kind, schema, name }), by)
     else this.#addUsers(this.#bodies.castersOf(by), by)
-    // A relation is named anywhere in the text of a function.
+    // A relation may be named anywhere in the text of a function.
     if (is_row) this.#addUsers(this.#bodies.naming(by), by)
   }
 
@@ -187,7 +187,7 @@ export class TypeUses {
   }
 }
 
-/** What hangs on holders of these types, by their identifiers. */
+/** By identifier, the holders of these types, with the cause. */
 function sourcesOf(
   holders: readonly HolderRow[],
   types: ReadonlyMap<string, Cause>,

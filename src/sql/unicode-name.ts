@@ -1,15 +1,16 @@
 import { DOUBLE_QUOTE, QUOTE } from './characters.ts'
 import { endOfSpace, NOWHERE } from './scan.ts'
 
-/** A quoted identifier with Unicode escapes, and where what belongs to it ends. */
+/** A quoted identifier with Unicode escapes, and where it ends, with the `uescape` that belongs to it. */
 export interface UnicodeName {
   readonly name: string
   readonly end: number
 }
 
 /**
- * Reads `U&"…"` from its quote on, with the `uescape '…'` that may follow it. Undefined where the server would refuse it, or where
- * it is written too oddly (https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS).
+ * Reads `U&"…"` from its quote on, with the `uescape '…'` that may follow it. Undefined if the server would refuse
+ * it, or if it is written too oddly
+ * (https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS).
  */
 export function readUnicodeName(codes: Uint16Array, quote: number, sql: string): UnicodeName | undefined {
   const closing = endOfQuoted(codes, quote)
@@ -21,7 +22,7 @@ export function readUnicodeName(codes: Uint16Array, quote: number, sql: string):
   const at = endOfSpace(codes, next + WORD_LENGTH)
   if (at === NOWHERE || codes[at] !== QUOTE || codes[at + 2] !== QUOTE) return undefined
   const sign = sql.charAt(at + 1)
-  // A backslash may escape the quote behind it, and two quotes are one.
+  // A backslash may escape the quote after it, and two quotes are one.
   return NO_ESCAPE.test(sign) || codes[at + 3] === QUOTE ? undefined : nameOf(written, sign, at + 3)
 }
 
@@ -51,7 +52,7 @@ function nameOf(written: string, sign: string, end: number): UnicodeName | undef
     from = at + 1 + (digits as string).length
   }
   name += written.slice(from)
-  // Half of a pair is none.
+  // Half of a surrogate pair is no character.
   return /\p{Surrogate}/u.test(name) ? undefined : { name, end }
 }
 

@@ -1,15 +1,15 @@
 import { FIRST_OWN_OID, HAS_BODY, OF_BODIES } from './catalog-queries.ts'
 
 /**
- * What changes when an object does that is dear to read. Behind $1 so many objects as $2 says are of a page, which gives as well the
- * last one of it.
+ * Questions for the versions of objects that are expensive to read. A version changes when its object does. Each
+ * question gives one page: the next $2 objects after the identifier $1, and the last one of them.
  */
 
 /** Objects of a page, with their versions. */
 export interface VersionsRow {
   readonly oids: readonly string[]
   readonly versions: readonly string[]
-  /** The last object of the page; null behind the last page. */
+  /** The last object of the page; null after the last page. */
   readonly last: string | null
 }
 
@@ -19,7 +19,10 @@ select coalesce(array_agg(oid::text), '{}') as oids, coalesce(array_agg(version)
   max(oid::bigint)::text as last
 from page`
 
-/** The functions that have a body to be read; that of a function is kept with the name of its schema. */
+/**
+ * The functions that have a body to read. The name of the schema is a part of the version, because it is kept with
+ * the body.
+ */
 export const BODY_VERSIONS_QUERY = versionsOf(`
 select p.oid, pg_catalog.concat_ws(' ', p.xmin::text, n.nspname) as version
 ${OF_BODIES}
