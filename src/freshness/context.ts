@@ -12,27 +12,27 @@ import {
 import { ANY, IN_DOUBT, OWN_WRITE, type Requirement, WRITE_REQUEST } from './requirement.ts'
 
 /**
- * What holds for the code that is running now: the request it belongs to, and the scope it is in. Plain
- * data, because two copies of this package in one process share it.
+ * What holds for the code that is running now: its request, and its scope. Plain data, because two copies of this
+ * package in one process share it.
  */
 export interface RoutingContext {
   /** The request's memory; undefined in a scope outside any request. */
   readonly memory: RequestMemory | undefined
-  /** Where the innermost scope sends reads; undefined outside any. */
+  /** Where the innermost scope sends reads; undefined outside a scope. */
   readonly override: Requirement | undefined
   /** False inside `withoutPin()`, where writes do not count. */
   readonly countsWrites: boolean
-  /** Whether `bindContext()` has brought it here, so that it is no accident that it outlives its request. */
+  /** Whether `bindContext()` has brought it here. Then it is no accident if the context outlives its request. */
   readonly isBound?: boolean
 }
 
 interface Shared {
   readonly storage: AsyncLocalStorage<RoutingContext>
-  /** How many request contexts were ever opened: none means that nobody registered the plugin. */
+  /** How many request contexts were opened so far. None means that no plugin or middleware is registered. */
   requestsOpened: number
 }
 
-// Versioned, so that a later, incompatible context does not meet this one.
+// Versioned, so that copies of this package with different contexts do not share them.
 const SHARED = Symbol.for('write-pinning.routing.v3')
 const holder = globalThis as { [SHARED]?: Shared }
 holder[SHARED] ??= { storage: new AsyncLocalStorage(), requestsOpened: 0 }
@@ -54,7 +54,7 @@ export function runInContext<T>(context: RoutingContext | undefined, fn: () => T
   return shared.storage.run(context as RoutingContext, fn)
 }
 
-/** Goes on with `fn` in `context`, which may have been lost on the way, or be hidden by a scope that was not left. */
+/** Runs `fn` in `context`. The context may have been lost on the way, or be hidden by a scope that was not left. */
 export function reenterContext(context: RoutingContext, fn: () => void): void {
   if (context === currentContext()) fn()
   else runInContext(context, fn)
@@ -65,7 +65,7 @@ export function anyRequestOpened(): boolean {
   return shared.requestsOpened > 0
 }
 
-/** What a read in `cluster` demands here; undefined where no request or scope says anything. */
+/** What a read in `cluster` demands here; undefined if no request or scope says anything. */
 export function requirementHere(
   context: RoutingContext | undefined,
   cluster: string,
@@ -77,9 +77,9 @@ export function requirementHere(
   return requirementOfMemory(memory, cluster) ?? ANY
 }
 
-/** What the memory demands of a read in `cluster`; undefined where it demands nothing. */
+/** What the memory demands of a read in `cluster`; undefined if it demands nothing. */
 export function requirementOfMemory(memory: RequestMemory, cluster: string): Requirement | undefined {
-  // Where a route's reads go was said before it wrote.
+  // `readFrom` holds until the request writes.
   if (memory.readFrom !== undefined) return hasFreshWrite(memory, cluster) ? OWN_WRITE : memory.readFrom
   if (memory.writeRequest && isStillFresh(memory)) return WRITE_REQUEST
   if (hasFreshWrite(memory, cluster)) return OWN_WRITE
@@ -91,14 +91,14 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
   return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
 }
 
-/** Whether the request has written to `cluster`, or tried to, as far as it still matters. */
+/** Whether the request has written to `cluster`, or tried to, and whether that still binds its reads. */
 function hasFreshWrite(memory: RequestMemory, cluster: string): boolean {
   const { markedWrite, wroteTo, triedToWriteTo } = memory
   const isOwn = markedWrite || wroteTo?.has(cluster) === true || triedToWriteTo?.has(cluster) === true
   return isOwn && isStillFresh(memory)
 }
 
-/** What a read in `cluster` demands because of the pin that was carried, and of what earlier reads have seen. */
+/** What a read in `cluster` demands because of the carried pin, and of what earlier reads have seen. */
 function requirementOfCarried(
   carried: Pin | undefined,
   seen: ReadonlyMap<string, ClusterPin> | undefined,

@@ -5,26 +5,29 @@ import { isPosition, type Position } from './position.ts'
 import type { Requirement } from './requirement.ts'
 import { expectPosition, type WrittenPositions } from './written-positions.ts'
 
-/** How a request came to write: the router saw it, `markWrite()` said so, or its handler is marked `dbWrite`. */
+/**
+ * Why a request counts as a write: the router saw a write, `markWrite()` was called, or its route is marked
+ * `dbWrite`.
+ */
 export type WriteKind = 'write' | 'mark-write' | 'db-write'
 
-/** What the plugin or middleware lends to every request of its own; one object for all of them. */
+/** What the plugin or middleware lends to each of its requests. All of them have the same object. */
 export interface PinHost {
-  /** Writes a pin down as a token, signed where there is a secret. */
+  /** Writes a pin as a token, and signs it if there is a secret. */
   encode(pin: Pin): string
-  /** Reads a token, or says why it is worth nothing; never throws. */
+  /** Reads a token. Gives the reason if the token is worth nothing. Never throws. */
   read(token: string): Pin | IgnoredPinReason
-  /** Whether a token that it has read is none that its client has made up. */
+  /** Whether tokens are signed, so that a client cannot have made one up. */
   readonly isSigned: boolean
   /** The same for tokens of another cookie: the signature covers its name. */
   withCookieName(name: string): PinHost
-  /** Raises the pin of an account; undefined where there is no store for them. */
+  /** Raises the pin of an account; undefined without a pin store. */
   readonly raiseAccount: ((account: string, pin: Pin) => Promise<void>) | undefined
 }
 
-/** What of a request's memory is the same for all requests of a plugin. */
+/** The part of a request's memory that is the same for all requests of a plugin. */
 export interface MemorySettings {
-  /** Whether the positions of writes are wanted: a dialect reads them for nobody else. */
+  /** Whether the positions of writes are wanted. If not, nobody reads them. */
   readonly wantsPositions: boolean
   /** Whether the positions that reads have seen are wanted. */
   readonly wantsSeen: boolean
@@ -32,18 +35,19 @@ export interface MemorySettings {
 }
 
 /**
- * What one request knows about how fresh its reads must be: the pin it brought, whether it is a write by
- * itself, and what it has written since. Data and callbacks, no class, because two copies of this package in
- * one process may share it.
+ * What one request knows about how fresh its reads must be: the pin that it brought, whether it is a write by itself,
+ * and what it has written since. Data and callbacks, and no class, because two copies of this package in one process
+ * may share it.
  */
 export interface RequestMemory extends MemorySettings {
-  /** How long after its end a request that wrote still reads its own writes, in ms. */
+  /** How long a pin lasts, in ms. For as long after its end, a request that wrote still reads its own writes. */
   readonly pinningMs: number
-  /** The pin that it brought, or that its account has. */
+  /** The pin that it brought, or that its account has; undefined for none. */
   carried: Pin | undefined
   /**
-   * Until when its reads go to the primary, because a pin that it brought may be an honest one, which nobody can tell; 0 for
-   * not at all. It is no part of `carried`, so no pin that is made of this memory holds it.
+   * Until when its reads go to the primary because it brought a pin that nobody can verify, and that may be honest.
+   * In ms since the epoch; 0 for not at all. It is no part of `carried`, so no pin that is made from this memory has
+   * it.
    */
   doubtUntilMs: number
   /** Whether the request counts as a write from its start. */
@@ -52,39 +56,60 @@ export interface RequestMemory extends MemorySettings {
   readFrom: Requirement | undefined
   /** Clusters that the router saw this request write to; undefined before the first write. */
   wroteTo: Set<string> | undefined
-  /** Clusters in which it tried to write, whatever came of that: its reads there are fresh, and it pins nobody. */
+  /**
+   * Clusters in which it tried to write, whether that succeeded or not. Its reads there are fresh. This alone sets no
+   * pin.
+   */
   triedToWriteTo: Set<string> | undefined
-  /** Whether `markWrite()` was called: a write to a cluster that nobody named. */
+  /** Whether `markWrite()` was called: it has written to a cluster that nobody named. */
   markedWrite: boolean
-  /** When what this request wrote or is, and what is doubtful of it, stops to bind its reads; Infinity as long as it is under way. */
+  /**
+   * Until when its reads are bound by what it wrote, by being a write request, or by a pin in doubt. In ms since the
+   * epoch; Infinity while the request is under way.
+   */
   freshUntilMs: number
-  /** What the request brought and is not believed for as long as it says, to be handed on; undefined for nothing. */
+  /**
+   * The pins that the request brought and that claim more time than this process believes. They are handed on as they
+   * are; undefined for none.
+   */
   beyond: Pin | undefined
-  /** When its response had been sent whole; Infinity as long as it has not, and where there is none. */
+  /**
+   * When the whole of its response was sent, in ms since the epoch; Infinity before that, and if there is no
+   * response.
+   */
   answeredAtMs: number
-  /** The positions of its writes; undefined before the first, or where they are not wanted. */
+  /** The positions of its writes; undefined before the first write, or if they are not wanted. */
   written: WrittenPositions | undefined
-  /** What its reads have seen, by the cluster's place; undefined where that is not wanted. */
+  /** What its reads have seen, by the cluster's place; undefined before the first read, or if that is not wanted. */
   seen: Map<string, ClusterPin> | undefined
-  /** Told of each write, so that the response can be made to carry the pin. */
+  /** Called for each write, so that the response can carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
-  /** Told of each attempt to write: it binds the request's reads too, and must not do so for longer than a pin lasts. */
+  /**
+   * `watch()` is called for each attempt to write, so that the end of the request is noticed: after that, an attempt
+   * binds the request's reads for no longer than a pin lasts.
+   */
   end: { watch(): void } | undefined
-  /** Gives the key by which this request keeps to one replica, as other requests of that key do; asked at its first read. */
+  /** Gives the key of this request; all requests of one key keep to the same replica. Called at the first read. */
   affinityKey: (() => string | undefined) | undefined
-  /** The node that each cluster's reads keep to, so that they never go back in time. */
+  /** The node that each cluster's reads keep to, so that they do not go back in time. */
   kept: KeptNode | undefined
 }
 
-/** The node that the reads of one cluster keep to; a request has one cluster, rarely two. Plain data. */
+/**
+ * The node that the reads of one cluster keep to. It is an entry of a linked list, because a request has one cluster,
+ * and rarely two. Plain data.
+ */
 interface KeptNode {
   readonly cluster: string
-  /** Its name: another router of this process may have a node of that name of its own, and of the same server. */
+  /**
+   * The node's name. It is no object, because another router of this process may have an object of its own for the
+   * same server, with the same name.
+   */
   node: string
   readonly next: KeptNode | undefined
 }
 
-/** The settings of a memory that no plugin wants anything of. */
+/** The settings of a memory without a plugin: nothing is wanted. */
 export const PLAIN: MemorySettings = { wantsPositions: false, wantsSeen: false, host: undefined }
 
 export function createMemory(
@@ -118,9 +143,9 @@ export function createMemory(
 }
 
 /**
- * Remembers a write that took effect in `cluster`, right after it was committed. Where positions are wanted, `position` is
- * that of the primary, read after that commit; without it, or where it gives undefined or rejects, the pin of
- * this cluster is a time pin.
+ * Records a write that took effect in `cluster`, right after its commit. If positions are wanted, `position` is that
+ * of the primary, read after that commit. If there is none, or if it gives undefined or rejects, the pin of this
+ * cluster is a time pin.
  */
 export function rememberWrite(
   memory: RequestMemory,
@@ -137,8 +162,9 @@ export function rememberWrite(
 }
 
 /**
- * Has the position of what the request wrote in `cluster` cover one more statement that may have written there, and does not count; the
- * same as {@link rememberWrite} for the position, which is asked for only where the request has written before.
+ * Makes the position of the request's writes in `cluster` cover one more statement, which may have written there, but
+ * does not count. `position` is that of the primary after the statement. It is read only if the request has written
+ * there before.
  */
 export function coverUncounted(
   memory: RequestMemory,
@@ -150,14 +176,14 @@ export function coverUncounted(
   }
 }
 
-/** Whether the position of what does not count is wanted: only a pin that is set anyway can hold it. */
+/** Whether the position of a statement that does not count is wanted. Only a pin that is set anyway can hold it. */
 function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
   return memory.wantsPositions && memory.wroteTo?.has(cluster) === true
 }
 
 /**
- * Remembers an attempt to write in `cluster`, whatever it matched, and although it may have failed or be rolled back: what it was told
- * there must not be newer than what the request reads next. It pins nobody.
+ * Records an attempt to write in `cluster`, even if it matched no row, failed or was rolled back. What the request
+ * was told there must not be newer than what it reads next. An attempt sets no pin.
  */
 export function rememberAttempt(memory: RequestMemory, cluster: string): void {
   memory.triedToWriteTo ??= new Set()
@@ -166,7 +192,7 @@ export function rememberAttempt(memory: RequestMemory, cluster: string): void {
   memory.end?.watch()
 }
 
-/** Remembers a write that the router could not see. */
+/** Records a write that the router could not see. */
 export function rememberMarkedWrite(memory: RequestMemory): void {
   memory.markedWrite = true
   announceWrite(memory, 'mark-write')
@@ -179,8 +205,9 @@ export function rememberWriteRequest(memory: RequestMemory): void {
 }
 
 /**
- * Remembers what a read in `cluster` may have seen: a position that is no lower. With undefined, where nobody knows, this cluster is
- * read from its primary for the time of a pin. Does nothing where it is not wanted.
+ * Records what a read in `cluster` may have seen, by a position that is no lower. If `position` is undefined because
+ * nobody knows it, this cluster is read from its primary for as long as a pin lasts. Does nothing if it is not
+ * wanted.
  */
 export function sawPosition(memory: RequestMemory, cluster: string, position: Position | undefined): void {
   if (!memory.wantsSeen) return
@@ -192,17 +219,17 @@ export function sawPosition(memory: RequestMemory, cluster: string, position: Po
   addPart(memory.seen, placeOf(cluster), part)
 }
 
-/** Makes the request's reads as fresh as another pin demands, and no less than before. */
+/** Makes the request's reads as fresh as another pin demands, and no less fresh than before. */
 export function raiseCarried(memory: RequestMemory, pin: Pin | undefined): void {
   memory.carried = mergePins(memory.carried, pin)
 }
 
-/** The name of the node that the reads of `cluster` keep to. */
+/** The name of the node that the reads of `cluster` keep to; undefined for none. */
 export function keptNode(memory: Keeper, cluster: string): string | undefined {
   return findKept(memory, cluster)?.node
 }
 
-/** Has the reads of `cluster` keep to a node from now on. */
+/** Makes the reads of `cluster` keep to a node from now on. */
 export function keepTo(memory: Keeper, cluster: string, node: string): void {
   const kept = findKept(memory, cluster)
   if (kept === undefined) memory.kept = { cluster, node, next: memory.kept }
@@ -217,14 +244,14 @@ function findKept({ kept }: Keeper, cluster: string): KeptNode | undefined {
 }
 
 /**
- * Ends the request: a context that outlives it (a timer, a socket) reads its own writes for as long as a
- * pin would last, and no longer.
+ * Ends the request. A context that outlives it (a timer, a socket) reads its own writes for as long as a pin would
+ * last, and no longer.
  */
 export function closeMemory(memory: RequestMemory): void {
   memory.freshUntilMs = Date.now() + memory.pinningMs
 }
 
-/** Whether what the request wrote, or is, still binds its reads. */
+/** Whether the request's reads are still bound by what it wrote, or by being a write request. */
 export function isStillFresh(memory: RequestMemory): boolean {
   return memory.freshUntilMs === Number.POSITIVE_INFINITY || memory.freshUntilMs > Date.now()
 }
@@ -234,10 +261,10 @@ function announceWrite(memory: RequestMemory, kind: WriteKind): void {
   memory.onWrite?.(kind)
 }
 
-/** Where the request is over, the time begins anew in which what it wrote binds its reads. */
+/** If the request is over, starts the time again in which its writes bind its reads. */
 function stayFresh(memory: RequestMemory): void {
   if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
 }
 
-// Nobody waits for it, and it must not bring the process down.
+// Nobody waits for this promise. Its rejection must not bring the process down.
 function ignore(): void {}

@@ -1,10 +1,16 @@
 import { type ClusterPin, type Pin, writtenUntilOf } from './pin.ts'
 import { haveSameHistory, type Position } from './position.ts'
 
-/** How many clusters have a place of their own in a pin; with more, it is a time pin. */
+/** How many clusters a pin can hold. A pin of more clusters becomes a time pin. */
 export const MAX_CLUSTERS = 8
 
-/** The pin that demands all that either demands: the later of each. */
+/**
+ * Gives the pin that demands everything that either pin demands: the later time, and the further position. Undefined
+ * if both are. A `PinStore` of your own needs it to raise an account's pin.
+ *
+ * @example
+ * pins.set(account, mergePins(pins.get(account), pin))
+ */
 export function mergePins(a: Pin | undefined, b: Pin): Pin
 export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefined
 export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefined {
@@ -15,7 +21,7 @@ export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefin
   return pinOfParts(Math.max(primaryUntilOf(a), primaryUntilOf(b)), clusters, 0, writtenUntilMs)
 }
 
-/** Merges the part of one cluster into others. */
+/** Merges the part of one cluster into the parts of others. */
 export function addPart(clusters: Map<string, ClusterPin>, place: string, part: ClusterPin): void {
   const other = clusters.get(place)
   clusters.set(place, other === undefined ? part : mergeParts(other, part))
@@ -27,15 +33,18 @@ export function mergeParts(a: ClusterPin, b: ClusterPin): ClusterPin {
   if (a.exact === undefined || b.exact === undefined) return { primaryUntilMs, exact: a.exact ?? b.exact }
   const [older, newer] = isNewer(a.exact, b.exact) ? [b.exact, a.exact] : [a.exact, b.exact]
   if (!haveSameHistory(older.position, newer.position)) {
-    // What was written before a failover, or elsewhere, can no longer be told by its position: until it
-    // expires, only the primary will do.
+    // The position of a write before a failover, or elsewhere, cannot be compared any more. Until it expires, only
+    // the primary will do.
     return { primaryUntilMs: Math.max(primaryUntilMs, older.untilMs), exact: newer }
   }
   const { position } = newer
   return { primaryUntilMs, exact: { position, untilMs: Math.max(older.untilMs, newer.untilMs) } }
 }
 
-/** Builds a pin from parts; drops what was over by `nowMs`, and what other parts demand anyway. Undefined where nothing is left. */
+/**
+ * Builds a pin from parts. Drops what has expired by `nowMs`, and what the rest demands anyway. Undefined if nothing
+ * is left.
+ */
 export function pinOfParts(
   primaryUntilMs: number,
   parts: ReadonlyMap<string, ClusterPin>,
@@ -63,18 +72,18 @@ export function pinOfParts(
   }
 }
 
-/** What of a pin is not over yet. */
+/** The part of a pin that has not expired; undefined if all of it has. */
 export function livePin(pin: Pin | undefined, nowMs: number): Pin | undefined {
   if (pin === undefined || pin.untilMs <= nowMs) return undefined
   return pin.kind === 'time' ? pin : pinOfParts(pin.primaryUntilMs, pin.clusters, nowMs, pin.writtenUntilMs)
 }
 
-/** The same pin, all of it until then. */
+/** The same pin, but all of it expires at `untilMs`. */
 export function pinUntil(pin: Pin, untilMs: number): Pin {
   return withTimes(pin, () => untilMs)
 }
 
-/** The same pin, none of it for longer than until then. */
+/** The same pin, but nothing of it lasts longer than until `untilMs`. */
 export function pinAtMostUntil(pin: Pin, untilMs: number): Pin {
   return pin.untilMs <= untilMs ? pin : withTimes(pin, (own) => Math.min(own, untilMs))
 }
@@ -103,7 +112,10 @@ function primaryUntilOf(pin: Pin): number {
 
 type Exact = { readonly position: Position; readonly untilMs: number }
 
-/** Whether `a` goes further than `b`; of two that cannot be compared, the later timeline, or the later expiry, does. */
+/**
+ * Whether `a` is further than `b`. If their positions cannot be compared, the one on the later timeline is further,
+ * or, for different systems, the one that expires later.
+ */
 function isNewer(a: Exact, b: Exact): boolean {
   if (a.position.systemId !== b.position.systemId) return a.untilMs > b.untilMs
   if (a.position.timeline !== b.position.timeline) return a.position.timeline > b.position.timeline

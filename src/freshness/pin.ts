@@ -3,40 +3,49 @@ import type { RouteReason } from '../diagnostics.ts'
 import type { Position } from './position.ts'
 import { PINNED, PINNED_BY_READS, type Requirement } from './requirement.ts'
 
-/** What is carried from a write to the reads that follow it: until when, and from where on, they must be fresh. */
+/** What is carried from a write to the reads after it: until when, and from which position on, they must be fresh. */
 export type Pin = TimePin | ExactPin
 
-/** Every cluster is read from its primary until then, in ms since the epoch, by the clock of the server that set it. */
+/**
+ * A time pin: every cluster is read from its primary until `untilMs`, in ms since the epoch, by the clock of the
+ * process that set the pin.
+ */
 export interface TimePin {
   readonly kind: 'time'
   readonly untilMs: number
 }
 
-/** Each cluster has its own part; one that has none was not written to. */
+/** An exact pin: each cluster that was written to has a part of its own. */
 export interface ExactPin {
   readonly kind: 'exact'
-  /** When the last of it is over. */
+  /** When its last part expires, in ms since the epoch. */
   readonly untilMs: number
-  /** Until when every cluster is read from its primary, because of a write that no router saw; 0 for none. */
+  /**
+   * Until when every cluster is read from its primary because of a write that no router saw, in ms since the epoch; 0
+   * for not at all.
+   */
   readonly primaryUntilMs: number
   /**
-   * Until when some of it is because of a write. Default: as long as it lasts. From then on it holds only what was seen: where the
-   * primary is down, a replica that is as far will do.
+   * Until when something in it is because of a write, in ms since the epoch. Default: `untilMs`. After that, it only
+   * holds what reads have seen: if the primary is down, a replica that is as far will do.
    */
   readonly writtenUntilMs?: number
-  /** What holds for each cluster, by its place; see {@link placeOf}. */
+  /** The part of each cluster, by the cluster's place; see {@link placeOf}. */
   readonly clusters: ReadonlyMap<string, ClusterPin>
 }
 
 /** The part of one cluster in a pin. */
 export interface ClusterPin {
-  /** Until when it is read from its primary, because a position could not be read; 0 for not at all. */
+  /**
+   * Until when it is read from its primary because a position could not be read, in ms since the epoch; 0 for not at
+   * all.
+   */
   readonly primaryUntilMs: number
-  /** What any node that serves a read must have replayed; undefined for nothing. */
+  /** The position that a node must have replayed to serve a read, until `untilMs`; undefined for none. */
   readonly exact: { readonly position: Position; readonly untilMs: number } | undefined
 }
 
-/** What a pin demands of a read in `cluster`; undefined where it demands nothing (any more). */
+/** What a pin demands of a read in `cluster`; undefined if it demands nothing, or nothing any more. */
 export function requirementOfPin(pin: Pin, cluster: string, nowMs: number): Requirement | undefined {
   if (pin.untilMs <= nowMs) return undefined
   if (pin.kind === 'time' || pin.primaryUntilMs > nowMs) return PINNED
@@ -44,18 +53,18 @@ export function requirementOfPin(pin: Pin, cluster: string, nowMs: number): Requ
   return part === undefined ? undefined : requirementOfPart(part, nowMs, 'pin', writtenUntilOf(pin) <= nowMs)
 }
 
-/** The position that a pin names for `cluster`; undefined where it names none (any more). */
+/** The position that a pin names for `cluster`; undefined if it names none, or none any more. */
 export function positionOfPin(pin: Pin, cluster: string, nowMs: number): Position | undefined {
   const exact = pin.kind === 'exact' ? pin.clusters.get(placeOf(cluster))?.exact : undefined
   return exact !== undefined && exact.untilMs > nowMs ? exact.position : undefined
 }
 
-/** Until when some of a pin is because of a write. */
+/** Until when something in a pin is because of a write, in ms since the epoch. */
 export function writtenUntilOf(pin: Pin): number {
   return pin.kind === 'time' ? pin.untilMs : (pin.writtenUntilMs ?? pin.untilMs)
 }
 
-/** The same for the part of one cluster; with `isSeen` none of it is because of a write. */
+/** What the part of one cluster demands of a read. With `isSeen`, nothing in it is because of a write. */
 export function requirementOfPart(
   { primaryUntilMs, exact }: ClusterPin,
   nowMs: number,
@@ -68,19 +77,18 @@ export function requirementOfPart(
 }
 
 /**
- * Where a cluster's part is found in a pin: by its name, or, where that is long or would not go into a cookie, by a digest
- * of it.
+ * The place of a cluster's part in a pin: its name, or a digest of a name that is long or cannot stand in a cookie.
  */
 export function placeOf(cluster: string): string {
   return SHORT_NAME.test(cluster) ? cluster : digestOf(cluster)
 }
 
-/** Whether a text is the place of some cluster. */
+/** Whether a value may be the place of a cluster. */
 export function isPlace(text: unknown): boolean {
   return typeof text === 'string' && PLACE.test(text)
 }
 
-/** How long a place is at most. */
+/** How long a place is at most, in characters. */
 export const MAX_PLACE_LENGTH = 16
 
 const PLACE = /^!?[\w-]{1,16}$/

@@ -2,11 +2,11 @@ import type { RouteReason } from '../diagnostics.ts'
 import type { Position } from './position.ts'
 
 /**
- * What a read demands of the node that serves it, and why. This is the seam between the request side and
- * the database side: pins become requirements, and a dialect never hears of cookies.
+ * What a read demands of the node that serves it, and why. This is the seam between the request side and the database
+ * side: pins become requirements, and a dialect never hears of cookies.
  *
- * With `isSeen` it comes from reads alone: nothing was written that could be missed, and who has not written must not suffer from
- * a primary that is down.
+ * With `isSeen`, it comes from reads alone. No write could be missed, and a reader who has not written must not
+ * suffer while the primary is down.
  */
 export type Requirement =
   | { readonly kind: 'any'; readonly reason: RouteReason }

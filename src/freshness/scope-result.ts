@@ -4,8 +4,10 @@ import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, runInContext } from './context.ts'
 
 /**
- * Sees to it that what a scope returns does not run outside of it: a lazy thenable is started inside, a
- * stream keeps the scope in which it was made, and a query that was not executed is an error.
+ * Keeps what a scope returns from running outside that scope. A lazy thenable is started inside. A stream keeps the
+ * scope in which it was made. A query that was not executed is an error.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` for such a query.
  */
 export function keepInScope<T>(scopeName: string, context: RoutingContext | undefined, result: T): T {
   if (typeof result !== 'object' || result === null) return result
@@ -36,8 +38,9 @@ function bindReadable(context: RoutingContext | undefined, stream: Readable): vo
 }
 
 /**
- * The stream of the web that reads another one in a context: of that itself nobody can change how it is read. One that is read already stays
- * as it is, and so does one of bytes, which may be read into its reader's own memory.
+ * Gives a web stream that reads another one in a context: nobody can change how a web stream itself is read. Two
+ * kinds stay as they are: a stream that is being read already, and a stream of bytes, which may be read into its
+ * reader's own memory.
  */
 function boundWebStream(context: RoutingContext | undefined, inner: ReadableStream): ReadableStream {
   if (inner.locked || isOfBytes(inner)) return inner
@@ -79,7 +82,7 @@ function boundGenerator(context: RoutingContext | undefined, inner: AsyncGenerat
   return bound as AsyncGenerator
 }
 
-// A subclass may be a query that starts when its `then` is called.
+// A subclass may be a query, which starts when its `then` is called.
 function isPlainPromise(value: PromiseLike<unknown>): value is Promise<unknown> {
   return Object.getPrototypeOf(value) === Promise.prototype
 }
@@ -92,7 +95,7 @@ function isAsyncGenerator(value: object): value is AsyncGenerator {
   return Object.prototype.toString.call(value) === '[object AsyncGenerator]'
 }
 
-// Kysely's builders have these methods; an application's own object with an `execute` of its own has not.
+// Kysely's builders have these methods. An application's own object may have an `execute`, but not the others.
 function isUnexecutedQuery(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (!('execute' in value) || typeof value.execute !== 'function') return false

@@ -10,52 +10,70 @@ type AnyFunction = (...args: never[]) => unknown
 /** Runs a function in a scope, or wraps one so that each of its calls runs there. */
 export interface Scope {
   <T>(fn: () => T): T
-  /** Gives a function of the same type that runs in the scope at each call. */
+  /**
+   * Gives a function of the same type that runs in the scope at each call.
+   *
+   * @example
+   * const loadProfile = usePrimary.wrap((id: number) => findProfile(id))
+   */
   wrap<F extends AnyFunction>(fn: F): F
 }
 
-/** {@link Scope} for one node, by its name. */
+/** A {@link Scope} for one node, by its name. */
 export interface NodeScope {
   <T>(node: string, fn: () => T): T
-  /** Gives a function of the same type that runs in the scope at each call. */
+  /**
+   * Gives a function of the same type that runs in the scope at each call.
+   *
+   * @example
+   * const loadReport = useNode.wrap('reporting', (year: number) => findSales(year))
+   */
   wrap<F extends AnyFunction>(node: string, fn: F): F
 }
 
 /**
- * Runs `fn` with its reads on the primary, whatever the pin says, and gives its result.
+ * Runs `fn` with its reads on the primary, whatever the pin says, and gives the result of `fn`.
  *
- * Scopes nest and the innermost wins; leaving one restores exactly what was before.
+ * Scopes nest, and the innermost one wins. What held before a scope holds again after it.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` if `fn` returns a query that it has not executed, and
+ * `ERR_WRITE_PINNING_OPTION` if `fn` is no function.
  * @example
  * const profile = await usePrimary(() => db.selectFrom('profile').selectAll().executeTakeFirst())
  */
 export const usePrimary: Scope = scope('usePrimary', (outer) => ({ ...outer, override: USE_PRIMARY }))
 
 /**
- * Runs `fn` with its reads on a replica, stale ones accepted, even under a pin; writes still go to the primary.
+ * Runs `fn` with its reads on a replica, and gives the result of `fn`. The reads may be stale, even under a pin.
+ * Writes still go to the primary.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` if `fn` returns a query that it has not executed, and
+ * `ERR_WRITE_PINNING_OPTION` if `fn` is no function.
  * @example
  * const top = await useReplica(() => db.selectFrom('product').selectAll().limit(10).execute())
  */
 export const useReplica: Scope = scope('useReplica', (outer) => ({ ...outer, override: USE_REPLICA }))
 
 /**
- * Runs `fn` without its writes counting as writes: they pin nobody.
+ * Runs `fn`, whose writes do not count and set no pin, and gives the result of `fn`.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` where `fn` returns a query that it has not executed.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_EXECUTED` if `fn` returns a query that it has not executed, and
+ * `ERR_WRITE_PINNING_OPTION` if `fn` is no function.
  * @example
  * await withoutPin(() => db.updateTable('user').set({ last_seen_at: new Date() }).where('id', '=', 1).execute())
  */
 export const withoutPin: Scope = scope('withoutPin', (outer) => ({ ...outer, countsWrites: false }))
 
 /**
- * Runs `fn` with its reads on the node called `node`; a write there is refused unless it is the primary.
+ * Runs `fn` with its reads on the node named `node`, and gives the result of `fn`. A write is refused there, unless
+ * the node is the primary.
  *
  * A transaction, or a connection that is on the primary already, stays where it is.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_NODE` at the first statement where no node has that name.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if `node` is no name, or `fn` no function;
+ * `ERR_WRITE_PINNING_NOT_EXECUTED` if `fn` returns a query that it has not executed. A statement in `fn` throws
+ * `ERR_WRITE_PINNING_UNKNOWN_NODE` if no node has that name, and `ERR_WRITE_PINNING_WRITE_ON_REPLICA` if it is a
+ * write and the node is a replica.
  * @example
  * const report = await useNode('reporting', () => db.selectFrom('sale').selectAll().execute())
  */
@@ -64,8 +82,8 @@ export const useNode: NodeScope = Object.assign(<T>(node: string, fn: () => T): 
 })
 
 /**
- * Tells the router of a write that it cannot see (another client, another service): this request's reads
- * go to the primary from now on, and its response pins. Outside a request it does nothing.
+ * Tells the router of a write that it cannot see, by another client or another service. From now on this request's
+ * reads go to the primary, and its response carries a pin. Outside a request it does nothing.
  *
  * @example
  * await searchService.reindex(product)
@@ -77,16 +95,17 @@ export function markWrite(): void {
 }
 
 /**
- * Gives a function of the same type that runs in the context in which it was bound, whoever calls it: in none, where there was none.
- * A function of several signatures keeps the last of them.
- * For work that goes through a queue, a pool or a listener between requests, which would run it in the context of another one.
+ * Binds a function to the current context. Gives a function of the same type that runs in that context, whoever calls
+ * it, or in none, if there is none now. It is for work that goes through a queue, a pool or a listener, which would
+ * run it in the context of another request. Of a function with several signatures, it keeps the last one.
  *
- * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` where it is not given a function; the bound function throws
- * `ERR_WRITE_PINNING_NOT_EXECUTED` where it returns a query that it has not executed.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if `fn` is no function. The bound function throws
+ * `ERR_WRITE_PINNING_NOT_EXECUTED` if it returns a query that it has not executed.
  * @example
  * app.post('/thumbnails', (request) => queue.add(bindContext(() => makeThumbnail(request.body.id))))
  */
-// Where `pg` and others offer several signatures, the compiler finds no types for a callback's parameters: of `any` it can be used.
+// For a function with several signatures, as `pg` has them, the compiler finds no types for a callback's parameters.
+// With `any`, the callback can use them.
 // biome-ignore lint/suspicious/noExplicitAny: see above.
 export function bindContext<This, Args extends any[], Result>(
   fn: (this: This, ...args: Args) => Result,
@@ -125,7 +144,7 @@ function scope(name: string, enter: (outer: RoutingContext) => RoutingContext): 
     const wrapped = function (this: unknown, ...args: never[]): unknown {
       return run(() => fn.apply(this, args))
     }
-    // Frameworks look at a handler's length (Express tells an error handler by it) and print its name.
+    // Frameworks look at a handler's length (Express tells an error handler by it), and print its name.
     const { length } = fn
     return Object.defineProperties(wrapped, { length: { value: length }, name: { value: fn.name } }) as F
   }

@@ -5,21 +5,21 @@ import { haveSameHistory, isPosition, type Position } from './position.ts'
 export interface WrittenPositions {
   /** By the cluster's name. */
   readonly clusters: Map<string, WrittenPosition>
-  /** What is being read; each leaves when it is there, and none ever rejects. */
+  /** The positions that are being read. Each promise leaves the set when it settles. None ever rejects. */
   readonly open: Set<Promise<void>>
 }
 
 interface WrittenPosition {
   /** How many writes there were. */
   writes: number
-  /** Up to which of them the position covers. */
+  /** How many of them, from the first on, the position covers. */
   covered: number
   position: Position | undefined
-  /** Whether there was one of which nobody knows when it is committed: it may be later than what comes after it. */
+  /** Whether it is not known when one of the writes is committed. It may be committed after those that follow it. */
   isUnknown: boolean
 }
 
-/** Takes note of a write that was just committed, and of the promise of its position. */
+/** Records a write that was just committed, and the promise of its position. */
 export function expectPosition(
   written: WrittenPositions,
   cluster: string,
@@ -40,14 +40,14 @@ export function expectPosition(
   whenRead(written, position, (read) => {
     if (!isPosition(read)) return
     knowCommitted(cluster, read)
-    // It was read after this commit, and so after those before it as well. Where one of them was not flushed, its own goes
-    // further.
+    // The position was read after this commit, and so after the earlier ones. If an earlier write was not flushed,
+    // its own position is higher, and stays.
     before.covered = Math.max(before.covered, write)
     if (before.position === undefined || !isBehind(read, before.position)) before.position = read
   })
 }
 
-/** The position that covers all of the request's writes to `cluster`; undefined where that is not known. */
+/** The position that covers all of the request's writes to `cluster`; undefined if it is not known. */
 export function writtenPosition(
   written: WrittenPositions | undefined,
   cluster: string,
@@ -57,12 +57,15 @@ export function writtenPosition(
   return known.covered === known.writes ? known.position : undefined
 }
 
-/** What remembers the positions of its writes. */
+/** Something that has the positions of its writes. */
 interface HasWritten {
   readonly written: WrittenPositions | undefined
 }
 
-/** How long anybody waits for what is left of a position read, in ms; then it is a time pin. */
+/**
+ * How long a response waits for positions that are still being read, in ms. If that is not enough, its pin is a time
+ * pin.
+ */
 const POSITION_WAIT_MS = 250
 
 /** Whether positions of this request are still being read. */
@@ -70,13 +73,15 @@ export function hasOpenPositions({ written }: HasWritten): boolean {
   return written !== undefined && written.open.size > 0
 }
 
-/** Waits until the positions of what the request has done so far are there, for a moment at most; never rejects. */
+/**
+ * Waits for the positions of what the request has done so far, for {@link POSITION_WAIT_MS} at most. Never rejects.
+ */
 export async function settlePositions(memory: HasWritten): Promise<void> {
   if (!hasOpenPositions(memory)) return
   await withinMs(POSITION_WAIT_MS, Promise.all(memory.written?.open ?? []))
 }
 
-/** Hands on what a promise gives, or undefined where it rejects; until then it counts as open. */
+/** Calls `use` with what a promise gives, or with undefined if it rejects. Until then the promise counts as open. */
 function whenRead(
   written: WrittenPositions,
   position: Promise<Position | undefined>,
@@ -94,7 +99,7 @@ function isBehind(a: Position, b: Position): boolean {
   return haveSameHistory(a, b) && a.lsn < b.lsn
 }
 
-/** Remembers a position that is known to be committed, where it is further on than what was known before. */
+/** Remembers a position that is known to be committed, if it is higher than the one known before. */
 function knowCommitted(cluster: string, position: Position): void {
   const key = keyOf(cluster, position)
   const before = known.get(key)
@@ -104,15 +109,15 @@ function knowCommitted(cluster: string, position: Position): void {
 }
 
 /**
- * The highest position of the same history that this process knows to be committed: a response that was slow must not
- * put an older position over a newer one.
+ * The highest position of the same history that this process knows to be committed. A slow response must not put an
+ * older position over a newer one.
  */
 export function highestCommitted(cluster: string, position: Position): Position {
   const highest = known.get(keyOf(cluster, position))
   return highest !== undefined && highest.lsn > position.lsn ? highest : position
 }
 
-// Shared by two copies of this package in one process, so that neither hands out less than the other.
+// Two copies of this package in one process share this, so that neither hands out less than the other.
 const SHARED = Symbol.for('write-pinning.known-positions.v1')
 const holder = globalThis as { [SHARED]?: Map<string, Position> }
 holder[SHARED] ??= new Map()
@@ -121,7 +126,7 @@ const known: Map<string, Position> = holder[SHARED]
 /** Cap: only a process that keeps opening databases reaches it. */
 const MAX_KNOWN = 256
 
-// The timeline is part of it: after a failover, a number of the old one says nothing.
+// The timeline is a part of it: after a failover, a position of the old timeline says nothing.
 function keyOf(cluster: string, { systemId, timeline }: Position): string {
   return `${systemId} ${timeline} ${cluster}`
 }
