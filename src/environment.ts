@@ -1,9 +1,9 @@
 import { type NumberBounds, OptionReader } from './options.ts'
 
 /**
- * Reads a word from an environment variable. One that is not set, or empty, counts as not given.
+ * Reads a word from an environment variable. Gives undefined if the variable is not set, or empty.
  *
- * @throws {WritePinningError} for any other word.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for any other word.
  */
 export function wordOfEnvironment<const Word extends string>(
   name: string,
@@ -13,9 +13,9 @@ export function wordOfEnvironment<const Word extends string>(
 }
 
 /**
- * Reads a number from an environment variable. One that is not set, or empty, counts as not given.
+ * Reads a number from an environment variable. Gives undefined if the variable is not set, or empty.
  *
- * @throws {WritePinningError} for what is no such number.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for anything else than a number within the bounds.
  */
 export function numberOfEnvironment(name: string, bounds: NumberBounds): number | undefined {
   const text = textOf(name)
@@ -31,5 +31,5 @@ function readerOf(name: string, given: unknown): OptionReader<Record<string, unk
   return new OptionReader('The environment', { [name]: given })
 }
 
-// `Number()` alone takes blanks, hexadecimal digits and exponents.
+// `Number()` alone also takes blanks, hexadecimal digits and exponents.
 const DECIMAL = /^(\d+(\.\d*)?|\.\d+)$/

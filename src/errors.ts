@@ -1,4 +1,4 @@
-/** The stable codes of every error this package throws by itself. */
+/** The codes of all errors that this package throws by itself. A code never changes. */
 export type WritePinningErrorCode =
   | 'ERR_WRITE_PINNING_OPTION'
   | 'ERR_WRITE_PINNING_UNKNOWN_OPTION'
@@ -19,7 +19,7 @@ export type WritePinningErrorCode =
   | 'ERR_WRITE_PINNING_TEST_CLUSTER'
 
 /**
- * An error of this package's own; match it by its `code`, which never changes, and not by its message.
+ * An error of this package's own. Match it by its `code`, which never changes, and not by its message.
  *
  * @example
  * try {
@@ -31,7 +31,7 @@ export type WritePinningErrorCode =
 export class WritePinningError extends Error {
   override readonly name = 'WritePinningError'
   readonly code: WritePinningErrorCode
-  /** The HTTP status that says the same, where one does: Fastify and Express answer with it. */
+  /** The HTTP status that fits the error, if one does. Fastify and Express answer with it. */
   declare readonly statusCode?: number
 
   constructor(
@@ -45,7 +45,7 @@ export class WritePinningError extends Error {
   }
 }
 
-// An error of another copy of this package is one, too: `require()` and `import` in one process make two.
+// An error of another copy of this package counts too: `require()` and `import` in one process make two copies.
 const BRAND = Symbol.for('write-pinning.error')
 Object.defineProperty(WritePinningError.prototype, BRAND, { value: true })
 Object.defineProperty(WritePinningError, Symbol.hasInstance, {

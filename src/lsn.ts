@@ -1,8 +1,8 @@
-/** A WAL position, as the number of bytes that were ever written before it. */
+/** A WAL position: the number of bytes of WAL that were ever written before it. */
 export type Lsn = bigint
 
 /**
- * Reads a position as PostgreSQL writes it, such as `'0/3000148'`; undefined where it is none
+ * Reads a position as PostgreSQL writes it, such as `'0/3000148'`; undefined for anything else
  * (https://www.postgresql.org/docs/current/datatype-pg-lsn.html).
  */
 export function parseLsn(text: unknown): Lsn | undefined {
@@ -19,10 +19,10 @@ export function formatLsn(lsn: Lsn): string {
 }
 
 /**
- * Takes an insert position that stands right behind a page header back to the page's boundary: on an idle system nothing
- * is ever written, or replayed, up to the end of a header that no record has followed yet. `segmentSize` is in bytes
- * (`wal_segment_size`, 16 MiB by default); the sizes are those of `XLogPageHeaderData` and `XLogLongPageHeaderData` in
- * PostgreSQL's `access/xlog_internal.h`.
+ * Takes an insert position that is right after a page header back to the start of that page. On an idle system,
+ * nothing is written or replayed up to the end of a header before a record follows it. `segmentSize` is in bytes
+ * (`wal_segment_size`, 16 MiB by default). The sizes are those of `XLogPageHeaderData` and `XLogLongPageHeaderData`
+ * in PostgreSQL's `access/xlog_internal.h`.
  */
 export function withoutPageHeader(lsn: Lsn, segmentSize = 16 * 1024 * 1024): Lsn {
   const inSegment = lsn % BigInt(segmentSize)

@@ -1,9 +1,12 @@
-/** The known name that `name` was most likely meant to be: the same letters in another case first, else a typing error or two away. */
+/**
+ * The known name that `name` most likely stands for: one with the same letters, or else one that differs by one or
+ * two typing errors. Undefined for none.
+ */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = lettersOf(name)
   const sameLetters = known.find((each) => lettersOf(each) === wanted)
   if (sameLetters !== undefined) return sameLetters
-  // A short name has many neighbours by chance.
+  // A short name is near many others by chance.
   let least = name.length <= SHORT ? 2 : 3
   let nearest: string | undefined
   for (const each of known) {
@@ -17,14 +20,16 @@ export function nearestName(name: string, known: readonly string[]): string | un
 
 const SHORT = 5
 
-/** Case and separators are how languages differ in writing one name: `dbWrite`, `db_write`, `DBWrite`. */
+/**
+ * Only the letters and digits of a name. Languages write one name in several ways: `dbWrite`, `db_write`, `DBWrite`.
+ */
 export function lettersOf(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '')
 }
 
 /** How many letters must be added, left out, replaced, or swapped with their neighbour (Damerau-Levenshtein). */
 function typingErrors(a: string, b: string): number {
-  // No name is longer; one that is far longer than the other is not worth a look.
+  // The loops below take long for long texts. A name that is far longer or shorter is not near anyway.
   if (Math.abs(a.length - b.length) > MAX_ERRORS) return MAX_ERRORS + 1
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)]
   const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY

@@ -4,7 +4,7 @@ export const PINNING_OPTIONS = [
   ...(['header', 'cacheControl', 'monotonicReads', 'affinity', 'pinStore', 'account'] as const),
 ]
 
-/** The options of whatever routes statements to a primary and its replicas. */
+/** The options of everything that routes statements to a primary and its replicas: the pool and the dialect. */
 export const CLUSTER_OPTIONS = [
   ...(['primary', 'replicas', 'name', 'withoutContext', 'primaryTables', 'unpinnedTables'] as const),
   ...(['primaryFunctions', 'replicaFunctions', 'enforceReadOnly', 'mode', 'replicaShare'] as const),
@@ -13,7 +13,7 @@ export const CLUSTER_OPTIONS = [
   ...(['catchUpMs', 'failover', 'lookup'] as const),
 ]
 
-/** The options that the dialect has beside these, as Kysely's own has them; `controlClient` from Kysely 0.29 on. */
+/** The options that only the dialect has, as Kysely's own dialect has them; `controlClient` from Kysely 0.29 on. */
 export const KYSELY_OPTIONS = [
   'cursor',
   'controlClient',
@@ -21,7 +21,7 @@ export const KYSELY_OPTIONS = [
   'onReserveConnection',
 ] as const
 
-/** Options may be given to the wrong one of two: whose they are, as an error says it. */
+/** Names of owners, for errors: an option of one of these two may be given to the other. */
 export const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
 export const OF_DIALECT = {
   owner: '`PrimaryReplicaPool` (and of `PrimaryReplicaDialect`)',

@@ -2,8 +2,8 @@ import { WritePinningError } from './errors.ts'
 import { nearestName } from './nearest-name.ts'
 
 /**
- * Reads one object of options: each is checked where it is read, and one that is wrong is refused by its name. `where` says whose
- * options they are, as the errors do.
+ * Reads one object of options. Each option is checked when it is read, and a wrong one is refused by its name.
+ * `where` says in errors whose options these are.
  *
  * @example
  * const read = new OptionReader<QueueOptions>('openQueue()', given, ['size', 'order'])
@@ -11,11 +11,13 @@ import { nearestName } from './nearest-name.ts'
  */
 export class OptionReader<Options extends object> {
   readonly where: string
-  /** What was given, of which nothing is checked. */
+  /** The options as they were given, unchecked. */
   readonly given: { readonly [Name in keyof Options]?: unknown }
   readonly #within: string | undefined
 
-  /** @throws {WritePinningError} for what is no object, and for an option that is none of `known`, where these are given. */
+  /**
+   * @throws {WritePinningError} if `given` is no object, or has an option that is not in `known`, if that is given.
+   */
   constructor(
     where: string,
     given: unknown,
@@ -33,7 +35,7 @@ export class OptionReader<Options extends object> {
     return this.value(name, fallback, isBoolean, 'true or false')
   }
 
-  /** A number within its bounds, in whatever unit its name says. */
+  /** A number within its bounds, in the unit that the option's name says. */
   number<T>(name: NameOf<Options>, fallback: T, { min, max, isWhole, expected }: NumberBounds): number | T {
     const isRight = (value: unknown): value is number =>
       typeof value === 'number' &&
@@ -66,7 +68,7 @@ export class OptionReader<Options extends object> {
     return this.value(name, undefined as Options[Name], isRight, 'a function')
   }
 
-  /** Text of that form. */
+  /** A text that `form` matches. */
   text<T>(
     name: NameOf<Options>,
     fallback: T,
@@ -78,7 +80,7 @@ export class OptionReader<Options extends object> {
     return this.value(name, fallback, isRight, expected, error)
   }
 
-  /** Names, in the form that `form` says. */
+  /** A list of names. `form` says in errors how to write one. */
   names(name: NameOf<Options>, form: string): readonly string[] {
     const given = this.value(name, [], isArray, `an array of names, each as ${form}`)
     return Array.from(given, (each, index) => {
@@ -87,7 +89,7 @@ export class OptionReader<Options extends object> {
     })
   }
 
-  /** Any other option; `fallback` where it is not given. `error` says how much of a wrong value is shown. */
+  /** Any other option; `fallback` if it is not given. `error` decides how much of a wrong value is shown. */
   value<T, Fallback>(
     name: NameOf<Options>,
     fallback: Fallback,
@@ -112,13 +114,13 @@ type NameOf<Options> = keyof Options & string
 type AnyFunction = (...args: never[]) => unknown
 
 interface ReaderSettings {
-  /** Options that may have been given to the wrong one of two. */
+  /** Options of something else, which may have been given here by mistake. */
   readonly elsewhere?: OwnedOptions
-  /** The option of which these are the options, as `cookie`. */
+  /** The option that holds these options, such as `cookie`. */
   readonly within?: string
 }
 
-/** The bounds of a number, both included, and how an error says them. */
+/** The bounds of a number, both included, and how an error describes them. */
 export interface NumberBounds {
   readonly min: number
   readonly max: number
@@ -138,7 +140,11 @@ function oneOf(words: readonly string[]): string {
   return `one of ${words.map((each) => `'${each}'`).join(', ')}`
 }
 
-/** The options object itself, which a caller in JavaScript may have got wrong. */
+/**
+ * Gives the object of options. A caller in JavaScript may have passed something else.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if it is no object.
+ */
 export function optionsObject(where: string, options: unknown): object {
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   throw wrongOption(`${where} takes an object of options, and got ${kindOf(options)}.`)
@@ -166,7 +172,7 @@ export function refuseUnknownOptions(
   }
 }
 
-/** The names of the options that somebody has. */
+/** The names of the options that something has. */
 interface OwnedOptions {
   readonly owner: string
   readonly names: readonly string[]
@@ -177,7 +183,9 @@ export function unknownOption(message: string): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_UNKNOWN_OPTION', message)
 }
 
-/** A name as an error shows it: what is no word may be a value that came in the name's place. */
+/**
+ * A name as an error shows it. What does not look like a name may be a value in the wrong place, so it is not shown.
+ */
 export function shownName(name: string): string {
   return NAME.test(name) ? `\`${name}\`` : 'of that name'
 }
@@ -185,8 +193,8 @@ export function shownName(name: string): string {
 const NAME = /^[\w.-]{1,60}$/
 
 /**
- * The error for an option with a wrong value. It names the value's kind and never the value itself, which
- * could be a secret or hold a password.
+ * The error for an option with a wrong value. It shows a number, `true` or `false`. Of any other value it shows the
+ * kind only, because the value could be a secret or hold a password.
  */
 export function optionError(
   where: string,
@@ -197,7 +205,7 @@ export function optionError(
   return mustBe(where, name, kindOf(value), expected)
 }
 
-/** The same for a choice among a few words, or a number: it shows a word, which is most likely a typing error. */
+/** The same for a choice among a few words, or for a number. It shows a word, which is most likely a typing error. */
 export function choiceError(
   where: string,
   name: string,
@@ -210,7 +218,7 @@ export function choiceError(
 
 const WORD = /^[\w.-]{1,20}$/
 
-/** The same for a name, which it shows, as far as it is no longer than a name is. */
+/** The same for a name. It shows the value if that is as short as a name. */
 export function nameError(where: string, name: string, value: unknown, expected: string): WritePinningError {
   const isShort = typeof value === 'string' && value !== '' && value.length <= MAX_SHOWN_NAME
   return mustBe(where, name, isShort ? JSON.stringify(value) : kindOf(value), expected)
@@ -222,7 +230,7 @@ function mustBe(where: string, name: string, given: string, expected: string): W
   return wrongOption(`${where}: \`${name}\` must be ${expected}, and got ${given}.`)
 }
 
-/** The error for an option that is wrong in a way of its own; `message` must not show what could be a secret. */
+/** The error for an option that is wrong in another way. `message` must not show what could be a secret. */
 export function wrongOption(message: string): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_OPTION', message)
 }

@@ -1,11 +1,13 @@
 /**
- * The statements that this package sends by itself, and not for the application. They must mean the same whatever the application has
- * set up:
+ * A statement that this package sends by itself, and not for the application. It must mean the same whatever the
+ * application has set up:
  *
- * - Their answers are parsed here. `pg.types.setTypeParser()` holds for the whole process, the `types` of a pool for all its clients.
- * - Their texts name all that they use with its schema: `pg_catalog.now()`, `a operator(pg_catalog.=) b`, `a::pg_catalog.text`. Whoever may
- *   create functions in a schema on the path could answer for the server otherwise (CVE-2018-1058). Only what the grammar itself
- *   knows goes without: `case`, `is null`, `coalesce`, `greatest`, and types such as `int` and `bit`.
+ * - Its answer is parsed here. `pg.types.setTypeParser()` holds for the whole process, and the `types` of a pool for
+ *   all its clients.
+ * - Its text names everything with its schema: `pg_catalog.now()`, `a operator(pg_catalog.=) b`,
+ *   `a::pg_catalog.text`. Otherwise, whoever may create functions in a schema on the path could answer for the server
+ *   (CVE-2018-1058). Only what the grammar itself knows needs no schema: `case`, `is null`, `coalesce`, `greatest`,
+ *   and types such as `int` and `bit`.
  */
 export interface OwnStatement {
   readonly text: string
@@ -32,7 +34,10 @@ const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? String }
 
 const isTrue = (value: string) => value === 't'
 
-/** By the oids of types, which are the same everywhere (https://www.postgresql.org/docs/current/catalog-pg-type.html); others stay texts. */
+/**
+ * By the oid of a type, which is the same everywhere (https://www.postgresql.org/docs/current/catalog-pg-type.html).
+ * Values of other types stay texts.
+ */
 const PARSERS: ReadonlyMap<number, (value: string) => unknown> = new Map<number, (value: string) => unknown>([
   [16, isTrue], // bool
   [21, Number], // int2
@@ -51,9 +56,7 @@ const PARSERS: ReadonlyMap<number, (value: string) => unknown> = new Map<number,
   [1028, arrayOf(Number)], // oid[]
 ])
 
-/**
- * Parses arrays of one dimension (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO).
- */
+/** Parses arrays of one dimension (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO). */
 function arrayOf(parse: (value: string) => unknown): (literal: string) => unknown[] {
   return (literal) => {
     const items: unknown[] = []
@@ -68,16 +71,19 @@ function arrayOf(parse: (value: string) => unknown): (literal: string) => unknow
 const ITEM = /[{,](?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^",{}]+))/gs
 const ESCAPED = /\\(.)/gs
 
-/** The part of `pg`'s `Client` in which it keeps what its queries and its session are to be bounded by. */
+/** The part of `pg`'s `Client` that holds its time limits, its session's options and the format of its answers. */
 interface Limited {
   binary?: boolean
   readonly connectionParameters?: object
 }
 
 /**
- * Takes from a client of this package's own, before it connects, what an application wants of its own statements only: bounds of time, and
- * answers in binary. The configuration cannot say so: `pg` takes 0 and `false` there for nothing, and goes by `pg.defaults`. Options
- * of the session stay, since a proxy may find its server by them; of two of a kind the last one holds.
+ * Takes from a client of this package's own what an application wants for its own statements only: time limits, and
+ * answers in binary. This must happen before the client connects.
+ *
+ * The configuration cannot say so: `pg` takes 0 and `false` there for nothing, and goes by `pg.defaults`. The
+ * session's options stay, because a proxy may find its server by them. Limits of zero follow them: of two options of
+ * one name, the last one holds.
  */
 export function withoutLimits<T extends object>(given: T, queryTimeoutMs = 0): T {
   const client: Limited = given
@@ -104,6 +110,6 @@ interface ConnectionParameters {
   options?: string
 }
 
-/** In `-c name=…`, `-cname=…` and `--name=…`. */
+/** A time limit among the session's options: `-c name=…`, `-cname=…` or `--name=…`. */
 const TIMEOUT =
   /(?<=-c\s*|--)(statement|lock|transaction|idle[_-]in[_-]transaction[_-]session|idle[_-]session)[_-]timeout(?==)/gi
