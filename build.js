@@ -1,9 +1,9 @@
 /**
- * Builds `dist`, the package as ES modules, and `dist/cjs`, the same as CommonJS, to which `commonjs/` adds what the compiler does
- * not write.
+ * Builds `dist`, the package as ES modules, and `dist/cjs`, the same as CommonJS. `commonjs/` adds to the second what
+ * the compiler does not write.
  *
- * An `import()` of an optional package is a `require()` there: Jest has no `import()` in CommonJS, and each Node.js that this
- * package runs on loads ES modules by `require()`, too.
+ * There, an `import()` of an optional package is a `require()`. Jest has no `import()` in CommonJS, and every Node.js
+ * on which this package runs can load ES modules by `require()`.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,12 +25,15 @@ function compile(project) {
   execFileSync(process.execPath, [compiler, '-p', inRoot(project)], { stdio: 'inherit' })
 }
 
-/** An entry asks for its peer before all else, so that it can say what to install. (An ES module cannot: its imports come first.) */
+/**
+ * An entry loads its peer before all else, so that it can say what to install. (An ES module cannot: its imports come
+ * first.)
+ */
 function prepend(file, line) {
   writeFileSync(file, line + readFileSync(file, 'utf8'))
 }
 
-/** CommonJS has no `import.meta`: writes the same URL as it knows it. */
+/** CommonJS has no `import.meta`. Writes an expression that gives the same URL. */
 function giveUrls(directory) {
   for (const name of readdirSync(directory, { recursive: true })) {
     if (!name.endsWith('.js')) continue

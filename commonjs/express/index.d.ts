@@ -6,10 +6,10 @@ import {
   type WritePinningOptions as Options,
 } from './middleware.ts'
 
-/** Pins whoever writes: `app.use(require('write-pinning/express')())`; see its `writePinning`. */
+/** Makes the middleware: `app.use(require('write-pinning/express')())`. See its `writePinning`. */
 declare function writePinning(options?: Options): Middleware
 
-// biome-ignore lint/style/noNamespace: only so do names of types stand beside `export =`.
+// biome-ignore lint/style/noNamespace: names of types stand beside `export =` only in this way.
 declare namespace writePinning {
   export type RouteMarks = Marks
   export type WritePinningMiddleware = Middleware

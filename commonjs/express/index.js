@@ -1,7 +1,8 @@
 const { markRoute } = require('./mark-route.js')
 const { writePinning } = require('./middleware.js')
 
-// What makes the middleware itself, as other middlewares are for `require()`; what reads a module's names from its text reads these.
+// `require()` gives the function that makes the middleware, as other middlewares do. Tools that read the names of a
+// module from its text find them in these lines.
 module.exports = writePinning
 module.exports.default = writePinning
 module.exports.writePinning = writePinning

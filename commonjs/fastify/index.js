@@ -1,7 +1,7 @@
 const { writePinning } = require('./plugin.js')
 
-// The plugin itself, as Fastify's own plugins are for `require()`. `fastify-plugin` has made it its own `default` and `writePinning`;
-// what reads a module's names from its text reads these.
+// `require()` gives the plugin itself, as for Fastify's own plugins. `fastify-plugin` has already set its `default`
+// and `writePinning`. Tools that read the names of a module from its text find them in these lines.
 module.exports = writePinning
 module.exports.default = writePinning
 module.exports.writePinning = writePinning

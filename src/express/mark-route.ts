@@ -7,11 +7,12 @@ import { findPassage } from './passage.ts'
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
- * Says what a route is, where its method does not: `dbWrite: true` makes it what a POST is, `dbWrite: false` takes that
- * away from a POST, and `readFrom` (`'primary'`, `'replica'`, or a node's name) says where its reads go until it
- * writes. In a route it counts from the route's first handler on, wherever it stands; in `use()`, for whatever the request comes to after it.
+ * Marks a route: says what it is, if its method does not. `dbWrite: true` makes it a write, as a POST is.
+ * `dbWrite: false` takes that away from a POST. `readFrom` (`'primary'`, `'replica'`, or a node's name) says where
+ * its reads go until it writes. In a route, the mark counts from the route's first handler on, wherever it stands. In
+ * `use()`, it counts for everything that the request reaches after it.
  *
- * @throws {WritePinningError} at once, for a mark that is wrong or unknown.
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` at once, for a mark that is wrong or unknown.
  * @example
  * app.post('/search', markRoute({ dbWrite: false }), search) // a POST that is no write by itself
  * app.use('/graphql', markRoute({ dbWrite: false, readFrom: 'primary' }), graphql) // fresh reads; pins if it wrote

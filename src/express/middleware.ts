@@ -18,12 +18,12 @@ import { findPassage, hasRoute, type Passage, passageOf, startPassage } from './
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
- * The options of the Express middleware. The functions among them are given Express's request; beside Express, Node's, with
- * `writePin`: write `IncomingMessage` as the type of their parameter there.
+ * The options of the Express middleware. The functions among them are given Express's request. Without Express they
+ * are given Node's request with `writePin`: write `IncomingMessage` as the type of their parameter there.
  */
 export type WritePinningOptions = PinningOptions<MiddlewareRequest>
 
-/** What `writePinning()` gives: a middleware that also tells what it has done so far. */
+/** What `writePinning()` gives: a middleware that also counts what it has done since the start. */
 export interface WritePinningMiddleware {
   (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void): void
   readonly counts: PinCounts
@@ -40,11 +40,14 @@ declare global {
 }
 
 /**
- * Pins whoever writes: after a write request, the user agent's reads go to the primary for `pinningSeconds`
- * (default 15). Use it before whatever uses the database, and once more behind a middleware that goes on in the callback
- * of a shared client, which loses the context, or that finds out whose the request is, where pins follow the account.
+ * Makes a middleware that pins a user agent when it writes: after a write request, its reads go to the primary for
+ * `pinningSeconds` (default 15).
  *
- * @throws {WritePinningError} at once, for every option that is wrong or unknown.
+ * Use it before everything that uses the database. Use the same one again behind a middleware that continues in the
+ * callback of a shared client, because that loses the context. If pins follow the account, use it again behind
+ * authentication, too.
+ *
+ * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` at once, for an option that is wrong or unknown.
  * @example
  * app.use(writePinning())
  * app.post('/comment', async (request, response) => {
@@ -100,7 +103,10 @@ function notCalled(): WritePinningError {
   )
 }
 
-/** Goes on when the account's pin is there: here it may be known whose the request is, or where the middleware is used again. */
+/**
+ * Continues once the account's pin is there. The account may be known here, or only where the middleware is used
+ * again.
+ */
 function goOn(pin: BegunPin, next: () => void): void {
   const goOnNow = () => enterContext(pin, () => next())
   const wait = pin.bringAccountPin()

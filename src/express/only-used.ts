@@ -1,20 +1,26 @@
 import { WritePinningError } from '../errors.ts'
 import { throwWhenRead } from '../pinning/index.ts'
 
-/** Has a function that makes a middleware say so where Express's `app.use()` is given it as one. */
+/**
+ * Makes Express's `app.use()` throw if it is given a function that only makes a middleware, and must be called first.
+ */
 export function refuseUncalled(make: object, error: () => WritePinningError): void {
   throwWhenRead(make, 'handle', error)
 }
 
-/** Whether a function was called as a middleware is: a router and a route show only at a request what they were given. */
+/**
+ * Whether a function was called as a middleware is. A router and a route do not read what they are given, so this
+ * mistake shows only at a request.
+ */
 export function isMiddlewareCall(rest: readonly unknown[]): boolean {
   return typeof rest[1] === 'function'
 }
 
-/** Has Fastify refuse a function, because it is for Express, when it is registered. */
+/** Makes Fastify refuse a function that is for Express, when it is registered. */
 export function refuseInFastify(made: object): void {
   const meta = { name: 'writePinning of write-pinning/express' }
-  // Fastify reads the version that a plugin is for just before it runs it, and makes what that throws an error of its start.
+  // Fastify reads the version that a plugin is for just before it runs the plugin. What this throws becomes an error
+  // of Fastify's start.
   throwWhenRead(meta, 'fastify', forExpress)
   Object.defineProperty(made, Symbol.for('plugin-meta'), { value: meta })
 }

@@ -26,19 +26,19 @@ import {
 } from './request.ts'
 
 /**
- * One request's way through Express's routers, which find its route only as it goes, and may find another one after it.
- * Express says so by setting `request.route` just before the route's handlers run: whoever listens there learns of the
- * route's marks before any of them reads.
+ * One request's way through Express's routers. They find its route only on the way, and may find another one after
+ * it. Express sets `request.route` just before the handlers of a route run. A setter there learns of the route's
+ * marks before any handler reads.
  */
 export class Passage {
   readonly pin: BegunPin
   readonly #request: Request
-  /** What an edge before this one has said, such as the route of a Fastify application. */
+  /** The marks that an earlier edge found, such as those of a Fastify application's route. */
   readonly #before: RouteMarks | undefined
   #route: MatchedRoute | undefined
   #layers: readonly Layer[] = []
   #baseUrl = ''
-  /** The marks that were met on the way, in `use()`. */
+  /** The marks in `use()` that the request has passed. */
   readonly #met: RouteMarks[] = []
 
   constructor(request: Request, pin: BegunPin) {
@@ -51,7 +51,7 @@ export class Passage {
     return this.#route
   }
 
-  /** Takes the route that was found; the router says so, and then the route itself once more. */
+  /** Takes the route that was found. The router sets it, and then the route itself sets it again. */
   enter(route: MatchedRoute | undefined): void {
     if (route === this.#route) return
     this.#route = route
@@ -61,7 +61,10 @@ export class Passage {
     if (isRoute(route)) this.#checkContext()
   }
 
-  /** Takes the marks of a handler of `markRoute()` that runs now; one of the route's own was seen before. */
+  /**
+   * Takes the marks of a handler of `markRoute()` that runs now. Those among the route's own handlers are already
+   * known.
+   */
   meet(marking: object): void {
     const marks = marksOf(marking)
     if (marks === undefined || this.#layers.some(({ handle }) => handle === marking)) return
@@ -69,7 +72,7 @@ export class Passage {
     this.#decide()
   }
 
-  /** The route as a warning names it, without the values that a parameter had. */
+  /** The route as warnings name it, without the values of parameters. */
   get routeName(): RouteName {
     const { app, method } = this.#request as { app?: unknown; method: string }
     if (isRoute(this.#route)) {
@@ -80,7 +83,7 @@ export class Passage {
     }
     // Connect, Koa and others have no routes.
     if (app === undefined) return { key: method, name: `A request by ${method}` }
-    // Outside every router, so after the last one too, Express has no base URL.
+    // Outside every router, and so after the last one too, Express has no base URL.
     const mounted = withoutValues(baseUrlOf(this.#request))
     return {
       key: undefined,
@@ -88,7 +91,10 @@ export class Passage {
     }
   }
 
-  /** Nothing can enter the context here, where the router is in the middle of its work; but nobody need search for it. */
+  /**
+   * Warns of a lost context. It cannot be entered here, in the middle of the router's work, but nobody has to search
+   * for the fault.
+   */
   #checkContext(): void {
     const { begunBy } = this.pin
     if (isInContext(this.pin) || toldOfLostContext.has(begunBy)) return
@@ -110,18 +116,18 @@ export class Passage {
 
 const toldOfLostContext = new WeakSet<BegunBy>()
 
-/** Begins the passage of a request, which is known by it from now on. */
+/** Begins the passage of a request, and keeps it on the request. */
 export function startPassage(request: Request, pin: BegunPin): Passage {
   const passage = new Passage(request, pin)
   const route: MatchedRoute | undefined = request.route
   ;(request as WithPassage)[PASSAGE] = passage
   Object.defineProperties(request, properties)
-  // The middleware may stand in a route itself.
+  // The middleware may stand inside a route, which was set before.
   if (isRoute(route)) passage.enter(route)
   return passage
 }
 
-/** The passage of a request; where another edge has begun its pin, it begins here. Undefined where no edge has. */
+/** The passage of a request. If another edge began its pin, the passage begins here. Undefined if no edge did. */
 export function findPassage(
   request: Request,
   response: ServerResponse,
@@ -140,21 +146,21 @@ export function findPassage(
   return joining
 }
 
-/** Whether the routers have found a route for a request, as far as it has come. */
+/** Whether the routers have found a route for a request so far. */
 export function hasRoute({ route }: Request): boolean {
   return isRoute(route)
 }
 
-/** The passage of a request; undefined where it has not come through the middleware. */
+/** The passage of a request; undefined if it has not come through the middleware. */
 export function passageOf(request: Request): Passage | undefined {
   return (request as WithPassage)[PASSAGE]
 }
 
-// Two copies of this package see each other's.
+// Shared: two copies of this package see each other's passages.
 const PASSAGE = Symbol.for('write-pinning.passage.v1')
 type WithPassage = Request & { [PASSAGE]?: Passage }
 
-// The same functions for all requests, so that these keep one shape.
+// All requests get the same functions, so that they keep one shape.
 const properties: PropertyDescriptorMap & ThisType<Required<WithPassage>> = {
   writePin: {
     get() {

@@ -6,19 +6,22 @@ import type { Request } from 'express'
 import { isDbWrite, mergeMarks, type RouteMarks } from '../pinning/index.ts'
 
 /**
- * The request that the functions among the options are given: Express's own, as the project's `@types/express` has it; where that is not
- * there, Node's with what this package adds.
+ * The request that the functions among the options are given: Express's own, as the project's `@types/express`
+ * declares it. Without that package it is Node's request with what this package adds.
  */
 export type MiddlewareRequest = IsKnown extends true ? Request : IncomingMessage & Express.Request
 
-// What cannot be imported has every key. (A type that holds the missing one itself would be missing, too.)
+// A type that cannot be imported has every key. (A type that holds the missing one itself would be missing, too.)
 type IsKnown = string extends keyof Request ? false : true
 
-// What Node.js gives is enough, so that the middleware stands in front of other frameworks, and of none, as well.
+// What Node.js gives is enough. So the middleware also works in front of other frameworks, and without any.
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 export type NodeResponse = ServerResponse | Http2ServerResponse
 
-/** The parts of Express's route that are looked at; none of them must be there, and another framework may put what it likes in its place. */
+/**
+ * The parts of Express's route that this package reads. Any of them may be missing: another framework may put
+ * anything in this place.
+ */
 export interface MatchedRoute {
   readonly path?: unknown
   readonly methods?: { readonly head?: boolean }
@@ -35,12 +38,12 @@ export function isRoute(route: unknown): route is MatchedRoute {
   return typeof route === 'object' && route !== null
 }
 
-/** The layers of a route that will run for a request with this method, in their order. */
+/** The layers of a route that will run for a request with this method, in order. */
 export function layersOf(route: MatchedRoute, requestMethod: string): readonly Layer[] {
   if (!Array.isArray(route.stack)) return []
   const layers: readonly Layer[] = route.stack.filter((layer) => typeof layer?.handle === 'function')
   const method = requestMethod.toLowerCase()
-  // As Express does it: a HEAD runs the handlers of GET where it has none of its own.
+  // As in Express: a HEAD runs the handlers of GET if the route has none for HEAD.
   const own = method === 'head' && route.methods?.head !== true ? 'get' : method
   return layers.filter((layer) => layer.method === undefined || layer.method === own)
 }
@@ -53,14 +56,14 @@ export function patternOf({ path }: MatchedRoute): string {
   return typeof path === 'string' || path instanceof RegExp || Array.isArray(path) ? String(path) : ''
 }
 
-// A router that is mounted with a parameter (`/users/:id`) has the value in its base URL, and Express keeps no pattern.
+// If a router is mounted with a parameter (`/users/:id`), its base URL holds the value, and Express keeps no pattern.
 export function withoutValues(baseUrl: string): string {
   return baseUrl.replace(/[^/]+/g, (part) => (WORD.test(part) ? part : ':'))
 }
 
 const WORD = /^(?:[a-z][a-z_-]{0,30}|v\d{1,3})$/i
 
-/** What a route's handlers say of it: `markRoute()` wins over `dbWrite()`, and a later mark over an earlier one. */
+/** The marks of a route's handlers. `markRoute()` wins over `dbWrite()`, and a later mark over an earlier one. */
 export function marksOfLayers(layers: readonly Layer[]): RouteMarks {
   const marks = layers.map(({ handle }) => marksOf(handle))
   return mergeMarks([
@@ -69,15 +72,18 @@ export function marksOfLayers(layers: readonly Layer[]): RouteMarks {
   ])
 }
 
-/** Marks a handler as one that enters the request's context anew, and says what the route is, where it is `markRoute()`'s. */
+/**
+ * Gives marks to a handler that enters the request's context again: those of `markRoute()`, or none for the
+ * middleware.
+ */
 export function setMarks(handler: object, marks: RouteMarks): void {
   Object.defineProperty(handler, MARKS, { value: marks })
 }
 
-/** The marks that a handler stands for; none of its own where it is the middleware; undefined where it is another's. */
+/** The marks of a handler: empty for the middleware, undefined for a handler that is not of this package. */
 export function marksOf(handler: unknown): RouteMarks | undefined {
   return typeof handler === 'function' ? (handler as { [MARKS]?: RouteMarks })[MARKS] : undefined
 }
 
-// Two copies of this package see each other's.
+// Shared: two copies of this package see each other's marks.
 const MARKS = Symbol.for('write-pinning.marks.v1')

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify
 import { importPeer } from '../import-peer.ts'
 import { type Framework, isHttps, type Log, NO_ROUTE, processLog, type RouteName } from '../pinning/index.ts'
 
-/** What Fastify is to the request side. */
+/** Fastify, as the request side needs it. */
 export async function frameworkOf(app: FastifyInstance): Promise<Framework<FastifyRequest>> {
   return {
     isHttps,
@@ -13,26 +13,32 @@ export async function frameworkOf(app: FastifyInstance): Promise<Framework<Fasti
   }
 }
 
-/** The route of a request, as a warning names it. */
+/** The route of a request, as warnings name it. */
 export function routeNameOf({ method, routeOptions: { url } }: FastifyRequest): RouteName {
   const name = url === undefined ? NO_ROUTE : `${method} ${url}`
   return { key: name, name }
 }
 
-/** The application's log; without a `logger`, Fastify's own says nothing to anybody, so that the process warns instead. */
+/**
+ * The application's log. Without the option `logger`, Fastify's own log says nothing to anybody, so process warnings
+ * take its place.
+ */
 export function logOf(log: FastifyBaseLogger): Log {
   return isSilent(log) ? processLog : log
 }
 
-/** Fastify's has no level, and is its own child. */
+/** Whether a log is the one that says nothing: it has no level, and is its own child. */
 function isSilent(log: FastifyBaseLogger): boolean {
   return log.level === undefined && Object.hasOwn(log, 'child') && log.child({}) === log
 }
 
-/** `@fastify/cookie` loads what serializes cookies when it is registered: where nobody has, it is, out of the way. */
+/**
+ * `@fastify/cookie` loads its serializer when it is registered. If the application has not registered it, this does,
+ * in a child of its own.
+ */
 async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
   if (app.hasDecorator('serializeCookie')) return app.serializeCookie
-  // Its `default`: a bundler may give no other name of a CommonJS package.
+  // By `default`: a bundler may give no other name of a CommonJS package.
   const { default: fastifyCookie } = await importPeer(
     'write-pinning/fastify',
     '@fastify/cookie',

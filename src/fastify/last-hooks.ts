@@ -6,14 +6,20 @@ import type {
   RouteOptions,
 } from 'fastify'
 
-/** What may be waited for, a moment at most, and never rejects; undefined where there is nothing to wait for. */
+/**
+ * Gives what to wait for, which settles within a moment and never rejects; undefined if there is nothing to wait for.
+ */
 export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
 
 /**
- * Has requests wait right before their handler, when the application's hooks know whose they are, and responses right
- * before their headers leave, when a session store has written. So they are the last hooks of each route's own, which run
- * after those of the plugins; a route that was defined before, and what reached none, has only the plugin's.
- * `reenter` is the last of all before a handler.
+ * Adds the hooks that wait:
+ *
+ * - right before the handler, when the application's hooks know the account;
+ * - right before the headers leave, when a session store has written.
+ *
+ * So they are the last of each route's own hooks, which run after those of the plugins. A route that was defined
+ * before, and a request that reached no route, have only the plugin's hooks. `reenter` is the very last hook before a
+ * handler.
  */
 export function addLastHooks(
   app: FastifyInstance,
@@ -42,8 +48,9 @@ export function addLastHooks(
   }
 }
 
-// What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent: `done(error)` hands it to the error
-// handler. Fastify 5.0 drops it where a hook gives back its promise instead, and the process ends.
+// What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent.
+// `done(error)` passes it to the error handler. If a hook gave back its promise instead, Fastify 5.0 would drop that
+// error, and the process would end.
 
 function waitBeforeHandler(beforeHandler: Waiting): preHandlerHookHandler {
   return (request, _reply, done) => {
@@ -68,8 +75,8 @@ function hasOwn(request: FastifyRequest): boolean {
 }
 
 /**
- * Keeps hooks the last of a route's own, whatever `onRoute` hooks of other plugins add to it later, in a list of their own or with
- * `push()`: Fastify reads the list once more when the application is ready.
+ * Keeps hooks at the end of a route's own. `onRoute` hooks of other plugins may add to these later, by a new list or
+ * by `push()`. Fastify reads the list again when the application is ready.
  */
 function keepLast<Name extends 'preHandler' | 'onSend'>(
   route: RouteOptions,
@@ -77,7 +84,7 @@ function keepLast<Name extends 'preHandler' | 'onSend'>(
   last: Exclude<RouteOptions[Name], undefined | readonly unknown[]>[],
 ): void {
   let given: unknown = route[name]
-  // A list of ours: an application may use one of its own for several routes.
+  // A copy, because an application may use one list of its own for several routes.
   let hooks: unknown[] | undefined
   Object.defineProperty(route, name, {
     get() {

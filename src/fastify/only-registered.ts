@@ -4,14 +4,15 @@ import { throwWhenRead } from '../pinning/index.ts'
 
 type Plugin<Options> = (app: FastifyInstance, options: Options) => Promise<void>
 
-/** The plugin, which says what to write where it is called by hand, or used as a middleware or a hook. */
+/** Wraps the plugin: if it is called by hand, or used as a middleware or a hook, its error says what to write. */
 export function onlyRegistered<Options>(plugin: Plugin<Options>): Plugin<Options> {
   const registered = (app: FastifyInstance, options: Options, ...rest: unknown[]) => {
     if (typeof app?.hasRequestDecorator === 'function') return plugin(app, options)
-    // Express and Fastify's hooks call it with a request, a response, and what goes on. They pass on what it throws.
+    // Express and Fastify's hooks call it with a request, a response, and a function that continues. They pass on
+    // what it throws.
     throw typeof rest[0] === 'function' ? usedAsMiddleware() : calledByHand()
   }
-  // Express's `app.use()` reads it at once. A router and a route read nothing before the first request.
+  // Express's `app.use()` reads this property at once. A router and a route read nothing before the first request.
   throwWhenRead(registered, 'handle', usedAsMiddleware)
   return registered
 }

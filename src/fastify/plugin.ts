@@ -32,18 +32,26 @@ declare module 'fastify' {
     readonly writePinning: { readonly counts: PinCounts }
   }
   interface FastifyContextConfig {
-    /** True: the route is what a POST is, its reads go to the primary and it pins. False: takes that from a POST. */
+    /**
+     * True: the route is a write, as a POST is: its reads go to the primary, and it pins. False: takes that away from
+     * a POST; a write that the router saw still pins. Default: the method decides.
+     */
     dbWrite?: boolean
-    /** Where the route's reads go: `'primary'`, `'replica'`, or a node's name. It pins nothing. */
+    /**
+     * Where the route's reads go until it writes: `'primary'`, `'replica'`, or a node's name. It pins nothing.
+     * Default: none.
+     */
     readFrom?: string
   }
 }
 
 /**
- * Pins whoever writes: after a write request, the user agent's reads go to the primary for `pinningSeconds`
- * (default 15). Register it before plugins whose `onRequest` hooks use the database.
+ * Pins a user agent when it writes: after a write request, its reads go to the primary for `pinningSeconds` (default
+ * 15). Register it before plugins whose `onRequest` hooks use the database.
  *
- * @throws {WritePinningError} at registration, for every option that is wrong or unknown; at once, where it is called by hand.
+ * @throws {WritePinningError} at registration, `ERR_WRITE_PINNING_OPTION` for an option that is wrong or unknown, and
+ * `ERR_WRITE_PINNING_ALREADY_REGISTERED` if it is registered here or in a parent already. At once, if it is called by
+ * hand.
  * @example
  * await app.register(writePinning)
  * app.post('/comment', async (request, reply) => {
@@ -53,7 +61,7 @@ declare module 'fastify' {
  */
 export const writePinning = fastifyPlugin(
   onlyRegistered(async (app: FastifyInstance, options: WritePinningOptions) => {
-    // Another copy of this package has a symbol of its own.
+    // Another copy of this package has another symbol, but the same `writePin`.
     if (app.hasRequestDecorator(PIN) || app.hasRequestDecorator('writePin')) throw alreadyRegistered()
     const settings = pinningSettings<FastifyRequest>('writePinning', ownOptions(options))
     const pinning = new Pinning(settings, await frameworkOf(app))
@@ -69,10 +77,10 @@ export const writePinning = fastifyPlugin(
     if (settings.accounts !== undefined) app.addHook('onClose', () => pinning.close())
 
     app.addHook('onRequest', (request, reply, done) => {
-      // In a child that has registered the plugin for itself, that registration is the one that counts.
+      // If a child has registered the plugin for itself, that registration counts.
       if ((request as WithPin)[PIN]) return done()
       const marks = marksOfRoute(request)
-      // Asked at once, because a handler may say `reply.callNotFound()` later.
+      // Read now, because a handler may call `reply.callNotFound()` later.
       const hasRoute = request.is404 ? no : yes
       const begun = begunPinOf(request.raw, reply.raw)
       if (begun === undefined) {
@@ -100,9 +108,10 @@ export const writePinning = fastifyPlugin(
     }
     addLastHooks(app, reenterHook, hasToWait ? waiting : undefined)
 
-    // The context can be lost on the way: a hook (a session store's) or a handler may go on in a callback of a client
-    // that other requests use as well, and so run in theirs; or a hook may be called inside a scope, and go on in it.
-    // So it is entered anew at the stages that run the application's code, and last of all before the handler.
+    // The context can be lost on the way. A hook (of a session store) or a handler may continue in the callback of a
+    // client that several requests share, and so in the context of another request. Or a hook may be called inside a
+    // scope, and continue in it. So the context is entered again before each stage that runs the application's code,
+    // and last of all before the handler.
     app.addHook('preValidation', reenterHook)
     app.addHook('preHandler', reenterHook)
     app.addHook('onError', (request, _reply, _error, done) => reenter(request, done))
@@ -125,7 +134,7 @@ function reenter(request: FastifyRequest, next: () => void): void {
   else enterContext(pin, next)
 }
 
-// Fastify hands a plugin its own options together with the plugin's.
+// Fastify passes its own options together with those of the plugin.
 function ownOptions(options: object): object {
   if (typeof options !== 'object') return options
   const { prefix, logLevel, logSerializers, ...own } = options as Record<string, unknown>

@@ -4,7 +4,7 @@ import { unknownOption } from '../options.ts'
 import { checkMarks, isDbWrite, type RouteMarks } from '../pinning/index.ts'
 import { logOf } from './framework.ts'
 
-/** An `onRoute` hook: refuses a route whose marks are wrong, where the route is defined. */
+/** An `onRoute` hook: refuses a route with wrong marks when it is defined. */
 export function checkRouteMarks({
   method,
   url,
@@ -17,7 +17,7 @@ export function checkRouteMarks({
   checkMarks(where, config ?? {})
 }
 
-/** The marks of the route that a request reached. */
+/** The marks of the route that a request reached; undefined if it reached none. */
 export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
   const { config, handler, method, url } = request.routeOptions
   if (url === undefined) return undefined
@@ -34,7 +34,7 @@ export function marksOfRoute(request: FastifyRequest): RouteMarks | undefined {
   return marks
 }
 
-/** The settings of a route's config that are a mark's name in another case: all others are those of other plugins. */
+/** The keys of a route's config that are the name of a mark in another spelling. All others belong to other plugins. */
 function misspelledMarks(config: object): [name: string, mark: keyof RouteMarks][] {
   return Object.keys(config).flatMap((name) => {
     const mark = MARK_OF_LETTERS.get(lettersOf(name))
@@ -47,12 +47,13 @@ const MARK_OF_LETTERS = new Map<string, keyof RouteMarks>([
   ['readfrom', 'readFrom'],
 ])
 
-// A route's config is one object for as long as the application lives.
+// A route's config is the same object for as long as the application lives.
 const marksByConfig = new WeakMap<object, RouteMarks>()
 
 /**
- * Routes that were defined before the plugin was registered did not come by the `onRoute` hook, so their
- * marks may be wrong, in value or in name: anything but `false` that is there makes the route a write, which is the safe side.
+ * Reads the marks of a route. The `onRoute` hook has not checked routes that were defined before the plugin was
+ * registered, so a mark may be wrong, in value or in name. Any `dbWrite` but `false` then makes the route a write,
+ * which is the safe side.
  */
 function readMarks(config: Record<keyof RouteMarks, unknown>, handler: unknown): RouteMarks {
   const { dbWrite, readFrom } = config
