@@ -1,4 +1,5 @@
-// Lets the seconds of the pin tick down. Without this script the page shows those left when it was made.
+// Counts down the seconds of the pin. Without this script, the page shows the seconds that were left when it was
+// made.
 for (const output of document.querySelectorAll('[data-seconds-left]')) {
   const end = performance.now() + Number(output.dataset.secondsLeft) * 1000
   const timer = setInterval(() => {

@@ -16,7 +16,7 @@ import { traceStatements } from './trace.ts'
 
 export interface ShopOptions {
   db: ShopDatabase
-  /** How long a browser's reads go to the primary after it has written. */
+  /** How long a browser's reads go to the primary after a write, in seconds. */
   pinningSeconds?: number
 }
 
@@ -24,13 +24,13 @@ export async function buildApp({ db, ...pinning }: ShopOptions): Promise<Fastify
   const app = Fastify({
     logger: { level: 'error' },
     bodyLimit: 16 * 1024,
-    forceCloseConnections: true, // a browser's spare connection would hold up the stop for a minute
+    forceCloseConnections: true, // a browser's idle connection would delay the stop for a minute
   })
   const shop: Shop = { db, lastWrites: new LastWrites() }
 
   showErrors(app)
   protect(app)
-  await app.register(cookie) // before write pinning, whose `skip` reads one of our own cookies
+  await app.register(cookie) // before write pinning, because `skip` reads a cookie of ours
   await app.register(formbody)
   await app.register(writePinning, { ...pinning, skip: isPinningOff })
   traceStatements(app)

@@ -8,14 +8,14 @@ const types = {
   'icon.svg': 'image/svg+xml',
 }
 
-// `public/` is beside both `src/` and `dist/`.
+// `public/` stands beside both `src/` and `dist/`.
 const assets = Object.entries(types).map(([name, type]) => {
   const content = readFileSync(new URL(`../public/${name}`, import.meta.url))
   const version = createHash('sha256').update(content).digest('base64url').slice(0, 12)
   return { name, type, content, href: `/assets/${version}/${name}` }
 })
 
-/** The address of a file of `public/`; it changes with the content, so browsers may keep what they have. */
+/** The address of a file in `public/`. It changes with the content, so browsers may keep the file for a year. */
 export function href(name: keyof typeof types): string {
   const asset = assets.find((candidate) => candidate.name === name)
   if (!asset) throw new Error(`There is no ${name} in public/`)

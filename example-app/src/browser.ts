@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** A request of either framework, once its cookies were parsed. */
+/** A request of either framework, after its cookies were parsed. */
 interface WithCookies {
   readonly cookies: Record<string, string | undefined>
 }
@@ -18,20 +18,20 @@ const oneYear = {
   maxAge: 365 * 24 * 60 * 60,
 } as const
 
-/** The id of this browser's wishlist; `undefined` until it has wished for something. */
+/** The id of this browser's wishlist; `undefined` until it has added something. */
 export function wishlistOf(request: WithCookies): string | undefined {
   const id = request.cookies[WISHLIST_COOKIE]
   return id !== undefined && UUID.test(id) ? id : undefined
 }
 
-/** Like {@link wishlistOf}, and gives the browser an id if it has none. Only forms do: a look leaves no cookie. */
+/** Like {@link wishlistOf}, but gives the browser an id if it has none. Only forms call this: a look sets no cookie. */
 export function ensureWishlist(request: FastifyRequest, reply: FastifyReply): string {
   const id = wishlistOf(request) ?? randomUUID()
   reply.setCookie(WISHLIST_COOKIE, id, oneYear)
   return id
 }
 
-/** Whether this browser has turned write pinning off, to see what happens without. */
+/** Whether this browser has turned write pinning off, to see what happens without it. */
 export function isPinningOff(request: WithCookies): boolean {
   return request.cookies[PINNING_COOKIE] === 'off'
 }

@@ -10,7 +10,7 @@ const PATIENCE_MS = 30_000
 /**
  * Sends a statement to each server.
  *
- * @throws {StartError} names the first one that does not answer, without its password.
+ * @throws {StartError} for the first server that does not answer, named without its password.
  */
 export async function checkServers(db: ShopDatabase, servers: Servers): Promise<void> {
   for (const { name, url } of nameServers(servers)) {
@@ -24,9 +24,9 @@ export async function checkServers(db: ShopDatabase, servers: Servers): Promise<
 }
 
 /**
- * Waits until each replica has replayed what the migrations did: a page read there sooner would find no table.
+ * Waits until each replica has replayed the migrations. A page that is read there earlier would find no table.
  *
- * @throws {StartError} names a replica that does not get there.
+ * @throws {StartError} for a replica that does not get there in time.
  */
 export async function waitForMigrations(
   db: ShopDatabase,

@@ -6,10 +6,10 @@ import type { ShopOptions } from './app.ts'
 import { isPinningOff, PINNING_COOKIE, WISHLIST_COOKIE, wishlistOf } from './browser.ts'
 import { MAX_QUANTITY } from './database/shop-database.ts'
 
-/** The shop on Express: the same addresses and forms, answered with what the pages show, as JSON. */
+/** The shop on Express. It has the same addresses and forms, and answers with the data of the pages as JSON. */
 export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
   const app = express()
-  app.use(cookieParser()) // before write pinning, whose `skip` reads one of our own cookies
+  app.use(cookieParser()) // before write pinning, because `skip` reads a cookie of ours
   app.use(writePinning({ ...pinning, skip: isPinningOff }))
   app.use(express.urlencoded({ extended: false, limit: '16kb' }))
 
@@ -51,11 +51,11 @@ export function buildExpressApp({ db, ...pinning }: ShopOptions): Express {
     response.redirect(303, '/wishlist')
   })
 
-  // It is a POST, but sets a cookie and no row: it must not pin the browser.
+  // This POST sets a cookie and writes no row, so it must not pin the browser.
   app.post('/pinning', markRoute({ dbWrite: false }), (request, response) => {
     if (request.body?.pinning === 'off') response.cookie(PINNING_COOKIE, 'off', attributes(request))
     else response.clearCookie(PINNING_COOKIE, attributes(request))
-    // One of two, so that no form can send people to another site.
+    // One of two pages, so that no form can send people to another site.
     response.redirect(303, request.body?.page === '/' ? '/' : '/wishlist')
   })
   return app
@@ -73,7 +73,7 @@ function attributes({ secure }: Request): CookieOptions {
   return { path: '/', httpOnly: true, sameSite: 'lax', secure }
 }
 
-/** A whole number that a column of ours can hold; 0, which none has as its id, for anything else. */
+/** A whole number that our integer columns can hold. For anything else it is 0, which is no row's id. */
 function idOf(text: unknown): number {
   return /^\d{1,9}$/.test(String(text)) ? Number(text) : 0
 }

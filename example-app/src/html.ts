@@ -1,4 +1,4 @@
-/** A piece of HTML that is safe to send: only {@link html} makes one. */
+/** A piece of HTML that is safe to send. Only {@link html} makes one. */
 class Html {
   readonly #text: string
 
@@ -15,7 +15,7 @@ export type { Html }
 
 type HtmlValue = Html | string | number | false | undefined | readonly HtmlValue[]
 
-/** A template whose values are escaped unless they are themselves `html`; `false` and `undefined` are nothing. */
+/** A template that escapes its values, unless they are `html` themselves. `false` and `undefined` become nothing. */
 export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): Html {
   return new Html(String.raw({ raw: strings }, ...values.map(render)))
 }

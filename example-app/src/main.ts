@@ -19,11 +19,11 @@ const LATE_MS = 2_000
 
 const interrupt = new AbortController()
 const { signal } = interrupt
-// These stay for as long as the process: a second Ctrl-C must not cut the clean-up short.
+// These listeners stay until the process ends: a second Ctrl-C must not cut the clean-up short.
 process.on('SIGINT', () => interrupt.abort())
 process.on('SIGTERM', () => interrupt.abort())
 
-/** What is open, in the order in which it was opened. */
+/** Everything that is open, in the order in which it was opened. */
 const open: { close(): Promise<unknown> }[] = []
 
 try {
@@ -97,7 +97,7 @@ function showServers(servers: Servers): Servers {
   return servers
 }
 
-/** A primary, and replicas that are late on purpose: late enough for eyes to see what programs run into. */
+/** Starts a primary, and replicas that are late on purpose: so late that people see what happens to programs. */
 async function startServers(): Promise<Servers> {
   say(`No DATABASE_URL: starting a primary, and ${REPLICAS} replicas that replay ${LATE_MS / 1_000} s late.`)
   const onProgress = (message: string) => say(`  ${message}`)

@@ -1,7 +1,7 @@
 import type { ShopDatabase } from './database/shop-database.ts'
 import { firstProducts } from './products.ts'
 
-/** The steps of the schema, in their order. One that has run somewhere is frozen. */
+/** The steps of the schema, in order. Never change a step that has run somewhere. */
 const migrations: Readonly<Record<string, readonly string[]>> = {
   '001-products-and-wishlists': [
     `create table products (
@@ -29,13 +29,13 @@ const migrations: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** Of this shop's migrations: any number will do that nothing else locks in this database. */
+/** The advisory lock of this shop's migrations. Any number that nothing else in this database locks will do. */
 const LOCK = 1_414_213_562
 
 /** Brings the schema up to date and gives the names of the migrations that had to run. */
 export function migrate(db: ShopDatabase): Promise<string[]> {
   return db.transaction(async (run) => {
-    // Of two processes that start at once, one waits for the other.
+    // If two processes start at the same time, one waits for the other.
     await run(`select pg_advisory_xact_lock(${LOCK})`)
     await run('create table if not exists migration (name text primary key)')
     const done = new Set((await run('select name from migration')).map(({ name }) => name))

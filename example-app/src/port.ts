@@ -3,9 +3,9 @@ import { createServer } from 'node:net'
 import { StartError } from './start-error.ts'
 
 /**
- * Fails at once where the port cannot be had: nobody should wait for a database first to hear that.
+ * Fails at once if the port is not free. Nobody should wait for a database first to hear that.
  *
- * @throws {StartError}
+ * @throws {StartError} that says why.
  */
 export async function tryPort(host: string, port: number): Promise<void> {
   const server = createServer().listen(port, host)
@@ -18,7 +18,7 @@ export async function tryPort(host: string, port: number): Promise<void> {
   await once(server, 'close')
 }
 
-/** Says what an error of `listen` means. */
+/** Explains an error of `listen()`. */
 export function portError(host: string, port: number, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') {

@@ -1,4 +1,4 @@
-/** What the shop sells when it opens: the rows that the second migration inserts. */
+/** What the shop sells at first: the rows that the second migration inserts. */
 export const firstProducts = [
   {
     picture: 'mug',

@@ -8,7 +8,7 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
-/** Says what a browser may do with our pages, and refuses forms that another site makes it send. */
+/** Tells browsers what our pages may do, and refuses forms that come from another site. */
 export function protect(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers)

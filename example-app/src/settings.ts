@@ -6,13 +6,13 @@ export interface Settings {
   readonly host: string
   readonly port: number
   readonly framework: 'fastify' | 'express'
-  /** What the shop asks its database with. */
+  /** The library with which the shop queries its database. */
   readonly client: Client
-  /** `undefined`: the shop starts servers of its own. */
+  /** `undefined`: the shop starts its own servers. */
   readonly servers: Servers | undefined
 }
 
-/** @throws {StartError} for a value that would fail later, and less clearly. */
+/** @throws {StartError} for a value that would fail later with a message that says less. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return {
     host: env.HOST || '127.0.0.1',
@@ -54,7 +54,7 @@ function readServers({ DATABASE_URL, DATABASE_REPLICA_URLS }: NodeJS.ProcessEnv)
   }
 }
 
-// The value is not repeated: it may hold a password.
+// The error leaves the value out: it may hold a password.
 function checkUrl(name: string, url: string): string {
   if (/^postgres(ql)?:/.test(url) && URL.canParse(url)) return url
   throw new StartError(

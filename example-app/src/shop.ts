@@ -1,7 +1,7 @@
 import type { ShopDatabase } from './database/shop-database.ts'
 import type { LastWrites } from './last-write.ts'
 
-/** What the routes work with. */
+/** What the routes need. */
 export interface Shop {
   readonly db: ShopDatabase
   readonly lastWrites: LastWrites

@@ -1,2 +1,2 @@
-/** Why the shop does not start, in words for whoever starts it: shown without a stack. */
+/** Says why the shop does not start, in words for the person who starts it. It is shown without a stack. */
 export class StartError extends Error {}

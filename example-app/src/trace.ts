@@ -5,14 +5,14 @@ import { ROUTE_CHANNEL, type RouteEvent } from 'write-pinning'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Every statement that this request has sent so far: where it went, and why. */
+    /** Every statement of this request so far: where it went, and why. */
     statements: RouteEvent[]
   }
 }
 
 const current = new AsyncLocalStorage<RouteEvent[]>()
 
-// A message arrives in the async context of the statement it is about, and so finds its request.
+// An event arrives in the async context of its statement, and so finds its request.
 subscribe(ROUTE_CHANNEL, (message) => {
   current.getStore()?.push(message as RouteEvent)
 })
@@ -26,7 +26,7 @@ export function traceStatements(app: FastifyInstance): void {
     current.run(request.statements, done)
   })
 
-  // On Node.js 20, what follows the parsing of a body runs in the context of the socket, so enter once more.
+  // On Node.js 20, the code after the parsing of a body runs in the context of the socket. So this enters again.
   app.addHook('preValidation', (request, _reply, done) => {
     current.run(request.statements, done)
   })

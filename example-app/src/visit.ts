@@ -4,7 +4,7 @@ import type { WishlistItem } from './database/shop-database.ts'
 import { isShown, type LastWrite } from './last-write.ts'
 import type { Shop } from './shop.ts'
 
-/** A browser's wishlist as one node has just answered it, beside what that browser last wrote. */
+/** A browser's wishlist as one node has just answered it, and the last write of that browser. */
 export interface Visit {
   readonly items: readonly WishlistItem[]
   readonly lastWrite?: LastWrite & { readonly isShown: boolean; readonly readFrom: string }

@@ -31,7 +31,7 @@ const wish = { quantity: wishes.quantity, note: wishes.note, isGift: wishes.isGi
 const isWish = (wishlist: string, product: number) =>
   and(eq(wishes.wishlist, wishlist), eq(wishes.product, product))
 
-/** Opens one pool over all servers, and Drizzle over that: each statement goes where it belongs. */
+/** Opens one pool over all servers, and Drizzle on top: each statement goes where it belongs. */
 export function openWithDrizzle(servers: Servers): ShopDatabase {
   const pool = new PrimaryReplicaPool(nodesOf(servers))
   const db = drizzle({ client: pool })

@@ -7,13 +7,13 @@ import { MAX_QUANTITY, type Product, type Run, type ShopDatabase, type Wish } fr
 const PRODUCT = ['id', 'picture', 'name', 'maker', 'blurb', 'price_cents as priceCents']
 const WISH = ['quantity', 'note', 'is_gift as isGift']
 
-/** Opens one pool over all servers, and Knex over that: each statement goes where it belongs. */
+/** Opens one pool over all servers, and Knex on top: each statement goes where it belongs. */
 export function openWithKnex(servers: Servers): ShopDatabase {
   const pool = new PrimaryReplicaPool(nodesOf(servers))
   const db = knexOf({ client: knexClient(pool), pool: { min: 0, max: connectionsOf(servers) } })
   const wishes = (wishlist: string) => db('wishlist_items').where({ wishlist_id: wishlist })
   return {
-    // Knex sends a query once it is awaited: here, within the request.
+    // Knex sends a query when it is awaited. So await it here, within the request.
     listProducts: async () => await db('products').select<Product[]>(PRODUCT).orderBy('id'),
 
     findProduct: async (id) => await db('products').select<Product[]>(PRODUCT).where({ id }).first(),
@@ -57,6 +57,6 @@ export function openWithKnex(servers: Servers): ShopDatabase {
 }
 
 function runOn(on: Knex): Run {
-  // A question mark is a placeholder of Knex's.
+  // In Knex, a question mark is a placeholder.
   return async (text) => (await on.raw(text.replaceAll('?', '\\?'))).rows
 }

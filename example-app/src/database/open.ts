@@ -18,7 +18,7 @@ export type Client = keyof typeof OPEN
 
 export const CLIENTS = Object.keys(OPEN) as Client[]
 
-/** Opens the servers with one of the clients; the shop behind it is the same. */
+/** Opens the servers with one of the clients. The rest of the shop is the same for all. */
 export function openDatabase(client: Client, servers: Servers): ShopDatabase {
   return OPEN[client](servers)
 }

@@ -9,7 +9,7 @@ interface WishRow extends Wish {
   addedAt: Date
 }
 
-/** Opens one pool over all servers, and Sequelize over its driver: each statement goes where it belongs. */
+/** Opens one pool over all servers, and Sequelize on top of its driver: each statement goes where it belongs. */
 export function openWithSequelize(servers: Servers): ShopDatabase {
   const pool = new PrimaryReplicaPool(nodesOf(servers))
   const db = new Sequelize({
@@ -41,7 +41,7 @@ export function openWithSequelize(servers: Servers): ShopDatabase {
     },
 
     async addItem(wishlist, product) {
-      // What Sequelize's own `upsert()` sets is a value, not what was there and one more.
+      // Sequelize's own `upsert()` can only set a value, not add one to the old value.
       const [added] = await db.query<Wish>(
         `insert into wishlist_items (wishlist_id, product_id) values ($wishlist, $product)
           on conflict (wishlist_id, product_id)
@@ -105,7 +105,7 @@ function runOn(db: Sequelize, transaction: Transaction | null = null): Run {
     try {
       return await db.query<Record<string, unknown>>(text, { type: QueryTypes.SELECT, transaction })
     } catch (error) {
-      // Sequelize has an error of its own around the server's.
+      // Sequelize wraps the server's error in its own.
       throw error instanceof BaseError && 'parent' in error ? error.parent : error
     }
   }

@@ -1,16 +1,16 @@
-/** Where the servers are: one connection string each. */
+/** The servers, each as a connection string. */
 export interface Servers {
   primary: string
   replicas: readonly string[]
 }
 
-/** A server, and the name under which pages and messages speak of it. */
+/** A server, and its name on pages and in messages. */
 export interface NamedServer {
   name: string
   url: string
 }
 
-/** The primary first. */
+/** Names the servers. The primary comes first. */
 export function nameServers({ primary, replicas }: Servers): [NamedServer, ...NamedServer[]] {
   return [
     { name: 'primary', url: primary },
@@ -18,7 +18,7 @@ export function nameServers({ primary, replicas }: Servers): [NamedServer, ...Na
   ]
 }
 
-/** Of each node. */
+/** Connections of each node's pool. */
 const CONNECTIONS = 10
 
 /** The servers as `write-pinning` takes them. */
@@ -27,7 +27,10 @@ export function nodesOf(servers: Servers) {
   return { primary: node(primary), replicas: replicas.map(node) }
 }
 
-/** How many connections all nodes may have, for clients with a pool of their own: theirs should not be the narrower one. */
+/**
+ * How many connections all nodes have together. A client with a pool of its own needs as many, or its pool is the
+ * bottleneck.
+ */
 export function connectionsOf(servers: Servers): number {
   return nameServers(servers).length * CONNECTIONS
 }

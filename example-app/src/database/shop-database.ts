@@ -7,7 +7,7 @@ export interface Product {
   priceCents: number
 }
 
-/** What a browser may say about a product that it wishes for. */
+/** What a browser can set for a product on its wishlist. */
 export interface Wish {
   quantity: number
   note: string
@@ -20,24 +20,24 @@ export interface WishlistItem extends Wish {
 
 export const MAX_QUANTITY = 99
 
-/** Sends a text as it is, and gives its rows. */
+/** Sends an SQL text unchanged, and gives its rows. */
 export type Run = (sql: string) => Promise<readonly Record<string, unknown>[]>
 
-/** All that the shop asks of its database, whatever client that is opened with. */
+/** Everything that the shop needs from its database, whatever client opened it. */
 export interface ShopDatabase {
   listProducts(): Promise<Product[]>
   findProduct(id: number): Promise<Product | undefined>
-  /** The newest wish first. */
+  /** The newest wish comes first. */
   listItems(wishlist: string): Promise<WishlistItem[]>
-  /** Adds a product; one that is on the list already is wished for once more. */
+  /** Adds a product. If it is already on the list, its quantity grows by one. */
   addItem(wishlist: string, product: number): Promise<Wish>
-  /** Gives `undefined` where the product is not on the list. */
+  /** Gives `undefined` if the product is not on the list. */
   changeItem(wishlist: string, product: number, wish: Wish): Promise<Wish | undefined>
   removeItem(wishlist: string, product: number): Promise<void>
 
   /** Rejects with the server's own error. */
   readonly run: Run
-  /** What `work` runs takes effect together, or not at all. */
+  /** Everything that `work` runs takes effect together, or not at all. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

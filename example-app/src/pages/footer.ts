@@ -31,7 +31,7 @@ const reasons: Record<RouteReason, string> = {
   share: 'an operator had the primary serve',
 }
 
-/** Which node answered each statement behind this page and why, and how long the pin still lasts. */
+/** Shows which node answered each statement of this page and why, and how long the pin still lasts. */
 export function footer(frame: Frame): Html {
   const { statements, visit } = frame
   return html`<footer class="trace" aria-labelledby="trace">
@@ -62,7 +62,7 @@ function statementList(title: Html | string, statements: readonly RouteEvent[]):
         </section>`
 }
 
-// Kysely and Drizzle quote every name; people read the statement better without.
+// Kysely and Drizzle quote every name. People read the statement better without quotes.
 function line({ node, role, reason, sql }: RouteEvent): Html {
   return html`
             <li><span class="node ${role}">${node}</span> <span class="why">${reasons[reason]}</span> <code>${sql.replaceAll('"', '')}</code></li>`

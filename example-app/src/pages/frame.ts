@@ -8,7 +8,7 @@ export interface Page {
   readonly main: Html
 }
 
-/** What the frame around a page tells of the request that read it. */
+/** What the frame around a page shows of the request. */
 export interface Frame {
   readonly visit: Visit
   readonly pin: { readonly pinned: boolean; readonly until: Date | undefined }

@@ -1,6 +1,6 @@
 import { type Html, html } from '../html.ts'
 
-/** A product's picture. It is decoration: the name stands beside it. */
+/** A product's picture. It is decoration, because the name stands beside it. */
 export function illustration(picture: string): Html {
   return html`<svg class="art art-${picture}" viewBox="0 0 200 160" aria-hidden="true">${drawings.get(picture)}</svg>`
 }

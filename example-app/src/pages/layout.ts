@@ -26,7 +26,7 @@ export function layout(page: Page, frame: Frame): Html {
   )
 }
 
-/** The bare document, also for pages that belong to no visit. */
+/** The bare document. Pages outside a visit use it directly. */
 export function document(title: string, body: Html): Html {
   return html`<!doctype html>
 <html lang="en">

@@ -1,7 +1,7 @@
 import { html } from '../html.ts'
 import { document, mark } from './layout.ts'
 
-/** A page with nothing but something to say, and the way back. */
+/** A page with a message, and the way back to the shop. */
 export function messagePage(title: string, text: string): string {
   return document(
     title,

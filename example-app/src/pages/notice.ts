@@ -1,7 +1,7 @@
 import { type Html, html } from '../html.ts'
 import type { Visit } from '../visit.ts'
 
-/** One line on what the browser has just written: that it is done, or that this page does not know it yet. */
+/** One line about the browser's last write: that it is done, or that this page does not show it yet. */
 export function notice({ lastWrite }: Visit): Html | undefined {
   if (!lastWrite) return undefined
   const { verb, product, isShown, readFrom } = lastWrite

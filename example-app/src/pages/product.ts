@@ -8,7 +8,7 @@ export function price(cents: number): string {
   return euros.format(cents / 100)
 }
 
-/** A product on a shelf, to be wished for. */
+/** A product on a shelf, with a form that adds it to the wishlist. */
 export function productCard(product: Product, isWished: boolean): Html {
   return html`
           <li class="card">

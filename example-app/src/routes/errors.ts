@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { messagePage } from '../pages/message.ts'
 
-/** Answers what went wrong with a page instead of JSON; only the log hears the details. */
+/** Answers an error with a page, not with JSON. Details go to the log only. */
 export function showErrors(app: FastifyInstance): void {
   app.setNotFoundHandler((_request, reply) =>
     reply

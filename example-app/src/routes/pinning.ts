@@ -6,7 +6,7 @@ const body = {
   required: ['pinning', 'page'],
   properties: {
     pinning: { enum: ['on', 'off'] },
-    page: { enum: ['/', '/wishlist'] }, // a list, so that no form can send people to another site
+    page: { enum: ['/', '/wishlist'] }, // only these two, so that no form can send people to another site
   },
 }
 
@@ -14,7 +14,7 @@ const body = {
 export function pinningRoutes(app: FastifyInstance): void {
   app.post<{ Body: { pinning: 'on' | 'off'; page: string } }>(
     '/pinning',
-    // It is a POST, but sets a cookie and no row: it must not pin the browser.
+    // This POST sets a cookie and writes no row, so it must not pin the browser.
     { schema: { body }, config: { dbWrite: false } },
     (request, reply) => {
       turnPinning(request.body.pinning, reply)

@@ -4,7 +4,7 @@ import type { Page } from '../pages/frame.ts'
 import { layout } from '../pages/layout.ts'
 import type { Visit } from '../visit.ts'
 
-/** Sends a page in the frame that all pages share: it says where each statement went, so it is made last. */
+/** Sends a page in the frame that all pages share. The frame shows where each statement went, so it is made last. */
 export function sendPage(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -33,7 +33,10 @@ const itemForm = {
   },
 }
 
-/** The wishlist. Each form writes, is answered with a redirect, and the page behind it reads: the case in point. */
+/**
+ * The wishlist. Each form writes and is answered with a redirect, and the page behind that reads. This is the case
+ * that needs write pinning.
+ */
 export function wishlistRoutes(app: FastifyInstance, shop: Shop): void {
   const { db } = shop
 
