@@ -4,7 +4,7 @@ import { sendRequests } from './http-client.js'
 
 const CONNECTIONS = 8
 
-/** One Fastify application of `fastify-server.js`, and the client that measures it. */
+/** One application of `fastify-server.js`, and the client that measures it. */
 export class AppProcess {
   #process
   #port
@@ -39,7 +39,7 @@ export class AppProcess {
     return { perSecond, cpuUs: ((await this.#cpuUs()) - cpuBefore) / count }
   }
 
-  /** A pin, as the server gave it to whoever wrote. */
+  /** A pin that the server sets after a write, as a `Cookie` header. */
   async pin() {
     const { headers } = await fetch(`http://127.0.0.1:${this.#port}/`, { method: 'POST' })
     return headers.get('set-cookie')?.split(';')[0]

@@ -1,6 +1,7 @@
 /**
- * What the server's word costs: the question that goes along with the COMMIT of a transaction which is not known to have written, and
- * the one right after a single statement that is in doubt, beside another way to be sure of that. A real primary on this machine.
+ * How much does it cost to ask the server whether a statement wrote? Measures two questions: one beside the COMMIT of
+ * a transaction that is not known to have written, and one right after a single statement in doubt. The second is
+ * compared with another way to be sure. Uses a real primary on this machine.
  */
 import pg from 'pg'
 import { runWithPin, usePrimary } from 'write-pinning'
@@ -14,7 +15,7 @@ const ROUNDS = { rounds: 300, warmUp: 20, iterations: 40 }
 const READ = 'select value from counter where id = 1'
 const DOUBTFUL = 'select quiet(1)'
 
-/** A client that asks nothing along, but is the same otherwise. */
+/** A client that adds no question. Otherwise it is the same. */
 class MuteClient extends pg.Client {
   static Query = undefined
 }
@@ -35,7 +36,7 @@ try {
   await cluster.stop()
 }
 
-/** A transaction of one read on the primary, through the pool. */
+/** Measures a transaction of one read on the primary, through the pool. */
 async function compareTransactions() {
   const pools = await Promise.all([open(MuteClient), open(pg.Client)])
   const variants = pools.map((pool, index) => ({
@@ -74,7 +75,7 @@ async function compareTransactions() {
   await Promise.all(pools.map((pool) => pool.end()))
 }
 
-/** A single statement that is in doubt, on the client itself: what else it costs is the same for all. */
+/** Measures a single statement in doubt, on the client itself. All other costs are the same for all variants. */
 async function compareSingles() {
   const Asking = /** @type {any} */ (askingClient(/** @type {any} */ (pg.Client)))
   const client = new Asking({ connectionString: cluster.primary.connectionString })

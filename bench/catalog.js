@@ -1,6 +1,7 @@
 /**
- * How long the catalog of a large database takes: the first reading, a look that finds nothing, and the reading after one change. By hand only
- * (`npm run bench -- catalog`), since it makes 40,000 views first; DATABASE_URL names a database that has them.
+ * How long does the catalog of a large database take? Measures the first reading, a look that finds nothing, and the
+ * reading after one change. Runs only by name (`npm run bench -- catalog`), because it first makes 40,000 views. With
+ * DATABASE_URL, it uses a database that already has them.
  */
 import pg from 'pg'
 import { startPostgresCluster } from 'write-pinning/testing'

@@ -1,6 +1,6 @@
 /**
- * What does it cost to tell a read from a write by its text? A text that is known, the same in a string that has just been
- * put together, as Kysely does with each query (hashing it is part of the cost), and texts that are new.
+ * How much does it cost to tell a read from a write by its text? Measures a known text, the same text in a string
+ * that was just put together, as Kysely does for each query (hashing is part of that cost), and new texts.
  */
 import { StatementClassifier } from '../dist/sql/classifier.js'
 import { printTable, show, summary, timeRounds } from './rounds.js'
@@ -36,7 +36,7 @@ let newTexts = 0
 const CASES = [
   { name: `known text of ${SHORT.length} characters`, make: constant(SHORT) },
   { name: `known text of ${SHORT.length} characters, just put together`, make: () => joined(SHORT) },
-  // More texts than the classifier remembers, so that each is read.
+  // More texts than the classifier remembers, so each one is read.
   { name: `new text of ${SHORT.length} characters`, make: () => `${SHORT} offset ${newTexts++}` },
   {
     name: `new built text of ${BUILT_1_KB.length} characters`,
@@ -48,7 +48,7 @@ const CASES = [
   },
 ]
 
-// What it takes to make the query is taken off.
+// The time to make the text is subtracted.
 const variants = CASES.flatMap(({ name, make }) => [
   { name: `${name}: made`, run: repeat(make, (made) => made) },
   { name, run: repeat(make, (made) => classifier.classify(made)) },
@@ -70,7 +70,7 @@ function constant(text) {
   return () => text
 }
 
-// As Kysely's compiler does it: the parts are not yet one string, and its hash is not known.
+// As in Kysely's compiler: the parts are not joined into one string yet, and have no hash.
 /** @param {string} text */
 function joined(text) {
   return `${text.slice(0, 30)}${text.slice(30)}`

@@ -8,7 +8,7 @@ import { PrimaryReplicaDialect } from 'write-pinning/kysely'
 /** @typedef {{ counter: { id: number, value: number } }} Database */
 /** @typedef {'exact pin' | 'time pin' | 'no pin' | 'primary only'} Kind */
 
-/** How many rows there are: each session has one of its own. */
+/** The number of rows. Each session has its own row. */
 export const ROWS = 64
 
 /** @param {Cluster} cluster */
@@ -18,11 +18,11 @@ export async function createTable(cluster) {
   await cluster.waitForCatchup()
 }
 
-/** One application on the cluster, with what it asks the servers for its pins. */
+/** One application on the cluster. It counts the questions that pins put to the servers. */
 export class App {
-  /** How many position reads there were, and how many at a time at most; and looks at replicas. */
+  /** The number of position reads, how many ran at the same time at most, and the number of looks at replicas. */
   asked = { positions: 0, underWay: 0, mostAtOnce: 0, looks: 0 }
-  /** How long responses took from their handler's end until they were sent, all together. */
+  /** The total time from the end of a handler until its response was sent, in ms. */
   sendingMs = 0
   #app = Fastify()
   #db
@@ -55,7 +55,7 @@ export class App {
   }
 
   /**
-   * Reads a row; gives its value, and whether a replica served it.
+   * Reads a row. Gives its value, and whether a replica served it.
    *
    * @param {number} id
    * @param {string | undefined} cookie
@@ -68,7 +68,7 @@ export class App {
   }
 
   /**
-   * Writes a row; gives the cookie of the answer.
+   * Writes a row. Gives the cookie of the answer.
    *
    * @param {number} id
    * @param {number} value
@@ -89,7 +89,7 @@ export class App {
   /** @param {Kind} kind */
   async #serve(kind) {
     const db = this.#db
-    // Without a pin, all the same in a context: or everything would go to the primary.
+    // `skip` turns pins off but keeps the context. Without a context, everything would go to the primary.
     const pinOptions = { skip: () => kind === 'no pin', pin: /** @type {const} */ ('time') }
     await this.#app.register(writePinning, kind === 'exact pin' ? { pin: 'exact' } : pinOptions)
     /** @type {WeakMap<object, number>} */
@@ -144,7 +144,7 @@ export class App {
  * @param {Promise<unknown>} answer
  */
 function count(asked, sql, answer) {
-  // What watches the nodes asks for more, and is no part of this.
+  // The watcher of the nodes also asks for positions. That is no part of this.
   if (sql.includes('isInRecovery')) return answer
   if (sql.includes('pg_last_wal_replay_lsn')) asked.looks++
   if (!sql.includes('pg_current_wal_insert_lsn')) return answer

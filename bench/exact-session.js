@@ -1,6 +1,6 @@
 const WRITE_SHARE = 0.2
 
-/** A user, who has a row of their own and knows what they wrote there. */
+/** A user, who has a row of their own and knows what they wrote to it. */
 export class Session {
   #app
   #id

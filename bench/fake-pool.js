@@ -1,6 +1,6 @@
 /**
- * Stands in for a `pg` pool and answers at once, with nothing: what is left to measure is what Kysely and its
- * dialect do.
+ * Stands in for a `pg` pool, and answers at once with an empty result. So only the work of Kysely and its dialect is
+ * measured.
  */
 export class FakePool {
   options = {}

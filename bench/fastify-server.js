@@ -1,6 +1,6 @@
 /**
- * One small Fastify application, in a process of its own: `bench/fastify.js` starts one of each kind. In one
- * process they would share what the plugin does to promises on Node.js 20, and none would be without it.
+ * One small Fastify application, in its own process. `bench/fastify.js` starts one of each kind. In one process they
+ * would share the change that the plugin makes to promises on Node.js 20, and no application would be without it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { fastifyCookie } from '@fastify/cookie'
@@ -25,7 +25,7 @@ app.get('/', async () => ({ hello: 'world' }))
 app.post('/', async () => ({ hello: 'world' }))
 await app.listen({ host: '127.0.0.1', port: 0 })
 
-// The parent asks for the CPU time used so far, and ends the process by going away or by saying so.
+// The parent asks for the CPU time that was used so far. It ends the process by disconnecting.
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send?.({ cpuUs: user + system })
@@ -33,7 +33,7 @@ process.on('message', () => {
 process.once('disconnect', () => process.exit())
 process.send?.({ port: /** @type {import('node:net').AddressInfo} */ (app.server.address()).port })
 
-// What any plugin pays that gives a request a context; the rest is write-pinning's own.
+// The cost of any plugin that gives a request a context. What write-pinning adds to this is its own cost.
 /** @param {import('fastify').FastifyInstance} app */
 function addStorage(app) {
   const storage = new AsyncLocalStorage()

@@ -1,19 +1,19 @@
 /**
- * How many requests per second does a small Fastify route serve with the plugin, as a share of what it serves
- * without? Real HTTP over loopback; one process per line of the table, which take turns.
+ * How many requests per second does a small Fastify route serve with the plugin, as a share of those without it? Uses
+ * real HTTP over loopback. Each line of the table has its own process, and the processes take turns.
  */
 import { AppProcess } from './app-process.js'
 import { requestText } from './http-client.js'
 import { printTable, show, summary, turn } from './rounds.js'
 
-const REQUESTS = 3_000 // per turn: a tenth of a second or two
-const SETS = 2 // of fresh processes: two processes of one program are not equally fast
+const REQUESTS = 3_000 // per turn, which takes one or two tenths of a second
+const SETS = 2 // of fresh processes: two processes of the same program are not equally fast
 const ROUNDS = 16
-const WARM_UP = 10 // so many turns until the last function is optimized; they do not count
+const WARM_UP = 10 // turns that do not count: only then is the last function optimized
 
 const KINDS = ['get', 'get with a pin', 'get with a signed pin', 'post']
 
-// The first of each kind is the one that the others are a share of.
+// The first of each kind is the base of the shares of the others.
 const VARIANTS = [
   { kind: 'get', app: 'none' },
   { kind: 'get', app: 'storage.run alone' },
@@ -54,7 +54,7 @@ async function measureSet() {
   /** @type {AppProcess[]} */
   const processes = []
   try {
-    // A process per line: what a POST leaves behind for the garbage collector would fall on the GETs.
+    // One process per line. Otherwise the garbage of a POST would be collected during the GETs.
     for (const { app } of VARIANTS) processes.push(await AppProcess.start(app))
     const requests = await requestsByKind(processes)
     const rows = []

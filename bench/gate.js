@@ -1,12 +1,12 @@
 /**
- * What does one read cost that waits for its turn on the primary, where few wait and where many do? Each column should be about the same
- * in every row: nothing here may grow with how many wait.
+ * How much does a read cost that waits for its turn on the primary, when few wait and when many do? The columns of a
+ * row should be about the same: no cost may grow with the number that wait.
  */
 import { SpillGate } from '../dist/nodes/spill-gate.js'
 import { printTable } from './rounds.js'
 
 const COUNTS = [5_000, 20_000, 80_000]
-/** How much dearer one of the many may be: memory is farther away. */
+/** How much more one of many may cost than one of few: memory is farther away. */
 const MOST = 6
 
 /** @type {Record<string, (gate: SpillGate, count: number) => Promise<unknown>>} */

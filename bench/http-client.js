@@ -1,8 +1,9 @@
 import { connect } from 'node:net'
 
 /**
- * Sends `count` requests over `connections` keep-alive connections, on each of them the next when the answer
- * is there. A raw socket costs the client less than the server pays, so that it is the server that is measured.
+ * Sends `count` requests over `connections` keep-alive connections. Each connection sends the next request when the
+ * answer is there. A raw socket costs the client less than the request costs the server. So the server is what is
+ * measured.
  *
  * @param {{ port: number, connections: number, count: number, request: string }} options
  */
@@ -46,7 +47,7 @@ function isComplete(answer) {
 }
 
 /**
- * Writes a request down.
+ * Writes a request as text.
  *
  * @param {{ method: string, cookie?: string | undefined, body?: string }} options
  */

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { writePinning } from 'write-pinning/fastify'
 
 /**
- * Runs `fn` in the handler of a GET without a pin, where queries run in earnest.
+ * Runs `fn` in the handler of a GET without a pin, because real queries run in handlers.
  *
  * @template T
  * @param {() => Promise<T>} fn

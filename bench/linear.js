@@ -1,6 +1,6 @@
 /**
- * Does reading a text take time in proportion to its length? Every family of texts is read at one length and at ten times that, by
- * turns: ten times the text shall take about ten times as long.
+ * Does the time to read a text grow in proportion to its length? Reads texts of each family at one length and at ten
+ * times that length, in turns. The second should take about ten times as long.
  */
 import { StatementClassifier } from '../dist/sql/classifier.js'
 import { FAMILIES } from './long-texts.js'

@@ -1,6 +1,6 @@
 /**
- * Families of long texts, each of which would take far more than its length deserves if something were read again and again. Each
- * gives a text of about so many characters.
+ * Families of long texts. Each text would take far too long for its length if some part of it were read again and
+ * again. Each function gives a text of about that many characters.
  *
  * @type {Record<string, (length: number) => string>}
  */

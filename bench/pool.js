@@ -1,6 +1,6 @@
 /**
- * What does `pool.query()` of `PrimaryReplicaPool` add to that of the `pg` pool of a node? Both take turns in one process, over clients
- * that answer at once.
+ * How much does `pool.query()` of `PrimaryReplicaPool` add to that of a node's `pg` pool? Both take turns in one
+ * process, over clients that answer at once.
  */
 import { execFileSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
@@ -13,7 +13,7 @@ import './vouched.js'
 
 const CONTEXTS = ['request', 'none']
 
-/** Answers at once, with nothing. */
+/** Answers at once, with an empty result. */
 class QuickClient extends EventEmitter {
   _queryable = true
 
@@ -45,7 +45,7 @@ const [only] = process.argv.slice(2)
 if (only === undefined) runEach()
 else await runIn(only)
 
-// A process each: on Node.js 20 the first AsyncLocalStorage.run() makes every later promise dearer.
+// One process each: on Node.js 20, the first `AsyncLocalStorage.run()` makes every later promise slower.
 function runEach() {
   console.log(`\n## One pool.query(), Node.js ${process.versions.node}: µs\n`)
   const rows = CONTEXTS.map((context) => {
@@ -81,7 +81,7 @@ function poolOfPg() {
 }
 
 /**
- * A pool that cannot make clients of its own, so that its node is not watched: nobody would answer.
+ * A pool without a `Client`, so its node is not watched: no server would answer.
  *
  * @param {pg.Pool} pool
  * @returns {any}

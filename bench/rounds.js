@@ -1,6 +1,6 @@
 /**
- * The method of every script here: variants take turns in many short rounds, so that what the machine does
- * meanwhile falls on all of them alike, and only figures of one turn are ever compared.
+ * The method of all these scripts. Variants take turns in many short rounds, so other work of the machine affects all
+ * of them alike. Only numbers of the same round are compared.
  */
 
 /**
@@ -21,7 +21,7 @@ export async function timeRounds(variants, { rounds, warmUp, iterations }) {
   for (let round = 0; round < warmUp + rounds; round++) {
     const row = new Array(variants.length)
     for (const index of turn(variants.length, round)) {
-      // Each round begins with an empty nursery: nobody pays for the garbage of the one before.
+      // Each turn begins with an empty nursery, so no variant pays for the garbage of the one before.
       globalThis.gc?.({ type: 'minor' })
       const startMs = performance.now()
       await variants[index].run(iterations)
@@ -33,7 +33,7 @@ export async function timeRounds(variants, { rounds, warmUp, iterations }) {
 }
 
 /**
- * The order of one round: another variant begins each time, so that no place in the order is anybody's own.
+ * The order of one round. Another variant begins each time, so no variant always has the same place.
  *
  * @param {number} length
  * @param {number} round
@@ -69,7 +69,7 @@ export function show({ median, low, high }, digits = 2) {
 }
 
 /**
- * Prints a Markdown table, as README.md takes it.
+ * Prints a Markdown table, for README.md.
  *
  * @param {readonly string[]} head
  * @param {readonly (readonly string[])[]} rows

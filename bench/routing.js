@@ -1,5 +1,5 @@
 /**
- * What does routing add to one query? Kysely's own PostgresDialect, `kysely-replication` and write-pinning take
+ * How much does routing add to one query? Kysely's own PostgresDialect, `kysely-replication` and write-pinning take
  * turns in one process, over pools that answer at once.
  */
 import { execFileSync } from 'node:child_process'
@@ -30,7 +30,7 @@ const [only] = process.argv.slice(2)
 if (only === undefined) runEachCase()
 else await runCase(CASES[Number(only)])
 
-// A process each: on Node.js 20 the first AsyncLocalStorage.run() makes every later promise dearer.
+// One process each: on Node.js 20, the first `AsyncLocalStorage.run()` makes every later promise slower.
 function runEachCase() {
   console.log(`\n## One query, Node.js ${process.versions.node}: µs\n`)
   const rows = CASES.map((_, index) => {

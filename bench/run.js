@@ -1,12 +1,12 @@
 /**
- * Runs the benchmarks, or those that are named: `npm run bench`, `npm run bench -- routing`. Each prints the
- * tables that README.md shows.
+ * Runs all benchmarks, or the named ones: `npm run bench`, `npm run bench -- routing`. Each prints its tables of
+ * README.md.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const ALL = ['classify', 'linear', 'routing', 'pool', 'fastify', 'exact', 'asked', 'gate', 'settings']
-/** Those that take long to prepare: only by their names. */
+/** Benchmarks that take long to prepare. They run only by name. */
 const BY_HAND = ['catalog']
 const named = process.argv.slice(2)
 

@@ -1,7 +1,8 @@
 /**
- * What does a statement pay for settings that follow its client? Two clients of one pool take turns: one that has set nothing, and one that
- * has set three things which each session has already. The servers answer at once. What differs is sent in the message of the statement,
- * which `test/settings/messages.test.ts` shows: that costs what the server needs for it.
+ * How much do settings that follow their client cost a statement? Two clients of one pool take turns. One has set
+ * nothing. The other has set three values that each session already has. The servers answer at once. A value that
+ * differs is sent in the same message as the statement, which `test/settings/messages.test.ts` shows. So it costs
+ * only the server's work for it.
  */
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
@@ -14,7 +15,7 @@ import './vouched.js'
 
 const SETTINGS = ["set app.tenant = 'one'", "set timezone to 'UTC'", 'set search_path to shop, public']
 
-/** Answers at once, with nothing; it speaks as much of the protocol as settings need. */
+/** Answers at once, with an empty result. It speaks as much of the protocol as settings need. */
 class QuickClient extends EventEmitter {
   static Query = pg.Query
   _queryable = true
@@ -50,7 +51,7 @@ class QuickConnection extends EventEmitter {
 
 const RESULT = { command: 'SELECT', rowCount: 0, rows: [] }
 
-// No server is there that could be asked whether it speaks for itself.
+// There is no server to ask whether it carries settings.
 Object.defineProperty(NodePool.prototype, 'carriesSettings', { get: () => true })
 
 const pool = new PrimaryReplicaPool({
@@ -91,7 +92,7 @@ function poolOfPg() {
 }
 
 /**
- * A pool that cannot make clients of its own, so that its node is not watched: nobody would answer.
+ * A pool without a `Client`, so its node is not watched: no server would answer.
  *
  * @param {pg.Pool} pool
  * @returns {any}

@@ -1,6 +1,6 @@
 /**
- * Has the next classifier that is used take the catalog for read and current, as it is in a service that has run for a second: the
- * servers that answer at once, with nothing, have none to read.
+ * Makes the next classifier that is used take the catalog as read and current, as in a service that has run for a
+ * second. The servers here answer at once with nothing, so they have no catalog to read.
  */
 import { BUILT_IN_CATALOG } from '../dist/sql/catalog.js'
 import { StatementClassifier } from '../dist/sql/classifier.js'
