@@ -3,13 +3,15 @@ import pg from 'pg'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { type Database, openDatabase, poolOf } from './cluster.ts'
 
-/** A database, and a way in which its commits come not to be flushed. */
+/** A database whose commits are not flushed, and how it writes. */
 export interface Committing {
   readonly db: Kysely<Database>
   write(name: string): Promise<unknown>
 }
 
-/** Ways to open a database whose writes are committed asynchronously, by what an application or an operator may do. */
+/**
+ * Ways to open a database whose writes are committed asynchronously, as an application or an operator may set it up.
+ */
 export const ASYNCHRONOUSLY: Readonly<Record<string, (cluster: PostgresCluster) => Promise<Committing>>> = {
   'the role': async (cluster) => {
     await cluster.primary.query('create role by_role login')
@@ -28,7 +30,7 @@ export const ASYNCHRONOUSLY: Readonly<Record<string, (cluster: PostgresCluster) 
     return inserting(
       openDatabase(cluster, {
         onReserveConnection: async (connection) => {
-          // What it says at first says nothing of later.
+          // The setting of the first uses says nothing about later uses.
           const value = uses++ < 10 ? 'on' : 'off'
           await connection.executeQuery(CompiledQuery.raw(`set synchronous_commit = ${value}`))
         },
@@ -71,7 +73,7 @@ function inserting(db: Kysely<Database>): Committing {
   return { db, write: (name) => db.insertInto('item').values({ name }).execute() }
 }
 
-/** Each write sets what it needs first, on a connection that others have had before. */
+/** Each write first sets what it needs, on a connection that others have used before. */
 function onConnection(db: Kysely<Database>, set: (on: Kysely<Database>) => Promise<unknown>): Committing {
   return {
     db,

@@ -1,20 +1,20 @@
 import { type Mock, vi } from 'vitest'
 
-/** Between how many ms a process looks whether its catalog has changed. */
+/** The shortest and the longest pause between two looks at the catalog, in ms. */
 const REGULARLY = [45_000, 60_000] as const
 
 type SetTimeout = (run: () => void, ms?: number) => NodeJS.Timeout
 
-/** The looks at their catalogs that databases have planned, since the timers are watched. */
+/** The looks at the catalog that databases have planned since this watches the timers. */
 export class CatalogLooks implements Disposable {
   readonly #timers: Mock<SetTimeout> = vi.spyOn(globalThis, 'setTimeout') as unknown as Mock<SetTimeout>
 
-  /** How many are planned. */
+  /** The timers of the planned looks. */
   get planned(): readonly NodeJS.Timeout[] {
     return this.#indexes.map((at) => this.#timers.mock.results[at]?.value as NodeJS.Timeout)
   }
 
-  /** Makes the one due that was planned last, once there is one. */
+  /** Makes the look due that was planned last, once there is one. */
   async makeDue(): Promise<void> {
     const at = await vi.waitFor(() => {
       const last = this.#indexes.at(-1)

@@ -1,4 +1,5 @@
-// A key pair that certifies nothing: made for these tests, for the name localhost, valid for a hundred years.
+// A key pair that certifies nothing. It was made for these tests, for the name localhost, and is valid for a hundred
+// years.
 export const privateKey = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQggGvgaCV7JrBqrQdE
 5G5ldQazjZRIPw7xbkj7hYa9X1uhRANCAAShDJEowY9Ce5frq1IsTib2mc63y+YF

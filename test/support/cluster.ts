@@ -19,7 +19,7 @@ export interface Database {
   session: { sid: string; data: string }
 }
 
-/** A cluster with the tables `item` and `session`, on every node. */
+/** Starts a cluster with the tables `item` and `session` on every node. */
 export async function startShop(
   replicas = 2,
   others: Omit<PostgresClusterOptions, 'replicas'> = {},
@@ -31,7 +31,7 @@ export async function startShop(
   return cluster
 }
 
-/** A database on the cluster through the dialect under test. */
+/** Opens a database on the cluster through the dialect under test. */
 export function openDatabase(
   cluster: PostgresCluster,
   options: Partial<PrimaryReplicaDialectOptions> = {},
@@ -43,7 +43,7 @@ export function openDatabase(
   })
 }
 
-/** The same on whatever nodes. */
+/** Opens a database on any nodes. */
 export function databaseOf(options: PrimaryReplicaDialectOptions): Kysely<Database> {
   return new Kysely<Database>({ dialect: new PrimaryReplicaDialect({ cursor: Cursor, ...options }) })
 }

@@ -7,8 +7,8 @@ import { temporaryRoot } from '../../src/testing/temporary-root.ts'
 import { unprivilegedUser } from '../../src/testing/unprivileged-user.ts'
 
 /**
- * A program of Debian's that runs beside the test cluster, as the user its servers run as, with a directory of its own.
- * It ends, and the directory is gone, with `stop()`, or when this process ends, however that happens.
+ * A program of Debian that runs beside the test cluster. It runs as the same user as the servers, and has a directory
+ * of its own. It ends, and its directory is removed, by `stop()`, or when this process ends in any way.
  */
 export class Daemon {
   readonly directory: string
@@ -17,18 +17,21 @@ export class Daemon {
   #shell: ChildProcess | undefined
   #ended: Promise<unknown> | undefined
 
-  /** @throws where the program is not there, with what to install. */
+  /** @throws if the program is not installed; the error says what to install. */
   constructor(command: string) {
     this.#command = programNamed(command)
     this.directory = mkdtempSync(path.join(temporaryRoot(tmpdir(), this.#user), `write-pinning-${command}-`))
     if (this.#user !== undefined) chownSync(this.directory, this.#user.uid, this.#user.gid)
   }
 
-  /** Starts it, and resolves once `isReady()` says so; throws what it wrote where it ends before that. */
+  /**
+   * Starts the program, and resolves once `isReady()` says so. If the program ends before that, throws with what it
+   * wrote.
+   */
   async start(args: readonly string[], isReady: () => Promise<boolean>): Promise<void> {
     const shell = spawn('/bin/sh', ['-c', KEEP, 'sh', this.directory, this.#command, ...args], {
       cwd: this.directory,
-      // A session of its own: Ctrl-C in the terminal must not end the shell before it cleaned up.
+      // A session of its own: Ctrl-C in the terminal must not end the shell before it has cleaned up.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       ...this.#user,
@@ -58,7 +61,7 @@ export class Daemon {
 
 const START_MS = 10_000
 
-// The shell's input ends when this process does, and then nobody else could clean up.
+// The shell's input ends when this process does. After that, only the shell can clean up.
 const KEEP = `
   directory=$1; shift
   exec 3<&0
@@ -70,7 +73,7 @@ const KEEP = `
   kill $watcher
   cd /; rm -rf "$directory"`
 
-// Debian keeps servers where a plain user's PATH does not lead.
+// Debian keeps servers in directories that are not in a plain user's PATH.
 const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`
 
 function programNamed(command: string): string {

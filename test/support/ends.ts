@@ -1,11 +1,14 @@
 import { afterAll, afterEach, beforeEach } from 'vitest'
 
-/** Takes how something ends. What a test opens ends after that test, what was opened before after the last one. */
+/**
+ * Takes a function that ends something. What a test opens ends after that test. What was opened earlier ends after
+ * the last test.
+ */
 export type AtEnd = (end: () => unknown) => void
 
 /**
- * Has what a file or a suite opens end by itself, the latest first; one that fails keeps no other from ending.
- *
+ * Ends everything that a file or a suite opens, the latest first. An end that fails does not keep the others from
+ * running.
  * @example
  * const atEnd = useEnds()
  * atEnd(() => server.close())

@@ -6,27 +6,29 @@ import { Session } from '../../src/testing/session.ts'
 import type { Database } from './cluster.ts'
 import { heldBy, pinOfAgent, seesOn, serveShop } from './exact.ts'
 
-/** What became of many rounds, in each of which a user agent writes and then reads. */
+/** The results of many rounds. In each, a user agent writes and then reads. */
 export interface RoundsReport {
   readonly rounds: number
   /** Reads right after the write that did not see it. */
   stale: number
-  /** How many of those reads replicas have served. */
+  /** How many of those reads replicas served. */
   onReplicas: number
   /** Reads after every replica had caught up. */
   afterCatchup: number
-  /** Of those, the ones of a pin without a position: the primary had not told it within the time that a response waits. */
+  /**
+   * Of those, the reads under a pin without a position: the primary did not give one within the time that a response
+   * waits.
+   */
   withoutPosition: number
-  /** Of those, the ones that the primary served all the same, as long as nobody wrote more: no replica can reach that position. */
+  /** Of those, the reads that the primary still served while nobody else wrote: no replica can reach that position. */
   waitedForNothing: number
 }
 
-/** For how long a replica that has caught up is asked until its position counts as one that it cannot reach, in ms. */
+/** How long a replica that has caught up is asked before its position counts as unreachable, in ms. */
 const UNREACHABLE_MS = 2_000
 
 /**
- * Has user agents write and read, one after the other, through Fastify and the dialect.
- *
+ * Lets user agents write and read, one after the other, through Fastify and the dialect.
  * @example
  * const report = await runRounds({ cluster, db, rounds: 3_000, write: (name) => insert(db, name) })
  */
@@ -36,9 +38,9 @@ export async function runRounds(parts: {
   readonly rounds: number
   /** The handler of the write request. */
   readonly write: (name: string) => Promise<unknown>
-  /** After how many rounds it is looked whether replicas that have caught up serve. */
+  /** Every so many rounds, this checks whether replicas that have caught up serve. */
   readonly catchUpEvery?: number
-  /** Whether a commit flushes what it wrote, so that replicas which have replayed what is flushed have caught up. */
+  /** Whether a commit flushes its writes. Then replicas that have replayed everything flushed have caught up. */
   readonly flushes?: boolean
   readonly options?: WritePinningOptions
 }): Promise<RoundsReport> {
@@ -67,7 +69,8 @@ export async function runRounds(parts: {
         report.withoutPosition++
         continue
       }
-      // A look at the replicas may come too late on a busy machine; what they cannot reach they do not reach later either.
+      // On a busy machine, a look at the replicas may come too late. A position that they cannot reach stays out of
+      // reach.
       const untilMs = performance.now() + UNREACHABLE_MS
       for (let servedBy = 'primary'; servedBy === 'primary'; ) {
         const [isThereNow, node] = await seesOn(agent, name)
@@ -84,7 +87,7 @@ export async function runRounds(parts: {
   return report
 }
 
-/** `waitForCatchup()` would flush what others have not committed. */
+/** Waits for what is flushed, because `waitForCatchup()` would also flush what others have not committed. */
 async function replayedWhatIsFlushed({ primary, replicas }: PostgresCluster): Promise<void> {
   const flushed = parseLsn(await primary.lsn()) ?? 0n
   for (const replica of replicas) {
@@ -92,7 +95,10 @@ async function replayedWhatIsFlushed({ primary, replicas }: PostgresCluster): Pr
   }
 }
 
-/** Other sessions that write, and roll back, until the function that this resolves with has ended: WAL that nobody commits. */
+/**
+ * Starts sessions that write and roll back, until the function that this resolves with has run. So they make WAL that
+ * nobody commits.
+ */
 export async function makeNoise(primary: PostgresNode, sessions = 2): Promise<() => Promise<void>> {
   await primary.query('create table if not exists noise (text text)')
   let isOver = false

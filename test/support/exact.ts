@@ -9,15 +9,14 @@ import { routesOf } from './routes.ts'
 
 export const SECRET = 'a secret of at least thirty-two characters'
 
-/** An application with exact pins over a real database, and makers of its user agents. */
+/** An application with exact pins over a real database, and a function that makes its user agents. */
 export interface ExactShop {
   readonly app: FastifyInstance
   readonly openAgent: () => UserAgent
 }
 
 /**
- * Serves a shop: `POST /items/:name` adds an item, `GET /items/:name` tells whether it is there.
- *
+ * Serves a shop: `POST /items/:name` adds an item, and `GET /items/:name` says whether it is there.
  * @example
  * const { app, openAgent } = await serveShop(db)
  */
@@ -47,7 +46,7 @@ export async function sees(agent: UserAgent, name: string): Promise<boolean> {
   return (await agent.get(`/items/${name}`)).json().isThere
 }
 
-/** Whether a user agent sees an item, and the node that served that. */
+/** Whether a user agent sees an item, and the node that served that read. */
 export async function seesOn(agent: UserAgent, name: string): Promise<[isThere: boolean, node: string]> {
   let isThere = false
   const routes = await routesOf(async () => {
@@ -56,7 +55,7 @@ export async function seesOn(agent: UserAgent, name: string): Promise<[isThere: 
   return [isThere, routes.map(({ node }) => node).join()]
 }
 
-/** What the pin of a user agent says; undefined where it has none. */
+/** What the pin of a user agent says; undefined if it has none. */
 export async function pinOfAgent(agent: UserAgent): Promise<Pin | undefined> {
   return pinOfToken(await agent.pin())
 }
@@ -69,7 +68,7 @@ export function pinOfToken(token: string | undefined): Pin | undefined {
   return claim.pin
 }
 
-/** What of a pin holds for one cluster: a position, or only the primary; undefined for nothing. */
+/** What a pin demands for one cluster: a position, or only the primary; undefined for nothing. */
 export function heldBy(pin: Pin | undefined, cluster = 'default'): bigint | 'primary' | undefined {
   if (pin === undefined) return undefined
   if (pin.kind === 'time' || pin.primaryUntilMs > 0) return 'primary'

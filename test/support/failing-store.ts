@@ -2,7 +2,7 @@ import type { Pin } from 'write-pinning'
 import { memoryPinStore, type PinStore } from 'write-pinning/stores'
 import { withResolvers } from './with-resolvers.ts'
 
-/** A store in memory that does as it is told: it takes pins, refuses them, or does not answer. */
+/** A store in memory that a test controls: it takes pins, refuses them, or does not answer. */
 export class FailingStore implements PinStore {
   readonly #pins = memoryPinStore()
   mode: 'takes' | 'refuses' | 'hangs' = 'takes'

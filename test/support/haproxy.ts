@@ -8,21 +8,20 @@ import { acceptsLogins } from './accepts-logins.ts'
 import { Daemon } from './daemon.ts'
 import type { Target } from './proxy-link.ts'
 
-/** An HAProxy before several nodes: one name for all of them, as Aurora's reader endpoint is. */
+/** An HAProxy in front of several nodes. It is one name for all of them, as Aurora's reader endpoint is. */
 export interface ReaderEndpoint extends AsyncDisposable {
   readonly host: string
   readonly port: number
   readonly connectionString: string
-  /** From here on new connections go to this server, too, in turn. */
+  /** Sends new connections to this server, too, in turn with the others. */
   addServer(node: Target): Promise<void>
-  /** From here on no new connection goes to this server; open ones stay. */
+  /** Sends no more new connections to this server. Open ones stay. */
   removeServer(node: Target): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * Starts Debian's HAProxy before these nodes.
- *
+ * Starts Debian's HAProxy in front of these nodes.
  * @example
  * await using endpoint = await startReaderEndpoint([replica])
  * await endpoint.addServer(another)
@@ -70,7 +69,7 @@ function nameOf({ port }: Target): string {
   return `server-${port}`
 }
 
-/** Tells a running HAProxy something; it answers with a complaint, or with a word of success, or nothing. */
+/** Sends a command to a running HAProxy. It answers with a complaint, with a word of success, or with nothing. */
 async function command(socket: string, line: string): Promise<void> {
   const control = connect(socket)
   await once(control, 'connect')

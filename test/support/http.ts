@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers'
 import type { FastifyInstance } from 'fastify'
 import { CookieJar } from 'tough-cookie'
 
-/** What came back, read to its end. */
+/** An answer, read to its end. */
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -24,11 +24,11 @@ export interface Answer {
 export interface RequestInit {
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Buffer | URLSearchParams | FormData
-  /** Holds the body back, after the headers have left, until this resolves. */
+  /** Sends the headers at once, and the body only when this resolves. */
   readonly bodyAfter?: Promise<unknown>
 }
 
-/** A user agent with a cookie jar of its own, over real HTTP; unlike `fetch`, it also sends TRACE. */
+/** A user agent with its own cookie jar, over real HTTP. Unlike `fetch`, it can also send TRACE. */
 export class UserAgent {
   readonly jar = new CookieJar()
   readonly origin: string
@@ -60,30 +60,30 @@ export class UserAgent {
     return this.request('POST', path, init)
   }
 
-  /** The pin that the jar holds, if any: that of the name, or by default the last that was set under a name of ours. */
+  /** The pin in the jar: the one with this name, or by default the one that was set last under a name of ours. */
   async pin(name?: string): Promise<string | undefined> {
     const cookies = await this.jar.getCookies(this.origin)
     return cookies.filter(({ key }) => isPinName(key, name)).at(-1)?.value
   }
 
-  /** The names of the pins that the jar holds. */
+  /** The names of the pins in the jar. */
   async pinNames(): Promise<string[]> {
     return (await this.jar.getCookies(this.origin)).map(({ key }) => key).filter((key) => isPinName(key))
   }
 
-  /** Puts a pin into the jar, as a client that forges it would. */
+  /** Puts a pin into the jar, as a client with a forged pin would. */
   async forge(value: string, name = 'write_pin'): Promise<void> {
     await this.jar.setCookie(`${name}=${value}; Path=/`, this.origin)
   }
 }
 
-/** Starts the application on a free port of the loopback and gives a maker of user agents. */
+/** Starts the application on a free port of the loopback, and gives a function that makes user agents. */
 export async function listen(app: FastifyInstance): Promise<() => UserAgent> {
   await app.listen({ host: '127.0.0.1', port: 0 })
   return userAgentsOf(app.server)
 }
 
-/** The same for a server of Node.js's own. */
+/** Starts a server of Node.js's own in the same way. */
 export async function listenOn(server: Server): Promise<() => UserAgent> {
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return userAgentsOf(server)
@@ -95,14 +95,14 @@ function userAgentsOf(server: Server): () => UserAgent {
   return () => new UserAgent(`${protocol}://127.0.0.1:${port}`)
 }
 
-/** The `Set-Cookie` of the pin in an answer; undefined where it sets none. */
+/** The `Set-Cookie` of the pin in an answer; undefined if it sets none. */
 export function pinCookie(answer: Answer, name?: string): string | undefined {
   const pins = answer.setCookies.filter((each) => isPinName(each.slice(0, each.indexOf('=')), name))
   if (pins.length > 1) throw new Error(`The pin was set ${pins.length} times`)
   return pins[0]
 }
 
-/** What is the value of a `Set-Cookie` header. */
+/** The value of a `Set-Cookie` header. */
 export function valueOfCookie(cookie: string | undefined): string | undefined {
   return cookie === undefined ? undefined : /=([^;]*)/.exec(cookie)?.[1]
 }

@@ -4,7 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import type { AtEnd } from './ends.ts'
 import { listen as listenOf, listenOn, type UserAgent } from './http.ts'
 
-/** Serves an application on a free port of the loopback until its end, and gives a maker of user agents. */
+/**
+ * Serves an application on a free port of the loopback, closes it at the end, and gives a function that makes user
+ * agents.
+ */
 export type Listen = (app: FastifyInstance | RequestListener | Server) => Promise<() => UserAgent>
 
 /** @example const listen = listening(useEnds()) */
@@ -20,7 +23,7 @@ export function listening(atEnd: AtEnd): Listen {
   }
 }
 
-/** Resolves when the server is closed, with what is connected to it. */
+/** Closes the server and all its connections. */
 function closed(server: Server): Promise<unknown> {
   server.closeAllConnections()
   return new Promise((resolve) => server.close(resolve))

@@ -1,7 +1,7 @@
 import { expect, vi } from 'vitest'
 import type { Load } from './load.ts'
 
-/** Resolves when so many operations of the load, and by default a hundred, have ended from now on. */
+/** Resolves when this many operations of the load (100 by default) have begun and ended from now on. */
 export async function more(load: Load<unknown>, count = 100): Promise<void> {
   const fromMs = load.nowMs()
   await vi.waitFor(
@@ -10,7 +10,10 @@ export async function more(load: Load<unknown>, count = 100): Promise<void> {
   )
 }
 
-/** Resolves with how many ms it took from now until `node` served one of the load's reads that began from now on. */
+/**
+ * Waits until `node` serves one of the load's reads that begins from now on. Resolves with the time that this took,
+ * in ms.
+ */
 export async function servedAgain(load: Load<string>, node: string): Promise<number> {
   const fromMs = load.nowMs()
   return await vi.waitFor(

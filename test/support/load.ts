@@ -5,20 +5,22 @@ import type { Database } from './cluster.ts'
 import { LoadReport, type Operation } from './load-report.ts'
 import { inRequest } from './request.ts'
 
-/** A load that is going on. */
+/** A running load. */
 export interface Load<T> {
-  /** Milliseconds since it began, to note when a fault was made; the report tells times so. */
+  /** The time since the load began, in ms. The report has the same clock, so a test can note when it made a fault. */
   nowMs(): number
-  /** What has ended so far. */
+  /** The operations that have ended so far. */
   soFar(): LoadReport<T>
-  /** Begins no more, waits for what is going on, and gives all; what has not ended in `withinMs` (30 s) is a failure. */
+  /**
+   * Begins no more operations, waits for the open ones, and gives all of them. One that has not ended in `withinMs`
+   * (30 s) counts as failed.
+   */
   stop(options?: { withinMs?: number }): Promise<LoadReport<T>>
 }
 
 /**
- * Begins `operation` so many times per second (default 200), whatever became of those before. What could not begin in
- * time, because this process was blocked, is left out but for a tenth of a second's worth.
- *
+ * Begins `operation` this many times per second (default 200), whether or not earlier ones have ended. If this
+ * process was blocked, it makes up for a tenth of a second at most.
  * @example
  * const load = startLoad(readsOf(cluster, db))
  * await replica.kill()
@@ -75,7 +77,7 @@ export function startLoad<T>(operation: () => Promise<T>, { perSecond = 200 } = 
 const TICK_MS = 5
 const BURST_MS = 100
 
-/** A read through the dialect, in a request of its own, that gives the name of the node that served it. */
+/** A read through the dialect, in a request of its own. It gives the name of the node that served it. */
 export function readsOf(cluster: PostgresCluster, db: Kysely<Database>): () => Promise<string> {
   const port = sql<{ port: number }>`select inet_server_port() as port`
   return async () => {
@@ -84,7 +86,7 @@ export function readsOf(cluster: PostgresCluster, db: Kysely<Database>): () => P
   }
 }
 
-/** A write through the dialect, in a request of its own, that gives the name of its row, which no other one has. */
+/** A write through the dialect, in a request of its own. It gives the name of its row, which is unique. */
 export function writesOf(db: Kysely<Database>): () => Promise<string> {
   let count = 0
   return async () => {

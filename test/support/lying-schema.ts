@@ -4,17 +4,21 @@ import path from 'node:path'
 import pg from 'pg'
 import type { PostgresCluster } from 'write-pinning/testing'
 
-/** With this path as a setting of a cluster it stands first for every session; before it is made, `public` does. */
+/**
+ * A search path for a cluster in which the schema `lying` comes first. Until that schema exists, `public` comes
+ * first.
+ */
 export const LYING_PATH = 'lying, public, pg_catalog'
 
-/** What was called of a schema that stands before `pg_catalog`, by the texts that called it. */
+/** A schema that comes before `pg_catalog`, and the texts that called something of it. */
 export interface LyingSchema extends Disposable {
   readonly callers: readonly string[]
 }
 
 /**
- * Makes the schema `lying` in every database of a cluster: it has a function, an operator, a type and a relation for nearly each of
- * PostgreSQL's, by the same name and of the same arguments. Each writes down who has called it, also on a replica, and fails.
+ * Makes the schema `lying` in every database of a cluster. For nearly each function, operator, type and relation of
+ * PostgreSQL, it has one with the same name and the same arguments. Each of them writes down the text that called it,
+ * also on a replica, and fails.
  */
 export async function makeLyingSchema(cluster: PostgresCluster): Promise<LyingSchema> {
   const directory = mkdtempSync(path.join(tmpdir(), 'lying-'))
@@ -37,7 +41,7 @@ export async function makeLyingSchema(cluster: PostgresCluster): Promise<LyingSc
   }
 }
 
-/** What cannot be made, because of a pseudo-type, is left out. */
+/** Leaves out what cannot be made because of a pseudo-type. */
 const schemaThatWritesTo = (directory: string) => `
 create schema lying;
 create function lying.write_down() returns bool language plpgsql set search_path = pg_catalog as $$

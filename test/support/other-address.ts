@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Server } from 'node:net'
 import type { PostgresNode } from 'write-pinning/testing'
 
-/** Has a node answer at another address as well, until the server that this resolves with is closed. */
+/** Makes a node answer at another address, too, until the server that this resolves with is closed. */
 export async function serveAt(host: string, port: number, node: PostgresNode): Promise<Server> {
   const server = createServer({ noDelay: true }, (client) => {
     const target = connect({ host: node.host, port: node.port, noDelay: true })

@@ -1,16 +1,19 @@
 import pg from 'pg'
 import type { Target } from './proxy-link.ts'
 
-/** What the package asks a node, beside the application's statements, over connections of its own. */
+/** The questions that the package asks a node over connections of its own, beside the application's statements. */
 export interface OwnQuestions {
   readonly pool: pg.Pool
-  /** How often a primary was asked how far its commits go, or a replica how far it has replayed; a watcher's do not count. */
+  /**
+   * How often a primary was asked how far its commits go, or a replica how far it has replayed. A watcher's questions
+   * do not count.
+   */
   positions: number
-  /** How many of those were under way at a time at most. */
+  /** How many of those ran at the same time at most. */
   mostAtOnce: number
 }
 
-/** A pool whose own questions are counted, and may take another way to the server than the application's statements. */
+/** A pool that counts those questions. They may take another way to the server than the application's statements. */
 export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
   let underWay = 0
   const asked = { positions: 0, mostAtOnce: 0 }
@@ -39,7 +42,7 @@ export function poolThatCounts(node: Target, via: Target = node): OwnQuestions {
   return Object.assign(asked, { pool: new pg.Pool(config as pg.PoolConfig) })
 }
 
-/** A statement as a client is given it, in whichever form. */
+/** A statement from the arguments of `query()`, in any form. */
 export function askedBy(args: readonly unknown[]): Asked {
   const [statement, values] = args as [string | Asked, readonly unknown[] | undefined]
   return typeof statement === 'string' ? { text: statement, values } : statement
@@ -50,7 +53,7 @@ interface Asked {
   readonly values?: readonly unknown[] | undefined
 }
 
-// A watcher asks for more, and what it asks has this in it.
+// The watcher's question has `isInRecovery` in it.
 function isOfPositions(sql: string): boolean {
   return /pg_current_wal|pg_last_wal/.test(sql) && !sql.includes('isInRecovery')
 }

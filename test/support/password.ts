@@ -1,8 +1,8 @@
 import type { PostgresNode } from 'write-pinning/testing'
 
 /**
- * Makes a node ask `role` for its password, in plain text as RDS does with a token; everybody else comes in as before.
- * The role itself, and its password, are made on the primary.
+ * Makes a node ask `role` for its password, in plain text, as RDS does with a token. All others log in as before. The
+ * role and its password are made on the primary.
  */
 export async function askForPassword(node: PostgresNode, role: string): Promise<void> {
   const [file] = await node.query<{ hba_file: string }>('show hba_file')

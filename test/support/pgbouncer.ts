@@ -5,21 +5,20 @@ import { acceptsLogins } from './accepts-logins.ts'
 import { Daemon } from './daemon.ts'
 import type { Target } from './proxy-link.ts'
 
-/** A PgBouncer before one node. */
+/** A PgBouncer in front of one node. */
 export interface PgBouncer extends AsyncDisposable {
   readonly host: string
   readonly port: number
-  /** For `pg`, as the node's own: the database `test`, without a password. */
+  /** For `pg`, like the node's own: the database `test`, without a password. */
   readonly connectionString: string
-  /** For `pg`: PgBouncer's own console (`show pools`, `pause`, `kill`), which knows the simple protocol only. */
+  /** For `pg`: PgBouncer's own console (`show pools`, `pause`, `kill`). It knows only the simple protocol. */
   readonly consoleString: string
   stop(): Promise<void>
 }
 
 /**
- * Starts Debian's PgBouncer before a node, in transaction mode: a server connection belongs to a client for one
- * transaction, and to another one's for the next.
- *
+ * Starts Debian's PgBouncer in front of a node, in transaction mode: a server connection belongs to one client for
+ * one transaction, and may belong to another for the next.
  * @example
  * await using bouncer = await startPgBouncer(cluster.primary, { default_pool_size: 1 })
  * const pool = new pg.Pool({ connectionString: bouncer.connectionString })

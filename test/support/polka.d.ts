@@ -1,4 +1,4 @@
-// Polka brings no types; this is what the tests use of it.
+// Polka has no types. These cover what the tests use of it.
 declare module 'polka' {
   import type { RequestListener } from 'node:http'
 

@@ -4,7 +4,10 @@ import { PrimaryReplicaPool, type PrimaryReplicaPoolOptions } from 'write-pinnin
 import { APPLICATION } from '../clients/client.ts'
 import type { UsedCluster } from './shop.ts'
 
-/** Opens a pool over the cluster whose nodes are all fit; it ends by itself. `config` is what each node's pool is told. */
+/**
+ * Opens a pool over the cluster, and waits until all nodes are fit. The pool ends by itself. `config` goes to each
+ * node's pool.
+ */
 export type OpenPool = (
   config?: pg.PoolConfig,
   options?: Partial<PrimaryReplicaPoolOptions>,

@@ -2,18 +2,18 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { withResolvers } from './with-resolvers.ts'
 
-/** A server behind a proxy; every node of the test cluster is one. */
+/** A server behind a proxy. Every node of the test cluster is one. */
 export interface Target {
   readonly host: string
   readonly port: number
 }
 
-/** What all connections of a proxy obey. */
+/** What holds for all connections of a proxy. */
 export interface ProxyState {
-  /** While it is there, nothing goes through until it resolves. */
+  /** If defined, nothing goes through until it resolves. */
   gate: Promise<void> | undefined
   delayMs: number
-  /** The connection that is to be cut: the first whose client says this. */
+  /** Cuts the first connection whose client sends this. */
   cut: Cut | undefined
 }
 
@@ -23,7 +23,7 @@ interface Cut {
   readonly onDone: () => void
 }
 
-/** One connection through a proxy: a client, and the server that is connected to once the way is free. */
+/** One connection through a proxy: a client, and the server, to which it connects once the way is free. */
 export class ProxyLink {
   /** Resolves when both sides are closed. */
   readonly ended: Promise<void>
@@ -45,12 +45,12 @@ export class ProxyLink {
     this.#run(target)
   }
 
-  /** Whether it has got through to a server; until then it may still get to another one. */
+  /** Whether it has reached a server. Until then it may still get to another one. */
   get hasServer(): boolean {
     return this.#server !== undefined
   }
 
-  /** Nothing goes through it any more, whatever becomes of the others, and nobody is told. */
+  /** Lets nothing through this connection any more, whatever happens to the others, and tells nobody. */
   swallow(): void {
     this.#isSwallowed = true
   }
@@ -104,7 +104,7 @@ export class ProxyLink {
     this.#onAnswer?.()
   }
 
-  /** A server that hears of the loss before it has read the message would not read it: so that side stays open. */
+  /** The server's side stays open. A server that hears of the loss before it has read the message would not read it. */
   #cutAt({ message, onDone }: Cut, bytes: Buffer, server: Socket): void {
     if (message === 'lost') {
       this.destroy()
@@ -127,7 +127,7 @@ function addressOf({ host, port }: Target): Target {
   return { host, port }
 }
 
-/** Waits until the other side has room for more. */
+/** Writes, and waits until the other side has room for more. */
 function written(socket: Socket, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(bytes, (error) => (error ? reject(error) : resolve()))

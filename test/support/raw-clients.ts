@@ -7,10 +7,10 @@ import { heldBy, pinOfToken, SECRET } from './exact.ts'
 import { whenCatalogIsRead } from './request.ts'
 import type { Shop } from './shop.ts'
 
-/** Sends one text, and gives its rows. */
+/** Sends a text, and gives its rows. */
 export type Run = (text: string) => Promise<readonly unknown[]>
 
-/** A client that sends texts as they are, whichever library it is. */
+/** A client of any library that sends texts as they are. */
 export interface RawClient {
   readonly run: Run
   /** Runs `work` on one connection. */
@@ -46,7 +46,7 @@ export function rawPool(pool: () => PrimaryReplicaPool): RawClient {
   }
 }
 
-/** Both of them by their names, for `describe.each`. */
+/** Both clients with their names, for `describe.each`. */
 export function rawClients(
   db: () => Kysely<Database>,
   pool: () => PrimaryReplicaPool,
@@ -57,13 +57,13 @@ export function rawClients(
   ]
 }
 
-/** Each kind of pins, and what is held of a write by one. */
+/** Each kind of pin, and what it holds after a write. */
 export const PINS = [
   ['time', 'primary'],
   ['exact', expect.any(BigInt)],
 ] as const
 
-/** Runs texts in a transaction, which it ends by `commit`. */
+/** Runs texts in a transaction, and commits it. */
 export function inTransaction(client: RawClient, ...texts: readonly string[]): Promise<void> {
   return client.onOne(async (run) => {
     for (const text of ['begin', ...texts]) await run(text)
@@ -71,7 +71,7 @@ export function inTransaction(client: RawClient, ...texts: readonly string[]): P
   })
 }
 
-/** Runs `work` in a job, and gives the pin that it leaves; undefined for none. */
+/** Runs `work` in a job, and gives the pin that it leaves; undefined if it leaves none. */
 export async function pinAfter(
   pin: 'time' | 'exact',
   work: () => Promise<unknown>,
@@ -87,12 +87,12 @@ export async function pinAfter(
   )
 }
 
-/** The same as what it holds. */
+/** Runs `work` in a job, and gives what its pin holds. */
 export async function heldAfter(pin: 'time' | 'exact', work: () => Promise<unknown>) {
   return heldBy(pinOfToken(await pinAfter(pin, work)))
 }
 
-/** Opens a pool beside the database of a shop; both have read their catalogs then. */
+/** Opens a pool beside the database of a shop. When this resolves, both have read their catalogs. */
 export async function openBeside({ cluster, db, atEnd }: Shop): Promise<PrimaryReplicaPool> {
   const pool = new PrimaryReplicaPool({
     primary: cluster.primary.connectionString,
@@ -101,7 +101,7 @@ export async function openBeside({ cluster, db, atEnd }: Shop): Promise<PrimaryR
   atEnd(() => pool.end())
   await pool.ready()
   await whenCatalogIsRead(db)
-  // Until its catalog is read, no table is known to be plain.
+  // Until the pool has read its catalog, it knows of no table that is plain.
   const deleteNothing = () => pool.query('delete from public.item where id = -1')
   await vi.waitFor(async () => expect(await heldAfter('time', deleteNothing)).toBeUndefined(), {
     timeout: 20_000,

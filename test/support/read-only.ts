@@ -6,7 +6,7 @@ import { inRequest, whenCatalogIsRead } from './request.ts'
 import { routesOf } from './routes.ts'
 import { type Shop, useShop } from './shop.ts'
 
-/** What the primary alone has: the unlogged `counter`, a partition of `part`, and what options name. */
+/** The options that name what only the primary has. It also has the unlogged `counter`, and a partition of `part`. */
 export const ON_PRIMARY = { primaryTables: ['listed'], primaryFunctions: ['named'] }
 
 export const IS_REPLICA = 'select pg_is_in_recovery() as it'
@@ -19,13 +19,13 @@ export interface ReadOnlyShop {
   readonly shop: Shop
   /** A pool over the same cluster. */
   readonly pool: () => PrimaryReplicaPool
-  /** Begins a read-only transaction in a request of its own, and goes on in that; it is rolled back then. */
+  /** Begins a read-only transaction in a request of its own, runs `work` in it, and rolls it back. */
   begun<T>(work: (trx: ControlledTransaction<Database>) => Promise<T>, db?: Kysely<Database>): Promise<T>
-  /** The name of the node that answers. */
+  /** The name of the node that serves this connection or transaction. */
   nodeOf(on: Kysely<Database>): Promise<string | undefined>
 }
 
-/** Starts a cluster with two replicas, and waits until a database and a pool on it know what only the primary has. */
+/** Starts a cluster with two replicas. Waits until a database and a pool on it know what only the primary has. */
 export function useReadOnlyShop(): ReadOnlyShop {
   const shop = useShop({
     replicas: 2,
@@ -44,7 +44,7 @@ export function useReadOnlyShop(): ReadOnlyShop {
     pool = new PrimaryReplicaPool({ ...ON_PRIMARY, primary, replicas })
     await pool.ready()
     await inRequest(() => whenCatalogIsRead(shop.db))
-    // The pool has a catalog of its own.
+    // The pool reads its own catalog.
     await vi.waitFor(
       async () =>
         expect(await rolesOf(() => inRequest(() => pool.query('select * from counter')))).toEqual([
@@ -83,7 +83,7 @@ export async function isOnReplica(on: Kysely<Database>): Promise<unknown> {
   return (await sendingBy(on)(IS_REPLICA))[0]?.it
 }
 
-/** The roles of the nodes that `fn` sent statements to. */
+/** The roles of the nodes to which `fn` sent statements. */
 export async function rolesOf(fn: () => unknown): Promise<string[]> {
   return (await routesOf(fn)).map(({ role }) => role)
 }

@@ -4,21 +4,21 @@ import { rmSync } from 'node:fs'
 import type { PostgresCluster } from 'write-pinning/testing'
 import { buildProject } from '../testing/built-package.ts'
 
-/** What a read gave, and the port of the server that gave it. */
+/** The result of a read, and the port of the server that gave it. */
 export interface Read {
   readonly count: number
   readonly port: number
 }
 
 /**
- * A process of its own that reads from a cluster, one read for each time that it is asked, and can be stopped as an operator, a debugger or a
- * container's freezer stops one.
+ * A separate process that reads from a cluster, once each time that it is asked. It can be stopped, as an operator, a
+ * debugger or a container's freezer stops a process.
  */
 export class ReadingProcess implements AsyncDisposable {
   readonly #project: string
   readonly #child: ChildProcess
   readonly #waiting: ((read: Read) => void)[] = []
-  /** What it wrote to stderr: warnings. */
+  /** What it wrote to stderr, such as warnings. */
   errors = ''
 
   static async start(
@@ -47,7 +47,7 @@ export class ReadingProcess implements AsyncDisposable {
     })
   }
 
-  /** Has it count the items; what it is asked while it is stopped it reads first thing when it goes on. */
+  /** Asks it to count the items. If it is stopped now, it reads them first thing when it goes on. */
   count(): Promise<Read> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve)

@@ -4,15 +4,15 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { freePort } from '../../src/testing/free-port.ts'
 
-/** A Redis server of a test's own. */
+/** A Redis server for a test. */
 export interface RedisServer {
   readonly url: string
   stop(): Promise<void>
 }
 
 /**
- * Whether a `redis-server` is installed. Where there is none it says so; in CI it throws, for a test that is silently
- * skipped there would be no test.
+ * Whether a `redis-server` is installed. If not, this says so. In CI it throws, because a test that is silently
+ * skipped there is no test.
  */
 export function hasRedisServer(): boolean {
   const { PATH = '', CI } = process.env
@@ -23,10 +23,10 @@ export function hasRedisServer(): boolean {
   return false
 }
 
-// When this process ends, however it does, its end of the pipe is closed, and the shell ends the server.
+// When this process ends, in any way, its end of the pipe closes, and the shell ends the server.
 const UNTIL_STDIN_ENDS = 'redis-server "$@" & cat > /dev/null; kill $!; wait'
 
-/** Starts a server on a free port of 127.0.0.1 that keeps nothing on disk. */
+/** Starts a server on a free port of 127.0.0.1. It keeps nothing on disk. */
 export async function startRedisServer(): Promise<RedisServer> {
   const port = await freePort()
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']

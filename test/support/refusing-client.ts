@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** What a pooler does that takes no start-up options, as PgBouncer does unless it is told to ignore them. */
+/** Acts as a pooler that refuses start-up options. PgBouncer does so unless it is told to ignore them. */
 export class RefusingClient extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: it is overloaded, and only the form that pools use matters here.
   override connect(callback?: any): any {

@@ -5,7 +5,7 @@ import { createMemory, type RequestMemory } from '../../src/freshness/memory.ts'
 import type { Database } from './cluster.ts'
 import { whereAndWhy } from './routes.ts'
 
-/** A request without HTTP: its memory, and a function that runs code in it. */
+/** A request without HTTP: its memory, and a function that runs code in its context. */
 export interface Request {
   readonly memory: RequestMemory
   readonly context: RoutingContext
@@ -26,12 +26,12 @@ export function inRequest<T>(fn: () => T): T {
   return openRequest().run(fn)
 }
 
-/** The role and the reason of each statement that `fn` sent in a request of its own. */
+/** The role and the reason of each statement that `fn` sends, in a request of its own. */
 export function whereAndWhyInRequest(fn: () => unknown): Promise<string[]> {
   return whereAndWhy(() => inRequest(async () => fn()))
 }
 
-/** The route of a read in a request, after what else it does. */
+/** The route of a read in a request, after `fn` has run in it. */
 export async function routeAfter(
   request: Request,
   fn: () => unknown,
@@ -49,7 +49,7 @@ export async function countsAsWrite(db: Kysely<Database>, text: string): Promise
   return request.memory.wroteTo !== undefined
 }
 
-/** Waits until the dialect has read the whole catalog of a shop: its table is known to be plain then. */
+/** Waits until the dialect has read the whole catalog of a shop. From then on, it knows that the table is plain. */
 export async function whenCatalogIsRead(db: Kysely<Database>): Promise<void> {
   await vi.waitFor(
     async () => expect(await countsAsWrite(db, 'delete from public.item where id = -1')).toBe(false),

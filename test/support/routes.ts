@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { ROUTE_CHANNEL, type RouteEvent } from 'write-pinning'
 
-/** Runs `fn` and gives the route of every statement that was sent meanwhile, in order. */
+/** Runs `fn`, and gives the route of every statement that was sent meanwhile, in order. */
 export async function routesOf(fn: () => unknown): Promise<RouteEvent[]> {
   const routes: RouteEvent[] = []
   const onRoute = (message: unknown) => routes.push(message as RouteEvent)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { PostgresNode } from 'write-pinning/testing'
 
-/** What the server knows of the clients that are connected to it: of one pool's, or of all but the test's own. */
+/** The clients that are connected to the server: those of one pool, or all but the test's own. */
 export function clientsOf(
   node: PostgresNode,
   application?: string,
@@ -18,7 +18,10 @@ export function namedPool(node: PostgresNode, application: string, config: pg.Po
   return new pg.Pool({ connectionString: node.connectionString, application_name: application, ...config })
 }
 
-/** Ends every client's backend on the node, and waits until it has; gives how many. A session that is just beginning has no name yet. */
+/**
+ * Ends every client's backend on the node, waits until they have ended, and gives their number. A session that is
+ * just beginning has no name yet, so it is left out.
+ */
 export async function terminateClients(node: PostgresNode): Promise<number> {
   const ended = await node.query(
     `select pg_terminate_backend(pid, 10000) from pg_stat_activity

@@ -6,25 +6,25 @@ import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { randomNumbers } from '../pinning/pins.ts'
 import type { Database } from './cluster.ts'
 
-/** What became of many reads of a number that only grows. */
+/** The results of many reads of a number that only grows. */
 export interface GuaranteesReport {
   /** Reads that were answered. */
   reads: number
-  /** Requests that failed: while the primary is down, writes do. */
+  /** Requests that failed. Writes fail while the primary is down. */
   failed: number
-  /** Reads that gave less than their user agent had seen, or written, before; each with what happened. */
+  /** Reads that gave less than their user agent had seen or written before, each with what happened. */
   readonly violations: string[]
-  /** Faults that were made, by their kind. */
+  /** The faults that were made, by kind. */
   readonly faults: Record<string, number>
 }
 
-/** The ways of one application to read the number: each gives what it read, in its order. */
+/** The ways in which the application reads the number. Each gives the numbers that it read, in order. */
 export const READERS: Record<string, (db: Kysely<Database>) => Promise<number[]>> = {
   one: async (db) => [await numberOf(db)],
   three: async (db) => [await numberOf(db), await numberOf(db), await numberOf(db)],
   stream: async (db) => {
     const read: number[] = []
-    // Left at its first row. A read within would wait for a connection while this holds one.
+    // Leaves the stream at its first row. A read inside the loop would wait for a connection while this holds one.
     for await (const { n } of db.selectFrom(TICKS).select('n').stream()) {
       read.push(n)
       break
@@ -43,19 +43,19 @@ async function numberOf(db: Kysely<Database>): Promise<number> {
   return (await db.selectFrom(TICKS).select('n').executeTakeFirstOrThrow()).n
 }
 
-/** Makes the number one more, and gives it. */
+/** Adds one to the number, and gives it. */
 export async function tick(db: Kysely<Database>): Promise<number> {
   const { rows } = await sql<{ n: number }>`update tick set n = n + 1 returning n`.execute(db)
   return rows[0]?.n ?? -1
 }
 
 /**
- * Has user agents read and write, each one request after the other, until so many reads were answered; meanwhile replicas are paused,
- * frozen and killed, connections are terminated, and user agents are replaced by new ones.
+ * Lets user agents read and write, each one request after the other, until this many reads are answered. Meanwhile it
+ * pauses, freezes and kills replicas, terminates connections, and replaces user agents by new ones.
  */
 export async function checkGuarantees(parts: {
   readonly cluster: PostgresCluster
-  /** The application: `GET /<reader>` and `POST /tick`. */
+  /** The address of the application: `GET /<reader>` and `POST /tick`. */
   readonly origin: string
   readonly reads: number
   readonly seed: number
@@ -110,7 +110,7 @@ async function send(jar: CookieJar, url: URL, agent: SocketPool): Promise<number
   return response.statusCode === 200 ? JSON.parse(body) : undefined
 }
 
-/** One fault after the other, each of them ended before the next. */
+/** Makes one fault after the other. Each ends before the next begins. */
 async function makeFaults(
   cluster: PostgresCluster,
   random: () => number,

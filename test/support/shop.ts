@@ -16,40 +16,42 @@ import { Watched } from './watched.ts'
 type DialectOptions = Partial<PrimaryReplicaDialectOptions>
 
 export interface ClusterUse extends PostgresClusterOptions {
-  /** What the primary runs before the first test, and the replicas have replayed by then. */
+  /** What the primary runs before the first test. The replicas have replayed it by then. */
   readonly sql?: string | readonly string[]
-  /** Whether each test has a cluster of its own. Default: the tests share one. */
+  /** Whether each test has its own cluster. Default: the tests share one. */
   readonly isOfEachTest?: boolean
 }
 
 export interface ShopUse extends ClusterUse {
   /** The options of `db`. */
   readonly dialect?: DialectOptions
-  /** Whether replicas replay nothing during a test; they catch up, with empty tables, before the next. Default: no. */
+  /**
+   * Whether replicas replay nothing during a test. They catch up, with empty tables, before the next. Default: false.
+   */
   readonly isLate?: boolean
 }
 
-/** A cluster, and a way to end what else a test opens. */
+/** A cluster, and a way to end what a test opens. */
 export interface UsedCluster {
-  /** Stands for the cluster that runs now; hooks and tests can use it. */
+  /** Stands for the cluster that runs now. Hooks and tests can use it. */
   readonly cluster: PostgresCluster
   readonly atEnd: AtEnd
 }
 
-/** A cluster with the tables `item` and `session`, and what is opened on it; all of that ends by itself. */
+/** A cluster with the tables `item` and `session`, and what is opened on it. All of that ends by itself. */
 export interface Shop extends UsedCluster {
-  /** A database that the tests share. */
+  /** A database that all tests share. */
   readonly db: Kysely<Database>
   /** Reads the items by `db`. */
   readonly read: () => ReturnType<typeof readItems>
   /** Adds an item by `db`. */
   readonly insert: (name?: string) => Promise<unknown>
-  /** Opens one more. It may be opened before the cluster runs: it connects when it is first used. */
+  /** Opens another database. It may be opened before the cluster runs, because it connects when it is first used. */
   readonly open: (options?: DialectOptions) => Kysely<Database>
-  /** Opens one whose nodes and warnings are watched; see `Watched.open()`. */
+  /** Opens a database whose nodes and warnings are watched; see `Watched.open()`. */
   readonly watch: (...options: WatchOptions) => Promise<Watched>
   readonly listen: Listen
-  /** Serves the shop by Fastify, with exact pins. */
+  /** Serves the shop with Fastify and exact pins. */
   readonly serveShop: typeof serveShop
 }
 
@@ -67,8 +69,7 @@ export function useCluster(use: ClusterUse = {}): UsedCluster {
 }
 
 /**
- * The same with a shop on it.
- *
+ * Starts a cluster with a shop before the tests of a file or a suite, and stops it after them.
  * @example
  * const { cluster, db, read } = useShop({ dialect: { unpinnedTables: ['session'] } })
  */
@@ -81,7 +82,7 @@ export function useShop({ dialect, isLate = false, ...use }: ShopUse = {}): Shop
   const openWithoutEnd = (options?: DialectOptions) =>
     databaseOf({ ...nodesToCome(cluster, replicas), ...options })
   let shared: Kysely<Database> | undefined
-  // Registered here: otherwise it would end with the first test that uses it.
+  // Registered here. Otherwise the database would end with the first test that uses it.
   atEnd(() => shared?.destroy())
   const db = () => {
     if (use.isOfEachTest)
@@ -117,7 +118,9 @@ export function useShop({ dialect, isLate = false, ...use }: ShopUse = {}): Shop
   }
 }
 
-/** Starts what is used before the first test, or before each, and gives what stands for whichever runs. */
+/**
+ * Starts the cluster before the first test, or before each test, and gives an object that stands for the running one.
+ */
 function clusterBy(
   start: (options: PostgresClusterOptions) => Promise<PostgresCluster>,
   { sql, isOfEachTest = false, ...options }: ClusterUse,
@@ -140,7 +143,7 @@ function clusterBy(
       await begin()
     })
   } else {
-    // Registered before anything is opened on it, so that it ends last.
+    // Registered before anything is opened on the cluster, so that the cluster ends last.
     atEnd(stop)
     beforeAll(begin)
   }
@@ -164,7 +167,7 @@ function clusterBy(
   }
 }
 
-/** Has the replicas replay nothing during a test, and catch up after it. */
+/** Keeps the replicas from replaying during a test, and lets them catch up after it. */
 function keepLate(cluster: PostgresCluster): void {
   beforeEach(async () => {
     for (const replica of cluster.replicas) await replica.pauseReplay()
@@ -176,7 +179,7 @@ function keepLate(cluster: PostgresCluster): void {
   })
 }
 
-/** The nodes of a cluster that need not run yet: a dialect asks for a pool when it is first used. */
+/** The nodes of a cluster that need not run yet: a dialect opens a pool when it is first used. */
 function nodesToCome(
   cluster: PostgresCluster,
   replicas: number,

@@ -6,9 +6,8 @@ import { leaveUnanswered, type UnansweredPort } from './unanswered-port.ts'
 import { withResolvers } from './with-resolvers.ts'
 
 /**
- * A TCP proxy on 127.0.0.1 before one or several servers, which fails as networks do. It forwards until it is told
+ * A TCP proxy on 127.0.0.1 in front of one or several servers. It fails as networks do. It forwards until a test says
  * otherwise, and `forward()` heals it.
- *
  * @example
  * await using proxy = await TcpProxy.start(cluster.primary)
  * const pool = new pg.Pool({ connectionString: proxy.connectionString })
@@ -17,9 +16,9 @@ import { withResolvers } from './with-resolvers.ts'
 export class TcpProxy implements AsyncDisposable {
   /** The same for as long as the proxy lives. */
   readonly port: number
-  /** New connections go to these in turn; may be changed at any time, and open ones stay where they are. */
+  /** New connections go to these in turn. A test may change them at any time. Open connections stay where they are. */
   targets: Target[]
-  /** How many connections were made to it so far. */
+  /** How many connections it has accepted so far. */
   accepted = 0
   readonly #links = new Set<ProxyLink>()
   readonly #state: ProxyState = { gate: undefined, delayMs: 0, cut: undefined }
@@ -38,7 +37,7 @@ export class TcpProxy implements AsyncDisposable {
     this.targets = targets
   }
 
-  /** For `pg`, as a node of the test cluster has one. */
+  /** For `pg`, like that of a node of the test cluster. */
   get connectionString(): string {
     return `postgres://postgres@127.0.0.1:${this.port}/test`
   }
@@ -48,7 +47,7 @@ export class TcpProxy implements AsyncDisposable {
     return this.#links.size
   }
 
-  /** Everything goes through, at once; what a black hole held back as well. */
+  /** Lets everything through at once, also what a black hole held back. */
   async forward(): Promise<void> {
     this.#state.delayMs = 0
     this.#open()
@@ -56,9 +55,9 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Nothing goes through in either direction, and nobody is told. A new connection is made, as the kernel does for a
-   * process that hangs, and never hears anything; with `connects: 'unanswered'` not even the connect ends, as where
-   * packets are dropped (Linux only).
+   * Lets nothing through in either direction, and tells nobody. New connections are still made, as the kernel does
+   * for a process that hangs, but they hear nothing. With `connects: 'unanswered'`, not even a connect is answered,
+   * as when packets are dropped (Linux only).
    */
   async blackHole({ connects = 'accepted' }: { connects?: 'accepted' | 'unanswered' } = {}): Promise<void> {
     if (this.#state.gate === undefined) {
@@ -71,21 +70,21 @@ export class TcpProxy implements AsyncDisposable {
     this.#unanswered ??= await leaveUnanswered(this.port)
   }
 
-  /** New connections are refused; open ones go on. */
+  /** Refuses new connections. Open ones go on. */
   async refuse(): Promise<void> {
     await this.#closeListener()
     await this.#unanswered?.free()
     this.#unanswered = undefined
   }
 
-  /** Swallows what goes over the connections that are open, as a firewall that has forgotten them; new ones get through. */
+  /** Swallows everything on the open connections, as a firewall that has forgotten them. New ones get through. */
   forget(): void {
     for (const link of this.#links) link.swallow()
   }
 
   /**
-   * Ends all open connections, both sides, without a word; gives how many. With `waiting: false` it leaves those that have not got
-   * through to a server yet.
+   * Ends both sides of all open connections without a word, and gives their number. With `waiting: false`, it leaves
+   * connections that have not reached a server yet.
    */
   cut({ waiting = true }: { waiting?: boolean } = {}): number {
     const links = [...this.#links].filter((link) => waiting || link.hasServer)
@@ -93,15 +92,15 @@ export class TcpProxy implements AsyncDisposable {
     return links.length
   }
 
-  /** Every piece takes so many milliseconds in each direction. */
+  /** Delays every piece in each direction by this time. */
   slow(delayMs: number): void {
     this.#state.delayMs = delayMs
   }
 
   /**
-   * Cuts one connection at the first message of its client's that matches: `'delivered'`, the server gets it and does it,
-   * and the client never hears; `'lost'`, the server never gets it. Resolves when that has happened, and the server
-   * has answered what it got.
+   * Cuts one connection at its client's first message that matches. `'delivered'`: the server gets the message and
+   * acts on it, and the client never hears. `'lost'`: the server never gets it. Resolves when that has happened and
+   * the server has answered what it got.
    */
   cutWhen(
     matches: (bytesFromClient: Buffer) => boolean,
@@ -133,7 +132,7 @@ export class TcpProxy implements AsyncDisposable {
     if (this.#server !== undefined) return
     await this.#unanswered?.free()
     this.#unanswered = undefined
-    // The client's half-closed connection is passed on as such.
+    // A half-closed connection of the client is passed on half-closed.
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
     this.#server = server
     server.listen({ port: this.port, host: '127.0.0.1', exclusive: true })
@@ -141,7 +140,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   async #closeListener(): Promise<void> {
-    // Its connections stay open, so that it is not waited for.
+    // Not awaited, because open connections stay.
     this.#server?.close()
     this.#server = undefined
   }

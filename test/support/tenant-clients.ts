@@ -13,28 +13,31 @@ export interface TenantRow {
   readonly who: string
 }
 
-/** One client, which sets something once and then sends statements of every kind. */
+/** One client. It sets a tenant once, and then sends statements of every kind. */
 export interface TenantClient {
-  /** Whether its connection is lost for good, so that nothing more can be sent. */
+  /** Whether its connection is lost for good, so nothing more can be sent. */
   readonly isDead: boolean
   run(text: string, values?: readonly unknown[]): Promise<TenantRow[]>
-  /** Reads some of the rows, a few at a time; undefined where the library has no such thing. */
+  /** Reads some of the rows, a few at a time; undefined if the library cannot stream. */
   stream?(text: string): Promise<TenantRow[]>
-  /** By a name that the server keeps it under. */
+  /** Sends a named statement, which the server keeps under that name. */
   named?(name: string, text: string): Promise<TenantRow[]>
-  /** Gives up after so many milliseconds, on this side. */
+  /** Sends a statement, and gives up on the client's side after this time. */
   hurried?(text: string, timeoutMs: number): Promise<TenantRow[]>
   close(): Promise<void>
 }
 
 export interface TenantClients extends AsyncDisposable {
-  /** Ways to take a client, by their name. */
+  /** The ways to open a client, by name. */
   readonly kinds: Readonly<Record<string, () => Promise<TenantClient>>>
 }
 
 type Nodes = Pick<PrimaryReplicaPoolOptions, 'primary' | 'replicas'>
 
-/** Every kind of client over the same servers: those of one pool, of Knex over that, and of Kysely over pools of its own. */
+/**
+ * Opens every kind of client over the same servers: clients of one pool, of Knex over that pool, and of Kysely over
+ * its own pools.
+ */
 export async function openTenantClients(nodes: () => Nodes): Promise<TenantClients> {
   const options = { probeIntervalMs: 200, withoutContext: 'replica' } as const
   const pool = new PrimaryReplicaPool({ ...nodes(), ...options })
@@ -98,7 +101,7 @@ function tenantsOf(client: pg.Client, close: () => Promise<void>): TenantClient 
     hurried: async (text, timeoutMs) =>
       rowsOf(await client.query({ text, query_timeout: timeoutMs } as pg.QueryConfig)),
     async close() {
-      // Knex lends the same one again.
+      // Knex lends the same client again.
       client.off('error', ignore).off('end', onEnd)
       await close()
     },

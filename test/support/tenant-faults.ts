@@ -3,10 +3,10 @@ import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import type { Random } from '../sql/random.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 
-/** What faults are made on. */
+/** What the faults are made on. */
 export interface FaultPlace {
   readonly cluster: PostgresCluster
-  /** One before each node. */
+  /** One in front of each node. */
   readonly proxies: readonly TcpProxy[]
   /** The login of the pools. */
   readonly user: string
@@ -18,7 +18,7 @@ type Fault = (place: FaultPlace, random: Random) => Promise<unknown>
 
 const aReplica = ({ cluster }: FaultPlace, random: Random) => random.pick(cluster.replicas)
 
-/** Signals the backends of the pools on a node, as many as there are at random. */
+/** Signals at most this many random backends of the pools on a node. */
 async function signal(node: PostgresNode, { user }: FaultPlace, by: string, many: number): Promise<void> {
   await node.query(
     `select ${by}(pid) from (select pid from pg_stat_activity where usename = $1 and application_name <> 'write-pinning'
@@ -27,13 +27,16 @@ async function signal(node: PostgresNode, { user }: FaultPlace, by: string, many
   )
 }
 
-/** Cuts the connection that says this next, before or after its server has got it. */
+/** Cuts the next connection that sends these words, before or after its server has received them. */
 const cutAt: (words: string) => Fault = (words) => async (place, random) => {
   const message = random.chance(0.5) ? 'delivered' : 'lost'
   random.pick(place.proxies).cutWhen((bytes) => bytes.includes(words), message)
 }
 
-/** Cancels what is under way at many moments, of which some are between what is laid ahead of a statement and that. */
+/**
+ * Cancels running statements at many moments. Some of these are between the settings that are laid ahead of a
+ * statement and the statement.
+ */
 const cancelling = (user: string) => `do $$ begin
   for turn in 1..60 loop
     perform pg_stat_clear_snapshot();
@@ -42,7 +45,7 @@ const cancelling = (user: string) => `do $$ begin
   end loop;
 end $$`
 
-/** Each with how often it is made. */
+/** The faults, and how often each is made. */
 const FAULTS: readonly (readonly [name: string, weight: number, fault: Fault])[] = [
   ['cancelled', 40, (place, random) => random.pick(place.cluster.nodes).query(cancelling(place.user))],
   [
@@ -88,7 +91,7 @@ const FAULTS: readonly (readonly [name: string, weight: number, fault: Fault])[]
 
 const ALL = FAULTS.flatMap((fault) => Array<(typeof FAULTS)[number]>(fault[1]).fill(fault))
 
-/** Makes one fault after the other, each of them ended before the next, and counts them by their name. */
+/** Makes one fault after the other, and counts them by name. Each ends before the next begins. */
 export async function makeFaults(
   place: FaultPlace,
   random: Random,

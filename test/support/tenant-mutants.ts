@@ -2,10 +2,10 @@ import { SessionSettings } from '../../src/nodes/session-settings.ts'
 import { ClientSettings } from '../../src/routing/client-settings.ts'
 import { Settings } from '../../src/sql/settings.ts'
 
-/** Breaks the package in one place, and gives what mends it. */
+/** Breaks the package in one place, and gives a function that mends it. */
 export type Mutant = () => () => void
 
-/** Has a method do something else. */
+/** Replaces a method, and gives a function that restores it. */
 function instead<Class extends object, Name extends keyof Class>(
   of: Class,
   name: Name,
@@ -16,7 +16,7 @@ function instead<Class extends object, Name extends keyof Class>(
   return () => void Object.defineProperty(of, name, before)
 }
 
-/** Mutants of what keeps the settings of one client from another, by what the package does then. */
+/** Mutants of the code that keeps the settings of one client from another, by what the package then does wrong. */
 export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'forgets one reset': () =>
     instead(

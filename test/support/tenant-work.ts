@@ -5,21 +5,21 @@ import type { TenantClient, TenantRow } from './tenant-clients.ts'
 /** The login of the clients' pools. */
 export const USER = 'app'
 
-/** What became of many statements of many tenants. */
+/** The results of many statements of many tenants. */
 export interface TenantsReport {
   statements: number
-  /** Reads that gave rows, and those that had to give none. */
+  /** Reads, also those that had to give no rows. */
   reads: number
   /** Statements that were sent to replicas. */
   onReplicas: number
-  /** Errors by their code. */
+  /** The number of errors, by code. */
   readonly failed: Record<string, number>
-  /** Rows of another's, and reads without a row of one who has some; each with what was done before. */
+  /** Reads that gave rows of another tenant, or none for a tenant that has some. Each with the statements before it. */
   readonly violations: string[]
   faults: Record<string, number>
 }
 
-/** What a client has set. */
+/** The identity that a client has set. */
 interface Identity {
   readonly tenant?: string | undefined
   readonly role?: string | undefined
@@ -28,7 +28,7 @@ interface Identity {
 const READ = 'select tenant, current_user as who from note'
 const INSERT = 'insert into note (tenant, body) values (tenant(), $1) returning tenant, current_user as who'
 
-/** One client after the other, all of one tenant or of nobody. */
+/** Opens one client after the other. All work for the same tenant, or for nobody. */
 export class TenantWork {
   readonly #name: string | undefined
   readonly #tenants: readonly string[]
@@ -37,16 +37,16 @@ export class TenantWork {
   readonly #random: Random
   readonly #report: TenantsReport
   readonly #isOver: () => boolean
-  /** What is set outside a transaction. */
+  /** The identity that is set outside a transaction. */
   #kept: Identity = {}
   #now: Identity = {}
-  /** What was sent last. */
+  /** The statements that were sent, the last one last. */
   #log: string[] = []
 
   constructor(parts: {
-    /** Undefined for nobody. */
+    /** The tenant; undefined for nobody. */
     readonly name: string | undefined
-    /** All that there are. */
+    /** All tenants. */
     readonly tenants: readonly string[]
     readonly kind: string
     readonly open: () => Promise<TenantClient>
@@ -76,7 +76,7 @@ export class TenantWork {
     }
   }
 
-  /** Sets what is to be set, and works; throws where the client is of no use any more. */
+  /** Sets the tenant, and works. Throws if the client cannot be used any more. */
   async #use(client: TenantClient): Promise<void> {
     this.#kept = {}
     this.#now = this.#kept
@@ -110,10 +110,10 @@ export class TenantWork {
     }
   }
 
-  /** Becomes a tenant by one of the ways. */
+  /** Becomes the tenant in a random way. */
   async #become(client: TenantClient, tenant: string): Promise<void> {
     const random = this.#random
-    // A role is a tenant where nothing is set; then what is set comes first.
+    // A role counts as a tenant only if no tenant is set. Otherwise the set tenant counts.
     const asRole = random.chance(0.3)
     const [text, values] = random.pick(asRole ? ROLE_WAYS : SETTING_WAYS)(tenant)
     const change: Identity = asRole ? { role: tenant } : { tenant }
@@ -137,7 +137,7 @@ export class TenantWork {
     })
   }
 
-  /** Runs what sets something, or takes all of it back. */
+  /** Runs a statement that sets something, or that resets everything. */
   async #set(
     client: TenantClient,
     text: string,
@@ -172,7 +172,7 @@ export class TenantWork {
     } catch (error) {
       this.#failed(error)
       this.#now = this.#kept
-      // Where that fails, or what has failed was the commit, nobody knows: the client is not used any more.
+      // If the rollback fails, or the commit failed, nobody knows what is set. So the client is not used any more.
       if (this.#log.at(-1) === 'commit') throw new OutOfUse()
       await this.#send(client, 'rollback').catch((cause: unknown) => {
         this.#failed(cause)
@@ -221,7 +221,7 @@ export class TenantWork {
 
   async #write(client: TenantClient): Promise<void> {
     const expected = this.#expected
-    // Nobody can write nothing as nobody.
+    // Without a tenant, nothing can be written.
     if (expected === undefined) return await this.#read(client)
     this.#check(await this.#send(client, INSERT, [expected]))
   }
@@ -238,7 +238,7 @@ export class TenantWork {
       )
   }
 
-  /** Somewhere: on a replica mostly. */
+  /** Runs `work` in a random scope. It mostly reads from a replica. */
   #scoped<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#random.below(10)
     if (turn < 1) return usePrimary(work)
@@ -272,13 +272,13 @@ export class TenantWork {
   #failed(error: unknown): void {
     if (error instanceof OutOfUse) return
     const { code, message } = (error ?? {}) as { code?: string; message?: string }
-    // Knex puts the text of the statement before it.
+    // Knex puts the text of the statement before the server's message.
     const name = code ?? String(message).replace(/^.* - /s, '')
     this.#report.failed[name] = (this.#report.failed[name] ?? 0) + 1
   }
 }
 
-/** Thrown where what a client has set is not known any more. */
+/** Thrown if nobody knows any more what a client has set. */
 class OutOfUse extends Error {}
 
 function isOutOfUse(error: unknown): boolean {

@@ -10,7 +10,7 @@ import { type TenantsReport, TenantWork, USER } from './tenant-work.ts'
 const CLIENTS = 50
 const TENANTS = Array.from({ length: CLIENTS }, (_, at) => `t${at}`)
 
-/** A table of whose rows everybody sees those of one tenant: by a setting or, without that, by the role. */
+/** A table in which each client sees the rows of one tenant only: by a setting or, without that, by its role. */
 export const TENANTS_SQL = [
   `create role ${USER} login`,
   ...TENANTS.map((each) => `create role ${each}; grant ${each} to ${USER}`),
@@ -25,14 +25,14 @@ export const TENANTS_SQL = [
 ]
 
 /**
- * Has 50 clients of every kind read and write, each as a tenant of its own or as nobody, until so many statements were sent; meanwhile
- * connections are cancelled, terminated and cut, and replicas frozen and killed.
+ * Lets 50 clients of all kinds read and write, each as its own tenant or as nobody, until this many statements are
+ * sent. Meanwhile it cancels, terminates and cuts connections, and freezes and kills replicas.
  */
 export async function checkTenants(parts: {
   readonly cluster: PostgresCluster
   readonly statements: number
   readonly seed: number
-  /** Whether it ends as soon as a violation was found. */
+  /** Whether it ends at the first violation. */
   readonly untilFound?: boolean
   readonly forMs: number
 }): Promise<TenantsReport> {
@@ -74,7 +74,7 @@ export async function checkTenants(parts: {
     const working = TENANTS.map((tenant, at) => {
       const [kind, open] = kinds[at % kinds.length] as (typeof kinds)[number]
       const random = new Random(seed + at)
-      // One in seven never sets anything.
+      // One client in seven never sets anything.
       const name = at % 7 === 6 ? undefined : tenant
       return new TenantWork({ name, tenants: TENANTS, kind, open, random, report, isOver }).run()
     })

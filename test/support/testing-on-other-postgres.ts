@@ -7,7 +7,10 @@ import { postgresBin } from './postgres-version.ts'
 
 export * from '../../src/testing/index.ts'
 
-/** What the tests import as `write-pinning/testing` where `POSTGRES_BIN` is set: clusters of that PostgreSQL. */
+/**
+ * The module that the tests import as `write-pinning/testing` if `POSTGRES_BIN` is set: it starts clusters of that
+ * PostgreSQL.
+ */
 export function startPostgresCluster(options: PostgresClusterOptions = {}): Promise<PostgresCluster> {
   return startCluster({ binDirectory: postgresBin, ...options })
 }

@@ -2,9 +2,8 @@ import { vi } from 'vitest'
 import type { PostgresNode } from 'write-pinning/testing'
 
 /**
- * Cuts a replica off its primary: its receiver ends and finds nobody any more, until the function that this resolves
- * with is called. The replica itself goes on answering.
- *
+ * Cuts a replica off its primary, until the function that this resolves with is called. The replica's receiver ends
+ * and finds no primary. The replica itself still answers.
  * @example
  * const restore = await cutReceiver(replica)
  * await restore()
@@ -13,7 +12,7 @@ export async function cutReceiver(replica: PostgresNode): Promise<() => Promise<
   const [{ before } = { before: '' }] = await replica.query<{ before: string }>(
     "select current_setting('primary_conninfo') as before",
   )
-  // The last of two counts. On port 1 of the loopback nobody listens.
+  // The last of two ports counts. Nobody listens on port 1 of the loopback.
   await setPrimary(replica, `'${before.replaceAll("'", "''")} port=1'`)
   await vi.waitFor(async () => {
     if (await isReceiving(replica)) throw new Error(`the receiver of ${replica.name} goes on`)
@@ -27,7 +26,7 @@ export async function cutReceiver(replica: PostgresNode): Promise<() => Promise<
 }
 
 /**
- * Stops a replica's receiver where it is (SIGSTOP): its connection stays open, and the replica calls itself streaming.
+ * Stops a replica's receiver (SIGSTOP). Its connection stays open, and the replica reports that it is streaming.
  * Resolves with the function that lets it go on.
  */
 export async function freezeReceiver(replica: PostgresNode): Promise<() => void> {
@@ -39,7 +38,7 @@ export async function freezeReceiver(replica: PostgresNode): Promise<() => void>
   return () => process.kill(receiver.pid, 'SIGCONT')
 }
 
-/** Has a replica follow another primary; whether it can depends on what it has replayed. */
+/** Makes a replica follow another primary. Whether it can depends on what it has replayed. */
 export async function follow(replica: PostgresNode, leader: PostgresNode): Promise<void> {
   const [row] = await replica.query<{ slot: string }>("select current_setting('primary_slot_name') as slot")
   await leader.query('select pg_create_physical_replication_slot($1, true)', [row?.slot])

@@ -1,4 +1,4 @@
-/** What the package warned of while `fn` ran, code by code. */
+/** The codes of the package's warnings while `fn` ran. */
 export async function warningsOf(fn: () => unknown): Promise<string[]> {
   const codes: string[] = []
   const onWarning = (warning: Error & { code?: string }) => {
@@ -15,7 +15,7 @@ export async function warningsOf(fn: () => unknown): Promise<string[]> {
   return codes
 }
 
-/** What the package told while `fn` ran, warning by warning. */
+/** The messages of the package's warnings while `fn` ran. */
 export async function messagesOf(fn: () => unknown): Promise<string[]> {
   const messages: string[] = []
   const onWarning = ({ name, message }: Error) => {
@@ -30,7 +30,7 @@ export async function messagesOf(fn: () => unknown): Promise<string[]> {
   return messages
 }
 
-/** The code of the error that `fn` throws or rejects with; undefined where it does neither. */
+/** The code of the error that `fn` throws or rejects with; undefined if there is none. */
 export async function codeOf(fn: () => unknown): Promise<unknown> {
   try {
     await fn()

@@ -13,14 +13,14 @@ import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import type { Database } from './cluster.ts'
 import { clientsOf, namedPool } from './server-clients.ts'
 
-/** A change of a node, with when it was, by `performance.now()`. */
+/** A change of a node, and when it came, by `performance.now()`. */
 export interface TimedNodeEvent extends NodeEvent {
   readonly atMs: number
 }
 
 type NodeStatus = ClusterStatus['nodes'][number]
 
-/** A database on a cluster that is about to fail, with all that the package says meanwhile. */
+/** A database on a cluster that is about to fail, and everything that the package says meanwhile. */
 export class Watched implements AsyncDisposable {
   readonly db: Kysely<Database>
   readonly dialect: PrimaryReplicaDialect
@@ -28,12 +28,15 @@ export class Watched implements AsyncDisposable {
   readonly warnings: string[] = []
   /** Changes of nodes, as `replica-1: down`. */
   readonly changes: string[] = []
-  /** The same as they came, with their times. */
+  /** The changes as events, with their times. */
   readonly events: TimedNodeEvent[] = []
   readonly #cluster: PostgresCluster
   readonly #counts: boolean
 
-  /** Opens it: the nodes are watched from then on, and each was heard of, or was not in time. Without `counts`, nobody counts the servers' clients at the end. */
+  /**
+   * Opens the database. When it resolves, the nodes are watched, and each has answered or was too late. Without
+   * `counts`, nobody counts the servers' clients at the end.
+   */
   static async open(
     cluster: PostgresCluster,
     options: Partial<PrimaryReplicaDialectOptions> = {},
@@ -69,7 +72,7 @@ export class Watched implements AsyncDisposable {
     return found
   }
 
-  /** Resolves once every one of these replicas serves reads; gives after how many ms. */
+  /** Waits until all these replicas serve reads. Resolves with the time that this took, in ms. */
   async untilEligible(...names: string[]): Promise<number> {
     const startedMs = performance.now()
     await vi.waitFor(() => {
@@ -78,7 +81,7 @@ export class Watched implements AsyncDisposable {
     return performance.now() - startedMs
   }
 
-  /** Resolves once none of these replicas serves reads, and why; gives after how many ms. */
+  /** Waits until none of these replicas serves reads, for this reason. Resolves with the time that this took, in ms. */
   async untilUnfit(because: NodeStatus['because'], ...names: string[]): Promise<number> {
     const startedMs = performance.now()
     await vi.waitFor(() => {
@@ -92,7 +95,10 @@ export class Watched implements AsyncDisposable {
     return this.#since(node, sinceMs).map(({ change }) => change)
   }
 
-  /** Resolves with when, by `performance.now()`, the node first changed so at or after `sinceMs`. */
+  /**
+   * Waits for the first such change of the node at or after `sinceMs`. Resolves with its time, by
+   * `performance.now()`.
+   */
   changed(node: string, change: NodeChange, sinceMs: number, withinMs = 15_000): Promise<number> {
     const find = () => {
       const event = this.#since(node, sinceMs).find((each) => each.change === change)
@@ -111,7 +117,7 @@ export class Watched implements AsyncDisposable {
     return this.warnings.map((warning) => warning.slice(0, warning.indexOf(':'))).sort()
   }
 
-  /** Destroys the database, and sees to it that no server that runs has a client left. */
+  /** Destroys the database, and expects that no running server has a client left. */
   async close(): Promise<void> {
     await this.db.destroy()
     process.off('warning', this.#onWarning)
@@ -142,7 +148,7 @@ export function watchedPool(node: PostgresNode): pg.Pool {
   return namedPool(node, 'watched')
 }
 
-/** Nobody but the tests themselves is connected to any server that runs. */
+/** Expects that only the tests themselves are connected to the servers that run. */
 export async function expectNoClients(cluster: PostgresCluster): Promise<void> {
   for (const node of cluster.nodes) {
     const runs = await node.query('select').then(
