@@ -6,7 +6,7 @@ import { inRequest } from '../support/request.ts'
 import { whereAndWhy } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 
-// The recipes of docs/session-settings.md.
+// The recipes of docs/recipes/row-level-security.md.
 const { cluster, atEnd, open } = useShop({
   sql: `create table note (tenant text, text text);
     insert into note values ('one', 'first of one'), ('two', 'first of two');
