@@ -17,6 +17,8 @@ export interface Scope {
    * const loadProfile = usePrimary.wrap((id: number) => findProfile(id))
    */
   wrap<F extends AnyFunction>(fn: F): F
+  // Never chosen. It says that the result is a function: the compiler then reads a route's schema before it reads the handler in here.
+  wrap<Args extends unknown[], Result>(fn: (...args: Args) => Result): (...args: Args) => Result
 }
 
 /** A {@link Scope} for one node, by its name. */
@@ -29,6 +31,8 @@ export interface NodeScope {
    * const loadReport = useNode.wrap('reporting', (year: number) => findSales(year))
    */
   wrap<F extends AnyFunction>(node: string, fn: F): F
+  // As in `Scope`.
+  wrap<Args extends unknown[], Result>(node: string, fn: (...args: Args) => Result): (...args: Args) => Result
 }
 
 /**

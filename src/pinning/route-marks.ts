@@ -88,6 +88,11 @@ type Handler = (...args: never[]) => unknown
  * app.get('/track', dbWrite(async (request) => recordVisit(request.ip)))
  *
  */
+export function dbWrite<F extends Handler>(handler: F): F
+// Never chosen. It says that the result is a function: the compiler then reads a route's schema before it reads the handler in here.
+export function dbWrite<Args extends unknown[], Result>(
+  handler: (...args: Args) => Result,
+): (...args: Args) => Result
 export function dbWrite<F extends Handler>(handler: F): F {
   if (typeof handler !== 'function') {
     throw new WritePinningError('ERR_WRITE_PINNING_OPTION', 'dbWrite() takes the handler of a route.')
