@@ -101,17 +101,15 @@ export function markWrite(): void {
 /**
  * Binds a function to the current context. Gives a function of the same type that runs in that context, whoever calls
  * it, or in none, if there is none now. It is for work that goes through a queue, a pool or a listener, which would
- * run it in the context of another request. Of a function with several signatures, it keeps the last one.
+ * run it in the context of another request. Of a function with several signatures, it keeps the last one. If the function
+ * that takes a callback has several signatures, write the callback's types down: `(error: Error, result: QueryResult) => …`.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if `fn` is no function. The bound function throws
  * `ERR_WRITE_PINNING_NOT_EXECUTED` if it returns a query that it has not executed.
  * @example
  * app.post('/thumbnails', (request) => queue.add(bindContext(() => makeThumbnail(request.body.id))))
  */
-// For a function with several signatures, as `pg` has them, the compiler finds no types for a callback's parameters.
-// With `any`, the callback can use them.
-// biome-ignore lint/suspicious/noExplicitAny: see above.
-export function bindContext<This, Args extends any[], Result>(
+export function bindContext<This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result,
 ): (this: This, ...args: Args) => Result {
   if (typeof fn !== 'function') {

@@ -6,8 +6,7 @@ import { usePrimary } from '../freshness/scopes.ts'
  * that migrations read what they have written, whatever the names of their tables.
  */
 export class PrimaryAdapter extends PostgresAdapter {
-  // biome-ignore lint/suspicious/noExplicitAny: the type is Kysely's own.
-  override acquireMigrationLock(db: Kysely<any>, options: MigrationLockOptions): Promise<void> {
+  override acquireMigrationLock(db: Kysely<unknown>, options: MigrationLockOptions): Promise<void> {
     return usePrimary(() => super.acquireMigrationLock(db, options))
   }
 }
@@ -17,8 +16,6 @@ export class PrimaryAdapter extends PostgresAdapter {
  * TypeScript does not take a class of one for a class of the other. So these parameters take both.
  */
 export type DualAdapter = Omit<DialectAdapter, 'acquireMigrationLock' | 'releaseMigrationLock'> & {
-  // biome-ignore lint/suspicious/noExplicitAny: see above.
-  acquireMigrationLock(db: any, options: MigrationLockOptions): Promise<void>
-  // biome-ignore lint/suspicious/noExplicitAny: see above.
-  releaseMigrationLock(db: any, options: MigrationLockOptions): Promise<void>
+  acquireMigrationLock(db: object, options: MigrationLockOptions): Promise<void>
+  releaseMigrationLock(db: object, options: MigrationLockOptions): Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { DatabaseIntrospector, Dialect, Driver, QueryCompiler } from 'kysely'
+import type { DatabaseIntrospector, Dialect, Driver, Kysely, QueryCompiler } from 'kysely'
 import type { ClusterStatus, Mode } from '../nodes/operator.ts'
 import { ClusterOperator } from '../routing/cluster-operator.ts'
 import { type DualAdapter, PrimaryAdapter } from './adapter.ts'
@@ -136,8 +136,8 @@ export class PrimaryReplicaDialect implements Dialect {
     return new PrimaryAdapter()
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: it takes a Kysely of either kind; see `DualAdapter`.
-  createIntrospector(db: any): DatabaseIntrospector {
-    return new PrimaryIntrospector(db)
+  // A Kysely of either kind; see `DualAdapter`.
+  createIntrospector(db: object): DatabaseIntrospector {
+    return new PrimaryIntrospector(db as Kysely<unknown>)
   }
 }

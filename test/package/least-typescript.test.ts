@@ -56,7 +56,7 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
 import knex from 'knex'
 import { Kysely } from 'kysely'
-import { type Client, Pool } from 'pg'
+import { type Client, Pool, type QueryResult } from 'pg'
 import * as pinning from 'write-pinning'
 import { markRoute, writePinning as ofExpress } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
@@ -88,7 +88,7 @@ const text: Promise<string> = dbWrite(async (id: number) => String(id))(1)
 const handler: RequestHandler = dbWrite<RequestHandler>((_request, response) => void response.end())
 await useNode('reporting', () => useReplica(() => withoutPin(async () => markWrite())))
 await runWithPin(await capturePin({ seconds: 60 }), async () => 1)
-new Pool().query('select 1', bindContext((error, result) => console.log(error, result.rowCount)))
+new Pool().query('select 1', bindContext((error: Error, result: QueryResult) => console.log(error, result.rowCount)))
 const bound: (id: number) => Promise<string> = bindContext(async (id: number) => String(id))
 const routed = new ofPg.PrimaryReplicaPool({ primary: 'postgres://localhost', replicas: [], maxLagMs: 1 })
 const pool: Pool = routed

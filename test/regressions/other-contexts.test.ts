@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { fastify } from 'fastify'
-import { Pool } from 'pg'
+import { Pool, type QueryResult } from 'pg'
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { bindContext, markWrite, runWithPin, usePrimary } from 'write-pinning'
 import { writePinning } from 'write-pinning/fastify'
@@ -149,8 +149,8 @@ describe('bindContext()', () => {
       pool.query(
         'select 1',
         [],
-        // One of several signatures: the compiler knows no types for these, and lets them be used.
-        bindContext((error, result) => next(error ?? result.rowCount)),
+        // One of several signatures: the compiler knows no types for these.
+        bindContext((error: Error, result: QueryResult) => next(error ?? result.rowCount)),
       )
     expect(ofPool).toBeTypeOf('function')
   })
