@@ -1,5 +1,5 @@
 import type { Session } from '../nodes/session.ts'
-import { asksForTakenValue } from '../routing/left-in-session.ts'
+import { asksForTakenValue, type Leftover } from '../routing/left-in-session.ts'
 import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
@@ -8,6 +8,15 @@ export interface Hearer {
   hear(event: 'notice' | 'notification', args: readonly unknown[]): void
   /** The session that it is on was lost. */
   lost(error: Error): void
+}
+
+/** A session that has something of a client's. */
+interface Kept {
+  readonly session: Session
+  /** Whether that is advisory locks, and nothing else. */
+  isForLocks: boolean
+  /** Whether a statement since the server was last asked may have let go of one, or not have got it. */
+  mayBeUnlocked: boolean
 }
 
 /**
@@ -23,7 +32,7 @@ export class IdleConnection {
   /** What the client has set. It follows the client. */
   #settings: Settings
   /** The session in which something of this client is left; undefined for none. */
-  #kept: Session | undefined
+  #kept: Kept | undefined
 
   /** `settings` are what the client wants from the beginning. */
   constructor(lend: () => PgConnection, hearer: Hearer, settings = Settings.NONE) {
@@ -68,14 +77,32 @@ export class IdleConnection {
     const connection = this.#connection
     if (connection === undefined) return
     const { session } = connection
-    if (session !== this.#kept) this.#kept = undefined
+    if (session !== this.#kept?.session) this.#kept = undefined
     const left = session === undefined ? 'nothing' : connection.leftBy(text)
     if (left === 'cleared') this.#kept = undefined
-    else if (left !== 'nothing') {
-      this.#kept = session
+    else if (session !== undefined && left !== 'nothing') this.#keep(session, left, connection)
+    if (this.#kept !== undefined && MAY_UNLOCK.test(text)) this.#kept.mayBeUnlocked = true
+    if (connection.isInTransaction) return
+    if (this.#kept === undefined) this.giveBack()
+    else if (this.#kept.isForLocks && this.#kept.mayBeUnlocked) void this.#askForLocks(this.#kept, connection)
+  }
+
+  #keep(session: Session, left: Leftover, connection: PgConnection): void {
+    this.#kept ??= { session, isForLocks: true, mayBeUnlocked: false }
+    if (left === 'lock') connection.mayHoldLocks()
+    else {
+      this.#kept.isForLocks = false
       connection.keepToItself()
     }
-    if (this.#kept === undefined && !connection.isInTransaction) this.giveBack()
+  }
+
+  /** Gives it back, once it has nothing of this client's but locks, if the server says that none of them is held any more. */
+  async #askForLocks(kept: Kept, connection: PgConnection): Promise<void> {
+    kept.mayBeUnlocked = false
+    if ((await connection.holdsLocks()) || kept !== this.#kept || !kept.isForLocks) return
+    this.#kept = undefined
+    // What came meanwhile gives it back when it is over.
+    if (!connection.isBusy && !connection.isInTransaction) this.giveBack()
   }
 
   giveBack(isToBeClosed = false): void {
@@ -114,3 +141,4 @@ function notInThisSession(): Error {
 }
 
 const EVENTS = ['notice', 'notification', 'error'] as const
+const MAY_UNLOCK = /advisory_unlock|try_advisory_lock/i

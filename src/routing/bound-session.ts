@@ -20,6 +20,9 @@ export class BoundSession {
   /** Whether the session has something that no other client may meet. Its holder may go on with it. */
   #isOnlyHolders = false
 
+  /** Whether it may hold advisory locks of its holder's, which no other client may meet either. */
+  mayHoldLocks = false
+
   readonly #moved: ((session: Session | undefined) => void) | undefined
 
   /** `moved` is called with each session that the connection takes, and with undefined when it leaves one. */
@@ -122,10 +125,11 @@ export class BoundSession {
   moveAway(isInTransaction: boolean, session = this.#session): void {
     if (session === undefined) return
     const doubt = this.#doubt
-    const isOnlyHolders = this.#isOnlyHolders
+    const isOnlyHolders = this.#isOnlyHolders || this.mayHoldLocks
     this.#session = undefined
     this.#doubt = undefined
     this.#isOnlyHolders = false
+    this.mayHoldLocks = false
     this.#moved?.(undefined)
     if (doubt === undefined && !isOnlyHolders && !isInTransaction) release(session)
     else discard(session, doubt?.because)
@@ -150,7 +154,7 @@ export class BoundSession {
   rollBack(before: Settings): void {
     const session = this.#session
     if (session === undefined) return
-    if (this.#doubt !== undefined || this.#isOnlyHolders) {
+    if (this.#doubt !== undefined || this.#isOnlyHolders || this.mayHoldLocks) {
       this.moveAway(true)
       return
     }

@@ -1,4 +1,5 @@
 import type { Session } from '../nodes/session.ts'
+import { type Askable, askOn } from '../own-statements.ts'
 import type { Settings } from '../sql/settings.ts'
 import { BoundSession } from './bound-session.ts'
 import { ClientSettings } from './client-settings.ts'
@@ -149,6 +150,27 @@ export class RoutedConnection {
     this.#session.closeOnceLeft()
   }
 
+  /** Its session may hold advisory locks: it is closed once this connection leaves it. */
+  mayHoldLocks(): void {
+    this.#session.mayHoldLocks = true
+  }
+
+  /** Asks the server whether the session still holds advisory locks. The next statement waits for the answer. True in doubt. */
+  async holdsLocks(): Promise<boolean> {
+    await this.#enter()
+    try {
+      const session = this.#session.bound
+      const [answer] = await askOn<{ held: boolean }>(session.client as Askable, LOCKS)
+      const areHeld = answer?.held !== false || session !== this.#session.current
+      if (!areHeld) this.#session.mayHoldLocks = false
+      return areHeld
+    } catch {
+      return true
+    } finally {
+      this.#leave()
+    }
+  }
+
   get isBusy(): boolean {
     return this.#running > 0
   }
@@ -244,5 +266,9 @@ export class RoutedConnection {
 }
 
 const leftInSession = new LeftInSession()
+
+/** Those of a transaction are gone with it (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS). */
+const LOCKS = `select exists (select from pg_catalog.pg_locks
+  where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()) as held`
 
 const RELEASED = 'This connection was released, and takes no statement any more.'

@@ -8,7 +8,9 @@ export type Leftover =
   | 'nothing'
   /** A setting, which can be made in another session too. */
   | 'setting'
-  /** A lock, a temporary table, a prepared statement, a channel that it listens to, or a cursor. Or nobody knows. */
+  /** An advisory lock, and nothing else. The server knows whether it is still held. */
+  | 'lock'
+  /** A temporary table, a prepared statement, a channel that it listens to, or a cursor. Or nobody knows. */
   | 'bound'
   /** It has cleared everything that was left before. */
   | 'cleared'
@@ -84,6 +86,8 @@ class Reader {
       }
       if (kind === TOKEN.punctuation && text === '(' && isName) this.#called(previous)
       isName = kind === TOKEN.word || kind === TOKEN.quoted
+      // Without a parenthesis it is called, too: `(7::bigint).pg_advisory_lock`.
+      if (isName && LOCKING_FUNCTIONS.has(text)) this.#leaves('lock')
       if (kind === TOKEN.word && verb === undefined) {
         verb = text
         this.#began(verb)
@@ -116,12 +120,12 @@ class Reader {
   }
 
   #called(name: string): void {
-    if (BINDING_FUNCTIONS.has(name)) this.#leaves('bound')
     if (SETTING_FUNCTIONS.has(name)) this.#leaves('setting')
   }
 
-  #leaves(left: 'setting' | 'bound'): void {
-    if (this.#left !== 'bound') this.#left = left
+  #leaves(left: 'setting' | 'lock' | 'bound'): void {
+    if (this.#left === left) return
+    this.#left = this.#left === 'nothing' || this.#left === 'cleared' ? left : 'bound'
   }
 }
 
@@ -138,7 +142,7 @@ const BINDING_INSIDE =
 const BINDING_VERBS: ReadonlySet<string> = new Set(['listen', 'load'])
 const ENDING_WITH_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
 const TEMPORARY: ReadonlySet<string> = new Set(['temp', 'temporary'])
-const BINDING_FUNCTIONS: ReadonlySet<string> = new Set([
+const LOCKING_FUNCTIONS: ReadonlySet<string> = new Set([
   ...['pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock', 'pg_try_advisory_lock_shared'],
 ])
 const SETTING_FUNCTIONS: ReadonlySet<string> = new Set(['set_config', 'setseed'])

@@ -20,8 +20,6 @@ describe('what only its session has is left by', () => {
     'create table pg_temp.basket (id int)',
     'select 1 as id into temporary basket',
     'declare all_items cursor with hold for select 1',
-    'select pg_advisory_lock(1)',
-    'select pg_try_advisory_lock(1)',
     "load 'auto_explain'",
     'call do_anything()',
     'select charge(1)',
@@ -30,11 +28,28 @@ describe('what only its session has is left by', () => {
     "do $$ begin execute 'set search_path to x'; end $$",
     'do $$ begin set search_path to x; end $$',
     "insert into item (name) values ('a'); listen news",
-    "select 1; select pg_advisory_lock(1); update item set name = 'b'",
-    'insert into item (id) select 1 where pg_try_advisory_lock(1)',
+    "select set_config('app.a', '1', false), pg_advisory_lock(1)",
+    'select pg_advisory_lock(1); listen news',
     "select 'not closed",
   ])('%s', (text) => {
     expect(leftBy(text)).toBe('bound')
+  })
+})
+
+describe('a lock, and nothing else, is left by', () => {
+  it.each([
+    'select pg_advisory_lock(1)',
+    'SELECT "pg_advisory_lock"(1)',
+    'select pg_catalog.pg_advisory_lock_shared(1, 2)',
+    'select pg_try_advisory_lock(1)',
+    'select pg_advisory_lock(1), pg_advisory_unlock(1)',
+    "select 1; select pg_advisory_lock(1); update item set name = 'b'",
+    'insert into item (id) select 1 where pg_try_advisory_lock(1)',
+    'discard all; select pg_advisory_lock(1)',
+    'select (7::bigint).pg_advisory_lock',
+    'select length(((2)::bigint).pg_advisory_lock::text)',
+  ])('%s', (text) => {
+    expect(leftBy(text)).toBe('lock')
   })
 })
 
