@@ -152,9 +152,20 @@ export class SubmittedQuery implements Query<void> {
     this.#connection?.end()
   }
 
-  /** Runs in the context of whoever sent the query, and not of whoever opened the socket. */
+  /**
+   * Runs in the context of whoever sent the query, and not of whoever opened the socket. An error that a listener throws, or
+   * an `error` without a listener, is thrown in a turn of its own. Otherwise `pg` would not read the rest of the answer.
+   */
   #tell(what: () => void): void {
-    this.#resource.runInAsyncScope(what)
+    this.#resource.runInAsyncScope(() => {
+      try {
+        what()
+      } catch (error) {
+        process.nextTick(() => {
+          throw error
+        })
+      }
+    })
   }
 
   /** The object that `pg` gets in its place. */

@@ -13,6 +13,7 @@ import type { PrimaryReplicaPool } from 'write-pinning/pg'
 import { busyOf, openingPools } from '../support/pools.ts'
 import { inRequest, openRequest, whereAndWhyInRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
+import { uncaughtBy } from '../support/uncaught.ts'
 
 // A cursor, a stream, a COPY or a `Query` of `pg`'s sends its messages itself, and is told of what comes back piece by piece.
 const openPool = openingPools(useShop())
@@ -182,4 +183,50 @@ test('a cursor uses the parsers that its client was given', async () => {
   expect(await cursor.read(1)).toEqual([{ n: 1 }])
   await cursor.close()
   client.release()
+})
+
+describe('an error that nobody hears is nobody’s, and the pool ends all the same', () => {
+  const COPY_TO = 'copy (select generate_series(1, 3)) to stdout'
+  const thrown = () => {
+    throw new Error('thrown by a listener')
+  }
+  const ways: Record<string, [ask: (client: pg.PoolClient) => unknown, messages: string[]]> = {
+    'of a COPY that is refused': [
+      (client) => void client.query(from('copy item (id, nam) from stdin')),
+      ['column "nam" of relation "item" does not exist'],
+    ],
+    'of a COPY that nobody reads': [
+      (client) => void client.query(to(COPY_TO)),
+      ['Connection terminated unexpectedly'],
+    ],
+    'of whoever hears its rows': [
+      (client) =>
+        void client
+          .query(to(COPY_TO))
+          .on('data', thrown)
+          .on('error', () => {}),
+      ['thrown by a listener'],
+    ],
+    'of the callback of a cursor': [
+      (client) => client.query(new Cursor('select 1')).read(1, thrown),
+      ['thrown by a listener'],
+    ],
+    'of the callback of a cursor that is refused': [
+      (client) => client.query(new Cursor('select no_column')).read(1, thrown),
+      ['thrown by a listener'],
+    ],
+  }
+
+  test.each(Object.entries(ways))('%s', async (_what, [ask, messages]) => {
+    const uncaught = await uncaughtBy(async () => {
+      const pool = await openPool({ max: 1 })
+      const client = await pool.connect()
+      client.on('error', () => {})
+      ask(client)
+      await wait(100)
+      client.release()
+      await Promise.race([pool.end(), wait(5_000).then(() => Promise.reject(new Error('it never ends')))])
+    })
+    expect(uncaught).toEqual(messages)
+  })
 })
