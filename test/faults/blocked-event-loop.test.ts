@@ -4,8 +4,8 @@ import { more } from '../support/load-waits.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// This process does not turn its event loop for a while (a large JSON, a bad regular expression, a paused container):
-// what it hears from the nodes then is late, and no fault of theirs.
+// The event loop of this process is blocked for a while (a large JSON, a bad regular expression, a paused container).
+// What it then hears from the nodes is late, and that is not their fault.
 const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 

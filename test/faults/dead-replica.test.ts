@@ -6,7 +6,7 @@ import { terminateClients } from '../support/server-clients.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// A replica dies, in each of the ways in which one does, while 200 reads per second go on: nobody notices.
+// A replica dies, in each of the ways that happen, while 200 reads per second go on. Nobody notices.
 const { cluster, watch } = useShop({ replicas: 2 })
 let replica: PostgresNode
 let watched: Watched
@@ -22,7 +22,7 @@ beforeEach(async () => {
   await more(load)
 })
 
-/** How long it took from `sinceMs` until the replica was ejected. */
+/** How long it took from `sinceMs` until the replica was ejected, in ms. */
 const ejectedAfterMs = async (sinceMs: number) =>
   (await watched.changed('replica-1', 'down', sinceMs)) - sinceMs
 
@@ -67,7 +67,7 @@ describe('a replica', () => {
     )
     const [before] = await replica.query<{ pid: number }>('select pg_backend_pid() as pid')
     process.kill(backend?.pid as number, 'SIGKILL')
-    // It may have recovered before anybody has looked.
+    // The replica may recover before anybody has looked. So this waits for a new backend.
     await vi.waitFor(
       async () => {
         const [now] = await replica.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -102,7 +102,7 @@ describe('a replica', () => {
       )
       expect(ended).toHaveLength(1)
       const before = watched.dialect.status().nodes[1]?.position
-      // The watcher has looked since: it sees what was written.
+      // Once the position has changed, the watcher has looked again.
       await cluster.primary.query("insert into item (name) values ('seen')")
       await expect
         .poll(() => watched.dialect.status().nodes[1]?.position, { timeout: 5_000 })

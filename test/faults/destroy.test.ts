@@ -7,10 +7,11 @@ import { more } from '../support/load-waits.ts'
 import { useShop } from '../support/shop.ts'
 import { expectNoClients, Watched } from '../support/watched.ts'
 
-// A service ends while a server does not answer, and statements wait for it: they end, and so does the service.
+// A service ends while a server does not answer and statements wait for it. The statements end, and so does the
+// service.
 const { cluster } = useShop({ replicas: 2 })
 
-/** Whether each of so many operations, begun all at once, was fulfilled or rejected. */
+/** Begins this many operations at once, and gives whether each was fulfilled or rejected. */
 async function outcomesOf(count: number, operation: () => Promise<unknown>): Promise<string[]> {
   const all = await Promise.allSettled(Array.from({ length: count }, operation))
   return all.map(({ status }) => status)
@@ -20,7 +21,7 @@ describe('a database that is destroyed', () => {
   test('while more statements wait for a connection than there are ends when those have ended', async () => {
     const { db } = await Watched.open(cluster)
     const reading = outcomesOf(15, () => useNode('replica-1', () => sql`select pg_sleep(0.3)`.execute(db)))
-    // Each has asked for its connection by then.
+    // Once this is answered, each of them has asked for its connection.
     await useNode('replica-2', () => sql`select 1`.execute(db))
     await db.destroy()
     expect(await reading).toHaveLength(15)
@@ -35,7 +36,7 @@ describe('a database that is destroyed', () => {
     await useNode('replica-2', () => sql`select 1`.execute(db))
     const sinceMs = performance.now()
     await db.destroy()
-    // 2.5 s until it is ejected, and one for the connections to close.
+    // It takes 2.5 s until the replica is ejected, and 1 s until the connections are closed.
     expect(performance.now() - sinceMs).toBeLessThan(4_000)
     const outcomes = await reading
     await replica.thaw()

@@ -7,13 +7,13 @@ import { freePort } from '../../src/testing/free-port.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
-// Names whose nodes are promoted, and functions that look names up in a way of their own (Linux only).
+// Discovered names whose nodes are promoted, and lookup functions that answer in their own way (Linux only).
 const { cluster } = useShop({ isOfEachTest: true })
 let replica: PostgresNode
 let port: number
 let close: () => void
 
-/** The addresses that every name has by now; undefined while nobody answers. */
+/** The addresses that every name has now; undefined while nobody answers. */
 let answer: unknown
 
 const lookup = ((_host: string, _options: object, callback: (error: null, answer: unknown) => void) => {
@@ -76,7 +76,7 @@ test('the nodes of a name are its own, also where another one begins with it', a
     () => expect(namesOf(watched)).toEqual(['eu-127.0.0.3', 'eu-west-127.0.0.3', 'primary']),
     WAIT,
   )
-  // Nobody listens there, which is heard of by itself.
+  // Nobody listens at these addresses, which the watcher finds by itself.
   await vi.waitFor(() => {
     for (const name of ['eu-127.0.0.3', 'eu-west-127.0.0.3']) expect(watched.node(name).health).toBe('down')
   }, WAIT)

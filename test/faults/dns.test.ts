@@ -8,11 +8,12 @@ import { serveAt } from '../support/other-address.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
-// Names that mean other servers than before. All addresses are the loopback's (Linux only); `lookup` is the test's.
+// Names that come to mean other servers. All addresses are on the loopback (Linux only), and `lookup` is the test's
+// own.
 const { cluster, atEnd } = useShop({ replicas: 2 })
 let port: number
 
-/** A name's addresses, by now. */
+/** The addresses that each name has now. */
 let answers: Record<string, string[]>
 
 const lookup: NonNullable<PrimaryReplicaDialectOptions['lookup']> = (host, { all }, callback) => {
@@ -36,7 +37,7 @@ beforeAll(async () => {
   await serve('127.0.0.3', second)
 })
 
-/** Has a node answer at another address as well. */
+/** Makes a node answer at another address, too. */
 async function serve(host: string, node: PostgresNode): Promise<void> {
   const server = await serveAt(host, port, node)
   atEnd(() => server.close())
@@ -58,7 +59,7 @@ test('a node whose name has another address is followed there, and no read fails
     expect(Object.keys(reads.soFar().servedBy(reads.nowMs() - 500))).toEqual(['replica-2'])
   }, WAIT)
   const followedMs = reads.nowMs() - changedMs
-  // A name that cannot be looked up for a while has the address that it had.
+  // While a name cannot be looked up, it keeps its last address.
   answers = {}
   await more(reads, 100)
   const report = await reads.stop()

@@ -9,8 +9,8 @@ import { useShop } from '../support/shop.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 
-// The primary dies with writes that no replica ever got. The positions of their pins are soon reached again, by other writes: a
-// replica that is that far has not what was meant.
+// The primary dies with writes that no replica ever received. Other writes soon reach the positions of their pins. A
+// replica that is as far does not have the writes that those pins mean.
 const AGENTS = 20
 const { cluster, serveShop } = useShop({ replicas: 2, isOfEachTest: true })
 let primary: PostgresNode
@@ -36,7 +36,7 @@ async function serve(watched: Watched): Promise<void> {
   openAgent = shop.openAgent
 }
 
-/** User agents that have each written what only the primary has. */
+/** Makes user agents that have each written something that only the primary has. */
 async function writeWhatIsLost(): Promise<UserAgent[]> {
   const agents = Array.from({ length: AGENTS }, openAgent)
   for (const [index, agent] of agents.entries()) {
@@ -46,7 +46,7 @@ async function writeWhatIsLost(): Promise<UserAgent[]> {
   return agents
 }
 
-/** Reads of all of them in turn, that give the name of the node that served, or the status where none did. */
+/** Reads as each user agent in turn. Gives the name of the node that served, or the status if none did. */
 function readsOf(agents: readonly UserAgent[]): Load<string> {
   let turn = 0
   return startLoad(async () => {
@@ -56,7 +56,9 @@ function readsOf(agents: readonly UserAgent[]): Load<string> {
   })
 }
 
-/** Writes to `node` until it is far beyond where the old primary was, and `follower` has all of it. */
+/**
+ * Writes to `node` until it is far beyond the position of the old primary, and waits until `follower` has all of it.
+ */
 async function writeBeyond(node: PostgresNode, follower: PostgresNode): Promise<void> {
   await node.query("insert into item (name) select 'new ' || i from generate_series(1, 20000) as i")
   const [{ lsn } = { lsn: '' }] = await node.query<{ lsn: string }>(
@@ -76,14 +78,14 @@ describe.each([{ failover: true }, { failover: false }])('with %o', ({ failover 
     await using watched = await Watched.open(cluster, { failover })
     await serve(watched)
     await watched.untilEligible(first.name, second.name)
-    // Whoever is promoted must not be behind who follows it.
+    // The promoted replica must not be behind the one that follows it. So that one is cut off first.
     await cutReceiver(second)
     await cutReceiver(first)
     const agents = await writeWhatIsLost()
     const reads = readsOf(agents)
     await more(reads, 50)
     const killedMs = reads.nowMs()
-    // What is under way when the primary is killed may be lost with it.
+    // Counted before the kill, because reads that are under way then may be lost with the primary.
     const servedBefore = reads.soFar().servedBy()
     await primary.kill()
     await first.promote()
@@ -108,7 +110,7 @@ describe.each([{ failover: true }, { failover: false }])('with %o', ({ failover 
     expect(report.servedBy(killedMs)).not.toHaveProperty('replica-2')
     expect(Object.keys(report.servedBy(knownMs))).toEqual([failover ? 'replica-1' : '500'])
     if (!failover) return
-    // What is written from now on is told by its position again.
+    // The position of a write from now on counts again.
     const agent = openAgent()
     await agent.post('/items/later')
     await vi.waitFor(async () => expect(await seesOn(agent, 'later')).toEqual([true, 'replica-2']), {

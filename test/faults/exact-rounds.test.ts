@@ -5,7 +5,7 @@ import type { Database } from '../support/cluster.ts'
 import { makeNoise, type RoundsReport, runRounds } from '../support/exact-rounds.ts'
 import { useShop } from '../support/shop.ts'
 
-// Thousands of writes, each read right afterwards by whoever made it.
+// Thousands of writes. The user agent that made a write reads it right afterwards.
 const ROUNDS = 3_000
 const { cluster, open, atEnd } = useShop({ replicas: 2 })
 
@@ -49,7 +49,7 @@ for (const [kind, { flushes, begin }] of Object.entries(KINDS)) {
     })
     console.info(`${kind}, ${what}:`, report)
     expect(report).toMatchObject(PROMISED)
-    // Each is a quarter of a second in which the primary did not answer.
+    // Each stands for 250 ms in which the primary did not answer.
     expect(report.withoutPosition).toBeLessThanOrEqual(report.afterCatchup / 20)
   }
 
@@ -63,7 +63,8 @@ for (const [kind, { flushes, begin }] of Object.entries(KINDS)) {
 
     test('while segments of the WAL are switched on an idle system', async () => {
       let round = 0
-      // A segment is 16 MiB, to the last byte. The switch is a write of the router's too, and of a kind that flushes nothing.
+      // A segment is 16 MiB, to the last byte. To the router, the switch is a write, too, and of a kind that flushes
+      // nothing.
       await run('switched', false, async (db) => {
         if (round++ % 25 === 24) await sql`select pg_switch_wal()`.execute(db)
       })

@@ -9,8 +9,9 @@ import { useShop } from '../support/shop.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched } from '../support/watched.ts'
 
-// A replica is promoted. With `failover: true` the service goes on without a restart, and nothing more is written where it
-// would be lost; without it, the promoted node is left alone until somebody changes the configuration.
+// A replica is promoted. With `failover: true`, the service goes on without a restart, and writes nothing more to a
+// server where it would be lost. Without it, the promoted node is left alone until somebody changes the
+// configuration.
 const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let primary: PostgresNode
 let first: PostgresNode
@@ -23,7 +24,7 @@ beforeEach(async () => {
 
 const WAIT = { timeout: 20_000, interval: 10 }
 
-/** A write in a request of its own, that gives the name of the node that took it. */
+/** A write in a request of its own. Gives the name of the node that took it. */
 function writesTo(db: Kysely<Database>): () => Promise<string> {
   let count = 0
   return async () => {
@@ -34,11 +35,14 @@ function writesTo(db: Kysely<Database>): () => Promise<string> {
   }
 }
 
-/** Resolves once the load has begun and ended so many more. */
+/** Waits until the node is used as the primary. */
 const untilPrimary = (watched: Watched, node: PostgresNode) =>
   vi.waitFor(() => expect(watched.node(node.name).role).toBe('primary'), WAIT)
 
-/** Of two replicas whose primary has died, the one to promote: it has received the most, so that the other can follow it. */
+/**
+ * Orders two replicas whose primary has died. The one that received more comes first: if it is promoted, the other
+ * can follow it.
+ */
 async function byWalReceived(a: PostgresNode, b: PostgresNode): Promise<[PostgresNode, PostgresNode]> {
   const received = async (node: PostgresNode) => {
     const [row] = await node.query<{ lsn: string }>(`select (pg_last_wal_receive_lsn() - '0/0')::text as lsn`)
@@ -119,13 +123,14 @@ describe('with `failover`', () => {
     await more(writes, 50)
     const [read, written] = [await reads.stop(), await writes.stop()]
     expect(read.failures()).toEqual([])
-    // Its other replica still follows the old primary.
+    // The other replica still follows the old primary.
     expect(Object.keys(read.between(switchedMs).servedBy())).toEqual([first.name])
     expect(written.between(switchedMs).failures()).toEqual([])
     expect(Object.keys(written.between(switchedMs).servedBy())).toEqual([first.name])
     expect(await itemsOn(primary)).toBe(itemsOnOld)
     expect(watched.node('primary')).toMatchObject({ role: 'replica', because: 'not-in-recovery' })
-    // The writes between the promotion and the switch reached it, or there were none.
+    // It is `diverged` if it received writes between the promotion and the switch, and `old-timeline` if there were
+    // none.
     expect(watched.node(second.name)).toMatchObject({
       isFit: false,
       because: expect.stringMatching(/^(old-timeline|diverged)$/),
@@ -197,7 +202,7 @@ describe('with `failover`', () => {
     await untilPrimary(watched, first)
     const switchedMs = reads.nowMs()
     await follow(second, first)
-    // The new primary's position passes what was lost.
+    // The new primary's position passes that of the lost writes.
     for (let count = 0; count < 100; count++) await writesTo(db)()
     const [ahead] = await first.query<{ is: boolean }>(
       'select pg_current_wal_flush_lsn() > $1::pg_lsn as is',
@@ -318,7 +323,7 @@ describe('without `failover`', () => {
   test('a replica that follows the promoted one, while the primary lives, serves nobody', async () => {
     await using watched = await Watched.open(cluster)
     await watched.untilEligible(first.name, second.name)
-    // In that order it cannot be ahead of whom it follows: the primary goes on writing.
+    // In this order, the replica cannot be ahead of the node that it follows, although the primary goes on writing.
     await follow(second, first)
     await first.promote()
     await vi.waitFor(async () => {
@@ -326,7 +331,7 @@ describe('without `failover`', () => {
       expect(row).toEqual({ timeline: 2 })
     }, WAIT)
     await watched.untilUnfit('not-in-recovery', first.name)
-    // The primary's position is ahead of theirs, and theirs is not of its history.
+    // The primary's position is ahead of theirs, but theirs belongs to another history.
     for (let count = 0; count < 20; count++) await writesTo(watched.db)()
     const reads = startLoad(readsOf(cluster, watched.db))
     await watched.untilUnfit('newer-timeline', second.name)

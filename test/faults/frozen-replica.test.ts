@@ -9,8 +9,8 @@ import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { type Watched, watchedPool } from '../support/watched.ts'
 
-// A replica that does not answer any more, and does not say so either: its process is stopped, or packets are dropped on
-// the way. 200 reads per second go on, and a query of 10 s on the other replica.
+// A replica stops answering and does not say so: its process is stopped, or packets are dropped on the way. Meanwhile
+// 200 reads per second go on, and a query of 10 s on the other replica.
 const { cluster, watch } = useShop({ replicas: 2 })
 let replica: PostgresNode
 let proxy: TcpProxy
@@ -31,7 +31,7 @@ beforeEach(async () => {
 
 afterAll(() => proxy.stop())
 
-/** A query of 10 s by itself, which gives how long it took. */
+/** Runs a query of 10 s, and gives how long it took, in ms. */
 async function queryFor10s(node: string): Promise<number> {
   const startMs = performance.now()
   await useNode(node, () => sql`select pg_sleep(10)`.execute(watched.db))

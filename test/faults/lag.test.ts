@@ -6,9 +6,12 @@ import { useShop } from '../support/shop.ts'
 import { cutReceiver, freezeReceiver } from '../support/walreceiver.ts'
 import type { Watched } from '../support/watched.ts'
 
-// A replica answers, and does not follow its primary any more.
+// A replica answers, but does not follow its primary any more.
 const MAX_LAG_MS = 1_500
-/** A probe of the primary finds the position that the replica does not reach, and a later one of the replica the lag. */
+/**
+ * One probe of the primary finds the position that the replica does not reach. A later probe of the replica finds the
+ * lag.
+ */
 const PROBES_MS = 2 * 1_000
 
 const { cluster, watch } = useShop({ replicas: 2 })
@@ -72,7 +75,7 @@ describe('an idle primary', () => {
     watched = await watch({ maxLagMs: 1_000, probeIntervalMs: 100 })
     await cluster.primary.query("insert into item (name) values ('the last one')")
     await more(reads, 400)
-    // From here on the position is that of a page's header.
+    // From here on, the primary's position is that of a page header.
     await cluster.primary.query('select pg_switch_wal()')
     await more(reads, 400)
     expect(watched.changesOf('replica-1')).toEqual(['up', 'fit'])

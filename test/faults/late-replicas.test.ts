@@ -8,7 +8,7 @@ import { routesOf } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// More is written than the replicas replay in time: all of them are late, one more than the other.
+// The primary writes more than the replicas replay in time. All of them are late, one more than the other.
 const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
@@ -31,11 +31,11 @@ test('while a write storm makes every replica late, unpinned reads spill onto th
     { timeout: 15_000 },
   )
 
-  // 10 at a time, where half of the primary's pool is 5.
+  // These reads need 10 connections at the same time, and half of the primary's pool is 5.
   const read = sql<{ port: number }>`select inet_server_port() as port from pg_sleep(0.1)`
   const unpinned = () => inRequest(async () => (await read.execute(db)).rows[0]?.port)
   let count = 0
-  /** Gives whether a user agent that has just written sees its write in its next request. */
+  /** Writes, and gives whether the user agent sees that write in its next request. */
   const pinned = async () => {
     const name = `pinned ${++count}`
     await inRequest(() => db.insertInto('item').values({ name }).execute())

@@ -10,7 +10,7 @@ import { routesOf } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
-// The connection to the primary is lost while it commits. Nobody can know what became of the write, so the error
+// The connection to the primary is lost while it commits. Nobody can know whether the write took effect. So the error
 // surfaces, nothing is sent again, and the user agent is pinned: if the write is there, it sees it.
 const { cluster, open, listen, atEnd } = useShop()
 let proxy: TcpProxy
@@ -28,7 +28,7 @@ beforeAll(async () => {
   app.addHook('onError', async (_request, _reply, error) => {
     errors.push(error)
   })
-  // By GET, which pins only where the router saw a write.
+  // These are GET routes, which pin only if the router saw a write.
   app.get<{ Params: { name: string } }>('/transaction/:name', async ({ params: { name } }) => {
     await db.transaction().execute((trx) => trx.insertInto('item').values({ name }).execute())
     return name
@@ -39,7 +39,7 @@ beforeAll(async () => {
   })
   app.get('/', () => db.selectFrom('item').select('name').execute())
   openAgent = await listen(app)
-  // The catalog is read in transactions of its own, over the same proxy.
+  // The catalog is read in transactions of its own over the same proxy. So this waits for it.
   await whenCatalogIsRead(db)
   await cluster.replicas[0]?.pauseReplay()
 })
@@ -55,10 +55,10 @@ const UNKNOWN = {
   message: expect.stringContaining("'primary'"),
   cause: expect.any(Error),
 }
-// What the server does not say, `pg` does.
+// The server says nothing, so this message is from `pg`.
 const LOST = { message: expect.stringMatching(/terminated|ECONNRESET/) }
 
-/** Has the request's connection cut where `last` is sent, and gives the statements that were sent. */
+/** Cuts the request's connection when `last` is sent, and gives the statements that were sent. */
 async function loseAt(
   last: string,
   message: 'delivered' | 'lost',
@@ -72,7 +72,7 @@ async function loseAt(
     expect(pinCookie(answer)).toBeDefined()
   })
   await cut
-  // Once; and although Kysely rolls back what it could not commit, which fails as well.
+  // One error only, although Kysely then rolls back what it could not commit, and that fails as well.
   expect(errors).toEqual([expect.objectContaining(surfaces)])
   return routes
 }

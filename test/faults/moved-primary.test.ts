@@ -6,8 +6,8 @@ import { TcpProxy } from '../support/tcp-proxy.ts'
 import { cutReceiver, follow } from '../support/walreceiver.ts'
 import { Watched, watchedPool } from '../support/watched.ts'
 
-// The primary's address leads to another server: a load balancer or a DNS name follows a failover, and what the old primary
-// wrote last is lost.
+// The primary's address leads to another server: a load balancer or a DNS name follows a failover. The last writes of
+// the old primary are lost.
 const { cluster } = useShop({ replicas: 2 })
 let proxy: TcpProxy
 
@@ -27,7 +27,7 @@ test('where the primary’s address moves to a promoted server, behind what the 
   const positionOf = (index: number) => watched.dialect.status().nodes[index]?.position
   await Promise.all(cluster.replicas.map(cutReceiver))
   await cluster.primary.query("insert into item (name) select 'lost' from generate_series(1, 20000)")
-  // The watcher has seen what is lost soon, and finds that its replica does not reach it.
+  // The watcher has seen the writes that will be lost, and finds that its replica does not reach them.
   await watched.changed('reader', 'unfit', 0)
   const before = positionOf(0)
   await cluster.primary.kill()

@@ -6,7 +6,7 @@ import { inRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// All replicas are dead: the primary serves their reads as well as it can without harm to its writes.
+// All replicas are dead. The primary serves their reads as far as it can without harm to its writes.
 const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
@@ -38,7 +38,8 @@ test('200 reads per second move to the primary and back, and none fails', async 
 })
 
 test('more reads than the primary may serve wait for at most 1 s, fail with 503, and starve no write', async () => {
-  // Each holds its connection for 200 ms: 200 per second need 40 at a time, and half of the primary's pool is 5.
+  // Each read holds its connection for 200 ms. So 200 reads per second need 40 connections, and half of the primary's
+  // pool is 5.
   const slowRead = sql`select from pg_sleep(0.2)`
   const writes = startLoad(writesOf(watched.db), { perSecond: 50 })
   const reads = startLoad(() => inRequest(() => slowRead.execute(watched.db)))
@@ -55,7 +56,8 @@ test('more reads than the primary may serve wait for at most 1 s, fail with 503,
   expect(wrote.failures()).toEqual([])
   const p95 = [wrote.between(0, beforeMs), wrote.between(goneMs)].map((each) => each.percentileMs(95))
   const [before = 0, gone = 0] = p95
-  // Of a millisecond or two, twice is within the noise of a busy machine; a wait for a read's connection is up to 200 ms.
+  // Twice a millisecond or two is within the noise of a busy machine. A wait for a read's connection takes up to 200
+  // ms.
   expect(gone).toBeLessThan(Math.max(2 * before, 20))
 
   expect(spilled.running).toBe(5)
@@ -64,7 +66,7 @@ test('more reads than the primary may serve wait for at most 1 s, fail with 503,
   const no503 = failures.filter((error) => !isNoReplica(error))
   expect(no503).toEqual([])
   expect(failures.length).toBeGreaterThan(0)
-  // Those that had their turn: 5 at a time, each for 200 ms.
+  // The reads that had their turn: 5 at a time, each for 200 ms.
   expect(readGone.operations.length - failures.length).toBeGreaterThan(50)
   // A wait of 1 s at most, and 200 ms for the read.
   expect(readGone.slowestMs).toBeLessThan(2_000)

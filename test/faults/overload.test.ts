@@ -10,13 +10,13 @@ import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
-// There is no connection to be had: on the server, or in this process's own pool. That is no reason to eject anybody, nor
-// to knock again and again.
+// No connection is left, on the server or in this process's own pool. That is no reason to eject a node, nor to try
+// again and again to connect.
 const { cluster } = useShop({
   replicas: 2,
   settings: { max_connections: 40 },
   sql: [
-    // A superuser has connections in reserve.
+    // PostgreSQL reserves connections for superusers. So the service logs in as another role.
     'create role app login',
     'grant select, insert on item to app',
     'grant usage on sequence item_id_seq to app',
@@ -35,7 +35,7 @@ const asApp = ({ connectionString }: { connectionString: string }) =>
 
 const fillers: pg.Client[] = []
 
-/** Takes every connection of a server that is left. */
+/** Takes every connection that is left on a server. */
 async function fill(node: PostgresNode): Promise<void> {
   for (;;) {
     const client = new pg.Client({ connectionString: asApp(node), application_name: 'write-pinning/testing' })
@@ -65,7 +65,7 @@ describe('`max_connections` reached on a replica', () => {
     })
     await watched.untilEligible('replica-1', 'replica-2')
     await fill(first)
-    // Whatever it has by now is lost: every read there needs a new connection.
+    // Counted from here on: every read on this replica needs a new connection.
     const accepted = proxy.accepted
     const reads = startLoad(readsOf(cluster, watched.db))
     const routes = await routesOf(() =>
@@ -74,7 +74,7 @@ describe('`max_connections` reached on a replica', () => {
     const report = await reads.stop()
     expect(report.failures()).toEqual([])
     expect(report.percentileMs(95)).toBeLessThan(250)
-    // A read that found no connection was not sent: the one route that is told of is where it ran.
+    // A read that found no connection was not sent. Its only route event is that of the node where it ran.
     expect(routes.length).toBeLessThanOrEqual(report.operations.length)
     expect(proxy.accepted - accepted).toBeLessThanOrEqual(report.operations.length)
     expect(watched.changes.filter((change) => change.includes('down'))).toEqual([])
@@ -125,7 +125,7 @@ test('`max_connections` reached on the primary: writes fail with 53300, once eac
   })
   await watched.untilEligible('replica-1', 'replica-2')
   const kept = await watched.db.connection().execute(async (one) => {
-    // The one connection that the pool has is in use.
+    // The primary's pool has one connection, and it is in use.
     await sql`select 1`.execute(one)
     await fill(cluster.primary)
     const accepted = proxy.accepted
@@ -156,7 +156,7 @@ describe('a pool that is exhausted', () => {
     await Promise.all(holding)
     const report = await reads.stop()
     expect(report.failures()).toEqual([])
-    // Each node once: two waits at most, and the primary.
+    // Each node is tried once: two waits at most, and then the primary.
     expect(report.slowestMs).toBeLessThan(2_500)
     expect(watched.changes.filter((change) => change.includes('down'))).toEqual([])
   })

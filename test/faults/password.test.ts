@@ -6,7 +6,8 @@ import { whenCatalogIsRead } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
-// The password of the service's role changes while it runs; `password` is a function, as with a secret store.
+// The password of the service's role changes while the service runs. `password` is a function, as with a secret
+// store.
 const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let current: string
 
@@ -34,7 +35,7 @@ async function rotate(password: string): Promise<void> {
   await cluster.waitForCatchup()
 }
 
-/** Ends every session of the service's, the watchers' too, so that all of them are made anew. */
+/** Ends every session of the service, also those of the watchers, so that all of them are opened again. */
 async function terminate(): Promise<void> {
   for (const node of cluster.nodes) {
     await node.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
@@ -76,7 +77,7 @@ test('a wrong one is loud at once, with the node’s name and no secret, and rea
     ],
   })
   await watched.untilEligible('replica-1', 'replica-2')
-  // Its reading would be cut as well, and told of.
+  // Otherwise the reading of the catalog would be cut as well, with a warning of its own.
   await whenCatalogIsRead(watched.db)
   const reads = startLoad(readsOf(cluster, watched.db))
   current = 'secret-two'

@@ -7,8 +7,8 @@ import { inRequest } from '../support/request.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
-// A replica is promoted while the primary lives, and PgBouncer stands before each: there no start-up option makes a session
-// read-only, so nothing but the router keeps a write from the old primary.
+// A replica is promoted while the primary lives, and PgBouncer stands in front of each node. There, no start-up
+// option makes a session read-only. So only the router keeps a write from the old primary.
 const { cluster } = useShop({ replicas: 2, isOfEachTest: true })
 let first: PostgresNode
 let bouncers: PgBouncer[]
@@ -96,7 +96,7 @@ test('what waited for a primary that died runs on the one that was promoted', as
     ),
   ]
   const done = Promise.allSettled(waiting)
-  // Connections stay open, and nothing answers.
+  // Connections stay open, but nothing answers.
   await cluster.primary.freeze()
   await first.promote()
   await untilSwitched(watched)

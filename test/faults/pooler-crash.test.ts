@@ -6,9 +6,10 @@ import { startLoad } from '../support/load.ts'
 import { startPgBouncer } from '../support/pgbouncer.ts'
 import { useShop } from '../support/shop.ts'
 
-// Behind PgBouncer nobody hears that a replica has crashed: its clients' connections stay, and recovery in place keeps the server's start
-// time. It comes up behind where it was.
-// So that hardly anything of what is replayed is on disk when it crashes, and it has a second's work to do again.
+// Behind PgBouncer, nobody hears that a replica has crashed: its clients' connections stay open, and recovery in
+// place keeps the server's start time. The replica comes up behind where it was.
+// With these settings, hardly anything that was replayed is on disk at the crash. So the replica has to replay a
+// second's work again.
 const settings = { max_wal_size: '4GB', shared_buffers: '512MB', bgwriter_lru_maxpages: 0 }
 const { cluster } = useShop({ settings, sql: 'create index on item (name)' })
 let replica: PostgresNode
@@ -39,7 +40,7 @@ test.each([1, 2, 3])('a user reads their own write while the replica crashes (ro
   const [{ pid } = { pid: 0 }] = await replica.query<{ pid: number }>('select pg_backend_pid() as pid')
   process.kill(pid, 'SIGKILL')
   await vi.waitFor(() => replica.query('select 1'), { timeout: 60_000, interval: 10 })
-  // Nobody has read since, so that nobody has noticed.
+  // Nobody has read since the crash, so nobody has noticed it.
   const reads = startLoad(async () => {
     const { body } = await agent.get(`/items/${own}`)
     return body

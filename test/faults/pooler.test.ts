@@ -14,7 +14,8 @@ import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
-// PgBouncer in transaction mode stands before each node: a session belongs to nobody for longer than a transaction.
+// PgBouncer in transaction mode stands in front of each node. A session belongs to a client for one transaction at
+// most.
 const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
@@ -29,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all(bouncers.map((bouncer) => bouncer.stop())))
 
-/** A database behind the poolers; PgBouncer keeps its own connections to the servers, so nobody counts them. */
+/** Opens a database behind the poolers. PgBouncer keeps its own connections to the servers, so nobody counts them. */
 async function open(options: Partial<PrimaryReplicaDialectOptions> = {}): Promise<Watched> {
   const [primary, ...replicas] = bouncers.map(({ connectionString }) => connectionString)
   const watched = await Watched.open(cluster, { primary, replicas, ...options }, { counts: false })
@@ -177,7 +178,7 @@ describe('a fault', () => {
     expect(report.failures().map(String)).toEqual([])
     expect(downMs).toBeLessThan(2_500)
     expect(report.slowestMs).toBeLessThan(2_500)
-    // PgBouncer itself does not look again sooner than its `server_login_retry`.
+    // PgBouncer itself does not try again before its `server_login_retry` has passed.
     expect(upMs).toBeLessThan(4_000)
   })
 
@@ -269,7 +270,7 @@ test.each(['a stream', 'a read-only transaction'])(
         }
       }),
     )
-    // It may have been sent to each replica once, which cannot prove that it is as far.
+    // It may have been sent once to each replica, which cannot prove behind a pooler that it is as far.
     expect(routes.at(-1)?.node).toBe('primary')
     expect(routes.length).toBeLessThan(10)
   },

@@ -6,7 +6,8 @@ import { useShop } from '../support/shop.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Watched } from '../support/watched.ts'
 
-// The primary is gone, and nobody takes its place: what it alone can do fails, in bounded time, and reads go on.
+// The primary is gone, and nothing takes its place. What only the primary can do fails in bounded time, and reads go
+// on.
 const { cluster } = useShop({ replicas: 2 })
 let primary: PostgresNode
 let proxy: TcpProxy
@@ -72,7 +73,7 @@ for (const { what, make, heal } of [
     const sinceMs = performance.now()
     await make()
     await watched.changed('primary', 'down', sinceMs)
-    // Longer than the primary is waited for.
+    // Longer than anything waits for the primary.
     await more(reads, 3_000)
     const healedMs = writes.nowMs()
     const healedAtMs = performance.now()
@@ -84,7 +85,8 @@ for (const { what, make, heal } of [
     const gone = wrote.between(faultMs, healedMs)
     expect(read.failures()).toEqual([])
     expect(read.slowestMs).toBeLessThan(1_000)
-    // When it is back, a replica that lacks its first write by a millisecond may lack all of that time.
+    // Only until it is back. After that, a replica that lacks the primary's first write, for a millisecond even, may
+    // count as late by all that time, and the primary serves.
     expect(read.between(0, healedMs).servedBy()).not.toHaveProperty('primary')
     expect(upMs - healedMs).toBeLessThan(2_000)
     expect(gone.slowestMs).toBeLessThan(15_000)

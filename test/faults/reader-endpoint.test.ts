@@ -6,8 +6,8 @@ import { more } from '../support/load-waits.ts'
 import { useShop } from '../support/shop.ts'
 import { Watched } from '../support/watched.ts'
 
-// One address for several replicas, as Aurora's reader endpoint is: the service cannot choose among them, but it can see to
-// it that its connections do not stay for ever where they are.
+// One address for several replicas, as Aurora's reader endpoint is. The service cannot choose among them, but it can
+// keep its connections from staying on one replica for ever.
 const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
@@ -60,6 +60,7 @@ test('a server that is killed behind the endpoint fails no read', async () => {
   const report = await reads.stop()
   await first.start()
   expect(report.failures().map(String)).toEqual([])
-  // HAProxy takes the connection and says nothing: that is given up on after `connectTimeoutMs`, and the primary serves.
+  // HAProxy accepts the connection and says nothing. Connecting ends after `connectTimeoutMs`, and the primary
+  // serves.
   expect(report.slowestMs).toBeLessThan(4_000)
 })

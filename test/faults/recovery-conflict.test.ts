@@ -6,14 +6,14 @@ import { useShop } from '../support/shop.ts'
 import { codeOf } from '../support/warnings.ts'
 import type { Watched } from '../support/watched.ts'
 
-// The primary vacuums rows away that a read on a replica may still need: after a while the replica cancels the read, so
+// The primary vacuums rows that a read on a replica may still need. After a while the replica cancels the read, so
 // that replay can go on.
 const { cluster, watch } = useShop({
   replicas: 2,
   settings: { max_standby_streaming_delay: '200ms', autovacuum: false },
   sql: [
     "insert into item (name) select 'x' from generate_series(1, 2000)",
-    // Reads that take about a second, over rows of the table all along.
+    // Makes reads that take about a second, and that read rows of the table all the time.
     `create function slowly(item) returns int stable language plpgsql as
      'begin perform pg_sleep(0.0005); return $1.id; end'`,
   ],
@@ -80,7 +80,7 @@ test('inside a transaction that has read it surfaces', async () => {
       .setAccessMode('read only')
       .setIsolationLevel('repeatable read')
       .execute(async (trx) => {
-        // What has not read yet runs anew elsewhere.
+        // A transaction that has read nothing yet would run again elsewhere. So this one reads first.
         await sql`select 1 from item limit 1`.execute(trx)
         for (;;) await slowRead.execute(trx)
       }),

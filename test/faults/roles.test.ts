@@ -10,7 +10,7 @@ import { TcpProxy } from '../support/tcp-proxy.ts'
 import { codeOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
-// A server that is not what its place in the configuration says.
+// A server has another role than the configuration says.
 const { cluster } = useShop({ replicas: 2 })
 let first: PostgresNode
 let second: PostgresNode
@@ -48,7 +48,7 @@ test('the primary’s address moves to another server (a failover by DNS or a pr
   })
   expect(await codeOf(writesOf(watched.db))).toBe('25006')
   proxy.targets = [cluster.primary]
-  // The open connections still lead to the one that was demoted; a refused write finds the new one.
+  // The open connections still lead to the server that was demoted. A refused write finds the new one.
   await expect(writesOf(watched.db)()).resolves.toBe('write 1')
 })
 

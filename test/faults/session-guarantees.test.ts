@@ -7,8 +7,9 @@ import { SECRET } from '../support/exact.ts'
 import { checkGuarantees, READERS, tick } from '../support/session-guarantees.ts'
 import { useShop } from '../support/shop.ts'
 
-// With `monotonicReads` nobody goes back in time, nor misses a write of their own, whatever fails: by Fastify, which can hold a response up,
-// and by Express, which cannot. So many reads each; give a higher number by hand.
+// With `monotonicReads`, no user agent goes back in time or misses its own write, whatever fails. This is tested on
+// Fastify, which can hold a response up, and on Express, which cannot. READS is the number of reads for each; give a
+// higher one by hand.
 const READS = Number(process.env.READS ?? 50_000)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 const { cluster, open: openOn, listen } = useShop({ replicas: 2, sql: 'create table tick as select 1 as n' })

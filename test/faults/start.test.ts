@@ -6,13 +6,13 @@ import { useShop } from '../support/shop.ts'
 import { codeOf, warningsOf } from '../support/warnings.ts'
 import { Watched } from '../support/watched.ts'
 
-// The service starts whatever is down then, and says what is.
+// The service starts even if servers are down, and says which.
 const { cluster } = useShop({ replicas: 2 })
 let primary: PostgresNode
 let replica: PostgresNode
 let other: PostgresNode
 let watched: Watched
-/** How long the first statement took. */
+/** How long opening the database took, in ms. */
 let startMs: number
 
 beforeAll(async () => {
@@ -23,10 +23,10 @@ beforeEach(() => {
   startMs = Number.NaN
 })
 
-// Also after a test that failed, whose clients the next one would count.
+// Also after a test that failed: the next test would count its clients.
 afterEach(() => watched.close())
 
-/** Opens the database, and gives what the process was warned of. */
+/** Opens the database, and gives the codes of the process's warnings. */
 const warningsAtStart = () =>
   warningsOf(async () => {
     const sinceMs = performance.now()
@@ -61,7 +61,7 @@ describe('a service that starts', () => {
 
   test('while all replicas are down says so, and reads from the primary until one is back', async () => {
     await Promise.all([replica.kill(), other.kill()])
-    // That there is no replica is said by this as well.
+    // These warnings also say that there is no replica.
     expect(await warningsAtStart()).toEqual(['WRITE_PINNING_NODE_DOWN', 'WRITE_PINNING_NODE_DOWN'])
     expect(await read()).toBe('primary')
     await write()
@@ -80,7 +80,7 @@ describe('a service that starts', () => {
     await primary.start()
     await write()
     await watched.changed('primary', 'up', sinceMs)
-    // How late the replicas are is known only once they have replayed what the primary has now.
+    // The lag of the replicas is not known until they have replayed the primary's current position.
     await expect.poll(read, { timeout: 5_000, interval: 1 }).toMatch(/^replica/)
   })
 

@@ -3,8 +3,9 @@ import { useCluster } from '../support/shop.ts'
 import { MUTANTS } from '../support/tenant-mutants.ts'
 import { checkTenants, TENANTS_SQL } from '../support/tenants.ts'
 
-// What a client sets follows it from session to session, and to nobody else, whatever fails: row-level security hangs on it. So many
-// statements; `npm run test:tenants` sends 100,000, which takes some minutes.
+// The settings of a client follow it from session to session, and reach nobody else, whatever fails. Row-level
+// security depends on that. STATEMENTS is the number of statements; `npm run test:tenants` sends 100,000, which takes
+// some minutes.
 const STATEMENTS = Number(process.env.STATEMENTS ?? 25_000)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 const { cluster } = useCluster({ replicas: 2, sql: TENANTS_SQL, settings: { max_connections: 200 } })
@@ -22,7 +23,7 @@ test(`nobody sees another's rows in ${STATEMENTS} statements under faults`, {
   expect(Object.keys(report.faults).length).toBeGreaterThan(5)
 })
 
-// Each breaks the package in one place; a test that finds none of it would prove nothing.
+// Each mutant breaks the package in one place. A test that does not find them proves nothing.
 test.each(Object.entries(MUTANTS))(
   'it is found out where the package %s',
   { timeout: 120_000 },

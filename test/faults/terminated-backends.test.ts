@@ -7,8 +7,8 @@ import { terminateClients } from '../support/server-clients.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// Backends are terminated on every node, whatever their clients are doing. An `error` event that nobody listens to would end
-// the process; vitest fails a file that has one.
+// Backends are terminated on every node, whatever their clients are doing. An `error` event without a listener would
+// end the process; vitest fails a file that has one.
 const { cluster, watch } = useShop({ replicas: 2 })
 let watched: Watched
 
@@ -53,7 +53,7 @@ test('backends that are terminated on every node, in statements, transactions an
   )
 
   const failures = (name: string) => reports[name]?.failures().map(String) ?? []
-  // What has given nothing yet moves on.
+  // Work that has delivered nothing yet moves on.
   expect([...failures('reads'), ...failures('connections')]).toEqual([])
   for (const name of ['writes', 'transactions', 'readOnly', 'streams']) {
     for (const failure of failures(name))

@@ -6,7 +6,8 @@ import { routesOf } from '../support/routes.ts'
 import { useShop } from '../support/shop.ts'
 import type { Watched } from '../support/watched.ts'
 
-// A migration ran on the primary, the new version of the service is there, and the replicas have not replayed it yet.
+// A migration has run on the primary, and the new version of the service is up. The replicas have not replayed the
+// migration yet.
 const { cluster, watch } = useShop({
   replicas: 2,
   sql: [
@@ -34,7 +35,7 @@ beforeAll(async () => {
 const MIGRATIONS = {
   'a new table': ['create table note (id int); grant select on note to app', () => sql`select id from note`],
   'a new column': ['alter table item add price int', () => sql`select price from item`],
-  // An enum keeps its labels: each time it is another one.
+  // An enum keeps its labels, so each run adds another one.
   'a new label of an enum': [
     'alter type mood add value',
     (label: string) => sql`select id from person where feels = ${label}`,
@@ -74,7 +75,7 @@ describe.each([1, 2])('with %i of 2 replicas behind', (behind) => {
       expect((await reading.stop()).failures().map(String)).toEqual([])
     })
     expect((await load.stop()).failures().map(String)).toEqual([])
-    // A function is the primary's as long as it is not known there.
+    // The primary serves a function as long as the catalog does not know it, so no replica refuses it.
     if (what !== 'a new function') expect(routes.map(({ reason }) => reason)).toContain('refused')
   })
 })

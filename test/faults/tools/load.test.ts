@@ -32,7 +32,7 @@ test('reads and writes run beside each other, at their pace, and tell which node
   expect(written.failures()).toEqual([])
   expect(written.operations.length / seconds).toBeLessThan(21)
   const names = await cluster.primary.query<{ name: string }>('select name from item order by id')
-  // Two of them may have met at the server in another order.
+  // Two writes may have reached the server in another order.
   expect(names.map(({ name }) => name).sort()).toEqual(written.operations.map(({ value }) => value).sort())
 })
 
