@@ -1,7 +1,7 @@
 /**
- * What do exact pins gain, and what do they cost? Measures the share of reads that replicas serve, how much longer a
- * write takes, and how much longer a read whose position is known. Uses a real primary with two replicas on this
- * machine, whose commits reach the disk.
+ * What do exact pins gain, and what do they cost? Measures the share of reads that replicas serve, and how much
+ * longer a write takes, and a read whose position is known. Uses a real primary with two replicas on this machine,
+ * whose commits reach the disk.
  */
 import { startPostgresCluster } from 'write-pinning/testing'
 import { App, createTable } from './exact-cluster.js'

@@ -1,5 +1,5 @@
 /**
- * How much does a read cost that waits for its turn on the primary, when few wait and when many do? The columns of a
+ * How much does a read that waits for its turn on the primary cost, when few wait and when many do? The columns of a
  * row should be about the same: no cost may grow with the number that wait.
  */
 import { SpillGate } from '../dist/nodes/spill-gate.js'

@@ -30,7 +30,7 @@ export interface WritePinningMiddleware {
 }
 
 declare global {
-  // biome-ignore lint/style/noNamespace: it is how Express's types are extended, whatever their version.
+  // biome-ignore lint/style/noNamespace: Express's types are extended in this way, in every version.
   namespace Express {
     interface Request {
       /** Whether this user agent's reads are pinned, why, and until when. */
@@ -40,8 +40,8 @@ declare global {
 }
 
 /**
- * Makes a middleware that pins a user agent when it writes: after a write request, its reads go to the primary for
- * `pinningSeconds` (default 15).
+ * Makes a middleware that pins a user agent when it writes: after a write request, that user agent's reads go to the
+ * primary for `pinningSeconds` (default 15).
  *
  * Use it before everything that uses the database. Use the same one again behind a middleware that continues in the
  * callback of a shared client, because that loses the context. If pins follow the account, use it again behind

@@ -9,7 +9,7 @@ export function refuseUncalled(make: object, error: () => WritePinningError): vo
 }
 
 /**
- * Whether a function was called as a middleware is. A router and a route do not read what they are given, so this
+ * Whether a call has the arguments of a middleware. A router and a route do not read what they are given, so this
  * mistake shows only at a request.
  */
 export function isMiddlewareCall(rest: readonly unknown[]): boolean {

@@ -11,7 +11,7 @@ import { isDbWrite, mergeMarks, type RouteMarks } from '../pinning/index.ts'
  */
 export type MiddlewareRequest = IsKnown extends true ? Request : IncomingMessage & Express.Request
 
-// A type that cannot be imported has every key. (A type that holds the missing one itself would be missing, too.)
+// A type that cannot be imported has every key. (A type that is made of the missing one would count as missing, too.)
 type IsKnown = string extends keyof Request ? false : true
 
 // What Node.js gives is enough. So the middleware also works in front of other frameworks, and without any.

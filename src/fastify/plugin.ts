@@ -46,12 +46,12 @@ declare module 'fastify' {
 }
 
 /**
- * Pins a user agent when it writes: after a write request, its reads go to the primary for `pinningSeconds` (default
- * 15). Register it before plugins whose `onRequest` hooks use the database.
+ * Pins a user agent when it writes: after a write request, that user agent's reads go to the primary for
+ * `pinningSeconds` (default 15). Register it before plugins whose `onRequest` hooks use the database.
  *
- * @throws {WritePinningError} at registration, `ERR_WRITE_PINNING_OPTION` for an option that is wrong or unknown, and
- * `ERR_WRITE_PINNING_ALREADY_REGISTERED` if it is registered here or in a parent already. At once, if it is called by
- * hand.
+ * @throws {WritePinningError} at registration: `ERR_WRITE_PINNING_OPTION` for an option that is wrong or unknown, and
+ * `ERR_WRITE_PINNING_ALREADY_REGISTERED` if the plugin is already registered, here or in a parent. A call by hand
+ * throws `ERR_WRITE_PINNING_OPTION` at once.
  * @example
  * await app.register(writePinning)
  * app.post('/comment', async (request, reply) => {

@@ -102,7 +102,7 @@ export function joinPin(
 
 /**
  * Whether nothing answered a request: it reached no route, and its status is 404. With another status, a middleware
- * or a hook has answered, as in many GraphQL servers, or Express under `@fastify/express`.
+ * or a hook has answered, as many GraphQL servers do, and Express under `@fastify/express`.
  */
 export function reachedNothing(hasRoute: boolean, response: ServerResponse): boolean {
   return !hasRoute && response.statusCode === 404

@@ -25,7 +25,7 @@ export function keepPrivate(response: ServerResponse): readonly string[] {
   return publicHeaders
 }
 
-/** Takes back a header that lets some caches store the response. Gives whether it did let them. */
+/** Takes back a header that lets some caches store the response. Gives whether the header did let them. */
 function takeBack(response: ServerResponse, name: string): boolean {
   if (name === 'x-accel-expires') {
     if (headerText(response, name).trim() === '0') return false
@@ -46,7 +46,7 @@ function takeBack(response: ServerResponse, name: string): boolean {
 const SURROGATES = new Set(['surrogate-control', 'edge-control'])
 /** Their directives about how a surrogate processes the response, not about storing it. */
 const PROCESSING = new Set(['content', 'dca'])
-/** Directives without a meaning beside `private`. */
+/** Directives that have no meaning beside `private`. */
 const PUBLIC = new Set(['public', 's-maxage'])
 
 interface Directive {

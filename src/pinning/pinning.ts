@@ -29,10 +29,13 @@ import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from '.
 
 /** What a plugin or middleware has done since the start. The numbers only grow. */
 export interface PinCounts {
+  /** Responses that carry a pin. */
   set: number
+  /** Requests that brought a valid pin. */
   honoured: number
   /** Writes after the headers of their response had left, so no pin could carry them. */
   late: number
+  /** Pins that had no effect, or less than they claim, by reason. */
   readonly ignored: Record<IgnoredPinReason, number>
   /**
    * How often the pin store failed a request, or did not answer it within 250 ms. A pin that it did not take is tried

@@ -80,7 +80,7 @@ export class ResponsePins<Request> {
     if (pin !== undefined) this.#carry(leaving, carrier, pin, there)
   }
 
-  /** What the pins that others have set demand. A pin in doubt demands the primary. */
+  /** Merges the pins that others have set. A pin in doubt demands the primary. */
   #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
     if (tokens.length === 0) return undefined
     const there = pinOfTokens(tokens, this.#tokens)

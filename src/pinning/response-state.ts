@@ -35,12 +35,12 @@ export function whenHeadersLeave(response: ServerResponse, listener: () => void)
 }
 
 /**
- * Rewrites the arguments of `writeHead()` where `on-headers` reads them in another way than Node.js:
+ * Rewrites the arguments of `writeHead()` that `on-headers` reads in another way than Node.js:
  *
  * - If the second argument is not a text, such as null, Node.js takes the third for the headers, if there is one.
  *   `on-headers` takes the second.
- * - Node.js takes a list of pairs. `on-headers` keeps only the last pair of each name, so one of several cookies. Of
- *   a flat list it keeps all.
+ * - Node.js accepts a list of pairs. `on-headers` keeps only the last pair of each name, so one of several cookies.
+ *   Of a flat list it keeps all.
  */
 function headOf([status, second, third]: readonly unknown[]): unknown[] {
   const before = typeof second === 'string' ? [status, second] : [status]

@@ -89,7 +89,8 @@ type Handler = (...args: never[]) => unknown
  *
  */
 export function dbWrite<F extends Handler>(handler: F): F
-// Never chosen. It says that the result is a function: the compiler then reads a route's schema before it reads the handler in here.
+// This overload is never chosen. It tells the compiler that the result is a function. So the compiler reads the
+// schema of a route before it reads the handler in here.
 export function dbWrite<Args extends unknown[], Result>(
   handler: (...args: Args) => Result,
 ): (...args: Args) => Result
@@ -107,7 +108,7 @@ export function dbWrite<F extends Handler>(handler: F): F {
   return Object.setPrototypeOf(marked, MARKED)
 }
 
-/** Whether {@link dbWrite} made a handler, or the function that it binds. */
+/** Whether {@link dbWrite} made a handler. A bound copy of such a handler counts, too. */
 export function isDbWrite(handler: unknown): boolean {
   return typeof handler === 'function' && (handler as { [DB_WRITE]?: true })[DB_WRITE] === true
 }

@@ -59,7 +59,7 @@ export function secretsOption({ where, given: options }: OptionReader<SecretOpti
 
 /** Checks one secret. No error shows the value: a text that is too short may still be a real secret. */
 function oneSecret(where: string, given: unknown): string {
-  // `secret: undefined` is mostly an environment variable that is not set.
+  // `secret: undefined` usually means that an environment variable is not set.
   if (given === undefined || given === null || given === '') {
     throw wrongOption(
       `${where} is ${given === '' ? 'an empty string' : given}. Is the environment variable set? ` +

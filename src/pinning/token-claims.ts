@@ -19,9 +19,9 @@ export interface Claims {
  * - `c<until>~!w<last until>`: until `<until>`, some of the pin is because of a write. After that, all of it is
  *   because of reads.
  *
- * The last claim has the form of a cluster's. So a process that does not know it takes the whole pin for written. The
- * claim holds only if the pin ends at `<last until>`. Such a process may merge the pin with a later write, or cut all
- * of it short, and leave the claim as it is. The pin then ends at another time, and the claim is void.
+ * The last claim has the form of a cluster's. So a process that does not know it takes the whole pin for written.
+ * That process may merge the pin with a later write, or cut all of it short, and leave the claim as it is. The pin
+ * then ends at another time than `<last until>`, and the claim is void.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []

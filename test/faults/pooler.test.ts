@@ -270,7 +270,7 @@ test.each(['a stream', 'a read-only transaction'])(
         }
       }),
     )
-    // It may have been sent once to each replica, which cannot prove behind a pooler that it is as far.
+    // Each replica may have been asked once. Behind a pooler, it cannot prove that it is as far.
     expect(routes.at(-1)?.node).toBe('primary')
     expect(routes.length).toBeLessThan(10)
   },

@@ -85,8 +85,8 @@ for (const { what, make, heal } of [
     const gone = wrote.between(faultMs, healedMs)
     expect(read.failures()).toEqual([])
     expect(read.slowestMs).toBeLessThan(1_000)
-    // Only until it is back. After that, a replica that lacks the primary's first write, for a millisecond even, may
-    // count as late by all that time, and the primary serves.
+    // This holds only until the primary is back. After that, a replica that lacks its first write, even by a
+    // millisecond, may count as late by the whole outage. Then the primary serves.
     expect(read.between(0, healedMs).servedBy()).not.toHaveProperty('primary')
     expect(upMs - healedMs).toBeLessThan(2_000)
     expect(gone.slowestMs).toBeLessThan(15_000)

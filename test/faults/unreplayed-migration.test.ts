@@ -75,7 +75,7 @@ describe.each([1, 2])('with %i of 2 replicas behind', (behind) => {
       expect((await reading.stop()).failures().map(String)).toEqual([])
     })
     expect((await load.stop()).failures().map(String)).toEqual([])
-    // The primary serves a function as long as the catalog does not know it, so no replica refuses it.
+    // Until the catalog knows a function, the primary serves it. So no replica refuses it.
     if (what !== 'a new function') expect(routes.map(({ reason }) => reason)).toContain('refused')
   })
 })

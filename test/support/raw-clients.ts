@@ -101,7 +101,7 @@ export async function openBeside({ cluster, db, atEnd }: Shop): Promise<PrimaryR
   atEnd(() => pool.end())
   await pool.ready()
   await whenCatalogIsRead(db)
-  // Until the pool has read its catalog, it knows of no table that is plain.
+  // Until the pool has read its catalog, it takes no table for plain.
   const deleteNothing = () => pool.query('delete from public.item where id = -1')
   await vi.waitFor(async () => expect(await heldAfter('time', deleteNothing)).toBeUndefined(), {
     timeout: 20_000,
