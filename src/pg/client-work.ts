@@ -35,7 +35,7 @@ export function workOfSubmitted(
   if (!its.callback && then !== undefined) its.callback = then
   if (defaults?.query_timeout !== undefined) its.query_timeout ??= defaults.query_timeout
   if (defaults?.binary && !its.binary) its.binary = true
-  const submitted = new SubmittedQuery(given, defaults?.types)
+  const submitted = new SubmittedQuery(given, { ...defaults, sharesSessions: true })
   return {
     text: submitted.text,
     send: (on) => on.run(submitted),

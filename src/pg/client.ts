@@ -225,7 +225,7 @@ export class RoutedClient extends EventEmitter {
       const then = typeof values === 'function' ? values : callback
       if (then !== undefined) its.callback = then
     }
-    const submitted = new SubmittedQuery(given, this.#types)
+    const submitted = new SubmittedQuery(given, this.#types && { types: this.#types })
     // In a turn of its own. Otherwise, what its callback throws would reject a promise that nobody awaits.
     this.#track(this.#connection.run(submitted)).then(
       () => process.nextTick(() => submitted.finish()),

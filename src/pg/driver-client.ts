@@ -97,6 +97,7 @@ export class DriverClient extends Base implements Holder, Guest {
       throw new TypeError('Client was passed a null or undefined query')
     }
     if (isSubmittable(config)) {
+      this.#names.fillIn(config)
       this.#enqueue(workOfSubmitted(config, values, callback, this.#defaults))
       return config
     }

@@ -21,6 +21,12 @@ export class StatementNames {
     const known = this.#texts.get(name)
     return known === undefined ? config : Object.create(config, { text: { value: known, enumerable: true } })
   }
+
+  /** Gives the text to an object that is submitted itself. */
+  fillIn(given: object): void {
+    const { text } = this.withText(given) as { readonly text?: unknown }
+    if (text !== (given as { readonly text?: unknown }).text) Object.assign(given, { text })
+  }
 }
 
 /** The part of `pg`'s connection that remembers the named statements of its session. */

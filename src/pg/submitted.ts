@@ -7,6 +7,8 @@ import type { Mark, Query } from '../routing/query.ts'
 import { ReadBound } from '../routing/read-timeout.ts'
 import { markOf } from './marks.ts'
 import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
+import type { QueryDefaults } from './statement.ts'
+import { withoutTakenName } from './statement-names.ts'
 
 /** What `pg` calls on a `Submittable` as its answer arrives (https://node-postgres.com/apis/cursor is one). */
 type Handlers = Submittable & {
@@ -74,12 +76,16 @@ export class SubmittedQuery implements Query<void> {
   /** Whether it has a part of the answer. */
   #hasDelivered = false
   #hasFailed = false
+  readonly #name: unknown
+  readonly #sharesSessions: boolean
   readonly text: string
   readonly mark: Mark | undefined
   signal: AbortSignal | undefined
 
-  constructor(given: Submittable, types?: unknown) {
+  constructor(given: Submittable, { types, sharesSessions }: QueryDefaults = {}) {
     this.#given = given as Handlers
+    this.#name = this.#given.name
+    this.#sharesSessions = sharesSessions === true
     this.#kind = kindOf(given)
     this.#connection = this.#kind === 'cursor' ? new ReplayedConnection() : undefined
     this.text = textOf(this.#given)
@@ -125,7 +131,7 @@ export class SubmittedQuery implements Query<void> {
   send(session: Session, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       let hear = () => {}
-      const answering = this.#facing(resolve, reject, () => hear())
+      const answering = this.#facing(session, resolve, reject, () => hear())
       if (timeoutMs !== undefined) {
         const first = new Promise<void>((heard) => {
           hear = heard
@@ -168,8 +174,19 @@ export class SubmittedQuery implements Query<void> {
     })
   }
 
+  /** The query's name in that session; undefined if the session may know another statement by it. */
+  #nameOn(client: Session['client']): unknown {
+    const config = { name: this.#name, text: this.#given.text }
+    return (withoutTakenName(config, client, this.#sharesSessions) as Partial<typeof config>).name
+  }
+
   /** The object that `pg` gets in its place. */
-  #facing(resolve: () => void, reject: (error: unknown) => void, heard: () => void): Submittable {
+  #facing(
+    { client }: Session,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+    heard: () => void,
+  ): Submittable {
     const given = this.#given
     const standing = this.#connection
     let failure: { readonly error: unknown } | undefined
@@ -177,6 +194,7 @@ export class SubmittedQuery implements Query<void> {
       heard()
       if (this.#hasFailed) standing?.end()
       else standing?.detach()
+      if (this.#kind === 'query') given.name = this.#name
       if (failure === undefined) resolve()
       else reject(failure.error)
     }
@@ -184,6 +202,7 @@ export class SubmittedQuery implements Query<void> {
       submit: (real: ProtocolConnection) => {
         this.#hasSubmitted = true
         standing?.attach(real)
+        if (this.#kind === 'query') given.name = this.#nameOn(client)
         return standing === undefined ? given.submit(real as never) : undefined
       },
       handleError: (error: unknown, real: ProtocolConnection) => {

@@ -300,6 +300,35 @@ describe('a routed client', () => {
     ])
   })
 
+  it('has them for the queries that are objects of pg, too', async () => {
+    const clients = [new pool.driver.Client(), new pool.driver.Client()]
+    const rows: unknown[] = []
+    const ask = (client: pg.Client, config: object) =>
+      new Promise((resolve, reject) => {
+        const query = new pg.Query(
+          config as never,
+          ((error: unknown, result: pg.QueryResult) =>
+            error ? reject(error) : resolve([result.rows[0], its.name])) as never,
+        )
+        const its = query as unknown as { name: string }
+        client.query(query as never)
+      })
+    for (const [n, client] of clients.entries()) {
+      await client.connect()
+      await ask(client, { name: 'one', text: `select ${n}::int as n, $1::int as m`, values: [1] })
+    }
+    for (const client of clients) {
+      for (const m of [2, 3]) rows.push(await ask(client, { name: 'one', values: [m] }))
+      await client.end()
+    }
+    expect(rows).toEqual([
+      [{ n: 0, m: 2 }, 'one'],
+      [{ n: 0, m: 3 }, 'one'],
+      [{ n: 1, m: 2 }, 'one'],
+      [{ n: 1, m: 3 }, 'one'],
+    ])
+  })
+
   it('tells of a server where somebody wants to hear of it while it connects', async () => {
     const client = new pool.driver.Client()
     const heard: Record<string, string> = {}

@@ -142,13 +142,23 @@ describe('it is in front of', () => {
     },
   }
 
-  test('a statement with a name, which the session has read for another client', async () => {
+  test.each<[string, (client: pg.ClientBase, config: pg.QueryConfig) => Promise<pg.QueryResult>]>([
+    ['a statement', (client, config) => client.query(config)],
+    [
+      'a query object',
+      (client, config) =>
+        new Promise((resolve, reject) => {
+          const then = (error: unknown, result: pg.QueryResult) => (error ? reject(error) : resolve(result))
+          client.query(new pg.Query(config, then as never) as never)
+        }),
+    ],
+  ])('%s with a name, which the session has read for another client', async (what, ask) => {
     const text = "select '2020-01-01'::timestamptz::text || current_setting('timezone') as it"
     const zones = ['UTC', 'Asia/Tokyo', 'UTC']
     const seen: unknown[] = []
     for (const zone of zones) {
       const client = await clientWith(`set timezone to '${zone}'`)
-      seen.push((await useReplica(() => client.query({ name: 'date', text }))).rows[0]?.it)
+      seen.push((await useReplica(() => ask(client, { name: `date of ${what}`, text }))).rows[0]?.it)
     }
     expect(seen).toEqual([
       '2020-01-01 00:00:00+00UTC',
