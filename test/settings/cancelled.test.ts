@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { usePrimary, useReplica } from 'write-pinning'
 import { PrimaryReplicaPool } from 'write-pinning/pg'
@@ -22,12 +23,16 @@ test('who cancels what is laid ahead of a statement has cancelled that statement
   await usePrimary(() => client.query('set role teller'))
   // Its own connections are made before nobody can log in any more.
   await replica.query('select 1')
+  const other = new pg.Client({ connectionString: primary.connectionString })
+  await other.connect()
+  atEnd(() => other.end())
   // The session on the replica has to look the role up there, and waits.
   await primary.query('begin')
   await primary.query('lock table pg_catalog.pg_authid in access exclusive mode')
   atEnd(() => primary.query('rollback'))
   const isLocked = "select from pg_locks where relation = 1260 and mode = 'AccessExclusiveLock'"
-  await primary.query("select pg_logical_emit_message(false, 'flushed', '', true)").catch(() => {})
+  // A commit flushes the lock's WAL, which has no commit of its own yet.
+  await other.query("select pg_logical_emit_message(true, 'flushed', '')")
   await expect.poll(() => replica.query(isLocked), { timeout: 8_000 }).toHaveLength(1)
   await cluster.waitForCatchup()
   const reading = useReplica(() => client.query('select current_user as it'))
