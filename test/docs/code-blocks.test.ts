@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeProject } from './built-package.ts'
-import { type CompiledPage, compileBlocks } from './compile-blocks.ts'
+import { CompiledBlocks } from './compile-blocks.ts'
 import { type Block, blocksOf, markdownPages } from './pages.ts'
 import { RunOfPages } from './run-blocks.ts'
 
@@ -26,12 +26,17 @@ const pages = markdownPages()
   .map((page) => ({ page, blocks: blocksOf(page) }))
 
 let project: string
+let compiled: CompiledBlocks
 let runs: RunOfPages
 
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject()
-  runs = new RunOfPages()
-}, MINUTE_MS)
+  compiled = await CompiledBlocks.compile(
+    project,
+    pages.map(({ page, blocks }) => ({ page, blocks: blocks.filter(isCode) })),
+  )
+  runs = new RunOfPages(compiled)
+}, 3 * MINUTE_MS)
 
 afterAll(async () => {
   await runs?.end()
@@ -43,25 +48,24 @@ it('there are pages', () => {
 })
 
 describe.each(pages)('$page', ({ page, blocks }) => {
-  let compiled: CompiledPage | undefined
-  const programs = blocks.filter(({ language }) => language === 'ts' || language === 'js')
-
   it('says what each block is', () => {
     expect(blocks.flatMap((block) => wrongFence(block, blocks) ?? [])).toEqual([])
   })
 
-  it('has code that compiles', { timeout: MINUTE_MS }, async () => {
-    compiled = await compileBlocks(project, page, programs)
-    expect(compiled.faults.join('\n')).toBe('')
+  it('has code that compiles', () => {
+    expect(compiled.faultsOf(page).join('\n')).toBe('')
   })
-
-  if (programs.some(isRun)) {
-    it('has code that runs', { timeout: 2 * MINUTE_MS }, async () => {
-      if (!compiled) throw new Error('its code does not compile')
-      expect(await runs.run(page, blocks, compiled)).toEqual([])
-    })
-  }
 })
+
+describe.concurrent.each(pages.filter(({ blocks }) => blocks.some(isRun)))('$page', ({ page, blocks }) => {
+  it('has code that runs', { timeout: 5 * MINUTE_MS }, async () => {
+    expect(await runs.run({ page, blocks })).toEqual([])
+  })
+})
+
+function isCode({ language }: Block): boolean {
+  return language === 'ts' || language === 'js'
+}
 
 function isRun({ words }: Block): boolean {
   return words.includes('run')

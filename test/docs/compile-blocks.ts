@@ -7,71 +7,80 @@ import { type Block, repository } from './pages.ts'
 const run = promisify(execFile)
 const tsc = path.join(repository, 'node_modules/typescript/bin/tsc')
 const ambient = path.join(repository, 'test/docs/ambient')
-/** What `prisma generate` makes of a schema with some models, for blocks that import it. */
-const PRISMA_CLIENT = 'generated/prisma/client'
+const prismaClient = path.join(repository, 'test/docs/generated/prisma-client.d.ts')
 
-/** How the blocks of a page are compiled: those of one kind make one program. */
+/** How a block is compiled: as a module, as one with the older decorators, or as CommonJS. */
 type Kind = 'ts' | 'ts-legacy' | 'js'
 
-export interface CompiledPage {
-  /** What the compiler says, with the lines of the page. */
-  readonly faults: string[]
-  /** The JavaScript of a block, which stands beside that of the others. */
-  fileOf(block: Block): string
+/** A page, and those of its blocks that are code. */
+export interface Page {
+  readonly page: string
+  readonly blocks: readonly Block[]
 }
 
-interface Source {
-  readonly block: Block
+/** Blocks of one kind that the compiler sees together. */
+interface Program {
+  readonly directory: string
   readonly kind: Kind
-  /** From the directory of its kind. */
-  readonly file: string
+  /** The block that each file holds, by the file's path in the directory. A block may stand in several. */
+  readonly files: Map<string, Block>
+  /** The files that are compiled, and not only imported. */
+  readonly entries: string[]
 }
 
-/** Compiles the blocks of a page in a directory of their own in the project. */
-export async function compileBlocks(
-  project: string,
-  page: string,
-  blocks: readonly Block[],
-): Promise<CompiledPage> {
-  const directory = path.join(project, 'pages', page)
-  const sources = placeBlocks(blocks)
-  const faults: string[] = []
-  for (const kind of new Set(sources.map((source) => source.kind))) {
-    const inside = path.join(directory, kind)
-    const entries = writeSources(inside, kind, sources)
-    faults.push(...(await compile(inside, entries, sources, page)))
-  }
-  return {
-    faults: [...new Set(faults)],
-    fileOf(block) {
-      const source = sources.find((each) => each.block === block)
-      if (!source) throw new Error(`${block.page}:${block.line} was not compiled`)
-      return path.join(directory, source.kind, 'out', source.file.replace(/\.(\w?)ts$/, '.$1js'))
-    },
-  }
-}
+/** What became of the blocks of all pages. */
+export class CompiledBlocks {
+  readonly #programs: readonly Program[]
+  readonly #faults: ReadonlyMap<string, ReadonlySet<string>>
 
-/** A name that comes again opens a new chapter, in which it means the new block. */
-function placeBlocks(blocks: readonly Block[]): Source[] {
-  const sources: Source[] = []
-  let chapter = 1
-  let names = new Set<string>()
-  for (const block of blocks) {
-    const name = nameOf(block)
-    if (name !== undefined && names.has(name)) {
-      chapter += 1
-      names = new Set()
+  /** Compiles the blocks of these pages in the project. */
+  static async compile(project: string, pages: readonly Page[]): Promise<CompiledBlocks> {
+    const programs = programsOf(project, pages)
+    const faults = new Map(pages.map(({ page }) => [page, new Set<string>()]))
+    const compileOne = async (program: Program) => {
+      writeFiles(program)
+      for (const [page, fault] of faultsOf(await compile(program), program)) faults.get(page)?.add(fault)
     }
-    if (name !== undefined) names.add(name)
-    const file = name ?? `line-${block.line}.${block.language}`
-    sources.push({ block, kind: kindOf(block), file: path.join(String(chapter), file) })
+    await Promise.all(programs.map(compileOne))
+    return new CompiledBlocks(programs, faults)
   }
-  return sources
+
+  private constructor(programs: readonly Program[], faults: ReadonlyMap<string, ReadonlySet<string>>) {
+    this.#programs = programs
+    this.#faults = faults
+  }
+
+  /** What the compiler says of a page, with the lines of the page. */
+  faultsOf(page: string): string[] {
+    return [...(this.#faults.get(page) ?? [])]
+  }
+
+  /** The JavaScript of a block, which stands beside that of the others of its page. */
+  fileOf(block: Block): string {
+    for (const { directory, files, entries } of this.#programs) {
+      const file = entries.find((entry) => files.get(entry) === block)
+      if (file !== undefined) return path.join(directory, 'out', file.replace(/\.(\w?)ts$/, '.$1js'))
+    }
+    throw new Error(`${block.page}:${block.line} was not compiled`)
+  }
 }
 
-/** The name in the first line of a block, such as `// src/database.ts`. */
-export function nameOf({ text }: Block): string | undefined {
-  return /^\/\/ ((?:[\w-]+\/)*[\w.-]+\.[cm]?[jt]sx?)\n/.exec(text)?.[1]
+/** What a page adds to the types of others is seen by its own blocks only: it is a program of its own. */
+function programsOf(project: string, pages: readonly Page[]): Program[] {
+  const programs: Program[] = []
+  for (const kind of ['ts', 'ts-legacy', 'js'] as const) {
+    const concerned = pages.filter(({ blocks }) => blocks.some((block) => kindOf(block) === kind))
+    const alone = concerned.filter(({ blocks }) => blocks.some(addsTypes))
+    const together = concerned.filter((page) => !alone.includes(page))
+    for (const group of [together, ...alone.map((page) => [page])]) {
+      if (group.length === 0) continue
+      const directory = path.join(project, `${kind}-${programs.length}`)
+      const program: Program = { directory, kind, files: new Map(), entries: [] }
+      for (const page of group) placeBlocks(program, page)
+      programs.push(program)
+    }
+  }
+  return programs
 }
 
 function kindOf({ language, words }: Block): Kind {
@@ -79,97 +88,91 @@ function kindOf({ language, words }: Block): Kind {
   return words.includes('legacy-decorators') ? 'ts-legacy' : 'ts'
 }
 
-/** Writes the blocks of a kind, and those of the other one that they may import; gives the files to compile. */
-function writeSources(directory: string, kind: Kind, sources: readonly Source[]): string[] {
-  const language = kind === 'js' ? 'js' : 'ts'
-  const ofLanguage = sources.filter(({ block }) => block.language === language)
-  const chapters = new Set(ofLanguage.map(({ file }) => path.dirname(file).split(path.sep)[0] as string))
-  mkdirSync(directory, { recursive: true })
-  // CommonJS stands in a package of its own.
-  if (kind === 'js') writeFileSync(path.join(directory, 'package.json'), '{ "type": "commonjs" }')
-  for (const chapter of chapters) {
-    for (const source of ofLanguage) {
-      const name = nameOf(source.block)
-      const own = source.file.startsWith(`${chapter}${path.sep}`)
-      if (!own && (name === undefined || isIn(ofLanguage, chapter, name))) continue
-      const file = path.join(directory, chapter, name ?? path.basename(source.file))
-      mkdirSync(path.dirname(file), { recursive: true })
-      writeFileSync(file, source.block.text)
-      if (source.block.text.includes(`/${PRISMA_CLIENT}.js'`)) addPrismaClient(file, source.block.text)
+function addsTypes({ text }: Block): boolean {
+  return /^declare (module|global)\b/m.test(text)
+}
+
+/**
+ * Gives each block of a page a file. A name that comes a second time opens a new chapter, in which it means the new block. A chapter is
+ * a directory, and has the named blocks of the others, too: of one name that of the chapter before, or else that of the next one.
+ */
+function placeBlocks({ kind, files, entries }: Program, { page, blocks }: Page): void {
+  const ofLanguage = blocks.filter(({ language }) => language === kind.slice(0, 2))
+  const chapters: Block[][] = [[]]
+  for (const block of ofLanguage) {
+    const name = nameOf(block)
+    const isTaken = name !== undefined && chapters.at(-1)?.some((each) => nameOf(each) === name)
+    if (isTaken) chapters.push([])
+    chapters.at(-1)?.push(block)
+  }
+  for (const [index, chapter] of chapters.entries()) {
+    const directory = `${page}/${index + 1}`
+    const others = [...chapters.slice(0, index).reverse(), ...chapters.slice(index + 1)].flat()
+    for (const block of [...chapter, ...others.filter((other) => nameOf(other) !== undefined)]) {
+      const file = `${directory}/${nameOf(block) ?? `line-${block.line}.${block.language}`}`
+      if (files.has(file)) continue
+      files.set(file, block)
+      if (chapter.includes(block) && kindOf(block) === kind) entries.push(file)
     }
   }
-  return sources.filter((source) => source.kind === kind).map(({ file }) => file)
 }
 
-function isIn(sources: readonly Source[], chapter: string, name: string): boolean {
-  return sources.some(({ file }) => file === path.join(chapter, name))
+/** The name in the first line of a block, such as `// src/database.ts`. */
+function nameOf({ text }: Block): string | undefined {
+  return /^\/\/ ((?:[\w-]+\/)*[\w.-]+\.[cm]?[jt]sx?)\n/.exec(text)?.[1]
 }
 
-function addPrismaClient(file: string, text: string): void {
-  for (const [, imported] of text.matchAll(/'(\.[^']*generated\/prisma\/client)\.js'/g)) {
-    const target = path.resolve(path.dirname(file), `${imported}.d.ts`)
-    mkdirSync(path.dirname(target), { recursive: true })
-    cpSync(path.join(repository, 'test/docs/generated/prisma-client.d.ts'), target)
+function writeFiles({ directory, kind, files, entries }: Program): void {
+  for (const [file, { text }] of files) {
+    const place = path.join(directory, file)
+    mkdirSync(path.dirname(place), { recursive: true })
+    writeFileSync(place, text)
+    for (const [, imported] of text.matchAll(/'(\.[^']*generated\/prisma\/client)\.js'/g)) {
+      const generated = path.resolve(path.dirname(place), `${imported}.d.ts`)
+      mkdirSync(path.dirname(generated), { recursive: true })
+      cpSync(prismaClient, generated)
+    }
   }
-}
-
-async function compile(
-  directory: string,
-  entries: readonly string[],
-  sources: readonly Source[],
-  page: string,
-): Promise<string[]> {
-  const kind = path.basename(directory) as Kind
-  const settings = {
-    compilerOptions: {
-      ...{
-        target: 'es2023',
-        lib: ['es2023'],
-        module: 'nodenext',
-        strict: true,
-        skipLibCheck: true,
-        types: ['node'],
-      },
-      ...{ noUnusedLocals: true, rootDir: '.', outDir: 'out' },
-      ...(kind === 'js' && { allowJs: true, checkJs: true, noImplicitAny: false }),
-      ...(kind === 'ts-legacy' && { experimentalDecorators: true, emitDecoratorMetadata: true }),
-    },
-    files: entries,
-    include: [path.join(ambient, '*.d.ts')],
+  // CommonJS stands in a package of its own.
+  const type = kind === 'js' ? 'commonjs' : 'module'
+  writeFileSync(path.join(directory, 'package.json'), JSON.stringify({ type }))
+  const compilerOptions = {
+    ...{ target: 'es2023', lib: ['es2023'], types: ['node'], module: 'nodenext' },
+    ...{ strict: true, noUnusedLocals: true, skipLibCheck: true, rootDir: '.', outDir: 'out' },
+    ...(kind === 'js' && { allowJs: true, checkJs: true, noImplicitAny: false }),
+    ...(kind === 'ts-legacy' && { experimentalDecorators: true, emitDecoratorMetadata: true }),
   }
+  const settings = { compilerOptions, files: entries, include: [path.join(ambient, '*.d.ts')] }
   writeFileSync(path.join(directory, 'tsconfig.json'), JSON.stringify(settings))
-  const said = await run(process.execPath, [tsc, '-p', '.', '--pretty', 'false'], { cwd: directory }).then(
+}
+
+/** Gives what the compiler says. */
+async function compile({ directory }: Program): Promise<string> {
+  const command = [tsc, '-p', '.', '--pretty', 'false']
+  return run(process.execPath, command, { cwd: directory, maxBuffer: 2 ** 26 }).then(
     () => '',
     ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
   )
-  return faultsOf(said, sources, page)
 }
 
-/** What the compiler said, a fault each, with the lines of the page. */
-function faultsOf(said: string, sources: readonly Source[], page: string): string[] {
-  const faults: string[] = []
-  for (const message of said.split(/\n(?!\s)/).filter((text) => text !== '')) {
-    const place = /^(.*?)\((\d+),(\d+)\): (.*)$/s.exec(message)
-    const source = place && sourceOf(place[1] as string, sources)
-    if (!place || !source) {
-      faults.push(`${page}: ${message}`)
-      continue
-    }
-    const [line, column, text] = [Number(place[2]), place[3], place[4] as string]
-    if (isUnused(text) && !inImport(source.block.text, line)) continue
-    const { block } = source
-    faults.push(`${page}:${block.line + line}:${column}: ${text} (in the block of line ${block.line})`)
-  }
-  return faults
+/** What the compiler said, a fault each, with the page and its lines. */
+function faultsOf(said: string, { files }: Program): [page: string, fault: string][] {
+  return said
+    .split(/\n(?!\s)/)
+    .filter((message) => message !== '')
+    .flatMap((message): [string, string][] => {
+      const [, file = '', line, column, text = ''] = /^(.*?)\((\d+),(\d+)\): (.*)$/s.exec(message) ?? []
+      const block = files.get(file)
+      // What is no block's stands in every page, so that it is not missed.
+      if (block === undefined) return pagesOf(files).map((page) => [page, message])
+      if (isUnused(text) && !isInImport(block.text, Number(line))) return []
+      const place = `${block.page}:${block.line + Number(line)}:${column}`
+      return [[block.page, `${place}: ${text} (in the block of line ${block.line})`]]
+    })
 }
 
-function sourceOf(file: string, sources: readonly Source[]): Source | undefined {
-  const name = path.normalize(file)
-  const [, ...rest] = name.split(path.sep)
-  return (
-    sources.find((source) => source.file === name) ??
-    sources.findLast((source) => nameOf(source.block) === rest.join('/'))
-  )
+function pagesOf(files: ReadonlyMap<string, Block>): string[] {
+  return [...new Set([...files.values()].map(({ page }) => page))]
 }
 
 /** A block may declare what it does not use; an import that it does not use is a fault. */
@@ -177,7 +180,7 @@ function isUnused(message: string): boolean {
   return /error TS(6133|6138|6192|6196|6198|6199|6205)/.test(message)
 }
 
-function inImport(text: string, line: number): boolean {
+function isInImport(text: string, line: number): boolean {
   for (const { index, 0: statement } of text.matchAll(/^import\b[^;]*?['"]$/gm)) {
     const first = text.slice(0, index).split('\n').length
     if (line >= first && line < first + statement.split('\n').length) return true

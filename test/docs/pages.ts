@@ -32,10 +32,10 @@ export function readPage(page: string): string {
 }
 
 /** The fenced blocks of a page, in their order. */
-export function blocksOf(page: string): Block[] {
+export function blocksOf(page: string, text = readPage(page)): Block[] {
   const blocks: Block[] = []
   let open: { fence: string; line: number; info: string; lines: string[] } | undefined
-  for (const [index, line] of readPage(page).split('\n').entries()) {
+  for (const [index, line] of text.split('\n').entries()) {
     const fence = /^ {0,3}(`{3,}|~{3,})\s*(.*)$/.exec(line)
     if (open === undefined) {
       if (fence) open = { fence: fence[1] as string, line: index + 1, info: fence[2] as string, lines: [] }

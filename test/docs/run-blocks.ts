@@ -2,28 +2,39 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { type PostgresCluster, startPostgresCluster } from 'write-pinning/testing'
-import type { CompiledPage } from './compile-blocks.ts'
-import type { Block } from './pages.ts'
+import type { CompiledBlocks, Page } from './compile-blocks.ts'
 
 const LONGEST_RUN_MS = 20_000
 
-/** Runs the blocks of pages on one cluster, which starts with the first of them; each page has a database of its own. */
+/** Runs the blocks of pages, two pages at a time, each page on a database of its own. */
 export class RunOfPages {
-  #cluster: Promise<PostgresCluster> | undefined
-  #databases = 0
+  readonly #compiled: CompiledBlocks
+  readonly #clusters = [startCluster(), startCluster()]
+  readonly #turns: Promise<unknown>[] = this.#clusters.map(() => Promise.resolve())
+  #pages = 0
+
+  constructor(compiled: CompiledBlocks) {
+    this.#compiled = compiled
+  }
 
   /** Runs the blocks that are marked so, in their order; gives what was wrong. */
-  async run(page: string, blocks: readonly Block[], compiled: CompiledPage): Promise<string[]> {
-    this.#cluster ??= startPostgresCluster({ replicas: 1 })
-    const cluster = await this.#cluster
-    this.#databases += 1
-    const database = `page_${this.#databases}`
+  run({ page, blocks }: Page): Promise<string[]> {
+    const number = this.#pages++
+    const place = number % this.#clusters.length
+    const ended = Promise.resolve(this.#turns[place])
+      .then(() => this.#clusters[place]?.())
+      .then((cluster) => this.#runOn(cluster as PostgresCluster, `page_${number}`, { page, blocks }))
+    this.#turns[place] = ended.catch(() => {})
+    return ended
+  }
+
+  async #runOn(cluster: PostgresCluster, database: string, { page, blocks }: Page): Promise<string[]> {
     await cluster.primary.query(`create database ${database}`)
-    const primary = inDatabase(cluster.primary.connectionString, database)
+    const [primary, replica] = cluster.nodes.map((node) => inDatabase(node.connectionString, database))
     const environment = {
       ...process.env,
       DATABASE_URL: primary,
-      DATABASE_REPLICA_URL: inDatabase(cluster.replicas[0]?.connectionString as string, database),
+      DATABASE_REPLICA_URL: replica,
       PIN_SECRET: randomBytes(32).toString('hex'),
       NODE_OPTIONS: '',
     }
@@ -32,23 +43,36 @@ export class RunOfPages {
       if (!block.words.includes('run')) continue
       const at = `${page}:${block.line}`
       if (block.language === 'sql') {
-        await runSql(primary, block.text).catch((error) => faults.push(`${at}: ${error}`))
+        await runSql(primary as string, block.text).catch((error) => faults.push(`${at}: ${error}`))
         continue
       }
       await cluster.waitForCatchup()
-      const { code, stdout, stderr } = await runFile(compiled.fileOf(block), environment)
+      const { code, stdout, stderr } = await runFile(this.#compiled.fileOf(block), environment)
       if (code !== 0 || stderr !== '') faults.push(`${at}: it ended with ${code}\n${stdout}${stderr}`)
       const next = blocks[index + 1]
       if (next?.words.includes('output') && !isOutput(stdout, next.text)) {
         faults.push(`${page}:${next.line}: it printed something else:\n${stdout}`)
       }
     }
+    // A page may have paused it, and failed before it let it go on.
+    await cluster.replicas[0]?.query('select pg_wal_replay_resume()')
     return faults
   }
 
   async end(): Promise<void> {
-    await (await this.#cluster)?.stop()
+    await Promise.all(this.#turns)
+    for (const cluster of this.#clusters) if (cluster.isStarted()) await (await cluster()).stop()
   }
+}
+
+/** Starts a cluster when it is first asked for. */
+function startCluster() {
+  let cluster: Promise<PostgresCluster> | undefined
+  const started = () => {
+    cluster ??= startPostgresCluster({ replicas: 1 })
+    return cluster
+  }
+  return Object.assign(started, { isStarted: () => cluster !== undefined })
 }
 
 function inDatabase(connectionString: string, database: string): string {
