@@ -176,11 +176,15 @@ const POLICIES: Trees = {
   object: 'p.oid',
 }
 
+/** Its body as a tree. PostgreSQL 13 has no such column. */
+const SQL_BODY = `(pg_catalog.to_jsonb(p) ->> 'prosqlbody')`
+
 const FUNCTIONS: Trees = {
   catalog: 'pg_proc',
   columns: 'p.oid::text, n.nspname::text as schema, p.proname::text as name',
-  from: `pg_catalog.pg_proc p join ${SPACE} p.pronamespace and p.provolatile <> 'v' and p.prosqlbody is not null`,
-  tree: 'p.prosqlbody::text',
+  // 14 is the language `sql`: the others have no such body, and need no look into their row.
+  from: `pg_catalog.pg_proc p join ${SPACE} p.pronamespace and p.provolatile <> 'v' and p.prolang = 14 and ${SQL_BODY} is not null`,
+  tree: SQL_BODY,
   object: 'p.oid',
 }
 

@@ -25,6 +25,8 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const replica of cluster.replicas) await replica.resumeReplay()
+  // PostgreSQL 13 takes up to a second to go on.
+  await cluster.waitForCatchup()
 })
 
 interface Shop extends ExactShop {
@@ -188,15 +190,15 @@ describe('with `catchUpMs`', () => {
   })
 
   test('it waits no longer than that, and then the primary serves', async () => {
-    const shop = await open({ catchUpMs: 150 })
+    const shop = await open({ catchUpMs: 500 })
     const agent = shop.openAgent()
     for (const replica of cluster.replicas) await replica.pauseReplay()
     await agent.post('/items/late')
     const beforeMs = performance.now()
     expect(await nodesOf(() => agent.get('/thrice/late'))).toEqual(['primary', 'primary', 'primary'])
     const tookMs = performance.now() - beforeMs
-    expect(tookMs).toBeGreaterThan(130)
-    expect(tookMs).toBeLessThan(350)
+    expect(tookMs).toBeGreaterThan(480)
+    expect(tookMs).toBeLessThan(1_000)
   })
 
   test('the database can be destroyed while somebody waits', async () => {

@@ -24,10 +24,14 @@ export const READS: readonly Case[] = [
   [
     'read',
     'with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) search depth first by n set o select * from r',
+    undefined,
+    14,
   ],
   [
     'read',
     "with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) cycle n set c to 'y' default 'n' using p select * from r",
+    undefined,
+    14,
   ],
   ['read', 'with nextval as (select 1) select * from nextval'],
   ['read', 'with a as (with b as (select 1) select * from b) select * from a'],
@@ -101,7 +105,7 @@ export const READS: readonly Case[] = [
   ['read', "select U&'\\0061', u&'!0061' uescape '!', N'n', B'01', x'1f'"],
   ['read', `select 1 as "; delete", 2 as "for update", 3 as "a""b"`],
   ['read', 'select $$--$$, $$/*$$, 1 --'],
-  ['read', 'select 1e5, .5, 1.5e-3, 0x1f, 1_000'],
+  ['read', 'select 1e5, .5, 1.5e-3, 0x1f, 1_000', undefined, 16],
   ['read', 'select 1 as nextval, 2 as "update"'],
   ['read', 'select item.* from item where item.name is not null and item.id isnull'],
   ['read', 'select lower(name), upper(name), length(name), md5(name) from item'],
