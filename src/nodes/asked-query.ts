@@ -1,11 +1,11 @@
 import type { ClientClass } from './pool.ts'
 
 /**
- * Questions that are asked around a statement, right before and right after it, on its session.
+ * Questions that are sent together with a statement: one right before it, one right after it, on its session.
  *
- * They travel in the statement's message, before its Sync. So they cost no round trip, and a pooler sends all of it
- * to one server. The session must be at `read committed`: then the statement sees at least what the question before
- * it saw (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never
+ * They are in the statement's message, before its Sync. So they cost no round trip, and a pooler sends all of it to
+ * one server. The session must be at `read committed`: then the statement sees at least what the question before it
+ * saw (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY). A question must never
  * fail.
  */
 interface Questions {
@@ -13,7 +13,7 @@ interface Questions {
   readonly after?: string | undefined
 }
 
-/** The first row of each answer, as texts. Undefined if nothing was asked, or if no answer came. */
+/** The first row of each answer, as texts. Undefined if no such question was asked, or if no answer came. */
 interface Answers {
   before: AnswerRow | undefined
   after: AnswerRow | undefined
@@ -21,7 +21,7 @@ interface Answers {
 
 export type AnswerRow = readonly (string | null)[]
 
-/** A question that was asked around a statement, and its answer. */
+/** A question that was asked before or after a statement, and its answer. */
 export interface Told {
   readonly client: object
   readonly askedAtMs: number
@@ -29,20 +29,23 @@ export interface Told {
   readonly answer: AnswerRow
 }
 
-/** A client that can ask questions around its next statement. */
+/** A client that can ask questions before and after its next statement. */
 export interface AskingClient {
-  /** Asks around the next `query()` of one statement. The answers are there when that call has resolved. */
+  /**
+   * Asks these before and after the statement of the next `query()`. The answers are there when that call has
+   * resolved.
+   */
   askAroundNext(questions: Questions): Answers
 }
 
-/** Whether {@link askingClient} has made this client able to ask around a statement. */
+/** Whether {@link askingClient} has made the class of this client. */
 export function canAsk(client: object): client is AskingClient {
   return 'askAroundNext' in client
 }
 
 /**
- * Extends a pool's client class so that it can ask around statements. Gives the class unchanged if it is not one of
- * `pg`'s that speak the protocol themselves (`pg.native` does not).
+ * Extends a pool's client class so that its clients can ask questions before and after a statement. Gives the class
+ * unchanged if it is not one of `pg`'s that speak the protocol themselves (`pg.native` does not).
  */
 export function askingClient(Given: ClientClass): ClientClass {
   const { Query } = Given as { readonly Query?: unknown }
@@ -124,7 +127,7 @@ function askedQuery(Query: QueryClass) {
       this.query_timeout = timeoutMs
     }
 
-    // Forces the extended protocol: a simple query ends with a Sync of its own, so nothing could be asked around it.
+    // Forces the extended protocol: a simple query ends with a Sync of its own, so no question could go along with it.
     override requiresPreparation(): boolean {
       return true
     }

@@ -35,7 +35,7 @@ export function choiceOf(choose: Choose, cluster: string): Choice {
 
 /**
  * Draws two at random, and takes the one that is less busy for its weight. That is about as good as comparing all of
- * them, and not everybody picks the same one.
+ * them, and processes do not all pick the same one.
  */
 function leastBusy<C extends Candidate>(candidates: readonly C[]): C {
   const [a, b] = candidates as readonly [C, C | undefined]

@@ -4,7 +4,7 @@ import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 import { settingClient } from './session-settings.ts'
 
-/** What a node demands of every client that its pool makes. */
+/** What every client that a node's pool makes must do. */
 export interface ClientDemands {
   readonly connectTimeoutMs: number
   readonly lookup: Lookup | undefined
@@ -57,7 +57,7 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
           )
       return super.connect((error) => {
         stop?.()
-        // If this side gave up (it could get no password, say), the server would go on waiting.
+        // If this side gave up (there was no password, for example), the server still waits. So the socket is closed.
         if (error) this.connection?.stream?.destroy()
         callback(error)
       })

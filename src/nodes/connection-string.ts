@@ -15,8 +15,8 @@ export function checkedConnectionString(where: string, given: unknown): string {
 }
 
 /**
- * The same check for a pool that already exists. Blanks are refused, because nobody can trim them there. Any scheme
- * is accepted, because the pool's client class may know more of them.
+ * The same check for a pool that already exists. Blanks are refused, because this package does not change the options
+ * of such a pool. Any scheme is accepted, because the pool's client class may know more of them.
  */
 export function checkConnectionStringOfPool(where: string, given: unknown): void {
   const text = textOf(where, given)

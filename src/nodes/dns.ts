@@ -8,7 +8,7 @@ import type { ReplicaSet } from './replica-set.ts'
 
 /** How often the host names of nodes are looked up, in ms. */
 const INTERVAL_MS = 5_000
-/** How long the first lookup of a name may hold up the start, in ms. */
+/** How long the start waits for the first lookup of a name, in ms. */
 const FIRST_LOOK_MS = 2_000
 /** How long stopping waits for a lookup that is under way, in ms. */
 const GRACE_MS = 250
@@ -25,7 +25,7 @@ export class Discovery {
   readonly #looking = new Set<Promise<void>>()
   #isStopped = false
 
-  /** `names` holds the options of nodes that stand for a name. Each gives as many nodes as its name has addresses. */
+  /** Each of `names` is the options for one host name. It gives as many nodes as that name has addresses. */
   constructor(
     set: ReplicaSet,
     names: readonly NodeOptions[],
@@ -84,10 +84,10 @@ export class Discovery {
     if (addresses === undefined || this.#isStopped) return
     this.#set.reports.lookedUp(options)
     for (const [address, node] of found) {
-      // A node that was promoted leaves the name of the replicas, but it is the primary now.
+      // The address of a promoted node drops out of the name of the replicas. The node stays: it is the primary now.
       if (addresses.includes(address) || node === this.#set.primary) continue
       found.delete(address)
-      // What still runs there may end. Nobody has to wait for it.
+      // What still runs there may end. This does not wait for it.
       this.#set.remove(node).catch(ignore)
     }
     await Promise.all(addresses.map((address) => this.#add(options, address, found)))
@@ -107,7 +107,7 @@ export class Discovery {
   }
 }
 
-/** The nodes, and the call for a node whose name leads to another server. */
+/** The nodes that are followed. `moved()` is called if a node's name leads to another server. */
 interface Followed {
   readonly nodes: readonly Node[]
   moved(node: Node): void
@@ -161,8 +161,8 @@ export class AddressWatch {
 }
 
 /**
- * The host name that a pool's connections use; undefined if it has none, or if it makes its own sockets (to a tunnel,
- * say).
+ * The host name that a pool's connections use; undefined if it has none, or if it makes its own sockets (for a tunnel,
+ * for one).
  */
 function nameOf(pool: PoolLike): string | undefined {
   const { stream } = (pool.options ?? {}) as { stream?: unknown }

@@ -3,19 +3,19 @@ import { areOfOneDatabase } from './eligibility.ts'
 import type { Node } from './node.ts'
 import { waitAtMost } from './patience.ts'
 
-/** How long to rest after a look at all nodes, in ms. Each look that finds nothing doubles the rest. */
+/** The pause after all nodes were looked at, in ms. Each look that finds nothing doubles it. */
 const FIRST_REST_MS = 1_000
 const LONGEST_REST_MS = 60_000
 
 /**
  * The node that is the primary, by what was seen: the one that takes writes, on the newest timeline. Each promotion
- * forks a timeline. So an old primary that comes back has an older one, and a server that was never promoted is on
- * the first (https://www.postgresql.org/docs/current/continuous-archiving.html, "Timelines"). In doubt the current
- * primary stays.
+ * forks a timeline. So an old primary that comes back has an older one, and a server that was never promoted is on the
+ * first (https://www.postgresql.org/docs/current/continuous-archiving.html, "Timelines"). In doubt the current primary
+ * stays.
  *
  * `systemId` is the system identifier of the configured primary when it was first seen, if it ever was. A node of
- * another cluster cannot be the primary of this one. If it was taken for the primary before anybody could know, it
- * loses that role.
+ * another cluster cannot be the primary of this one. If it was taken for the primary before that was known, it loses
+ * that role.
  */
 export function electPrimary<N extends Node>(
   current: N,
@@ -45,11 +45,11 @@ function takesWrites(node: Node): boolean {
   return node.health === 'up' && node.sighting?.isInRecovery === false && !node.loadBalanced
 }
 
-/** Whether a node that takes writes is preferred to another one, which may not have been seen at all, or not lately. */
+/** Whether `node`, which takes writes, is preferred to `than`, which may never have been seen, or not lately. */
 function isNewer(node: Node, than: Node): boolean {
   const [newer, older] = [node.sighting?.timeline, than.sighting?.timeline]
   if (newer === undefined) return false
-  // If the other one was never seen, its place may have been taken. Only a promoted server can have done that.
+  // `than` was never seen. Only a promoted server can have taken its place, and its timeline is above 1.
   if (older === undefined || than.sighting === undefined) return newer > 1
   if (newer !== older) return newer > older
   // A demoted server reports the timeline that it follows now, which is that of the new primary.
@@ -72,7 +72,7 @@ interface Looked {
 
 /**
  * Looks at all nodes when a position is on a newer timeline than the primary's. Such a position proves that another
- * server was promoted and that this process has not noticed it yet. One look serves everybody who asks meanwhile.
+ * server was promoted and that this process has not noticed it yet. All who ask during a look share it.
  */
 export class NewerTimeline {
   readonly #set: Looked

@@ -1,6 +1,6 @@
 import type { Ineligibility, Node } from './node.ts'
 
-/** What replicas are judged by. */
+/** What decides whether a replica is eligible, beside the replica itself. */
 export interface Standard {
   readonly primary: Node
   readonly maxLagBytes: number | undefined
@@ -10,7 +10,7 @@ export interface Standard {
   readonly isNoneEligible: boolean
 }
 
-/** Completes the standard: finds out whether any replica is eligible by what is known. */
+/** Adds to what is known whether any replica is eligible by it. */
 export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneEligible'>): Standard {
   const standard = { ...known, isNoneEligible: false }
   const isEligible = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
@@ -72,7 +72,7 @@ const HAS_OTHER_DATA: ReadonlySet<Ineligibility> = new Set<Ineligibility>([
   'newer-timeline',
 ])
 
-/** Why a node's data is not, or may not be, the primary's: it is of another cluster, database or timeline. */
+/** Why the data of a node is not, or may not be, that of the primary: another cluster, database or timeline. */
 function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | undefined {
   const { sighting } = node
   if (sighting === undefined) return 'unknown'
@@ -85,8 +85,8 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
   if (!sighting.isInRecovery || its === undefined || isBalanced) return undefined
   const areKnown = !its.isInRecovery && sighting.timeline !== undefined && its.timeline !== undefined
   const ahead = areKnown ? (sighting.timeline ?? 0) - (its.timeline ?? 0) : 0
-  // Its position can look like one of the primary's. If the primary is down, another server may be about to become the
-  // primary on that timeline, which is soon seen.
+  // On a newer timeline, its position only looks like one of the primary's. While the primary is down, the replica may
+  // serve: its timeline may be that of the next primary, which is soon seen.
   if (ahead > 0 && primary.isUp) return 'newer-timeline'
   if (node.divergedSince !== undefined) return 'diverged'
   return ahead < 0 ? 'old-timeline' : undefined
@@ -99,7 +99,8 @@ function ineligibilityByLag(
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
   if (lagMs === undefined) {
-    // No primary can serve or say how far it has got. So nothing is lost by this, and nobody else could serve.
+    // A replica of unknown lag serves if the primary can neither serve nor tell its position: no other node could
+    // serve.
     return isNoneEligible && sighting?.position !== undefined && isNoHelp(primary) ? undefined : 'lag-unknown'
   }
   if (lagMs > maxLagMs) return 'lagging'
@@ -108,8 +109,8 @@ function ineligibilityByLag(
 }
 
 /**
- * Whether the primary is no help: it is gone, in recovery or not watched. Then nobody knows how far it has got, or
- * whether it can serve.
+ * Whether the primary is no help: it is gone, in recovery or not watched. Then it is unknown how far it has written,
+ * or whether it can serve.
  */
 function isNoHelp({ health, sighting, isGone }: Node): boolean {
   return isGone || health === 'unwatched' || sighting?.isInRecovery === true

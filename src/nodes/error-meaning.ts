@@ -14,7 +14,7 @@ export type Failure =
   | 'misconfigured' // a wrong password, user or database
   | 'other' // the statement's own fault, a cancel or a timeout: the caller gets the error
 
-/** Why a server refused a statement, which says where it belongs. */
+/** Why a server refused a statement. This shows which node can run it. */
 export type Refusal =
   | 'read-only' // a hot standby or a read-only session refused it: the statement writes, or counts as a write
   | 'recovery' // only a server that is not in recovery can do it
@@ -90,8 +90,8 @@ export function whatIsRefused(error: unknown): string {
 
 /**
  * Whether a server refused a statement because it is in recovery. The primary would take that statement in the same
- * kind of transaction. Messages are translated: in another language only the place in the server's source (`routine`)
- * tells.
+ * kind of transaction. Messages are translated. In another language, only the place in the server's source (`routine`)
+ * shows it.
  */
 export function isOfRecovery(error: unknown): boolean {
   if (refusalOf(error) !== 'read-only' && refusalOf(error) !== 'recovery') return false
@@ -119,8 +119,8 @@ export function refusesSerializable(error: unknown): boolean {
 }
 
 /**
- * Whether a pooler refused a connection because of its start-up options. PgBouncer has one code for nearly
- * everything, overload included, so its words decide. The code of RDS Proxy is 0A000.
+ * Whether a pooler refused a connection because of its start-up options. PgBouncer has one code for nearly all its
+ * errors, overload included, so the message decides. The code of RDS Proxy is 0A000.
  */
 export function refusesOptions(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
@@ -167,7 +167,9 @@ function isOfServer(error: unknown, { isOutcomeUnknown }: Known): boolean {
   return SQLSTATE.test(code) && severity !== 'FATAL' && severity !== 'PANIC'
 }
 
-/** PgBouncer has one code for nearly everything, so its words decide (https://www.pgbouncer.org/config.html). */
+/**
+ * PgBouncer has one code for nearly all its errors, so the message decides (https://www.pgbouncer.org/config.html).
+ */
 function poolerError({ message, routine, severity }: GivenError & { readonly severity?: unknown }): Known {
   const words = String(message)
   // PostgreSQL's own error, about one message: a text has a zero byte in it, or there are more or fewer values than
@@ -191,7 +193,7 @@ function internalError({ message }: GivenError): Known {
   return /recovery/i.test(String(message)) ? READ_ONLY : OTHER
 }
 
-/** Any malformed value has this code, and is as malformed on the primary. Only an enum may have more labels there. */
+/** Any malformed value has this code, and the primary refuses it too. Only an enum may have more labels there. */
 function malformedValue({ routine }: GivenError): Known {
   const isOfEnum = typeof routine === 'string' && routine.startsWith('enum_')
   return isOfEnum ? missing('a label of an enum is missing') : OTHER

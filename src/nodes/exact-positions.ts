@@ -12,9 +12,9 @@ import {
 import type { ReplayedAnswer } from './positions.ts'
 import { SharedQuery } from './shared-query.ts'
 
-/** How long an answer may take, in ms. Without one, there is always the primary or a time pin. */
+/** How long an answer may take, in ms. If none comes, the primary serves, or the pin is a time pin. */
 const TIMEOUT_MS = 250
-/** The pause between two looks at replicas that have not caught up yet, in ms. */
+/** The pause between two questions to replicas that have not caught up yet, in ms. */
 const PAUSE_MS = 5
 
 /** The nodes whose positions are read. */
@@ -31,8 +31,8 @@ export class ExactPositions {
   /** When the primary last loaded its configuration. */
   #configuredAt: string | undefined
   /**
-   * How often the primary was seen to have loaded it again. After that, the settings found for a session may be out
-   * of date.
+   * How often the primary was seen to have loaded its configuration again. After each time, the settings that were
+   * found for a session may be out of date.
    */
   #configuration = 0
   /** The position that each session last reported for its server. */
@@ -44,7 +44,7 @@ export class ExactPositions {
   }
 
   /**
-   * A position at or after every commit that has returned by now; undefined if it cannot be read.
+   * A position that covers every commit that has returned by now; undefined if it cannot be read.
    *
    * After a synchronous commit the flushed position is exact. Otherwise only the insert position is safe. At the end
    * of a page it points past the header of the next page, which is not there yet
@@ -69,7 +69,7 @@ export class ExactPositions {
     return this.#configuration
   }
 
-  /** Whether what is known of a replica's server, and of its history, proves that it has replayed that far. */
+  /** Whether it is sure that a replica has replayed that far in the primary's history. */
   hasReplayed(node: Node, { lsn }: Position): boolean {
     const { lsn: replayed } = node.replayed
     if (node.loadBalanced || replayed === undefined || replayed < lsn) return false
@@ -88,13 +88,13 @@ export class ExactPositions {
   }
 
   /**
-   * Whether a replica was observed to have replayed that far, whatever became of the primary. This is enough for a
-   * reader who has only read.
+   * Whether a replica has reported to have replayed that far, even if the primary is gone or another node is the
+   * primary now. This is enough for a reader who has only read.
    */
   hasObserved(node: Node, position: Position): boolean {
     const history = this.historyOf(node)
     if (history === undefined || !haveSameHistory(history, position)) return false
-    // Behind a load-balanced address, only the session that serves can tell.
+    // Behind a load-balanced address, only the session that serves the read can tell, so it is asked later.
     return node.loadBalanced || (node.observed.lsn ?? 0n) >= position.lsn
   }
 
@@ -119,7 +119,7 @@ export class ExactPositions {
     return lsn
   }
 
-  /** Another node is the primary now, so the reported positions may belong to another history. */
+  /** Another node is the primary now, so the positions that sessions reported may belong to another history. */
   forgetTold(): void {
     this.#told = new WeakMap()
   }
@@ -145,17 +145,19 @@ export class ExactPositions {
     const untilMs = performance.now() + waitMs
     const isWritten = waitMs > 0 ? this.#isWritten(position) : undefined
     for (let isFirst = true; ; isFirst = false) {
-      // A caller who comes during a look gets the next one. This timeout covers both, so nobody waits twice for a
-      // server that does not answer.
+      // A caller who comes during a look gets the next look. The timeout covers the rest of the current look and the
+      // next one, so nobody waits twice for a server that does not answer.
       const hasOne = await withPatience(this.#any(has), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
-      // Nobody ever catches up with a made-up position.
+      // A forged pin may name a position that was never written. No replica ever reaches it.
       if ((isFirst && !(await isWritten)) || this.#isStopped) return
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
   }
 
-  /** Whether any replica has it: resolves as soon as one has, or when all have answered. */
+  /**
+   * Asks the eligible replicas. True as soon as `has` is true for one, false if it is for none when all have answered.
+   */
   #any(has: (node: Node) => boolean): Promise<boolean> {
     const nodes = this.#set.eligible.filter((node) => !node.loadBalanced)
     return new Promise((resolve) => {
@@ -176,7 +178,7 @@ export class ExactPositions {
     return written !== undefined && haveSameHistory(written, position) && written.lsn >= position.lsn
   }
 
-  /** How far a replica has replayed, by a question that is asked from now on; undefined if it cannot be known. */
+  /** Asks a replica now how far it has replayed. Undefined if that cannot be known. */
   async replayed(node: Node): Promise<Lsn | undefined> {
     const answer = await this.#queryOf(this.#replicas, node, REPLAYED_QUERY).ask()
     const lsn = parseLsn(answer?.row.position)
@@ -187,8 +189,8 @@ export class ExactPositions {
 
   /**
    * Records how far a replica has replayed. While the primary is down, that is not sure: the replica may follow
-   * another primary, on whose timeline the same number is another record, and it may report its own timeline too
-   * late.
+   * another primary. On that one's timeline the same number is another record, and the replica may report its new
+   * timeline late.
    */
   #saw(node: Node, answer: ReplayedAnswer): void {
     node.hadReplayed(answer, this.#set.primary.isUp)

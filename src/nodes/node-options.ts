@@ -73,7 +73,7 @@ export interface NodeOptions {
   openPool(): Promise<PoolLike>
 }
 
-/** What is looked up instead of one server, and how often. */
+/** Which host name is looked up, and how often. */
 type DiscoverSettings = Readonly<Required<DiscoverOptions>>
 
 /** The primary and the replicas of one cluster. */
@@ -100,7 +100,7 @@ export function clusterNodes(where: string, primary: unknown, replicas: unknown)
   }
 }
 
-/** The names and pools of the nodes before. Each belongs to one node. */
+/** The names and pools of the nodes that were read before. No other node may have them. */
 interface Seen {
   readonly names: Set<string>
   readonly pools: Map<PoolLike, string>

@@ -8,14 +8,14 @@ import { isElsewhere, PoolClients } from './pool-clients.ts'
 import { ReplicaSessions, type SessionDemands } from './replica-sessions.ts'
 import { isSettingClass } from './session-settings.ts'
 
-/** The pause between two looks at the queue of a pool that is to end, in ms. */
+/** How often the queue of a pool that is to end is checked, in ms. */
 const QUEUE_LOOK_MS = 5
 
 /** What a node's pool is made of. */
 export interface NodePoolOptions {
   /** The node's name, for messages. */
   readonly name: string
-  /** The pool that it gives, where that was made by somebody else; it ends with this one, whether it was opened here or not. */
+  /** The application's own pool, if the node was given one. It ends with this one, even if it was never opened here. */
   readonly given: PoolLike | undefined
   readonly open: () => Promise<PoolLike>
   readonly isReplica: boolean
@@ -37,7 +37,7 @@ export class NodePool {
   #OwnClient: ClientClass | undefined
   /** The clients outside the pool, until each has ended. */
   readonly #own = new Set<OwnClient>()
-  /** How many clients at most are older than the current demands. */
+  /** The most clients that can be older than the current demands. */
   #olderClients = 0
   #refusal: Error | undefined
 
@@ -76,14 +76,17 @@ export class NodePool {
     return this.#OwnClient !== undefined
   }
 
-  /** Whether sessions can be set to what their holders want. True until the pool is open, which decides. */
+  /**
+   * Whether sessions can be set to what their holders want. True until the pool is open, because only an open pool
+   * shows that.
+   */
   get carriesSettings(): boolean {
     if (this.#pool === undefined) return true
     const { Client, options } = this.#pool
     return isSettingClass(Client) && (options as { pipeline?: unknown } | undefined)?.pipeline !== true
   }
 
-  /** How long connecting may take, in ms, as the pool says, or else the dialect. */
+  /** How long connecting may take, in ms: as the pool says, or else as the dialect says. */
   get connectTimeoutMs(): number {
     const { connectionTimeoutMillis } = (this.#pool?.options ?? {}) as { connectionTimeoutMillis?: number }
     return connectionTimeoutMillis || this.#options.connectTimeoutMs
@@ -129,7 +132,7 @@ export class NodePool {
     this.#refusal = undefined
   }
 
-  /** Says whether sessions are those of a replica from now on. */
+  /** Sets whether new sessions are those of a replica, and replaces the others. */
   setReplica(isReplica: boolean): void {
     if (isReplica === this.#isReplica) return
     this.#isReplica = isReplica
@@ -138,8 +141,8 @@ export class NodePool {
   }
 
   /**
-   * Makes new sessions repeatable read, if an error shows that they are serializable by default, which a replica
-   * refuses. True if it did.
+   * Makes new sessions repeatable read, if an error shows that they are serializable by default. A replica refuses
+   * serializable ones. True if it did so.
    */
   doWithoutSerializable(error: unknown): boolean {
     if (!refusesSerializable(error) || this.#sessions?.learnSerializable() !== true) return false
@@ -147,12 +150,12 @@ export class NodePool {
     return true
   }
 
-  /** Gives up the read-only start-up option, if connecting failed because of it. True if so. */
+  /** Gives up the read-only start-up option, if connecting failed because of it. True if it did so. */
   doWithoutReadOnly(error: unknown): boolean {
     return this.#sessions?.doWithout(error) === true
   }
 
-  /** Hears whether the session of a client outside the pool is read-only. A pooler may have dropped that option. */
+  /** Records whether the session of a client outside the pool is read-only. A pooler may have dropped that option. */
   heardReadOnly(client: OwnClient, isReadOnly: boolean): void {
     this.#sessions?.heard(client, isReadOnly)
   }
@@ -170,8 +173,8 @@ export class NodePool {
   }
 
   /**
-   * Tells the pool's listeners of a session that the server has ended. `pg` tells them only of a client that was
-   * given back before its connection closed, and then the next query could get that client.
+   * Tells the pool's listeners of a session that the server has ended. `pg` tells them only if the client was given
+   * back before its connection closed. But then the next query could get that client.
    */
   reportLoss(client: PoolClientLike): void {
     this.#pool?.emit?.('error', new Error('Connection terminated unexpectedly'), client)
@@ -220,7 +223,8 @@ export class NodePool {
     const pool = this.#pool as PoolLike
     for (;;) {
       const client = await pool.connect()
-      // At most as many as were old: in a pool that copies its options, no session ever meets the demands.
+      // Closes no more clients than were old. A pool that copies its options makes new ones that do not meet the
+      // demands either.
       if (this.#olderClients === 0 || this.#isAsDemanded(client)) return client
       this.#olderClients--
       client.release(true)

@@ -21,7 +21,7 @@ interface Reported {
 type Told = 'unreachable' | 'unreadable' | Ineligibility
 
 /**
- * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. A fault that somebody
+ * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. A fault that a human
  * has to mend gives one warning.
  */
 export class NodeReports {
@@ -55,7 +55,10 @@ export class NodeReports {
     }
   }
 
-  /** With failover: warns of replicas that will need minutes to prove that they follow a new primary. */
+  /**
+   * With `failover`: warns of replicas that will need minutes after a failover to prove that they follow the new
+   * primary. This database user may not see their receiver, which would show it at once.
+   */
   blindReplicas(replicas: readonly Node[]): void {
     const blind = replicas.filter(({ sighting }) => sighting?.isInRecovery && sighting.seesReceiver === false)
     if (blind.length === 0) return
@@ -103,7 +106,7 @@ export class NodeReports {
     )
   }
 
-  /** Warns of an error in connecting that somebody has to mend. */
+  /** Warns of an error in connecting that a human has to mend. */
   failed(node: Node, failure: Failure, error: unknown): void {
     if (failure === 'lost' || failure === 'overload') return
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }
@@ -118,7 +121,7 @@ export class NodeReports {
     )
   }
 
-  /** Warns of a replica that still refuses, after a rest, what the primary accepts. */
+  /** Warns of a replica that refuses a text again, after a pause, although the primary accepts it. */
   keepsRefusing(node: Node, error: unknown): void {
     if (!this.#once(`refuses ${node.name}`)) return
     const { code } = error as { code?: unknown }
@@ -170,11 +173,11 @@ export class NodeReports {
       nowMs: Date.now(),
       isNoneEligible: true,
     })
-    // A load-balanced address leads to one server now and to another later, but all of them have one database.
+    // A load-balanced address leads to one server now and to another later, but they must all have the same database.
     if (node.loadBalanced && why !== 'other-database') return
     const text = ROLE_TEXTS[why ?? 'fit']?.(node, primary)
     if (text === undefined || (why === undefined && sighting.isInRecovery)) return
-    // Until the primary was seen, nobody knows whether the two are one server.
+    // Until the primary was seen, it is unknown whether the two are one server.
     if (primary.sighting === undefined || !this.#once(`${why} ${node.name} ${sighting.startedAt}`)) return
     if (why !== undefined) this.#told.set(node, why)
     this.#warn('WRITE_PINNING_NODE_ROLE', why === undefined ? text : `${text} ${this.#consequence(node)}`)

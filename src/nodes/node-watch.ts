@@ -9,10 +9,10 @@ import { PrimarySilence } from './silence.ts'
 
 /** How many probes in a row go unanswered before a node is ejected. */
 const UNANSWERED = 2
-/** The same when most nodes seem to fail at once: the fault is then likely here. */
+/** The same if most nodes seem to fail at once: the fault is then likely in this process or its network. */
 const UNANSWERED_BY_MOST = 3
 
-/** The nodes to watch. `refresh()` draws the conclusions from what is seen. */
+/** The nodes to watch. `refresh()` is called after each news of a node: it judges them all again. */
 interface Watched {
   readonly primary: Node
   readonly nodes: readonly Node[]
@@ -46,7 +46,7 @@ export class NodeWatch implements ProbeListener {
     this.#silence = new PrimarySilence(set.primary)
   }
 
-  /** Whether the primary was not heard of yet, but will be soon. */
+  /** Whether the primary was not heard from yet, but its first answer, or a verdict, will come soon. */
   get isAwaitingPrimary(): boolean {
     const { health, isClosed } = this.#set.primary
     if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
@@ -91,24 +91,24 @@ export class NodeWatch implements ProbeListener {
     await Promise.race([...this.#probers.values()].map((prober) => prober.verdict()))
   }
 
-  /** Looks at a node at once, also over a new connection. */
+  /** Probes a node at once, and over a new connection too. */
   look(node: Node): void {
     this.#probers.get(node)?.look()
   }
 
-  /** Asks a node at once, over the connection that stands. */
+  /** Probes a node at once, over its standing connection. */
   ask(node: Node): void {
     this.#probers.get(node)?.ask()
   }
 
-  /** Looks at a node at once; resolves at the verdict. */
+  /** Probes a node at once, and over a new connection too. Resolves at the verdict. */
   async verdict(node: Node): Promise<void> {
     await this.#probers.get(node)?.lookAnew()
   }
 
   /**
-   * Asks all nodes at once and then at a short pace, over the connections that stand: what is known of them is too
-   * old.
+   * Probes all nodes at once and then at a short pace, over their standing connections, because what is known of them
+   * is too old.
    */
   hurry(): void {
     for (const prober of this.#probers.values()) prober.hurry()
@@ -142,7 +142,8 @@ export class NodeWatch implements ProbeListener {
 
   onSeen(node: Node, sighting: Sighting): void {
     this.#unanswered.delete(node)
-    // Nothing was heard of any node for a while: this process was stopped. What comes first is soon out of date.
+    // Nothing was heard from any node for a while: this process was stopped. The first answers may already be out of
+    // date.
     if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
     this.#seen = sighting
     if (node === this.#set.primary) this.#silence.end()
@@ -224,13 +225,14 @@ export class NodeWatch implements ProbeListener {
       lagMs = this.#positions.lagMs(position, sighting)
       lagBytes = this.#positions.lagBytes(position, sighting)
     }
-    // Since then its lag has grown by no more than the time that has passed. By how many bytes, nobody can tell.
+    // Since then its lag in ms has grown by no more than the time that has passed. Its lag in bytes may have grown by
+    // any number.
     const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (lagMs ?? 0)) : 0
     node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#pace.verdictMs })
   }
 
   /**
-   * The primary was seen for the first time, or after a gap. So measures the replicas by that, and asks them again at
+   * The primary was seen for the first time, or after a gap. Measures the replicas by that, and asks them again at
    * once.
    */
   #measureAnew(): void {
@@ -243,15 +245,18 @@ export class NodeWatch implements ProbeListener {
   }
 
   /**
-   * If the sessions of its pool hear nothing either, the primary counts as down, and there is nothing new for
-   * replicas to lack. If they do hear from it, it may go on writing unseen, so the lag of the replicas grows.
+   * The primary did not answer its probe. If the sessions of its pool hear nothing either, and it is down, it writes
+   * nothing that replicas could lack. If they do hear from it, it may still write unseen, so the lag of the replicas
+   * grows.
    */
   #primaryIsSilent(how: 'refused' | 'unanswered'): void {
     const isSilent = this.#silence.goesOn(how)
     if (isSilent && this.#set.primary.health === 'down') this.#positions.wasDown(momentNow())
   }
 
-  /** Finds replicas that have replayed what their primary has not flushed. Such a replica followed another primary. */
+  /**
+   * Finds replicas that have replayed more than their primary has flushed. Such a replica followed another primary.
+   */
   #findDiverged({ atMs, position, isInRecovery }: Sighting): void {
     if (position === undefined || isInRecovery) return
     for (const node of this.#set.nodes) {

@@ -7,7 +7,7 @@ import { OwnErrors, RefusedTexts } from './refused-texts.ts'
 
 /** What is known of a node's server. */
 export type Health =
-  | 'unknown' // not heard of yet
+  | 'unknown' // not heard from yet
   | 'up'
   | 'down' // it refuses connections, or has stopped answering
   | 'unwatched' // its pool has no `Client` to connect with, so nobody watches it
@@ -18,7 +18,7 @@ export type Ineligibility =
   | 'down'
   | 'drained' // by an operator
   | 'lagging' // its lag is above `maxLagMs` or `maxLagBytes`
-  | 'lag-unknown' // `lagSource` gave no number, or this process has not watched for long enough, or not heard of it lately
+  | 'lag-unknown' // `lagSource` gave no number, or this process has not watched for long enough, or not heard from it lately
   | 'not-in-recovery' // it was promoted, or is another server that takes writes
   | 'other-cluster' // its data is not the primary's
   | 'other-database' // it is connected to another database of the same servers
@@ -37,8 +37,8 @@ export interface NodeCounts {
 }
 
 /**
- * One server of a cluster: its pool, and what is known of it. Others tell it what happened, by its methods, and the
- * node draws the conclusion. Only these methods write the fields that are read-only here.
+ * One server of a cluster: its pool, and what is known of it. Callers report to it what has happened, by methods such
+ * as `wentDown()`. Only these methods write the fields that are read-only here.
  */
 export class Node {
   readonly name: string
@@ -58,16 +58,22 @@ export class Node {
   /** Its lag when it was last seen; undefined if unknown. */
   readonly lagMs: number | undefined = undefined
   readonly lagBytes: number | undefined = undefined
-  /** Until when that lag may be used, by `Date.now()`: this process may be stopped, or its host suspended. */
+  /**
+   * Until when that lag may be used, by `Date.now()`. If this process is stopped or its host suspended, the lag gets
+   * too old.
+   */
   readonly knownUntilMs: number = Number.POSITIVE_INFINITY
   /**
-   * Whether it refused the last probe a connection: it had none left, or this role may not connect. Sessions that it
-   * let in before may go on.
+   * Whether it refused to let the last probe connect: it had no connection left, or this database user may not
+   * connect. Sessions that it let in before may go on.
    */
   readonly isClosed: boolean = false
-  /** How far it has replayed of the primary's history, as far as that is sure. */
+  /** How far it has surely replayed the primary's history. */
   readonly replayed = new Replayed()
-  /** How far it has replayed of the history that it follows. While the primary is down, that may be another one. */
+  /**
+   * How far it has reported to have replayed, in the history that it follows. While the primary is down, that may be
+   * another history.
+   */
   readonly observed = new Replayed()
   /** The start time of its server, if that has replayed what the primary never wrote. */
   readonly divergedSince: string | undefined = undefined
@@ -117,14 +123,14 @@ export class Node {
   }
 
   /**
-   * Whether it serves nobody, as far as is known. A closed node may still serve the sessions that it let in before. A
-   * closed node that was never seen has let nobody in.
+   * Whether it can serve no session, as far as is known. A node that refuses new connections may still serve the
+   * sessions that it let in before. But if it was never seen, there are none.
    */
   get isGone(): boolean {
     return this.isClosed ? this.sighting === undefined : this.health === 'down'
   }
 
-  /** Its pool cannot make connections for the watcher, so nobody looks at it. */
+  /** Its pool cannot make connections for the watcher, so it is not watched. */
   goesUnwatched(): void {
     this.#now.health = 'unwatched'
   }
@@ -144,8 +150,8 @@ export class Node {
   }
 
   /**
-   * Its server answers, but has no connection left. So its lag cannot be known, and may grow for as long as this
-   * lasts.
+   * Its server answers, but has no connection left. So its lag is unknown, and may grow for as long as this lasts. It
+   * counts as the time since the node was last seen.
    */
   wasFull(because: string | undefined): void {
     this.#now.isClosed = true
@@ -164,7 +170,7 @@ export class Node {
   }
 
   /**
-   * It refuses connections, or does not answer. True if that is news. `isClosed`: it may still serve the sessions
+   * It refuses connections, or does not answer. True if that is news. With `isClosed`, it may still serve the sessions
    * that it let in before.
    */
   wentDown(because: string, isClosed: boolean): boolean {
@@ -197,13 +203,16 @@ export class Node {
     this.#now.knownUntilMs = lag.knownUntilMs
   }
 
-  /** It reported how far it has replayed. `isSure`: that belongs to the primary's history and to no other. */
+  /**
+   * It reported how far it has replayed. With `isSure`, that position belongs to the primary's history and to no
+   * other.
+   */
   hadReplayed(answer: ReplayedAnswer, isSure: boolean, answeredAtMs = performance.now()): void {
     this.observed.saw(answer, answeredAtMs)
     if (isSure) this.replayed.saw(answer, answeredAtMs)
   }
 
-  /** The position that it reported says nothing any more: its server may have crashed, or have another history. */
+  /** The position that it reported is worth nothing any more: its server may have crashed, or have another history. */
   forgetPosition(): void {
     this.replayed.forget()
     this.observed.forget()
@@ -219,7 +228,7 @@ export class Node {
     this.#now.isDrained = isDrained
   }
 
-  /** It was judged: eligible for reads, or why not. */
+  /** It was judged: eligible for reads if `ineligibility` is undefined. */
   wasJudged(ineligibility: Ineligibility | undefined): void {
     this.#now.ineligibility = ineligibility
     this.#now.isEligible = ineligibility === undefined
@@ -231,7 +240,7 @@ export class Node {
     this.pool.setReplica(false)
   }
 
-  /** Another node is the primary now. Nothing that is under way here may be committed, and nothing new written. */
+  /** Another node is the primary now. What is under way here must not be committed, and nothing new may be written. */
   becomesReplica(): void {
     this.#now.role = 'replica'
     this.pool.setReplica(true)
@@ -245,7 +254,7 @@ export class Node {
     this.counts.sessions++
   }
 
-  /** A session was given back, or could not be had. */
+  /** A session was given back, or the pool gave none. */
   giveBack(): void {
     this.#now.busy--
   }
@@ -268,7 +277,7 @@ export class Node {
     this.counts.movedAway++
   }
 
-  /** As a replica it refused a text that the primary accepted. True if it refused the text again, after a rest. */
+  /** As a replica it refused a text that the primary accepted. True if it refused the text again, after a pause. */
   refusedAlone(sql: string, error: unknown): boolean {
     this.#now.refused ??= new RefusedTexts()
     this.ownErrors?.primaryAccepted(sql, error)
@@ -288,14 +297,14 @@ export class Node {
   }
 }
 
-/** The error for a node that serves nobody. */
+/** The error for a node that cannot serve. */
 export function unavailable(why: string, options?: { readonly cause: unknown }): WritePinningError {
   return new WritePinningError('ERR_WRITE_PINNING_NODE_UNAVAILABLE', why, { statusCode: 503, ...options })
 }
 
 /**
  * A server moves to newer timelines and never back. But a replica whose receiver has ended reports an old one for a
- * while.
+ * while. So the newest one that it has reported since its start counts.
  */
 function timelineOf(now: Sighting, before: Sighting | undefined): number | undefined {
   if (before?.timeline === undefined || before.startedAt !== now.startedAt) return now.timeline

@@ -56,10 +56,10 @@ export function operatorSettings(read: OptionReader<OperatorOptions>): OperatorS
 /** How many reads would have gone to each node, counted while the mode is `'observe'`. */
 export type Observed = Readonly<Record<string, number>>
 
-/** What an operator has said of one cluster. It outlives the databases that are opened and destroyed. */
+/** What an operator has set for one cluster. It outlives each pool and each Kysely instance of that cluster. */
 export class Operator {
   mode: Mode
-  /** Which part of the requests may read from replicas, from 0 to 1. */
+  /** The share of requests that may read from replicas, from 0 to 1. */
   replicaShare: number
   readonly drained = new Set<string>()
   readonly #observed = new Map<string, number>()
@@ -89,8 +89,8 @@ export interface ClusterStatus {
   /** Reads that no replica could serve: how many the primary serves now, and how many wait for their turn. */
   readonly spilled: { readonly running: number; readonly waiting: number }
   /**
-   * The primary first. The nodes of a `discover` are here once their name was looked up, which happens when the
-   * database is opened.
+   * The primary first. The nodes of a `discover` are here once their name was looked up, when the pool or the dialect
+   * opens.
    */
   readonly nodes: readonly NodeStatus[]
 }
@@ -126,7 +126,7 @@ export interface NodeStatus {
   readonly counts: Readonly<NodeCounts>
 }
 
-/** The status of a cluster that is not open: what the options say, and nothing known of any node. */
+/** The status of a cluster that is not open: it is made of the options, and each node's state is unknown. */
 export function statusBeforeOpen(name: string, nodes: ClusterNodes, operator: Operator): ClusterStatus {
   const { mode, replicaShare, observed, drained } = operator
   const named = [nodes.primary, ...nodes.replicas].filter(({ discover }) => discover === undefined)

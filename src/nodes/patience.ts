@@ -1,4 +1,9 @@
-/** If a step takes this many times as long as planned, this process was not running. */
+/**
+ * Waits that count only the time in which this process runs. Time in which its event loop is blocked does not count:
+ * an answer may already be in a socket that nobody has read.
+ */
+
+/** A step counts for at most this many times its planned length: if it took longer, this process was not running. */
 const LATE = 1.5
 const STEPS = 5
 
@@ -10,7 +15,7 @@ export class Unanswered extends Error {
 }
 
 /**
- * Waits for `work`, but for no longer than `waitMs` of this process's own running time: then it rejects with {@link
+ * Waits for `work`, but for no longer than `waitMs` of this process's running time. Then it rejects with {@link
  * Unanswered}.
  */
 export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
@@ -20,16 +25,12 @@ export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
   })
 }
 
-/** Waits until `work` has ended, in whatever way, or `waitMs` of this process's own running time are over. */
+/** Waits until `work` is fulfilled or rejected, or `waitMs` of this process's running time are over. */
 export function waitAtMost(work: Promise<unknown>, waitMs: number): Promise<void> {
   return withPatience(work, waitMs).then(ignore, ignore)
 }
 
-/**
- * Calls `onOver` after `waitMs` of this process's own running time, unless the function that it gives is called
- * first. Time in which the event loop is blocked does not count: an answer may already be in a socket that nobody has
- * read.
- */
+/** Calls `onOver` after `waitMs` of this process's running time. Gives a function that cancels this. */
 export function afterPatience(waitMs: number, onOver: () => void): () => void {
   const stepMs = waitMs / STEPS
   let leftMs = waitMs

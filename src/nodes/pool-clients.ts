@@ -7,8 +7,7 @@ const CLOSING_MS = 1_000
  * The clients of one pool, each from the moment it connects until its connection is closed.
  *
  * Keeps a terminated backend from ending the process. `pg` emits `error` on the client and, if that is idle, on the
- * pool. Node.js ends a process over an `error` event that nobody listens to. A query that was running fails by
- * itself.
+ * pool. Node.js ends a process over an `error` event that has no listener. A query that was running fails by itself.
  */
 export class PoolClients {
   readonly #pool: PoolLike
@@ -18,7 +17,7 @@ export class PoolClients {
 
   constructor(pool: PoolLike) {
     this.#pool = pool
-    // Not `connect`: a pool of the caller's may already have connections.
+    // Not the event `connect`: a pool that the application made may already have connections.
     pool.on?.('acquire', this.take)
     pool.on?.('error', ignore)
   }

@@ -4,12 +4,12 @@ import { shownName, unknownOption } from '../options.ts'
 import { checkConnectionStringOfPool, checkedConnectionString, nodeError } from './connection-string.ts'
 import type { PoolLike } from './pool.ts'
 
-/** What a node's connections may come from, in the words of an error. */
+/** Where a node's connections may come from, in the words of an error. */
 export const A_POOL =
   'a pg Pool, its configuration, a connection string, a function that gives a pool, or { name, pool }'
 
 /**
- * Checks a configuration of `pg`. If it names no server, `pg` connects to localhost without a word.
+ * Checks a configuration of `pg`. It must name a server: otherwise `pg` would silently connect to localhost.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_NODE`
  */
@@ -26,7 +26,10 @@ export function checkedPoolConfig(where: string, given: object): PoolConfig {
   return given
 }
 
-/** The same check for the configuration of a pool that already exists. Whatever else is in it is its owner's. */
+/**
+ * The same check for the configuration of a pool that already exists. What else it holds is not checked: that is up to
+ * its owner.
+ */
 export function checkConfigOfPool(where: string, { options = {} }: PoolLike): void {
   if ('connectionString' in options) checkConnectionStringOfPool(where, options.connectionString)
   else {
@@ -117,7 +120,7 @@ function refuseMisspelt(where: string, given: object): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || SETTINGS.includes(name) || NOT_MISSPELT.includes(name)) continue
     const meant = misspelt(name, 'connectionString' in given)
-    // If the setting that is meant is there as well, nothing is lost. The other name is for somebody else.
+    // If the setting that is meant is there as well, nothing is lost. The other name is then meant for other code.
     if (meant === undefined || values[meant] !== undefined) continue
     throw nodeError(
       `${where}: pg has no setting ${shownName(name)}; did you mean ` +
@@ -135,7 +138,7 @@ function refuseMisspelt(where: string, given: object): void {
 function misspelt(name: string, hasConnectionString: boolean): string | undefined {
   const letters = lettersOf(name)
   const other = OTHER_NAMES.get(letters)
-  // If the server is named, these may be for somebody else. If it is not, they were refused before.
+  // With a server named, these names may be meant for other code. Without one, they were refused before.
   if (other !== undefined) return hasConnectionString || NAMES_OF_SERVER.includes(other) ? undefined : other
   // Nearly every short word is close to another one.
   if (letters.length <= SHORT) return MISSPELT.find((each) => lettersOf(each) === letters)
@@ -152,7 +155,7 @@ function refuseMissingHost(where: string, given: object): void {
   )
 }
 
-/** `Number(process.env.PGPORT)` of an unset variable is NaN. `pg` would use its default port without a word. */
+/** `Number(process.env.PGPORT)` of an unset variable is NaN. `pg` would silently use its default port. */
 function refuseMissingPort(where: string, given: object): void {
   if (!('port' in given) || !Number.isNaN(given.port)) return
   throw nodeError(
@@ -178,14 +181,17 @@ const SETTINGS = words(`
   stream connection connectionTimeoutMillis enableChannelBinding scramMaxIterations pipeline max min poolSize
   idleTimeoutMillis allowExitOnIdle maxUses maxLifetimeSeconds log verify onConnect Promise Client
 `)
-/** The names that can be misspelt. A word that is close to one of the others is more likely for somebody else. */
+/**
+ * The names that are checked for misspelling. A word that is close to one of the other names is more likely meant for
+ * other code.
+ */
 const MISSPELT = [
   ...SETTINGS.filter(
     (name) => !words('connection stream types log verify binary pipeline Client Promise').includes(name),
   ),
   ...NODE_OPTIONS.filter((name) => !words('pool name').includes(name)),
 ]
-/** The names in `pg.defaults` that are no settings of a configuration. */
+/** Names that are not taken for a misspelling: `pg.defaults` has them, but they are no settings of a configuration. */
 const NOT_MISSPELT = words('rows parseInt8 connect_timeout keepalives keepalives_idle')
 const SHORT = 3
 /** Other libraries' names for these settings, in lower case. */

@@ -52,10 +52,13 @@ export type ClientClass = new (
   connect(callback?: (error?: Error) => void): unknown
 }
 
-/** The clients whose connection has ended, and why. */
+/** The clients whose connection has ended, with the error that ended it. */
 export const lost = new WeakMap<PoolClientLike, Error>()
 
-/** Waits for `work`, and rejects if the client's connection ends first. A cursor of `pg-cursor` would wait for ever. */
+/**
+ * Waits for `work`, and rejects if the client's connection ends first. Without this, a cursor of `pg-cursor` would
+ * wait for ever.
+ */
 export function whileConnected<T>(client: PoolClientLike, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const onEnd = () => reject(lost.get(client))

@@ -12,33 +12,33 @@ import type { AnswerRow, Told } from './asked-query.ts'
  */
 export type CommitKind = 'flushed' | 'unflushed'
 
-/** How far a replica has replayed, and the isolation level of its session. */
+/** Asks how far a replica has replayed, and for the isolation level of its session. */
 export const REPLICA_QUESTION = `
   select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() end::pg_catalog.text as position,
     pg_catalog.current_setting('transaction_isolation') as isolation`
 
 /**
- * How the transaction of a statement will commit. It is asked after the statement, because a trigger or a function
- * that it calls may change the setting, and the statement's text does not show that.
+ * Asks how the transaction of a statement will commit. This comes after the statement, because a trigger or a function
+ * that it calls may change the setting, and the text does not show that.
  */
 export const COMMIT_QUESTION = "select pg_catalog.current_setting('synchronous_commit') as commits"
 
 /**
- * Whether the transaction has written, which gives it an id, and how it will commit. It is asked right after a single
- * statement that may have written, and right before the COMMIT of a transaction of which that is not known. Advancing
- * a sequence, a lock, a setting and a NOTIFY give no id. A lock of rows and a temporary table give one.
+ * Asks whether the transaction has written, which gives it an id, and how it will commit. This comes right after a
+ * single statement that may have written, or right before the COMMIT of a transaction that may have. Advancing a
+ * sequence, a lock, a setting and a NOTIFY give no id. A lock of rows and a temporary table give one.
  *
  * A `begin read only` and a `commit` around the statement, in the same message, cost as much (see `bench/README.md`),
  * and would notice a sequence too. But they refuse writes, so the statement would have to run once more. And a
- * function that handles that error by itself would give another answer.
+ * function that catches that error by itself would give another result.
  */
 export const WROTE_QUESTION = `
   select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
     pg_catalog.current_setting('synchronous_commit') as commits`
 
 /**
- * How far a primary has got, and on which timeline. What a statement has seen there was inserted by then, though
- * perhaps not flushed. Also whether its transaction has written, which gives it an id
+ * How far a primary has written, and on which timeline. All that a statement has seen there was inserted by then,
+ * though perhaps not flushed. Also whether its transaction has written, which gives it an id
  * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT), and how it will commit.
  */
 export const PRIMARY_QUESTION = `
@@ -49,7 +49,7 @@ export const PRIMARY_QUESTION = `
     pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote,
     pg_catalog.current_setting('synchronous_commit') as commits`
 
-/** What a primary says of its position, and of the statement before the question. */
+/** What a primary says of its position, and of the statement that the question came after. */
 export interface PrimaryAnswer {
   readonly lsn: Lsn
   readonly timeline: number
@@ -78,7 +78,7 @@ export function toldWhetherWritten(told: Told | undefined): boolean | undefined 
   return told?.question === PRIMARY_QUESTION ? primaryAnswer(told.answer)?.hasWritten : undefined
 }
 
-/** Whether an answer says how far the server has got. */
+/** Whether an answer says how far the server has written or replayed. */
 export function tellsPosition({ question }: Told): boolean {
   return question === REPLICA_QUESTION || question === PRIMARY_QUESTION
 }
@@ -115,7 +115,7 @@ export interface CommittedRow {
 }
 
 /**
- * How far a primary has got, asked over a connection outside the pool. A server in recovery refuses this, and then
+ * How far a primary has written, asked over a connection outside the pool. A server in recovery refuses this, and then
  * there is no position. With the view `pg_settings` it would take ten times as long.
  */
 export const COMMITTED_QUERY = `

@@ -1,9 +1,14 @@
 import type { Lsn } from '../lsn.ts'
 
-/** How many samples are kept. Beyond that, older ones are thinned out. */
+/**
+ * How lag is measured: by the positions at which this process saw the primary ({@link PrimaryPositions}), and how far
+ * a replica has replayed ({@link Replayed}).
+ */
+
+/** How many samples are kept. If there are more, some of the older ones are dropped. */
 const MAX_SAMPLES = 1_000
 
-/** When something was asked, by two clocks. */
+/** When a question was asked, by two clocks. */
 export interface Moment {
   /** By `performance.now()`, which may stand still while the host is suspended. */
   readonly atMs: number
@@ -37,8 +42,8 @@ interface Sample {
  * replayed. This is right on an idle primary and for a replica that is cut off, and it needs no common clock.
  *
  * Nothing is known of the time before the first sample. So the lag of a replica that lacks the first sample is
- * unknown. In a gap between two samples (this process was stopped, its host suspended, the primary out of sight), the
- * primary may have moved on at the start of the gap.
+ * unknown. There may be a gap between two samples (this process was stopped, its host was suspended, the primary was
+ * out of sight). Then the primary may have written the later one right after the start of the gap.
  */
 export class PrimaryPositions {
   readonly #pace: Pace
@@ -85,14 +90,15 @@ export class PrimaryPositions {
   lagMs(lsn: Lsn, asked: Moment): number | undefined {
     if (this.#heard === undefined || this.#samples.length === 0) return undefined
     const unheardMs = elapsedMs(this.#heard, asked)
-    // This is so even if it had replayed everything that was seen: the primary may have moved on since.
+    // The lag is at least this, even if the replica has replayed all that was seen: the primary may have written more
+    // since.
     const leastMs = unheardMs > this.#pace.verdictMs ? unheardMs : 0
     const lacked = this.#samples.find((sample) => sample.lsn > lsn)
     if (lacked === undefined) return leastMs
     return lacked.sinceMs === undefined ? undefined : Math.max(leastMs, asked.atMs - lacked.sinceMs)
   }
 
-  /** How many bytes of WAL such a server lacked; undefined if unknown. */
+  /** The lag of such a server in bytes of WAL; undefined if unknown. */
   lagBytes(lsn: Lsn, { atMs }: Moment): number | undefined {
     const before = this.#samples.findLast(({ sinceMs }) => sinceMs === undefined || sinceMs <= atMs)
     if (before === undefined) return undefined
@@ -107,7 +113,7 @@ export class PrimaryPositions {
     this.#heard = undefined
   }
 
-  /** Older samples may be further apart. Keeps enough of them for a lag that is right to a fiftieth. */
+  /** Drops some of the older samples. Those that stay give a lag that is right to a fiftieth. */
   #thinOut(): void {
     const newestMs = this.#samples.at(-1)?.sinceMs ?? 0
     const kept: Sample[] = []
@@ -168,7 +174,7 @@ export class Replayed {
   #isNews({ lsn, askedAtMs, startedAt }: ReplayedAnswer): boolean {
     const known = this.#known
     if (known === undefined) return true
-    // If two questions were under way at once, nobody knows which was answered first.
+    // If two questions were under way at once, it is unknown which one was answered first.
     if (lsn > known.lsn) return askedAtMs >= known.askedAtMs
     if (startedAt !== undefined && known.startedAt !== undefined && startedAt !== known.startedAt) {
       return askedAtMs >= known.askedAtMs

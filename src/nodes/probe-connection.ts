@@ -4,7 +4,7 @@ import { Unanswered, withPatience } from './patience.ts'
 import type { Probe, Sighting } from './probe.ts'
 import { SignsOfLife } from './silence.ts'
 
-/** Which probe a node is asked, and how long to wait. */
+/** Which question a node is asked, and how long to wait. */
 export interface ProbeSettings {
   readonly probe: Probe
   /** How long an answer may take, and how long to wait for a connection at a time, in ms. */
@@ -13,10 +13,13 @@ export interface ProbeSettings {
   readonly connectTimeoutMs: number
 }
 
-/** A wait for the connection is over, but connecting may go on. */
+/** The time to wait for a connection is over, but connecting may go on. */
 export class NotConnected extends Unanswered {}
 
-/** The connection over which one node is asked: the one that stands, and a new one that is made to take its place. */
+/**
+ * The connection over which one node is probed. There may be two: the standing one, and a new one that is made to
+ * replace it.
+ */
 export class ProbeConnection {
   readonly #node: Node
   readonly #settings: ProbeSettings
@@ -41,7 +44,7 @@ export class ProbeConnection {
     this.#connecting = new Connecting(node.pool, settings)
   }
 
-  /** Whether a connection stands. */
+  /** Whether there is a standing connection. */
   get isStanding(): boolean {
     return this.#standing !== undefined
   }
@@ -75,7 +78,7 @@ export class ProbeConnection {
   }
 
   /**
-   * Asks over a new connection, and keeps it. The one that stands is kept until the new one answers.
+   * Asks over a new connection, and keeps it. The standing one is kept until the new one answers.
    *
    * @throws {NotConnected} if the new connection is not there yet.
    */
@@ -120,8 +123,8 @@ export class ProbeConnection {
     const asking = this.#settings.probe(client, this.#node.name)
     const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
-    // Something on the way (a firewall, a NAT) has forgotten the open connections, and lets new ones through. The
-    // idle connections of the pool lead nowhere.
+    // A firewall or a NAT has forgotten the open connections, and lets new ones through. So the idle connections of
+    // the pool are dead.
     if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
     this.#isFlowDead = false
     this.#signs.wasWell()
@@ -146,7 +149,7 @@ export class ProbeConnection {
 interface Attempt {
   readonly connected: Promise<OwnClient>
   client: OwnClient | undefined
-  /** How long it was waited for so far, in this process's own running time. */
+  /** How long this has been waited for so far, in this process's running time. */
   waitedMs: number
 }
 

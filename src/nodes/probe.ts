@@ -36,19 +36,19 @@ export interface Sighting extends Moment {
   /** When its answer came, by `performance.now()`. */
   readonly answeredAtMs: number
   readonly isInRecovery: boolean
-  /** What a primary has flushed, or a replica has replayed; undefined if it does not say. */
+  /** How far a primary has flushed, or a replica has replayed; undefined if it does not say. */
   readonly position: Lsn | undefined
-  /** A primary's is right at once. A replica's may be too old, and is never too new. */
+  /** The timeline of a primary is right at once. That of a replica may be too old, but never too new. */
   readonly timeline: number | undefined
   readonly systemId: string | undefined
-  /** The oid of the database that it is connected to, whatever the name of that is. */
+  /** The oid of the database that the connection is to. */
   readonly databaseOid: string | undefined
   readonly startedAt: string | undefined
   /** Whether its sessions are read-only by their setting, even if the server is not. */
   readonly isReadOnly: boolean
-  /** Whether its role may ask if its transaction has written. */
+  /** Whether its database user may ask if the transaction has written. */
   readonly tellsWrites: boolean
-  /** Whether its role may see the timeline that a replica receives. */
+  /** Whether its database user may see the timeline that a replica receives. */
   readonly seesReceiver: boolean | undefined
   /**
    * Whether its sessions are the server's own. A pooler in between gives its clients process ids of its own making,
@@ -59,7 +59,7 @@ export interface Sighting extends Moment {
   readonly lagMs: number | undefined
 }
 
-/** Asks a server what it is and how far it has got. */
+/** Asks a server whether it is in recovery, and for its position or lag. */
 export type Probe = (client: OwnClient, node: string) => Promise<Sighting>
 
 /** The probe for a lag source. */
@@ -76,7 +76,7 @@ const SESSION = `pg_catalog.current_setting('default_transaction_read_only') ope
     pg_catalog.has_function_privilege(
       pg_catalog.to_regprocedure('pg_catalog.pg_current_xact_id_if_assigned()'), 'execute') is true as "tellsWrites"`
 
-// Every part works for any role, on PostgreSQL 13 and later
+// Every part works for any database user, on PostgreSQL 13 and later
 // (https://www.postgresql.org/docs/current/functions-info.html, "Control Data Functions"). Only members of
 // pg_read_all_stats see a replica's timeline at once.
 const WAL_QUERY = `

@@ -4,12 +4,12 @@ import { afterPatience, Unanswered } from './patience.ts'
 import type { Sighting } from './probe.ts'
 import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
 
-/** Which probe a node is asked, how often, and how long to wait. */
+/** Which question a node is asked, how often, and how long to wait. */
 export interface ProberSettings extends ProbeSettings {
   readonly probeIntervalMs: number
 }
 
-/** Hears what a prober finds. */
+/** Gets what a prober finds. */
 export interface ProbeListener {
   onSeen(node: Node, sighting: Sighting): void
   /** The node cannot be asked; `error` says why. */
@@ -18,22 +18,22 @@ export interface ProbeListener {
   onUnanswered(node: Node, times: number): boolean
   /** A connection to the node was lost. */
   onLost(node: Node): void
-  /** The node was asked at a short pace for so long that nobody need wait for it any more. */
+  /** The node was probed at a short pace for so long that callers need not wait for news of it any more. */
   onHurried(): void
 }
 
 /**
- * How much shorter than the interval a pause may be, as a part of it. So the nodes, and many processes, are not asked
- * all at once.
+ * How much shorter than the interval a pause may be, as a fraction of it. So the nodes, and many processes, are not
+ * asked all at once.
  */
 const JITTER = 0.25
 /** How long stopping waits for a probe that is under way, and for the server to close its side, in ms. */
 const GRACE_MS = 250
-/** The least pause between two looks, in ms. */
+/** The least pause between two probes, in ms. */
 const REST_MS = 50
 /** The first pause at a short pace, in ms. */
 const HURRY_MS = 10
-/** From this pause on, in ms, what was missing is no longer expected any moment. */
+/** Once the pause has grown to this, in ms, a missing answer is no longer expected soon. */
 const LONG_MS = 500
 
 /**
@@ -67,7 +67,7 @@ export class Prober {
     })
   }
 
-  /** Begins; resolves at the first verdict. */
+  /** Begins to probe. Resolves at the first verdict. */
   start(): Promise<void> {
     const first = this.verdict()
     this.#running ??= this.#run()
@@ -75,22 +75,23 @@ export class Prober {
   }
 
   /**
-   * Looks at once, also over a new connection, because one was lost or refused: the node's or the prober's own. The
-   * one that stands is kept until the new one answers.
+   * Probes at once, and over a new connection too, because a connection to the node was lost or refused. The standing
+   * connection is kept until the new one has answered.
    */
   look(): void {
     this.#wantsLook = true
     if (!this.#isResting) this.#wake?.()
   }
 
-  /** Asks at once, over the connection that stands. */
+  /** Probes at once, over the standing connection. */
   ask(): void {
     this.#wantsAnswer = true
     if (!this.#isResting) this.#wake?.()
   }
 
   /**
-   * Asks at once and then at a short pace, over the connection that stands: what was missing may be there any moment.
+   * Probes at once and then at a short pace, over the standing connection, because a missing answer may come any
+   * moment.
    */
   hurry(): void {
     this.#hurryMs = HURRY_MS
@@ -102,12 +103,12 @@ export class Prober {
     this.#hurryMs = undefined
   }
 
-  /** Whether what was missing may be there any moment. After longer pauses, something else must be wrong. */
+  /** Whether a missing answer may come any moment. After longer pauses, something else must be wrong. */
   get isHurrying(): boolean {
     return this.#hurryMs !== undefined && this.#hurryMs < LONG_MS
   }
 
-  /** Looks at once; resolves at the verdict of a probe that starts from now on. */
+  /** Probes at once, and over a new connection too. Resolves at the verdict of a probe that starts after this call. */
   async lookAnew(): Promise<void> {
     if (this.#isAsking) await this.verdict()
     const verdict = this.verdict()
@@ -122,7 +123,7 @@ export class Prober {
     })
   }
 
-  /** Stops, and ends the connection. A frozen server is not waited for. */
+  /** Stops, and ends the connection. Does not wait for a frozen server. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
@@ -154,8 +155,8 @@ export class Prober {
 
   #pauseMs(): number {
     const pauseMs = this.#paceMs()
-    // No pause while a connection is being made: the next probe waits for it. A wait for a connection in vain counts
-    // as pause.
+    // There is no pause while a connection is being made: the next probe waits for it. A wait for a connection that
+    // did not come counts as pause.
     if (this.#connection.isConnecting) return 0
     return this.#connection.isStanding ? pauseMs : pauseMs - this.#connection.wastedMs
   }
@@ -170,16 +171,16 @@ export class Prober {
     return Math.min(pauseMs, intervalMs)
   }
 
-  /** Asks until there is an answer, or reason enough to say that there is none. Never throws. */
+  /** Asks until there is an answer, or a verdict without one. Never throws. */
   async #probe(isLook: boolean): Promise<void> {
     const { probeTimeoutMs, connectTimeoutMs } = this.#settings
     let triedWithout = false
     let triedAnother = false
-    // A new connection must answer as well, and may take a while. Meanwhile the one that stands is asked.
+    // A new connection must answer as well, and may take a while. Meanwhile the standing one is asked.
     const isAnew = isLook || this.#connection.isConnecting
     if (isAnew) this.#connection.connect()
     let hasHeard = false
-    /** How many probes' time connecting has taken so far, without a report. */
+    /** For how many probe timeouts this probe has waited for a connection, so far unreported. */
     let waits = 0
     for (let unanswered = 0; !this.#isStopped; ) {
       const isOverStanding = this.#connection.isStanding && !hasHeard
@@ -196,7 +197,8 @@ export class Prober {
         if (error instanceof NotConnected) {
           if (hasHeard) return
           waits++
-          // The node lost its connection, which is not death. It gets the time that connecting may take.
+          // The prober's connection was lost. That alone does not show that the node is down, so the node gets the
+          // time that connecting may take.
           const isOver = !this.#connection.isConnecting || waits * probeTimeoutMs >= connectTimeoutMs
           if (!isOver && unanswered === 0 && this.#isSteady) continue
           unanswered += waits
@@ -207,7 +209,8 @@ export class Prober {
           unanswered++
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
         } else if (isOverStanding) {
-          // A lost connection is not death. Only a new one, at the next turn of this loop, tells.
+          // A lost connection does not show that the node is down. The next turn of this loop tries a new one, and
+          // that decides.
           this.#listener.onLost(this.#node)
         } else if (this.#node.loadBalanced && !triedAnother) {
           // Another server may answer at the same address.
@@ -215,7 +218,7 @@ export class Prober {
         } else if (!triedWithout && this.#node.pool.doWithoutReadOnly(error)) triedWithout = true
         else if (!this.#node.pool.doWithoutSerializable(error)) {
           const failure = failureOf(error)
-          // It lets nobody in any more, but has just answered over the connection that it had let in.
+          // The node lets no new connection in, but has just answered over the standing one.
           if (hasHeard && failure !== 'lost') return
           this.#connection.drop()
           this.#listener.onFailed(this.#node, failure, error)
@@ -225,7 +228,10 @@ export class Prober {
     }
   }
 
-  /** Whether nothing but a connection is missing. A load-balanced address needs a new one for each probe. */
+  /**
+   * Whether the node was up at the last probe, so that only its connection is missing. A load-balanced address needs a
+   * new connection for each probe.
+   */
   get #isSteady(): boolean {
     return this.#node.health === 'up' && !this.#node.loadBalanced
   }

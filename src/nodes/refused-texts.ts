@@ -1,6 +1,6 @@
 import { refusalOf } from './error-meaning.ts'
 
-/** How long a text rests after its first refusal, and at most, in ms. */
+/** How long a replica is not asked for a text after the first refusal, and at most, in ms. */
 const FIRST_REST_MS = 1_000
 const LONGEST_REST_MS = 60_000
 /** How many texts are kept, and how long a text may be to be kept. */
@@ -10,13 +10,13 @@ const MAX_LENGTH = 8_192
 interface Rest {
   ms: number
   untilMs: number
-  /** Whether the rest is over, and somebody is finding out if the replica still refuses the text. */
+  /** Whether the rest is over and one statement is on its way to find out if the replica still refuses the text. */
   isAskedAgain: boolean
 }
 
 /**
- * The texts that one replica refused and the primary accepted. Each text rests: it is not sent to that replica for a
- * while, because the replica may only lag. Each further refusal doubles the rest.
+ * The texts that one replica refused and the primary accepted. Such a text rests: for a while it is not sent to that
+ * replica. Then it is tried again, because the replica may only have lagged. Each further refusal doubles the rest.
  */
 export class RefusedTexts {
   readonly #rests = new Map<string, Rest>()
@@ -35,8 +35,8 @@ export class RefusedTexts {
    *
    * - `'new'`: yes, nothing is known of it
    * - `'resting'`: no
-   * - `'again'`: yes, its rest is over. Only one asker gets this. The others wait for its outcome, for as long as
-   *   that rest was
+   * - `'again'`: yes, its rest is over. Only one caller gets this. For as long as the last rest was, the others get
+   *   `'resting'`
    */
   ask(text: string, nowMs: number = performance.now()): 'new' | 'again' | 'resting' {
     const rest = this.#rests.get(text)
@@ -74,18 +74,17 @@ export class RefusedTexts {
   }
 }
 
-/**
- * How long an error counts as the statement's own, in ms. Then the primary is asked again: it may have the object by
- * then.
- */
+/** How long the primary is not asked about an error, in ms. Then it is asked again: it may have the object by then. */
 const REST_MS = 1_000
 
 /**
- * The errors that a replica gave to a text and the primary gave as well. They are the statement's own, such as a
- * table that is nowhere or a flag that no regular expression has. Other errors with the same code mean that only the
- * primary will do. For a while the caller gets such an error at once, and the primary is not asked.
+ * The errors that a replica gave to a text and the primary gave as well. Such an error is the statement's fault: its
+ * table does not exist, for example, or its regular expression has an unknown flag. Other errors with the same code
+ * mean that only the primary will do. For a while, the caller gets an error of this list at once, and the primary is
+ * not asked.
  *
- * It goes by the error and not by the text alone: with other values, the same text may lack what the primary has.
+ * The text alone does not decide, but the error too: with other values, the same text may miss an object that the
+ * primary has.
  */
 export class OwnErrors {
   readonly #rests = new RefusedTexts(REST_MS)
@@ -96,7 +95,7 @@ export class OwnErrors {
     return key !== undefined && this.#rests.ask(key, nowMs) === 'resting'
   }
 
-  /** Records that the primary gave `given`, where a replica gave `error`. */
+  /** Records that the primary gave the error `given` to a text to which a replica gave `error`. */
   primaryGave(given: unknown, sql: string, error: unknown, nowMs?: number): void {
     const key = keyOf(sql, error)
     if (key === undefined) return

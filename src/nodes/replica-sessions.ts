@@ -3,20 +3,20 @@ import { refusesOptions } from './error-meaning.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
 
 /**
- * A start-up option, and never a `SET`: a pooler in between would leak that to other clients
+ * This is a start-up option. A pooler would leak a `SET` to other clients
  * (https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-DEFAULT-TRANSACTION-READ-ONLY).
  */
 const READ_ONLY = '-c default_transaction_read_only=on'
 
 /**
- * A hot standby refuses every statement of a serializable transaction, so a session that is serializable by default
- * is of no use there. Repeatable read is the highest level that it has
- * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CAVEATS). A space within an option has a
- * backslash before it.
+ * A hot standby refuses every statement of a serializable transaction, so a session that is serializable by default is
+ * of no use there. Repeatable read is the highest level that it has
+ * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CAVEATS). In a start-up option, a space needs
+ * a backslash before it.
  */
 const REPEATABLE_READ = '-c default_transaction_isolation=repeatable\\ read'
 
-/** What `pg` makes its connections of. */
+/** The part of a pool's options that is changed here. */
 interface ConnectionOptions {
   options?: string | undefined
   connectionString?: string | undefined
@@ -30,9 +30,9 @@ export interface SessionDemands {
 }
 
 /**
- * Makes the sessions of a replica's pool read-only, even if the server is not: the "replica" may be the primary
- * itself (local development), or may just have been promoted. Also keeps them from being serializable by default,
- * which a replica refuses.
+ * Makes the sessions of a replica's pool read-only, even if the server is not: the "replica" may be the primary itself
+ * (local development), or may just have been promoted. Also makes them repeatable read if they would be serializable
+ * by default, because a replica refuses that.
  */
 export class ReplicaSessions {
   readonly #node: string
@@ -54,7 +54,7 @@ export class ReplicaSessions {
     this.#isSerializable = saysSerializable(optionsOf(this.#before, this.#optionsOfAll()))
   }
 
-  /** Demands something of the sessions from now on, because a replica becomes the primary or the other way round. */
+  /** Sets what new sessions must be from now on: a replica has become the primary, or the other way round. */
   set(demands: SessionDemands): void {
     this.#demands = demands
     if (this.#isRefused) return
@@ -63,8 +63,8 @@ export class ReplicaSessions {
   }
 
   /**
-   * Learns from the server that sessions are serializable by default: by its configuration, or that of the role or
-   * database. True if that is news, and new sessions will not be.
+   * The server has shown that sessions are serializable by default: by its configuration, or by that of the database
+   * user or the database. True if that is news, and new sessions will be repeatable read.
    */
   learnSerializable(): boolean {
     if (this.#isSerializable) return false
@@ -83,8 +83,8 @@ export class ReplicaSessions {
 
   /**
    * Gives up the start-up option, if a pooler refuses it. Then sessions are read-only only on a hot standby. True if
-   * that is why connecting failed, so that another try is worth it; other clients may have been connecting at the
-   * same time.
+   * connecting failed because of the option: then another try is worth it, also if another client has made this give
+   * it up before.
    */
   doWithout(error: unknown): boolean {
     if (!refusesOptions(error)) return false
@@ -97,7 +97,8 @@ export class ReplicaSessions {
   }
 
   /**
-   * Hears whether a session of this node is read-only. Warns once if a pooler takes the start-up option and drops it.
+   * Takes whether a session of this node is read-only. Warns once if a pooler accepts the start-up option and drops
+   * it.
    */
   heard({ connectionParameters }: Pick<PoolClientLike, 'connectionParameters'>, isReadOnly: boolean): void {
     if (isReadOnly || this.#isDropped || !connectionParameters?.options?.includes(READ_ONLY)) return
@@ -175,7 +176,7 @@ function optionsOfAll({ Client }: PoolLike): string {
   try {
     return new (Client as ClientClass)({}).connectionParameters?.options ?? ''
   } catch {
-    // A class of the application's, which needs more than an empty configuration.
+    // The class is the application's, and needs more than an empty configuration.
     return ''
   }
 }

@@ -11,9 +11,9 @@ import { waitAtMost } from './patience.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 
-/** How long the start waits until the lag of the replicas is known, in ms. */
+/** How long the start waits for the lag of the replicas to become known, in ms. */
 const SETTLING_MS = 100
-/** How long a read waits for that, in ms, if nobody else would serve it. */
+/** The same for a read that no other node would serve, in ms. */
 const SETTLED_MS = 1_000
 /** How long the start waits for the primary's first answer, or for the verdict that there is none, in ms. */
 const PRIMARY_MS = 5_000
@@ -34,7 +34,7 @@ export class ReplicaSet {
   /** The replicas that may be chosen now. */
   #eligible: readonly Node[] = []
   #isShared = false
-  /** Until when what is known of them may be used, by `Date.now()`. */
+  /** Until when what is known of the eligible replicas may be used, by `Date.now()`. */
   #knownUntilMs = Number.POSITIVE_INFINITY
   #wasSettling = false
   /** The system identifier of the configured primary, when it was first seen. */
@@ -89,16 +89,16 @@ export class ReplicaSet {
   }
 
   /**
-   * Opens every node and begins to watch it. Resolves when every node was heard of, or `probeTimeoutMs` are over.
-   * After that it may wait for the primary's first answer, and for the lag of the replicas.
+   * Opens every node and begins to watch it. Resolves when each node has answered or failed, or `probeTimeoutMs` are
+   * over. After that it may wait for the primary's first answer, and for the lag of the replicas.
    */
   async start(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.open()))
     const heard = Promise.all(this.nodes.map((node) => this.#watch.add(node)))
     await waitAtMost(heard, this.settings.probeTimeoutMs)
     await this.#waitWhile(() => this.#isAwaitingPrimary, PRIMARY_MS)
-    // Normally a replica lacks the primary's first position for some ms. After this wait, reads can begin on the
-    // replica.
+    // Normally a replica lacks the primary's first position for some ms. After this wait, replicas can serve from the
+    // first read on.
     await this.#waitWhile(() => this.isSettling, SETTLING_MS)
     this.refresh()
     this.reports.notReached(this.nodes.filter((node) => !node.isUp))
@@ -134,7 +134,7 @@ export class ReplicaSet {
     this.refresh()
   }
 
-  /** Removes a replica that is gone. What it still serves may end. */
+  /** Removes a replica that is gone. The statements that it still serves may end. */
   async remove(node: Node): Promise<void> {
     this.#replicas = this.#replicas.filter((each) => each !== node)
     this.refresh()
@@ -168,20 +168,20 @@ export class ReplicaSet {
     return leastLate(this.#replicas, tried)
   }
 
-  /** Hears of an error that a node gave to a query or to a connect. The node's prober finds out what it means. */
+  /** A node gave this error to a query or to a connect. Has the node probed, if the error may mean that it is down. */
   heard(node: Node, error: unknown): Failure {
     const failure = failureOf(error)
     if (failure === 'lost') node.forgetPosition()
-    // A node that is down is being looked at all the time.
+    // A node that is down is probed all the time anyway.
     if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
-    // Its sessions have become serializable. Its prober has sessions like them, and finds that out over a new
+    // The node's sessions have become serializable. Its prober has sessions like them, and finds that out over a new
     // connection.
     else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.look(node)
     return failure
   }
 
-  /** Looks at a node at once; resolves at the verdict. */
+  /** Probes a node at once, and over a new connection too. Resolves at the verdict. */
   look(node: Node): Promise<void> {
     return this.#watch.verdict(node)
   }
@@ -193,7 +193,7 @@ export class ReplicaSet {
     void this.positions.forget(node)
   }
 
-  /** Asks a node at once, over its prober's standing connection. */
+  /** Probes a node at once, over its standing connection. */
   ask(node: Node): void {
     this.#watch.ask(node)
   }
@@ -205,20 +205,21 @@ export class ReplicaSet {
   }
 
   /**
-   * Draws the conclusions again if what is known of the nodes is too old. After this process was stopped, or its host
-   * suspended, a request may come before the nodes were asked again.
+   * Judges the nodes again if what is known of them is too old. After this process was stopped, or its host suspended,
+   * a request may come before the nodes were probed again.
    */
   doubtOld(): void {
     if (Date.now() > this.#knownUntilMs) this.refresh()
   }
 
-  /** Draws the conclusions from what is known of the nodes. */
+  /** Elects the primary (with `failover`), and judges which replicas are eligible, by what is known of the nodes. */
   refresh(): void {
     if (this.settings.failover) this.#elect()
     const wasEligible = this.#eligible
     this.#judgeAll()
     const eligible = this.#replicas.filter((node) => node.isEligible && node.weight > 0)
-    // The primary under another name (an endpoint that follows it, after a failover) takes no load off the primary.
+    // A replica that is the primary under another name (an endpoint that follows it, after a failover) takes no load
+    // off the primary.
     const others = eligible.filter((node) => !isSameServer(node, this.#primary))
     this.#eligible = others.length > 0 ? others : eligible
     this.#isShared = this.#replicas.some((node) => node.weight > 0)
@@ -247,7 +248,7 @@ export class ReplicaSet {
     const wasSettling = this.#wasSettling
     this.#wasSettling = eligible === undefined && this.isSettling
     if (eligible === undefined) {
-      // The reads that waited because the lag was expected any moment need not wait any longer.
+      // The lag is not expected any moment now, so the reads that waited for it need not wait any longer.
       if (wasSettling && !this.#wasSettling) this.spill.lookAgain()
       if (!this.#wasSettling && !this.#isAwaitingPrimary) this.reports.noReplica()
       return
@@ -262,15 +263,15 @@ export class ReplicaSet {
   }
 
   /**
-   * Whether to wait for the primary's first answer. Until there is one, or it is known that there is none, reads
-   * would wait for the primary. If there is none, a replica must serve them.
+   * Whether to wait for the primary's first answer. Until there is one, or the verdict that there is none, reads would
+   * wait for the primary. If there is none, a replica must serve them.
    */
   get #isAwaitingPrimary(): boolean {
     return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
   }
 
   #tellOfJudged(node: Node, before: Ineligibility | undefined): void {
-    // No news: the replica was only heard of before the primary was.
+    // This is no news: the replica was only heard from before the primary was.
     if (before === 'unknown' && node.ineligibility === 'lag-unknown') return
     this.reports.changed(node, node.isEligible ? 'fit' : 'unfit', node.ineligibility)
     this.reports.role(node, this.#primary)
@@ -283,7 +284,10 @@ export class ReplicaSet {
     if (elected !== this.#primary) this.#switchTo(elected)
   }
 
-  /** Makes another node the primary from now on. The old one takes no writes, and what is under way on it ends. */
+  /**
+   * Makes another node the primary from now on. The old one gets no more writes, and what is under way on it is cut
+   * off.
+   */
   #switchTo(elected: Node): void {
     const old = this.#primary
     this.#replicas = this.#replicas.map((node) => (node === elected ? old : node))

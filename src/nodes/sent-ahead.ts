@@ -2,7 +2,7 @@
  * Statements that are sent in front of another one, in the same message, so that they cost no round trip. They are a
  * transaction of their own (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). If
  * the server refuses one, it skips everything up to the end of the message. So what follows never runs without them.
- * If what follows fails, it takes nothing of theirs back.
+ * If what follows fails, their effect stays.
  */
 
 /** The part of `pg`'s `Connection` that is used here. */
@@ -27,7 +27,7 @@ export function canSendAhead(connection: unknown): connection is WireConnection 
 const FIRST_MESSAGES = ['parse', 'bind', 'query'] as const
 
 /**
- * Sends these statements in front of whatever is sent next on this connection. Nothing may be under way on it.
+ * Sends these statements in front of the next one on this connection. No other statement may be under way on it.
  * `answered` is called when the server has run them all, or with the error of the one that it refused. The next
  * statement gets that error too.
  */
@@ -54,7 +54,7 @@ export function sendAhead(
   })
 }
 
-/** Keeps the server's answers to these statements from whoever has sent the next one. */
+/** Hides the server's answers to these statements from the caller of the next statement. */
 function hearAnswers(
   connection: WireConnection,
   count: number,

@@ -5,8 +5,8 @@ import type { ClientClass, PoolClientLike } from './pool.ts'
 import { canSendAhead, sendAhead } from './sent-ahead.ts'
 
 /**
- * What the session of one client is set to, and what its holder wants it to be set to. The difference is sent ahead
- * of the next statement. So no session carries what one client has set to another client.
+ * What the session of one client is set to, and what its holder wants it to be set to. The difference is sent ahead of
+ * the next statement. So no client ever meets what another one has set.
  */
 export class SessionSettings {
   readonly #client: PoolClientLike
@@ -14,7 +14,7 @@ export class SessionSettings {
   #wants = Settings.NONE
   /** What the application itself set in the session when it connected, such as in a hook of the pool. */
   #own = Settings.NONE
-  /** Whether nobody can tell what the application has set there. */
+  /** Whether the application has set something there that cannot be read from its text. */
   #isOpaque = false
   #isHeld = false
   #isOnReplica = false
@@ -38,7 +38,7 @@ export class SessionSettings {
     this.#wants = to
   }
 
-  /** Nobody holds the session any more. False if its settings cannot be taken back. */
+  /** The client gives the session back. False if its settings cannot be reset. */
   letGo(): boolean {
     this.#isHeld = false
     this.#wants = Settings.NONE
@@ -46,8 +46,8 @@ export class SessionSettings {
   }
 
   /**
-   * The error with which the session refused the settings that were sent ahead; undefined if it did not. What was
-   * sent behind them never ran.
+   * The error with which the session refused the settings that were sent ahead; undefined if it did not. What was sent
+   * after them never ran.
    */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
@@ -63,12 +63,12 @@ export class SessionSettings {
     return this.#has === this.#wants
   }
 
-  /** Whether a client of this package holds the session; otherwise somebody uses it directly. */
+  /** Whether a client of this package holds the session; otherwise the application uses it directly. */
   get isHeld(): boolean {
     return this.#isHeld
   }
 
-  /** Sets the session to what is wanted, ahead of the next statement. */
+  /** Sends, ahead of the next statement, what sets the session to what is wanted. */
   layOn(sendQuery: (text: string, callback: (error: unknown) => void) => void): void {
     const wanted = this.#wants
     const statements = wanted.statementsAfter(this.#has, this.#own, this.#isOnReplica)
@@ -82,8 +82,8 @@ export class SessionSettings {
     }
     const { connection, readyForQuery } = this.#client
     if (readyForQuery === true && canSendAhead(connection)) sendAhead(connection, statements, answered)
-    // Something is under way that nobody waits for. What comes next must not overtake it, nor run if the settings are
-    // refused.
+    // A statement is under way that its caller does not wait for. The settings must not overtake it, and what comes
+    // next must not run if they are refused.
     else {
       sendQuery(statements.join('; '), (error) => {
         answered(error)
@@ -93,7 +93,10 @@ export class SessionSettings {
     }
   }
 
-  /** Somebody uses the session directly. What the application sets there counts as the session's own. */
+  /**
+   * The application uses the session directly. What it sets there is part of the session from now on: resetting goes
+   * back to that.
+   */
   sawOther([query, values]: readonly unknown[]): void {
     const { text, values: its } = (typeof query === 'object' && query !== null ? query : { text: query }) as {
       text?: unknown
@@ -112,7 +115,7 @@ export class SessionSettings {
 
   #failed(error: unknown): void {
     this.#failure = { error }
-    // Nobody else may get this session, whoever gives it back.
+    // No other client may get this session, so it ends by itself.
     if (!this.#isHeld) this.#client.connection?.once?.('readyForQuery', () => this.#client.end?.())
   }
 }

@@ -42,13 +42,13 @@ export function sessionOf(node: Node, client: PoolClientLike): Session {
   return { node, client, wasPrimary: node.role === 'primary' }
 }
 
-/** Records that no client could be had. True if another try may succeed. */
+/** Records that the pool gave no client. True if another try may succeed. */
 export function lentNothing(node: Node, error: unknown): boolean {
   node.giveBack()
   return node.pool.doWithoutReadOnly(error)
 }
 
-/** Gives a session back to its pool. If its settings cannot be taken back, closes it. */
+/** Gives a session back to its pool. If its settings cannot be reset, closes it. */
 export function release({ node, client }: Session): void {
   node.giveBack()
   const isClean = settingsOf(client)?.letGo() !== false
@@ -61,12 +61,12 @@ export function discard({ node, client }: Session, because: unknown): void {
   try {
     client.release(true)
   } catch {
-    // A hook of the application's has already given it back.
+    // A hook of the application has already given it back.
   }
   if (isServerError(because)) node.pool.reportLoss(client)
 }
 
-/** Whether a session is in a transaction, as the server says after each statement. */
+/** Whether a session is in a transaction. */
 export type TransactionStatus = 'idle' | 'open' | 'failed'
 
 /**
@@ -104,8 +104,8 @@ export function answerEnded({
 const STATUSES: Readonly<Record<string, TransactionStatus>> = { I: 'idle', T: 'open', E: 'failed' }
 
 /**
- * Asks a node's server something over a connection outside the pool, which belongs to the application. The connection
- * is closed at once. The signal cuts it short: a frozen server would never close its side.
+ * Asks a node's server over a connection of its own, because the pool belongs to the application. The connection is
+ * closed right after that. The signal cuts it off: a frozen server would never close its side.
  */
 export async function askServer<T>(
   { pool }: Node,
@@ -136,20 +136,20 @@ export interface AskedServer {
   query<Row>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[] }>
 }
 
-/** Errors of the application's hooks, and the error that everything has ended. Another node would do no better. */
+/** Errors of the application's hooks, and the error that everything has ended. Another node would give the same. */
 const notOfNode = new WeakSet<object>()
 
-/** Records that an error says nothing of a node. */
+/** Marks an error that says nothing about the node: another node would give it too. */
 export function isNotOfNode(error: unknown): void {
   if (typeof error === 'object' && error !== null) notOfNode.add(error)
 }
 
-/** Whether an error with which no session could be had says something of its node. */
+/** Whether an error in taking a session is the fault of its node. */
 export function isOfNode(error: unknown): boolean {
   return typeof error !== 'object' || error === null || !notOfNode.has(error)
 }
 
-/** In the words of Kysely's own drivers. */
+/** The same words as in Kysely's own drivers. */
 const DESTROYED = 'driver has already been destroyed'
 
 const OWN_CLIENT_TIMEOUT_MS = 5_000

@@ -19,8 +19,8 @@ export interface ReplicaSetOptions {
   /** How much a replica may lag and still serve reads, in ms. Default: 10,000. */
   maxLagMs?: number
   /**
-   * How much a replica may lag and still serve reads, in bytes of WAL; only with `lagSource: 'wal'`. Default: any
-   * number.
+   * How much a replica may lag and still serve reads, in bytes of WAL; only with `lagSource: 'wal'`. Default: no
+   * limit.
    */
   maxLagBytes?: number
   /** Where the lag is read: `'wal'`, `'aurora'`, or a function that gives it in ms. Default: `'wal'`. */
@@ -29,7 +29,7 @@ export interface ReplicaSetOptions {
    * What serves when no replica is fit. Default: `'primary'`.
    *
    * - `'primary'`: the primary, with at most half of its pool
-   * - `'error'`: nothing. Reads fail with `statusCode` 503; who has written still reads from the primary
+   * - `'error'`: nothing. Reads fail with `statusCode` 503; a request that has written still reads from the primary
    */
   whenNoReplica?: 'primary' | 'error'
   /** How often a node is probed, in ms. Default: 1,000. */
@@ -91,8 +91,8 @@ const WAIT = { min: 0, max: 60_000, expected: 'a number of milliseconds from 0 t
 const BYTES = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of bytes from 0 on' }
 
 /**
- * Refuses options that need positions or timelines, which only `lagSource: 'wal'` reads. They would have no effect,
- * without a word.
+ * Refuses options that need positions or timelines, which only `lagSource: 'wal'` reads. Otherwise they would silently
+ * have no effect.
  */
 function refuseWithoutPositions(
   where: string,

@@ -11,10 +11,10 @@ export interface SharedAnswer<Row> {
 
 /**
  * One question to one node's server, over a connection outside the pool that is made when it is first needed. One
- * question is under way at a time. The next one serves everybody who came meanwhile.
+ * question is under way at a time. All callers who come meanwhile share the next one.
  *
- * `timeoutMs` bounds how long anybody waits. Connecting may take longer, and then goes on: a far server can answer a
- * question in that time, but not be connected to as well. Once connected, the connection is dropped only if a
+ * No caller waits for longer than `timeoutMs`. Connecting may take longer, and goes on then: a far server can answer
+ * within that time, but connecting to it and asking takes longer. Once connected, the connection is dropped only if a
  * question goes unanswered for that long.
  */
 export class SharedQuery<Row> {
@@ -35,8 +35,8 @@ export class SharedQuery<Row> {
   }
 
   /**
-   * Gives an answer to a question that is asked from now on, and never to one that was asked before. Undefined if
-   * there is none in time. Never rejects.
+   * Gives the answer to a question that is sent after this call, and never to one that was sent before. Undefined if
+   * no answer comes in time. Never rejects.
    */
   ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#next !== undefined) return this.#next
@@ -75,12 +75,12 @@ export class SharedQuery<Row> {
   async #askServer(patience: { readonly isOver: boolean }): Promise<SharedAnswer<Row> | undefined> {
     const client =
       this.#connecting !== undefined ? await this.#connecting : (this.#client ?? (await this.#connect()))
-    // The caller waits no longer, and the next one asks a question of its own.
+    // The caller has given up, and the next caller asks a question of its own.
     if (patience.isOver) return undefined
     const askedAtMs = performance.now()
     try {
-      // With a timeout of its own, because the callers who waited for the connection as well may be gone when the
-      // answer comes.
+      // This has a timeout of its own, because a caller who also waited for the connection may have given up before
+      // the answer comes.
       const [row] = await withPatience(askOn<Row>(client, this.#sql), this.#timeoutMs)
       return row && { row, askedAtMs }
     } catch (error) {

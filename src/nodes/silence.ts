@@ -2,13 +2,13 @@ import { type Node, unavailable } from './node.ts'
 import type { NodePool } from './node-pool.ts'
 import type { PoolClientLike } from './pool.ts'
 
-/** How long nothing may be heard of a primary that is down before what is under way on it is given up, in ms. */
+/** How long a primary that is down may be silent, in ms. Then what is under way on it is given up. */
 const PATIENCE_MS = 10_000
 
 /**
- * For how long nothing was heard of the primary: neither by its prober nor on the sessions of its pool, which may go
- * on when nobody else gets in. What waits for the primary has nowhere else to go. So it is given up late, but it is
- * given up.
+ * Finds out for how long nothing was heard from the primary, by its prober or on the sessions of its pool. Those
+ * sessions may go on even if no new connection is let in. What waits for the primary has nowhere else to go. So it is
+ * given up late, but it is given up.
  */
 export class PrimarySilence {
   readonly #primary: Node
@@ -21,14 +21,14 @@ export class PrimarySilence {
     this.#signs = new SignsOfLife(primary.pool)
   }
 
-  /** The primary was heard of. */
+  /** Something was heard from the primary. */
   end(): void {
     this.#sinceMs = undefined
     this.#wasCut = false
   }
 
   /**
-   * Its prober was refused a connection, or not answered. True if nothing else was heard of it either since the last
+   * A probe was refused or not answered. True if the sessions of the pool have heard nothing either since the last
    * call.
    */
   goesOn(how: 'refused' | 'unanswered'): boolean {
@@ -42,8 +42,8 @@ export class PrimarySilence {
   }
 
   /**
-   * If new connections are refused, they fail by themselves. If they go unanswered, each would only add to those who
-   * wait.
+   * If the server refuses new connections, they fail by themselves. If it does not answer them, each would only add to
+   * those that wait.
    */
   #giveUp(how: 'refused' | 'unanswered'): void {
     const { name, pool } = this.#primary
@@ -58,9 +58,9 @@ export class PrimarySilence {
 }
 
 /**
- * Whether the sessions of a pool hear from their server, by how many bytes their sockets have read. This adds nothing
- * to the path of a query. A session that is only beginning does not count: a pooler greets it even if its server is
- * dead.
+ * Tells whether the sessions of a pool hear from their server, by how many bytes their sockets have read. This adds
+ * nothing to the path of a query. A session that is only beginning does not count: a pooler greets it even if its
+ * server is dead.
  */
 export class SignsOfLife {
   readonly #pool: NodePool
@@ -81,8 +81,8 @@ export class SignsOfLife {
   }
 
   /**
-   * Whether one of them has read anything since. A session that has ended does not count: its last words are no sign
-   * of life.
+   * Whether one of them has read anything since. A session that has ended does not count: the last bytes that it got
+   * are no sign of life.
    */
   get isAny(): boolean {
     return this.#hasRead(this.#left())

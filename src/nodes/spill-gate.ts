@@ -1,6 +1,6 @@
 import { WritePinningError } from '../errors.ts'
 
-/** How long a read waits for its turn on the primary, in ms. */
+/** How long a read waits for a free place on the primary, in ms. */
 export const WAIT_MS = 1_000
 
 interface Waiter {
@@ -8,8 +8,8 @@ interface Waiter {
 }
 
 /**
- * Bounds how many of the reads that no replica could serve run on the primary at a time, so that writes always find a
- * connection there.
+ * Limits how many spilled reads (those that no replica could serve) run on the primary at a time, so that writes
+ * always find a connection there.
  */
 export class SpillGate {
   readonly #cluster: string
@@ -17,7 +17,10 @@ export class SpillGate {
   #inside = 0
   /** In the order in which they came. */
   #waiting = new Set<Waiter>()
-  /** An iterator over that order. A new one for each read would step over everyone who has left. */
+  /**
+   * An iterator over that order, kept because a new one for each read would have to step over all entries that were
+   * deleted.
+   */
   #order = this.#waiting.values()
 
   /** `limit` gives how many may be inside. */
@@ -39,9 +42,9 @@ export class SpillGate {
   }
 
   /**
-   * Enters, and gives true; gives false if another node may serve by now.
+   * Waits for a free place, takes it, and gives true. Gives false if another node may serve by now.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 if that takes longer than
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NO_REPLICA` with `statusCode` 503 if no place is free within
    * `waitMs`.
    */
   enter(waitMs: number = WAIT_MS): Promise<boolean> {
@@ -72,7 +75,7 @@ export class SpillGate {
     }
   }
 
-  /** Has everybody who waits look again: a replica may serve by now. */
+  /** Sends all who wait back to look for a node again: a replica may serve by now. */
   lookAgain(): void {
     const waiting = this.#waiting
     this.#waiting = new Set()
