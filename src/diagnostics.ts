@@ -2,20 +2,20 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 
 /** Why a statement went where it went. */
 export type RouteReason =
-  | 'write' // it writes, or cannot be told from a write
-  | 'locking' // a read that locks rows: only the primary can
-  | 'session' // it is bound to its session: a setting, a lock, a prepared statement
-  | 'function' // it calls a function, or reads a view, that may do more than read
-  | 'refused' // a replica refused it, so it runs once more on the primary
+  | 'write' // the statement writes, or cannot be told from one that does
+  | 'locking' // a read that locks rows: only the primary can do that
+  | 'session' // the statement is about its session: a setting, a lock, a prepared statement
+  | 'function' // the statement calls a function, or reads a view, that may do more than read
+  | 'refused' // a replica refuses the statement, or what its client has set: the primary runs it
   | 'mark' // `toPrimary` or `toReplica`
   | 'or-primary' // `orPrimary`: a replica gave no row
-  | 'transaction' // it is part of a transaction, which runs on one node
+  | 'transaction' // the statement is part of a transaction, which runs on one node
   | 'same-connection' // an earlier statement of this connection has moved to the primary
-  | 'primary-table' // it reads one of `primaryTables`, an unlogged table or a sequence, also by a view; or it is a `copy`
+  | 'primary-table' // the statement reads one of `primaryTables`, an unlogged table or a sequence, also through a view; or it is a `copy`
   | 'read' // a read that nothing binds
-  | 'pin' // the user agent carries a pin
-  | 'bad-signature' // it carries a pin whose signature is missing or wrong: the option `badSignature`
-  | 'monotonic' // the node must be as far as an earlier read of this request has seen
+  | 'pin' // the request has a pin: it brought one, or its account has one
+  | 'bad-signature' // the request brought a pin whose signature is missing or wrong: the option `badSignature`
+  | 'monotonic' // the node must have everything that an earlier read of this request has seen
   | 'write-request' // the request counts as a write: by its method, or by `dbWrite: true`
   | 'own-write' // this request has written before
   | 'read-from' // the route's `readFrom`
@@ -25,7 +25,7 @@ export type RouteReason =
   | 'no-context' // outside any request or scope: the option `withoutContext`
   | 'no-replica' // a replica would do, but none is fit, or the cluster has none
   | 'overflow' // no replica is fit, and the primary is full of such reads: the replica with the least lag serves
-  | 'moved' // another node failed this read
+  | 'moved' // this read failed on another node
   | 'mode' // an operator sends reads to the primary: the option `mode`, or `setMode()`
   | 'share' // an operator sends this request's reads to the primary: the option `replicaShare`, or `setReplicaShare()`
 
@@ -45,12 +45,12 @@ export type PinReason =
   | 'cookie' // the user agent brought it
   | 'header' // the client brought it in the header
   | 'account' // the pin store has it for its account
-  | 'bad-signature' // its signature is missing or wrong: it binds this request's reads, and no response carries it
+  | 'bad-signature' // the pin's signature is missing or wrong: the pin counts for this request's reads, and no response passes it on
   | 'method' // a method other than the read methods
   | 'db-write' // a route marked `dbWrite: true`
   | 'write' // the router saw a write
   | 'mark-write' // `markWrite()`
-  | 'read' // its reads have seen more than the pin that it brought says: only with `monotonicReads`
+  | 'read' // the request's reads have seen something newer than its pin names: only with `monotonicReads`
 
 /** A response that carries a pin. Published as its headers leave. */
 export interface PinEvent {
@@ -69,10 +69,10 @@ export interface LateWriteEvent {
 
 /** Why a pin in a cookie or header was worth nothing, or less than it says. */
 export type IgnoredPinReason =
-  | 'malformed' // it is no pin
-  | 'expired' // it is over
-  | 'too-far-ahead' // nobody signed it, and it lasts longer than pins do here: it counts for as long as those do
-  | 'bad-signature' // its signature is missing or wrong: the option `badSignature`
+  | 'malformed' // the value is no pin
+  | 'expired' // the pin's time is over
+  | 'too-far-ahead' // the pin is unsigned, and lasts longer than a pin of this process: it is cut to that length
+  | 'bad-signature' // the pin's signature is missing or wrong: the option `badSignature`
 
 /** A pin that was ignored, or cut short. Its value is never a part of the event. */
 export interface IgnoredPinEvent {
@@ -81,12 +81,12 @@ export interface IgnoredPinEvent {
 
 /** What happened to a node. */
 export type NodeChange =
-  | 'up' // it answers (again)
-  | 'down' // it refuses connections, or stopped answering, and is ejected
-  | 'fit' // it serves reads (again)
-  | 'unfit' // it serves no reads: `because` says why
-  | 'primary' // it is the primary from now on
-  | 'replica' // it is the primary no longer
+  | 'up' // the node answers (again)
+  | 'down' // the node refuses connections, or stopped answering, and is ejected
+  | 'fit' // the node serves reads (again)
+  | 'unfit' // the node serves no reads: `because` says why
+  | 'primary' // the node is the primary from now on
+  | 'replica' // the node is no longer the primary
 
 /** A change of one node. Published as it is noticed. */
 export interface NodeEvent {

@@ -1,3 +1,4 @@
+// The entry `write-pinning`: the scopes, pins by hand, events and errors. It needs no framework and no database client.
 export {
   IGNORED_PIN_CHANNEL,
   type IgnoredPinEvent,

@@ -1,8 +1,11 @@
-/** A WAL position: the number of bytes of WAL that were ever written before it. */
+/**
+ * A WAL position as a number: how many bytes of WAL were ever written before it. PostgreSQL calls it LSN. A `Position`
+ * also names the system and the timeline.
+ */
 export type Lsn = bigint
 
 /**
- * Reads a position as PostgreSQL writes it, such as `'0/3000148'`; undefined for anything else
+ * Reads an LSN as PostgreSQL writes it, such as `'0/3000148'`; undefined for anything else
  * (https://www.postgresql.org/docs/current/datatype-pg-lsn.html).
  */
 export function parseLsn(text: unknown): Lsn | undefined {
@@ -13,16 +16,16 @@ export function parseLsn(text: unknown): Lsn | undefined {
 
 const LSN = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/
 
-/** Writes a position as PostgreSQL does. */
+/** Writes an LSN as PostgreSQL does. */
 export function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase()
 }
 
 /**
- * Takes an insert position that is right after a page header back to the start of that page. On an idle system,
- * nothing is written or replayed up to the end of a header before a record follows it. `segmentSize` is in bytes
- * (`wal_segment_size`, 16 MiB by default). The sizes are those of `XLogPageHeaderData` and `XLogLongPageHeaderData`
- * in PostgreSQL's `access/xlog_internal.h`.
+ * If an insert position is right after a page header, gives the start of that page instead. On an idle system, that
+ * header is neither written nor replayed until a record follows it, so no replica would reach the position.
+ * `segmentSize` is in bytes (`wal_segment_size`, 16 MiB by default). The sizes are those of `XLogPageHeaderData` and
+ * `XLogLongPageHeaderData` in PostgreSQL's `access/xlog_internal.h`.
  */
 export function withoutPageHeader(lsn: Lsn, segmentSize = 16 * 1024 * 1024): Lsn {
   const inSegment = lsn % BigInt(segmentSize)

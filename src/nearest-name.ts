@@ -1,6 +1,6 @@
 /**
- * The known name that `name` most likely stands for: one with the same letters, or else one that differs by one or
- * two typing errors. Undefined for none.
+ * The known name that `name` most likely stands for: one that differs only in case and in characters such as `_`, or
+ * else one that differs by one or two typing errors. Undefined for none.
  */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = lettersOf(name)
@@ -29,7 +29,8 @@ export function lettersOf(name: string): string {
 
 /** How many letters must be added, left out, replaced, or swapped with their neighbour (Damerau-Levenshtein). */
 function typingErrors(a: string, b: string): number {
-  // The loops below take long for long texts. A name that is far longer or shorter is not near anyway.
+  // The loops below take long for long texts. A name that is far longer or shorter is not near anyway, so it is left
+  // out.
   if (Math.abs(a.length - b.length) > MAX_ERRORS) return MAX_ERRORS + 1
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)]
   const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY

@@ -1,3 +1,6 @@
+// The names of all options, in one place. So an option that was given to the wrong owner gets an error that says whose
+// it is.
+
 /** The options of the plugin and of the middleware. */
 export const PINNING_OPTIONS = [
   ...(['pinningSeconds', 'pin', 'pinOn', 'readMethods', 'cookie', 'secret', 'badSignature', 'skip'] as const),
@@ -21,7 +24,7 @@ export const KYSELY_OPTIONS = [
   'onReserveConnection',
 ] as const
 
-/** Names of owners, for errors: an option of one of these two may be given to the other. */
+/** For errors: who has which options. A user may give an option of one to the other by mistake. */
 export const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
 export const OF_DIALECT = {
   owner: '`PrimaryReplicaPool` (and of `PrimaryReplicaDialect`)',

@@ -15,7 +15,7 @@ export interface OwnStatement {
   readonly types: { getTypeParser(oid: number): (value: string) => unknown }
 }
 
-/** A client that takes a statement as `pg`'s does. */
+/** A client whose `query()` takes a statement as `pg`'s does. */
 export interface Askable {
   query(statement: OwnStatement): unknown
 }
@@ -78,12 +78,12 @@ interface Limited {
 }
 
 /**
- * Takes from a client of this package's own what an application wants for its own statements only: time limits, and
- * answers in binary. This must happen before the client connects.
+ * Switches off what the application has set up for its own statements: time limits, and answers in binary. `given` is a
+ * client of this package's own, and it must not be connected yet.
  *
- * The configuration cannot say so: `pg` takes 0 and `false` there for nothing, and goes by `pg.defaults`. The
- * session's options stay, because a proxy may find its server by them. Limits of zero follow them: of two options of
- * one name, the last one holds.
+ * The configuration cannot do this: there `pg` treats 0 and `false` as not given, and uses `pg.defaults`. The session's
+ * options stay, because a proxy may find its server by them. Time limits of zero are appended to them: of two options
+ * with one name, PostgreSQL takes the last.
  */
 export function withoutLimits<T extends object>(given: T, queryTimeoutMs = 0): T {
   const client: Limited = given

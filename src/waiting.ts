@@ -1,6 +1,6 @@
 /**
- * Waits for a promise for `ms` at most. Gives true if it was kept in time, and false if not. Rejects if the promise
- * does so in time. With `'unref'`, the wait does not keep the process alive.
+ * Waits for a promise for `ms` at most. Gives true if it was fulfilled in time, and false if not. Rejects if the
+ * promise rejects in time. With `'unref'`, the wait does not keep the process alive.
  */
 export async function withinMs(ms: number, promise: Promise<unknown>, unref?: 'unref'): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined

@@ -22,7 +22,7 @@ export interface RoutingContext {
   readonly override: Requirement | undefined
   /** False inside `withoutPin()`, where writes do not count. */
   readonly countsWrites: boolean
-  /** Whether `bindContext()` has brought it here. Then it is no accident if the context outlives its request. */
+  /** Whether `bindContext()` has brought the context here. Then it outlives its request on purpose. */
   readonly isBound?: boolean
 }
 
@@ -54,7 +54,10 @@ export function runInContext<T>(context: RoutingContext | undefined, fn: () => T
   return shared.storage.run(context as RoutingContext, fn)
 }
 
-/** Runs `fn` in `context`. The context may have been lost on the way, or be hidden by a scope that was not left. */
+/**
+ * Runs `fn` in `context`. The context may have been lost on the way, or be hidden by a scope that the code has not left
+ * yet.
+ */
 export function reenterContext(context: RoutingContext, fn: () => void): void {
   if (context === currentContext()) fn()
   else runInContext(context, fn)

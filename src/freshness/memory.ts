@@ -11,7 +11,7 @@ import { expectPosition, type WrittenPositions } from './written-positions.ts'
  */
 export type WriteKind = 'write' | 'mark-write' | 'db-write'
 
-/** What the plugin or middleware lends to each of its requests. All of them have the same object. */
+/** How the plugin or middleware reads, writes and stores pins. All of its requests share one object. */
 export interface PinHost {
   /** Writes a pin as a token, and signs it if there is a secret. */
   encode(pin: Pin): string
@@ -35,19 +35,19 @@ export interface MemorySettings {
 }
 
 /**
- * What one request knows about how fresh its reads must be: the pin that it brought, whether it is a write by itself,
- * and what it has written since. Data and callbacks, and no class, because two copies of this package in one process
- * may share it.
+ * What one request knows about how fresh its reads must be: the pin that it brought, whether it counts as a write from
+ * its start, and what it has written since. Data and callbacks, and no class, because two copies of this package in one
+ * process may share it.
  */
 export interface RequestMemory extends MemorySettings {
-  /** How long a pin lasts, in ms. For as long after its end, a request that wrote still reads its own writes. */
+  /** How long a pin lasts, in ms. For that long after its end, a request that wrote still reads its own writes. */
   readonly pinningMs: number
   /** The pin that it brought, or that its account has; undefined for none. */
   carried: Pin | undefined
   /**
-   * Until when its reads go to the primary because it brought a pin that nobody can verify, and that may be honest.
-   * In ms since the epoch; 0 for not at all. It is no part of `carried`, so no pin that is made from this memory has
-   * it.
+   * Until when its reads go to the primary because it brought a pin with a missing or wrong signature, which may still
+   * be honest. In ms since the epoch; 0 for not at all. That pin is not in `carried`, so no pin that is made from this
+   * memory contains it.
    */
   doubtUntilMs: number
   /** Whether the request counts as a write from its start. */
@@ -61,16 +61,19 @@ export interface RequestMemory extends MemorySettings {
    * pin.
    */
   triedToWriteTo: Set<string> | undefined
-  /** Whether `markWrite()` was called: it has written to a cluster that nobody named. */
+  /**
+   * Whether `markWrite()` was called. It does not say which cluster was written to, so the reads of all clusters are
+   * fresh.
+   */
   markedWrite: boolean
   /**
-   * Until when its reads are bound by what it wrote, by being a write request, or by a pin in doubt. In ms since the
+   * Until when its reads are fresh because it wrote, counts as a write, or brought a pin in doubt. In ms since the
    * epoch; Infinity while the request is under way.
    */
   freshUntilMs: number
   /**
-   * The pins that the request brought and that claim more time than this process believes. They are handed on as they
-   * are; undefined for none.
+   * The pins that the request brought and that last longer than this process believes. A response passes them on
+   * unchanged; undefined for none.
    */
   beyond: Pin | undefined
   /**
@@ -85,11 +88,13 @@ export interface RequestMemory extends MemorySettings {
   /** Called for each write, so that the response can carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
   /**
-   * `watch()` is called for each attempt to write, so that the end of the request is noticed: after that, an attempt
-   * binds the request's reads for no longer than a pin lasts.
+   * `watch()` is called at each attempt to write. It makes sure that the end of the request is noticed, because after
+   * the end, an attempt keeps the reads fresh only for as long as a pin lasts.
    */
   end: { watch(): void } | undefined
-  /** Gives the key of this request; all requests of one key keep to the same replica. Called at the first read. */
+  /**
+   * Gives the key of this request; all requests with the same key keep to the same replica. Called at the first read.
+   */
   affinityKey: (() => string | undefined) | undefined
   /** The node that each cluster's reads keep to, so that they do not go back in time. */
   kept: KeptNode | undefined
@@ -102,8 +107,8 @@ export interface RequestMemory extends MemorySettings {
 interface KeptNode {
   readonly cluster: string
   /**
-   * The node's name. It is no object, because another router of this process may have an object of its own for the
-   * same server, with the same name.
+   * The node's name, and not its object: another router of this process may have an object of its own for the same
+   * server, with the same name.
    */
   node: string
   readonly next: KeptNode | undefined
@@ -162,9 +167,9 @@ export function rememberWrite(
 }
 
 /**
- * Makes the position of the request's writes in `cluster` cover one more statement, which may have written there, but
- * does not count. `position` is that of the primary after the statement. It is read only if the request has written
- * there before.
+ * A statement that may have written in `cluster`, but does not count, was run. Moves the position of the request's
+ * writes past it. `position` reads that of the primary after the statement. It is called only if the request has
+ * written there before.
  */
 export function coverUncounted(
   memory: RequestMemory,
@@ -182,8 +187,8 @@ function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
 }
 
 /**
- * Records an attempt to write in `cluster`, even if it matched no row, failed or was rolled back. What the request
- * was told there must not be newer than what it reads next. An attempt sets no pin.
+ * Records an attempt to write in `cluster`, even if it matched no row, failed or was rolled back. The request's next
+ * reads must not show an older state than its attempt has shown it. An attempt sets no pin.
  */
 export function rememberAttempt(memory: RequestMemory, cluster: string): void {
   memory.triedToWriteTo ??= new Set()
@@ -205,9 +210,8 @@ export function rememberWriteRequest(memory: RequestMemory): void {
 }
 
 /**
- * Records what a read in `cluster` may have seen, by a position that is no lower. If `position` is undefined because
- * nobody knows it, this cluster is read from its primary for as long as a pin lasts. Does nothing if it is not
- * wanted.
+ * Records a position that covers everything that a read in `cluster` may have seen. If `position` is undefined because
+ * nobody knows it, this cluster is read from its primary for as long as a pin lasts. Does nothing if it is not wanted.
  */
 export function sawPosition(memory: RequestMemory, cluster: string, position: Position | undefined): void {
   if (!memory.wantsSeen) return
@@ -251,7 +255,7 @@ export function closeMemory(memory: RequestMemory): void {
   memory.freshUntilMs = Date.now() + memory.pinningMs
 }
 
-/** Whether the request's reads are still bound by what it wrote, or by being a write request. */
+/** Whether the request's reads must still be fresh because it wrote, or counts as a write. */
 export function isStillFresh(memory: RequestMemory): boolean {
   return memory.freshUntilMs === Number.POSITIVE_INFINITY || memory.freshUntilMs > Date.now()
 }
@@ -261,7 +265,7 @@ function announceWrite(memory: RequestMemory, kind: WriteKind): void {
   memory.onWrite?.(kind)
 }
 
-/** If the request is over, starts the time again in which its writes bind its reads. */
+/** If the request is over, restarts the time for which its writes keep its reads fresh. */
 function stayFresh(memory: RequestMemory): void {
   if (memory.freshUntilMs !== Number.POSITIVE_INFINITY) closeMemory(memory)
 }

@@ -33,8 +33,8 @@ export function mergeParts(a: ClusterPin, b: ClusterPin): ClusterPin {
   if (a.exact === undefined || b.exact === undefined) return { primaryUntilMs, exact: a.exact ?? b.exact }
   const [older, newer] = isNewer(a.exact, b.exact) ? [b.exact, a.exact] : [a.exact, b.exact]
   if (!haveSameHistory(older.position, newer.position)) {
-    // The position of a write before a failover, or elsewhere, cannot be compared any more. Until it expires, only
-    // the primary will do.
+    // A position from before a failover, or of another system, cannot be compared. Until it expires, only the primary
+    // will do.
     return { primaryUntilMs: Math.max(primaryUntilMs, older.untilMs), exact: newer }
   }
   const { position } = newer
@@ -42,7 +42,7 @@ export function mergeParts(a: ClusterPin, b: ClusterPin): ClusterPin {
 }
 
 /**
- * Builds a pin from parts. Drops what has expired by `nowMs`, and what the rest demands anyway. Undefined if nothing
+ * Builds a pin from parts. Drops what has expired by `nowMs`, and what other parts demand anyway. Undefined if nothing
  * is left.
  */
 export function pinOfParts(
@@ -83,7 +83,7 @@ export function pinUntil(pin: Pin, untilMs: number): Pin {
   return withTimes(pin, () => untilMs)
 }
 
-/** The same pin, but nothing of it lasts longer than until `untilMs`. */
+/** The same pin, but all of it expires at `untilMs` at the latest. */
 export function pinAtMostUntil(pin: Pin, untilMs: number): Pin {
   return pin.untilMs <= untilMs ? pin : withTimes(pin, (own) => Math.min(own, untilMs))
 }

@@ -26,8 +26,8 @@ export interface ExactPin {
    */
   readonly primaryUntilMs: number
   /**
-   * Until when something in it is because of a write, in ms since the epoch. Default: `untilMs`. After that, it only
-   * holds what reads have seen: if the primary is down, a replica that is as far will do.
+   * Until when the pin still holds something that a write put there, in ms since the epoch. Default: `untilMs`. After
+   * that, it only holds what reads have seen: if the primary is down, a replica that has replayed that far will do.
    */
   readonly writtenUntilMs?: number
   /** The part of each cluster, by the cluster's place; see {@link placeOf}. */
@@ -37,8 +37,8 @@ export interface ExactPin {
 /** The part of one cluster in a pin. */
 export interface ClusterPin {
   /**
-   * Until when it is read from its primary because a position could not be read, in ms since the epoch; 0 for not at
-   * all.
+   * Until when the cluster is read from its primary because a position could not be read, in ms since the epoch; 0 for
+   * not at all.
    */
   readonly primaryUntilMs: number
   /** The position that a node must have replayed to serve a read, until `untilMs`; undefined for none. */
@@ -59,12 +59,15 @@ export function positionOfPin(pin: Pin, cluster: string, nowMs: number): Positio
   return exact !== undefined && exact.untilMs > nowMs ? exact.position : undefined
 }
 
-/** Until when something in a pin is because of a write, in ms since the epoch. */
+/** Until when a pin still holds something that a write put there, in ms since the epoch. */
 export function writtenUntilOf(pin: Pin): number {
   return pin.kind === 'time' ? pin.untilMs : (pin.writtenUntilMs ?? pin.untilMs)
 }
 
-/** What the part of one cluster demands of a read. With `isSeen`, nothing in it is because of a write. */
+/**
+ * What the part of one cluster demands of a read. With `isSeen`, no write put anything there: all of it comes from
+ * reads.
+ */
 export function requirementOfPart(
   { primaryUntilMs, exact }: ClusterPin,
   nowMs: number,

@@ -3,10 +3,10 @@ import type { Position } from './position.ts'
 
 /**
  * What a read demands of the node that serves it, and why. This is the seam between the request side and the database
- * side: pins become requirements, and a dialect never hears of cookies.
+ * side: pins become requirements, and a dialect knows nothing of cookies.
  *
- * With `isSeen`, it comes from reads alone. No write could be missed, and a reader who has not written must not
- * suffer while the primary is down.
+ * `isSeen` says that it comes from reads alone, so no write can be missed. Then a replica may serve while the primary
+ * is down.
  */
 export type Requirement =
   | { readonly kind: 'any'; readonly reason: RouteReason }

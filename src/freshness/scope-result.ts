@@ -38,9 +38,9 @@ function bindReadable(context: RoutingContext | undefined, stream: Readable): vo
 }
 
 /**
- * Gives a web stream that reads another one in a context: nobody can change how a web stream itself is read. Two
- * kinds stay as they are: a stream that is being read already, and a stream of bytes, which may be read into its
- * reader's own memory.
+ * Gives a web stream that reads `inner` in a context. How a web stream itself reads cannot be changed, so this one
+ * wraps it. Two kinds of streams are given back as they are: a stream that is being read already, and a stream of
+ * bytes, which may be read into its reader's own memory.
  */
 function boundWebStream(context: RoutingContext | undefined, inner: ReadableStream): ReadableStream {
   if (inner.locked || isOfBytes(inner)) return inner
@@ -54,7 +54,7 @@ function boundWebStream(context: RoutingContext | undefined, inner: ReadableStre
       },
       cancel: (reason) => runInContext(context, () => reader.cancel(reason)),
     },
-    // Nothing is read before somebody asks for it.
+    // Nothing is read before the stream's own reader asks for it.
     { highWaterMark: 0 },
   )
 }

@@ -17,7 +17,8 @@ export interface Scope {
    * const loadProfile = usePrimary.wrap((id: number) => findProfile(id))
    */
   wrap<F extends AnyFunction>(fn: F): F
-  // Never chosen. It says that the result is a function: the compiler then reads a route's schema before it reads the handler in here.
+  // The compiler never chooses this signature. Its result is a function, so the compiler reads a route's schema before
+  // it reads the handler in here.
   wrap<Args extends unknown[], Result>(fn: (...args: Args) => Result): (...args: Args) => Result
 }
 
@@ -100,9 +101,10 @@ export function markWrite(): void {
 
 /**
  * Binds a function to the current context. Gives a function of the same type that runs in that context, whoever calls
- * it, or in none, if there is none now. It is for work that goes through a queue, a pool or a listener, which would
- * run it in the context of another request. Of a function with several signatures, it keeps the last one. If the function
- * that takes a callback has several signatures, write the callback's types down: `(error: Error, result: QueryResult) => …`.
+ * it. If there is no context now, it runs in none. Use it for work that goes through a queue, a pool or a listener:
+ * these may run it in the context of another request. Of a function with several signatures, it keeps the last one. If
+ * the function that takes a callback has several signatures, write the callback's types down:
+ * `(error: Error, result: QueryResult) => …`.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` if `fn` is no function. The bound function throws
  * `ERR_WRITE_PINNING_NOT_EXECUTED` if it returns a query that it has not executed.

@@ -15,7 +15,9 @@ interface WrittenPosition {
   /** How many of them, from the first on, the position covers. */
   covered: number
   position: Position | undefined
-  /** Whether it is not known when one of the writes is committed. It may be committed after those that follow it. */
+  /**
+   * Whether the moment of one write's commit is unknown. It may be later than all positions here, so none covers it.
+   */
   isUnknown: boolean
 }
 
@@ -40,8 +42,8 @@ export function expectPosition(
   whenRead(written, position, (read) => {
     if (!isPosition(read)) return
     knowCommitted(cluster, read)
-    // The position was read after this commit, and so after the earlier ones. If an earlier write was not flushed,
-    // its own position is higher, and stays.
+    // The position was read after this commit, and so after the earlier ones. An earlier write under asynchronous
+    // commit may have a higher position. That one stays.
     before.covered = Math.max(before.covered, write)
     if (before.position === undefined || !isBehind(read, before.position)) before.position = read
   })
@@ -99,7 +101,7 @@ function isBehind(a: Position, b: Position): boolean {
   return haveSameHistory(a, b) && a.lsn < b.lsn
 }
 
-/** Remembers a position that is known to be committed, if it is higher than the one known before. */
+/** Remembers a position whose writes are known to be committed, if it is higher than the one known before. */
 function knowCommitted(cluster: string, position: Position): void {
   const key = keyOf(cluster, position)
   const before = known.get(key)
@@ -109,15 +111,15 @@ function knowCommitted(cluster: string, position: Position): void {
 }
 
 /**
- * The highest position of the same history that this process knows to be committed. A slow response must not put an
- * older position over a newer one.
+ * The highest position of the same history up to which this process knows writes to be committed. A slow response must
+ * not replace a newer position by an older one.
  */
 export function highestCommitted(cluster: string, position: Position): Position {
   const highest = known.get(keyOf(cluster, position))
   return highest !== undefined && highest.lsn > position.lsn ? highest : position
 }
 
-// Two copies of this package in one process share this, so that neither hands out less than the other.
+// Two copies of this package in one process share this, so that neither hands out a lower position than the other.
 const SHARED = Symbol.for('write-pinning.known-positions.v1')
 const holder = globalThis as { [SHARED]?: Map<string, Position> }
 holder[SHARED] ??= new Map()
@@ -126,7 +128,7 @@ const known: Map<string, Position> = holder[SHARED]
 /** Cap: only a process that keeps opening databases reaches it. */
 const MAX_KNOWN = 256
 
-// The timeline is a part of it: after a failover, a position of the old timeline says nothing.
+// The timeline is a part of the key: after a failover, a position of the old timeline says nothing.
 function keyOf(cluster: string, { systemId, timeline }: Position): string {
   return `${systemId} ${timeline} ${cluster}`
 }

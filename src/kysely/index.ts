@@ -1,3 +1,4 @@
+// The entry `write-pinning/kysely`: the dialect, and marks for one query.
 export type { Candidate, Choose, ChooseFunction } from '../nodes/choice.ts'
 export type { Health, Ineligibility, NodeCounts } from '../nodes/node.ts'
 export type { DiscoverOptions, NodeInput, NodeObject, PoolInput } from '../nodes/node-options.ts'
