@@ -43,9 +43,9 @@ export class PrimaryReplicaDialect implements Dialect {
 
   /**
    * Begins to watch the nodes of every Kysely instance of this dialect. Without this, that begins at the first query.
-   * Resolves with the status when each node was heard of or `probeTimeoutMs` are over. It may wait some seconds longer,
-   * until it is known whether the primary answers and how much the replicas lag. The status says of each node whether
-   * it is fit.
+   * Resolves with the status when each node has answered or failed, or `probeTimeoutMs` are over. It may wait some
+   * seconds longer, until it is known whether the primary answers and how much the replicas lag. The status says of
+   * each node whether it is fit.
    *
    * Kysely's own `destroy()` only ends what has run a query. If no query ran, the watching goes on until the process
    * ends. It does not keep the process alive.
@@ -63,7 +63,7 @@ export class PrimaryReplicaDialect implements Dialect {
 
   /**
    * The state of the cluster as this process sees it: of each node its role, health, lag, position and counts, and
-   * whether it is fit. Before the database is opened, by its first query or {@link ready}, every node is `unknown`.
+   * whether it is fit. Before the Kysely instance is first used, by a query or {@link ready}, every node is `unknown`.
    *
    * @example
    * app.get('/ready', (request, reply) => {

@@ -34,7 +34,7 @@ export class PrimaryReplicaDriver extends PostgresDriver {
     try {
       await connection.executeQuery(ROLLBACK)
     } catch (error) {
-      // Kysely does not give the connection back then, if the transaction was begun and ended by hand, as in MikroORM.
+      // If the transaction was begun and ended by hand, as in MikroORM, Kysely does not give the connection back now.
       ;(connection as PrimaryReplicaConnection).end()
       throw error
     }

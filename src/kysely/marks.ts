@@ -64,8 +64,9 @@ function withPendingMark(compiled: CompiledQuery): CompiledQuery {
 }
 
 // The mark is on the root node of the query that is executed, and not on the builder. So it never survives into another
-// query of the same builder. In a part of another query, it is not at the root. The symbol is versioned, and shared by
-// two copies of this package in one process: one marks what the other executes.
+// query of the same builder. In a part of another query, it is not at the root. The symbols are versioned, and shared
+// by two copies of this package in one process: one marks what the other executes. `MARKS` is on `globalThis`. Express
+// has the same symbol on handlers, for the marks of routes: the two never meet.
 const MARK = Symbol.for('write-pinning.mark.v1')
 const MARKS = Symbol.for('write-pinning.marks.v1')
 

@@ -24,8 +24,8 @@ type NodeDriver = Driver & {
 }
 
 /**
- * Kysely's own connections to the nodes. How a client sends, the hooks of the application, a cancel and a kill are up
- * to Kysely. The router decides which client it is.
+ * Kysely's own connections to the nodes. Kysely sends, cancels and kills, and calls the application's hooks. The router
+ * decides over which client.
  */
 export class NodeConnections {
   readonly #config: HookConfig

@@ -50,7 +50,7 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
     try {
       for (let next = this.#first; next.done !== true; ) {
         yield next.value
-        isOver = true // where it fails
+        isOver = true // if it fails
         next = await this.#read()
         isOver = next.done === true
       }
@@ -62,7 +62,7 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
 
   /**
    * Closes the cursor of a stream that its reader left early. A stream that has ended or failed has nothing left to
-   * close. The reader who left hears no error: if a signal ended the stream, Kysely awaits nothing, and a rejection
+   * close. The reader who left gets no error: if a signal ended the stream, Kysely awaits nothing, and a rejection
    * would end the process.
    */
   async #leave(): Promise<void> {

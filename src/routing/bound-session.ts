@@ -6,21 +6,23 @@ import type { Route } from './route.ts'
 
 /**
  * The session that a connection is on, if any. The connection takes it at its first statement, and changes it when it
- * needs another node. In the end it gives the session back to its pool, or closes it if nobody knows what state it is
- * in.
+ * needs another node. In the end it gives the session back to its pool, or closes it if its state is unknown.
  */
 export class BoundSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
-  /** The gate to the primary that it has passed, and must leave again. */
+  /** The spill gate that a read of this connection has passed. It must be left again. */
   #turn: SpillGate | undefined
-  /** Until when it waits at that gate, by `performance.now()`. */
+  /** Until when a read waits at a spill gate, by `performance.now()`. */
   #turnUntilMs: number | undefined
 
-  /** Whether the session has something that no other client may meet. Its holder may go on with it. */
+  /**
+   * Whether something is left in the session that no other client may get. Its holder keeps using it; then it is
+   * closed.
+   */
   #isOnlyHolders = false
 
-  /** Whether it may hold advisory locks of its holder's, which no other client may meet either. */
+  /** Whether the session may hold advisory locks of its holder, which no other client may get either. */
   mayHoldLocks = false
 
   readonly #moved: ((session: Session | undefined) => void) | undefined
@@ -36,7 +38,8 @@ export class BoundSession {
 
   /**
    * Whether the session's node was the primary when the session was taken, and is no primary any more. What was left in
-   * that session (a setting, a lock, a `begin`) is gone with it. Nothing may go on elsewhere as if it were there.
+   * that session (a setting, a lock, a `begin`) is lost. The next statements must not run on another node as if it were
+   * still there.
    */
   get isOfOldPrimary(): boolean {
     return this.#session?.wasPrimary === true && this.#session.node.role !== 'primary'
@@ -69,12 +72,12 @@ export class BoundSession {
     return session
   }
 
-  /** Nobody knows the state of the session any more. It must not go back to the pool. */
+  /** The state of the session is unknown from now on. It must not go back to the pool. */
   mistrust(because: unknown): void {
     this.#doubt ??= { because }
   }
 
-  /** The session may have something that no other client may meet. It is closed when its holder leaves it. */
+  /** Something may be left in the session that no other client may get. It is closed when its holder leaves it. */
   closeOnceLeft(): void {
     this.#isOnlyHolders = true
   }
@@ -88,11 +91,12 @@ export class BoundSession {
   }
 
   /**
-   * Waits for a turn on the primary, for a read that no replica could serve. Gives false if a replica may serve it now.
+   * A read that no replica could serve waits here for its turn on the primary. Gives false if a replica may serve it
+   * now.
    */
   async takeTurn(gate: SpillGate): Promise<boolean> {
     if (this.#turn !== undefined) return true
-    // A read that was sent away to look for a replica, and found none, does not start its wait again.
+    // A read that was told to try a replica may find none, and come back here. Its wait does not start again.
     this.#turnUntilMs ??= performance.now() + WAIT_MS
     const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
     if (hasEntered) {
@@ -108,8 +112,8 @@ export class BoundSession {
   }
 
   /**
-   * Gives back the session, and the turn on the primary. Closes the session if it is in a transaction: nobody will end
-   * that.
+   * Gives back the session, and the turn on the primary. Closes the session if it is in a transaction, which nobody
+   * would end.
    */
   letGo(isInTransaction: boolean): void {
     const session = this.#session
@@ -148,8 +152,8 @@ export class BoundSession {
   }
 
   /**
-   * Rolls the transaction back, and then gives back the session, which is set to `before` again. Nobody waits for that.
-   * Keeps the turn.
+   * Rolls the transaction back in the background, and then gives back the session. After the rollback, the settings
+   * `before` hold there again. Keeps the turn.
    */
   rollBack(before: Settings): void {
     const session = this.#session

@@ -22,7 +22,9 @@ export class CatalogKnowledge {
   #memory = new CatalogMemory()
   #functions: FunctionsReading | undefined
   #relations: RelationFacts = NO_RELATIONS
-  /** The fingerprints of what was read. Undefined if unknown: then it is read again, whatever the server says. */
+  /**
+   * The fingerprints of what was read. Undefined if unknown: then that half is read again, whatever the server says.
+   */
   #functionsPrint: string | undefined
   #relationsPrint: string | undefined
 
@@ -35,7 +37,10 @@ export class CatalogKnowledge {
     return this.#functions?.facts
   }
 
-  /** What the relations do. If a replica that may lag has said it, it vouches for nothing. */
+  /**
+   * What reading or writing each relation may set off. If this comes from a replica, which may lag, no table counts as
+   * plain.
+   */
   get relations(): RelationFacts {
     return this.#relations
   }
@@ -59,7 +64,10 @@ export class CatalogKnowledge {
     this.#relationsPrint = undefined
   }
 
-  /** How to read the relations; undefined if they have not changed. `between` is called before each question. */
+  /**
+   * Gives a function that reads the relations; undefined if they have not changed. `between` is called before each
+   * question.
+   */
   async changedRelations(
     server: CatalogServer,
     between: (ask: Ask) => Promise<void>,
@@ -83,8 +91,8 @@ export class CatalogKnowledge {
   }
 
   /**
-   * This is another database, and its objects may have the same identifiers. What is known goes on to serve until the
-   * new database is read.
+   * This is another database, and its objects may have the same identifiers. What is known stays in use until the new
+   * database is read.
    */
   #forget(): void {
     this.#memory = new CatalogMemory()
@@ -94,8 +102,8 @@ export class CatalogKnowledge {
 }
 
 /**
- * The fingerprint of a half. Undefined if the server does not tell, or may lag: then everything that it says is read,
- * and read again as soon as there is a better server.
+ * The fingerprint of a half. Undefined if the server does not tell, or may lag. Then the whole half is read, now and at
+ * the next check.
  */
 async function fingerprintOf(
   server: CatalogServer,
@@ -105,7 +113,7 @@ async function fingerprintOf(
   try {
     return await server.within((ask) => readFingerprint(ask, half))
   } catch {
-    // If something worse is wrong, the next question says so.
+    // If more is wrong than that, the next question fails.
     return undefined
   }
 }

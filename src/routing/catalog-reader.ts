@@ -13,7 +13,7 @@ import { EarliestTimer } from './earliest-timer.ts'
 import { isRelation, MissingNames, type Unknown } from './missing-names.ts'
 import { VouchedCatalog } from './vouched-catalog.ts'
 
-/** How long a reading may go on after the database is destroyed, in ms. Then it is cut short. */
+/** How long a reading may go on after the router is destroyed, in ms. Then it is cut short. */
 const GRACE_MS = 250
 
 /**
@@ -22,16 +22,26 @@ const GRACE_MS = 250
  * The catalog is read in the background: first the functions, which statements may wait for, and then the relations.
  * Until the functions are read, only PostgreSQL's own are known, and any other counts as one that writes.
  *
- * After that, the reader looks once a minute whether the catalog has changed. It also looks in these cases:
+ * After that, the reader checks once a minute whether the catalog has changed. It also checks in these cases:
  *
- * - A statement has a name that the catalog did not have.
+ * - A statement has a name that the catalog does not know.
  * - This process changes the schema, or runs something that may have changed it.
- * - A server says that something wrote, although the catalog calls it harmless.
+ * - The server says that something wrote, although the catalog says that it only reads.
  *
- * A look that finds no change reads nothing.
+ * A check that finds no change reads nothing.
  *
  * The primary is asked. Only for the first reading, if the primary does not answer, a replica is asked, which may lag.
  * Then the catalog is read from the primary as soon as it answers.
+ *
+ * What begins a reading or a check:
+ *
+ * - `read` reads from any node, the primary first: at the start, for an unknown function (`#readAgain`), and after a
+ *   replica has answered (`#readFromPrimary`). Statements may wait for it.
+ * - `#lookNow` checks on the primary only. `#lookSoon` calls it now or after a pause, `#lookRegularly` once a minute.
+ *
+ * Both call `#start`, which runs one at a time. It asks one node after the other (`#readFromAny`), or only the primary.
+ * From the first that answers, it reads what has changed (`#readFrom`). Then `#afterReading` decides when the next one
+ * comes.
  */
 export class CatalogReader {
   readonly #source: CatalogSource
@@ -44,9 +54,9 @@ export class CatalogReader {
     keyOf({ schema, name }),
   )
   #isStopped = false
-  /** The reading or look that is under way; undefined for none. */
+  /** The reading or check that is under way; undefined for none. */
   #reading: Promise<void> | undefined
-  /** What statements wait for: the look that is under way, and the one after it. */
+  /** What statements wait for: the reading or check that is under way, and the one after it. */
   #look: AwaitedReading | undefined
   #nextLook: AwaitedReading | undefined
   /**
@@ -57,7 +67,7 @@ export class CatalogReader {
   /** Whether the last answer came from a replica, which may lag. */
   #isLate = false
   readonly #next = new EarliestTimer()
-  /** Times the look that comes once a minute, whatever happens. */
+  /** Times the check that comes once a minute, whatever happens. */
   readonly #regular = new EarliestTimer()
 
   constructor(parts: {
@@ -81,8 +91,8 @@ export class CatalogReader {
   }
 
   /**
-   * A statement names something that the catalog does not know. Looks for it, unless the server was asked not long ago
-   * and did not have it. Gives whether it looks.
+   * A statement names something that the catalog does not know. Reads the catalog for it, unless the server was asked
+   * not long ago and did not have it. Gives whether it does.
    */
   heardOf(unknown: Unknown): boolean {
     const isOpen = isRelation(unknown)
@@ -107,21 +117,21 @@ export class CatalogReader {
   }
 
   /**
-   * The server says that something wrote, although the catalog calls it harmless. Until the next look, nothing counts
-   * as harmless.
+   * The server says that something wrote, although the catalog says that it only reads. Until the next check, the
+   * catalog vouches for nothing.
    */
   sawSurprise(): void {
     this.#vouched.sawSurprise()
     this.#lookSoon()
   }
 
-  /** Something wrote that may have changed the schema, and its text does not show it, such as a procedure. */
+  /** A statement wrote, and its text does not show what (a procedure, for one). It may have changed the schema. */
   sawWork(): void {
     if (this.#isKnown) this.#lookSoon()
   }
 
   /**
-   * How to wait until the server has told of a name; `isKnown` says whether it has. Undefined if a wait is no use: the
+   * Gives a function that waits until the catalog knows a name (`isKnown`). Undefined if waiting does not help: the
    * server was asked not long ago, does not have the name, or does not answer.
    */
   answer(unknown: Unknown, isKnown: () => boolean): (() => Promise<void>) | undefined {
@@ -130,12 +140,12 @@ export class CatalogReader {
   }
 
   /**
-   * How to wait for the very first reading; undefined if none is under way. If the reading takes too long, the
-   * statement runs before it is over.
+   * Gives a function that waits for the very first reading; undefined if that is not under way. If the reading takes
+   * too long, the statement runs before it is over.
    */
   firstReading(): (() => Promise<void>) | undefined {
     const look = this.#look
-    // If the primary does not answer, readers do not wait for it.
+    // If the primary does not answer, statements do not wait for it.
     if (look === undefined || look.leftMs <= 0 || !this.#source.isPrimaryUp) return undefined
     return () => look.wait()
   }
@@ -162,7 +172,7 @@ export class CatalogReader {
     return async () => {
       const untilMs = performance.now() + PATIENCE_MS
       await look?.wait(untilMs)
-      // The look that has just ended may have begun before the relation was there.
+      // The check that has just ended may have begun before the relation was there.
       if (isKnown() || !this.#missingRelations.ask(relation)) return
       this.#lookSoon()
       await (this.#nextLook ?? this.#look)?.wait(untilMs)
@@ -184,7 +194,7 @@ export class CatalogReader {
     return this.#knowledge.functions !== undefined
   }
 
-  /** Reads again for an unknown function: now, or when the rest is over. */
+  /** Reads again for an unknown function: now, or when the pause is over. */
   readonly #readAgain = (): void => {
     if (this.#functions !== undefined || this.#isStopped) return
     if (this.#rests.areFunctionsResting) {
@@ -195,7 +205,7 @@ export class CatalogReader {
     this.read()
   }
 
-  /** Looks at the catalog: now, or when the rest is over. */
+  /** Checks the catalog: now, or when the pause is over. */
   #lookSoon(): void {
     if (this.#reading === undefined && !this.#rests.areLooksResting) this.#lookNow()
     else {
@@ -205,15 +215,16 @@ export class CatalogReader {
   }
 
   /**
-   * Looks whether the catalog has changed. Only the primary can say so. While it does not answer, what is known holds.
+   * Checks whether the catalog has changed. Only the primary can say so. While it does not answer, what is known stays
+   * in use.
    */
   readonly #lookNow = (): void => {
-    // What is being read may be too early, so another look follows.
+    // The reading that is under way may have begun too early, so another check follows.
     if (this.#reading !== undefined) this.#vouched.sawRequest()
     else if (this.#isKnown && !this.#isLate) this.#start({ onlyPrimary: true })
   }
 
-  /** Looks once a minute, whatever is known. A primary that is down is not asked. */
+  /** Checks once a minute, whatever happens. A primary that is down is not asked. */
   #lookRegularly(): void {
     this.#regular.at(this.#rests.regularLookMs, () => {
       if (this.#source.isPrimaryUp) this.#lookNow()
@@ -246,7 +257,8 @@ export class CatalogReader {
     if (this.#isStopped || (!hasRead && !onlyPrimary)) this.#functionsRead()
     if (this.#functions !== undefined) this.#start({ onlyPrimary: false })
     else if (!hasRead) {
-      // A text is classified once. A statement that asked while no node answered does not ask again.
+      // Classifications are kept by text, so a statement that asked while no node answered does not ask again. So the
+      // reader tries by itself.
       this.#next.at(this.#rests.functionsEndMs, onlyPrimary ? this.#lookNow : this.#readAgain)
     } else if (this.#isLate) this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
     else {
@@ -300,10 +312,10 @@ export class CatalogReader {
     this.#functionsRead(asked)
   }
 
-  /** The functions are known, or no node answers. Those who wait for them go on. */
+  /** The functions are known, or no node answers. Statements that wait for them go on. */
   #functionsRead(asked?: readonly FunctionCall[], haveChanged = asked !== undefined): void {
     const { functions: facts } = this.#knowledge
-    // What a late replica does not have, the primary may have.
+    // What a replica does not have yet, the primary may have.
     if (asked !== undefined && facts !== undefined && !this.#isLate) {
       this.#missingFunctions.wereRead(asked, (call) => facts.effectOf(call) !== 'unknown')
     }

@@ -2,12 +2,12 @@ import { warn } from '../diagnostics.ts'
 import type { Node } from '../nodes/node.ts'
 
 /**
- * Tells the operator once that the catalog cannot be read, and what this means for routing. Tells it again when the
- * catalog was read.
+ * Warns the operator once if the catalog cannot be read, and says what this means for routing. Another warning says
+ * when it was read after all.
  */
 export class CatalogReports {
   readonly #cluster: string
-  /** What the nodes answered that could be asked, since the catalog was last read. */
+  /** What each node answered that could be asked, since the catalog was last read. */
   #failures: string[] = []
   #isTold = false
 
@@ -22,7 +22,8 @@ export class CatalogReports {
   }
 
   /**
-   * No node let us read the catalog. If no node could be asked at all, that is the fault, and it was already reported.
+   * No node let us read the catalog. If no node could even be asked, nothing is said here: that fault has its own
+   * warning.
    */
   wasNotRead(areFunctionsKnown: boolean): void {
     const failures = this.#failures

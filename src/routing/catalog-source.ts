@@ -62,7 +62,7 @@ export class CatalogSource {
         )
         return server
       } catch (error) {
-        // The next node may answer. If none does, what is known goes on to serve.
+        // The next node may answer. If none does, what is known stays in use.
         if (server !== undefined && node.isUp && !this.#stop.signal.aborted) this.#reports.failed(node, error)
       }
     }
@@ -79,8 +79,8 @@ export class CatalogSource {
  * Asks several questions in one transaction. So they run in one server session, even behind a pooler, and the search
  * path that BEGIN sets ends with the transaction.
  *
- * That path has PostgreSQL's own functions and operators only: nobody who may create some in another schema can answer
- * for the server. Each question has a snapshot of its own, because a transaction that keeps one would hold up VACUUM.
+ * That path has only PostgreSQL's own functions and operators, so nobody can put one of their own in the place of one
+ * of these. Each question has a snapshot of its own, because a transaction that keeps one would hold up VACUUM.
  */
 async function within<T>(server: AskedServer, questions: (ask: Ask) => Promise<T>): Promise<T> {
   await server.query(BEGIN)

@@ -10,8 +10,8 @@ import type { Query } from './query.ts'
 import type { TransactionEnd } from './transaction.ts'
 
 /**
- * How long a replica that refused a client's settings is left alone by that client, in ms. After that it may have
- * replayed what it lacked.
+ * How long a client avoids a replica that has refused its settings, in ms. After that, the replica may have replayed
+ * what it lacked.
  */
 const REFUSED_MS = 1_000
 
@@ -27,14 +27,14 @@ export class ClientSettings {
   readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
   /** The replica that last refused the settings, which ones, and when. */
   #refused: { readonly node: Node; readonly settings: Settings; readonly atMs: number } | undefined
-  /** Whether nobody knows what is set, for example because the connection was lost at a commit. */
+  /** Whether it is unknown what is set, for example because the connection was lost at a commit. */
   #isUnknown = false
 
   constructor(session: BoundSession) {
     this.#session = session
   }
 
-  /** Somebody new holds the client, who has set only these. */
+  /** The client has a new holder, who has set only these. */
   reset(initial = Settings.NONE): void {
     if (this.#now === initial && this.#kept === initial && !this.#isUnknown) return
     this.#isUnknown = false
@@ -50,7 +50,7 @@ export class ClientSettings {
   }
 
   /**
-   * What a statement is for a client whose settings follow it.
+   * Classifies a statement once more, now for this client.
    *
    * - A statement that only sets something may run on any node.
    * - If the client has set serializable as its default isolation, a `read only` transaction needs the primary.
@@ -83,13 +83,13 @@ export class ClientSettings {
     return /serializable/i.test(isolation) ? { ...statement, opens: 'read-only-serializable' } : statement
   }
 
-  /** What was set before the open transaction; without one, what is set. */
+  /** What was set before the open transaction. If none is open, what is set now. */
   get kept(): Settings {
     return this.#kept
   }
 
   /**
-   * Whether to leave this replica alone: nothing can be sent ahead on its sessions, or it has just refused what the
+   * Whether the client avoids this replica: nothing can be sent ahead on its sessions, or it has just refused what the
    * client has set.
    */
   avoids(node: Node): boolean {
@@ -105,16 +105,13 @@ export class ClientSettings {
     this.#refused = { node, settings: this.#now, atMs: performance.now() }
   }
 
-  /**
-   * The client takes this session. Gives whether the session is, or may be, set to something else than the client
-   * wants.
-   */
+  /** The settings follow the client to this session. Gives whether something else is, or may be, set there. */
   arrive({ client, wasPrimary }: Session): boolean {
     const its = settingsOf(client)
     return its === undefined ? this.#kept !== Settings.NONE : its.hold(this.#kept, !wasPrimary)
   }
 
-  /** Sets a session on which nothing can be sent ahead, by statements of their own. */
+  /** Sends the client's settings as statements of their own, to a session on which nothing can be sent ahead. */
   async state({ client }: Session): Promise<void> {
     for (const text of this.#kept.statementsAfter(Settings.NONE, Settings.NONE, false))
       await client.query(text)
@@ -122,11 +119,11 @@ export class ClientSettings {
 
   /** Follows what a statement has set, once its session has accepted it. */
   ran({ sets }: Statement, { values }: Query<unknown>, session: Session, isInTransaction: boolean): void {
-    // Nobody could take back what is set in such a session, so nobody else gets it.
+    // If nothing can be sent ahead on a session, nothing resets what is set there. So no other client gets it.
     if (settingsOf(session.client) === undefined) this.#session.closeOnceLeft()
     for (const each of sets ?? []) {
       const change = knownChange(each, values)
-      // In a transaction it may be unknown what was set. Then the session is closed in the end.
+      // In a transaction, it may be unknown what was set. Then the session is closed in the end.
       if (change === undefined) this.#session.closeOnceLeft()
       else this.#now = this.#now.with(change)
       if (each.does === 'discard-all') forgetPrepared(session)
@@ -136,9 +133,8 @@ export class ClientSettings {
   }
 
   /**
-   * Follows what a text that ran in the open transaction does with savepoints and with the transaction itself, behind
-   * which another one may be open now. `hasFailed` says whether the transaction had failed before: then its commit is a
-   * rollback.
+   * Follows what a text did with savepoints, and with the open transaction itself. The text may have ended it and begun
+   * another one. `hasFailed` says whether the transaction had failed before: then its commit is a rollback.
    */
   ranInTransaction(sql: string, hasFailed: boolean): void {
     if (!this.#hasChanges) return
@@ -157,7 +153,7 @@ export class ClientSettings {
     }
   }
 
-  /** The server refused a text of several statements in the open transaction. Nobody knows how many of them ran. */
+  /** The server refused a text of several statements in the open transaction. It is unknown how many of them ran. */
   failedInTransaction(sql: string): void {
     if (this.#hasChanges && readSavepoints(sql)?.length !== 0) this.#lose()
   }
@@ -171,7 +167,7 @@ export class ClientSettings {
     return this.#savepoints.findLastIndex(({ name }) => name === savepoint)
   }
 
-  /** Nobody knows any more what is set, in the session either. */
+  /** From now on it is unknown what is set, for the client and in the session. */
   #lose(): void {
     this.#isUnknown = true
     this.#session.closeOnceLeft()

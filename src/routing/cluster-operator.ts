@@ -13,18 +13,18 @@ import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { choiceError } from '../options.ts'
 import type { RouterSettings } from './options.ts'
 
-/** A database of this cluster: the router of one Kysely instance, or of one pool. */
+/** One router of this cluster: that of a Kysely instance, or of a pool. */
 interface Openable {
   /** Opens it once. After a failure the next call tries again. */
   init(): Promise<void>
 }
 
-/** Lets an operator act on all databases of one dialect or pool. Mostly there is one. */
+/** Lets an operator act on all routers of one dialect or pool. Mostly there is one. */
 export class ClusterOperator {
   readonly state: Operator
   readonly name: string
   readonly #nodes: ClusterNodes
-  /** The databases that were not destroyed, used or not. */
+  /** The routers that were not destroyed, used or not. */
   readonly #databases = new Set<Openable>()
   readonly #open = new Set<ReplicaSet>()
 
@@ -59,7 +59,7 @@ export class ClusterOperator {
     return this.status()
   }
 
-  /** The status of the database that was opened last. Before any is open, it is what the options say. */
+  /** The status of the router that was opened last. Before that, a status made from the options. */
   status(): ClusterStatus {
     const set = [...this.#open].at(-1)
     set?.doubtOld()

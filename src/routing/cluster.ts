@@ -94,8 +94,8 @@ export class Cluster {
   }
 
   /**
-   * What to wait for before the statement is routed; undefined for nothing. A signed pin may prove that the primary
-   * known here is an old one. Writes wait only if another node can become the primary.
+   * The look for a newer timeline that must come before the statement is routed; undefined for none. A signed pin may
+   * prove that the primary known here is an old one. Writes wait only if another node can become the primary.
    */
   lookFirst(
     context: RoutingContext | undefined,
@@ -110,7 +110,10 @@ export class Cluster {
     return run && { at: 'timeline', run }
   }
 
-  /** The route of a statement on a connection that is on no node, after what was attempted before. */
+  /**
+   * The route of a statement on a connection that is on no node, or that must leave its node; after what was attempted
+   * before.
+   */
   routeOf(statement: Statement, context: RoutingContext | undefined, mark?: Mark, before?: Attempt): Route {
     if (mark === 'to-primary') return { node: this.primary, reason: 'mark', claim: IS_PRIMARY }
     if (mark === 'to-replica' && MARKABLE.has(statement.kind)) {
@@ -139,7 +142,7 @@ export class Cluster {
   meets(node: Node, requirement: Requirement): boolean {
     if (requirement.kind === 'named') return node.name === requirement.node
     if (node === this.primary) return true
-    // The operator's word also holds for connections that were taken before.
+    // The mode that the operator set also holds for connections that are on a replica already.
     if (this.set.operator.mode !== 'split') return false
     this.set.doubtOld()
     if (requirement.kind === 'any') return node.isEligible
@@ -192,14 +195,14 @@ export class Cluster {
       if (reason === 'write') this.watch.sawWrite(context)
       return { node: this.primary, reason, claim: IS_PRIMARY }
     }
-    // `useNode()` may ask for its node by name: for functions, which only the server can judge, and for what is the
-    // session's own.
+    // Inside `useNode()`, these still run on the named node: statements about the session, and those that call
+    // functions or read primary tables. The server itself refuses what it cannot do.
     const node = this.#nodeInUse(context)
     if (node !== undefined) {
       refuseUnavailable(node, this.name)
       return { node, reason: 'use-node', claim: IS_NAMED }
     }
-    // Nothing is said of a function that nobody knows: there may be none of that name.
+    // No warning for an unknown function: there may be none of that name.
     const isTold = reason === 'function' && context !== undefined && !statement.isUnknown
     if (isTold) this.#functions.keptFromReplica(statement.blocker)
     return { node: this.primary, reason, claim: IS_PRIMARY }
@@ -246,8 +249,8 @@ export class Cluster {
 }
 
 /**
- * Throws if a node that was asked for by name cannot serve. Whether it lags is not checked: that is up to whoever
- * asked.
+ * Throws if a node that was asked for by name cannot serve. Whether it lags is not checked: code that names a node
+ * accepts that.
  */
 function refuseUnavailable(node: Node, cluster: string): void {
   if (isAvailable(node)) return

@@ -16,7 +16,20 @@ import {
   type Route,
 } from './route.ts'
 
-/** The route of a statement outside a transaction, on a connection that is already on `node`. */
+/**
+ * The route of a statement outside a transaction. `node` is where the connection is now; undefined for nowhere.
+ *
+ * The functions that give a route, in the order in which `StatementRun` comes to them:
+ *
+ * - `firstLook`: not a route yet, but a wait that must come first
+ * - `ReadOnlyBinding.routeOf`: in an open transaction
+ * - `routeFrom`: outside one. The connection may stay on its node
+ * - `Cluster.routeOf`: if it is on no node, or must leave it. By the statement's kind and mark
+ * - `Cluster.routeOfRead`: of a read, by its requirement
+ * - `ReadRouter.route`: if the requirement is `any` or `atLeast`. Chooses a replica
+ * - `ReadRouter.routeUnknown`: if nobody knows the position that the read demands
+ * - `aroundRefusals`: last. The chosen replica may have refused this text before
+ */
 export function routeFrom(
   node: Node | undefined,
   cluster: Cluster,
@@ -52,7 +65,7 @@ export function routeFrom(
   return { node, reason: requirement.reason, claim: claimOf(node, requirement) }
 }
 
-/** The route of a transaction, on a connection that is already on `node`, after what was attempted before. */
+/** The route of a statement that begins a transaction. `node` is where the connection is now; undefined for nowhere. */
 function routeOfTransaction(
   node: Node | undefined,
   cluster: Cluster,

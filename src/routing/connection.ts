@@ -28,11 +28,14 @@ export class RoutedConnection {
   readonly #session: BoundSession
   readonly #transaction: Transaction
   readonly #settings: ClientSettings
-  /** What its statements need. */
+  /** The parts that all its statements use. */
   readonly #place: Place
   readonly #waiting: (() => void)[] = []
+  /** Whether its holder gave it back. */
   #isReleased = false
+  /** The same, and nothing runs on it any more: it can be lent out again. */
   #isFree = false
+  /** Whether its holder ended it. */
   #isEnded = false
   /** How many statements are under way. A query marked `'or-primary'` and a stream count one more. */
   #running = 0
@@ -104,7 +107,9 @@ export class RoutedConnection {
     if (this.#running === 0) this.#free()
   }
 
-  /** Ends what is under way, and closes the session, if there is one. What waits for its turn fails. */
+  /**
+   * Ends what is under way, and closes the session, if there is one. Queries that wait for the ones before them fail.
+   */
   end(): void {
     this.#isEnded = true
     const session = this.#session.current
@@ -114,7 +119,7 @@ export class RoutedConnection {
     else if (!this.#isReleased) this.#letGo()
   }
 
-  /** Whether a transaction is open that only its own statements may end. */
+  /** Whether a transaction is, or may be, open. Only statements of this connection can end it. */
   get isInTransaction(): boolean {
     return this.#transaction.isOpen
   }
@@ -143,8 +148,7 @@ export class RoutedConnection {
   }
 
   /**
-   * Something is left in the session that no other client may meet. The session is closed when the connection leaves
-   * it.
+   * Something is left in the session that no other client may get. The session is closed when the connection leaves it.
    */
   keepToItself(): void {
     this.#session.closeOnceLeft()
@@ -187,7 +191,10 @@ export class RoutedConnection {
     return sent
   }
 
-  /** Whether a released connection waits until statements that still come have ended its transaction. */
+  /**
+   * Whether a connection that is released while statements run in a transaction stays lent until a later statement ends
+   * that transaction. Kysely's does.
+   */
   protected get keepsTransactions(): boolean {
     return false
   }
@@ -238,8 +245,8 @@ export class RoutedConnection {
   }
 
   /**
-   * A statement that nobody awaited may run on after its connection was released, and may take a session then. The
-   * session is given back when all statements are over.
+   * A statement is over. One that nobody awaited may run on after its connection was released, and may take a session
+   * then. So the session is given back when all statements are over.
    */
   readonly #leave = (): void => {
     this.#running--
@@ -257,7 +264,7 @@ export class RoutedConnection {
     this.onFree?.()
   }
 
-  /** If a transaction is open that nobody can end any more, it ends with its session. */
+  /** Gives the session back. If a transaction is open, nobody can end it any more, so it ends with its session. */
   #letGo(): void {
     this.#session.letGo(this.#transaction.isOpen)
     this.#transaction.abandon()
@@ -267,7 +274,10 @@ export class RoutedConnection {
 
 const leftInSession = new LeftInSession()
 
-/** Those of a transaction are gone with it (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS). */
+/**
+ * Locks of a transaction end with it, so outside of one this finds only locks of the session
+ * (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS).
+ */
 const LOCKS = `select exists (select from pg_catalog.pg_locks
   where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()) as held`
 

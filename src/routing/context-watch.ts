@@ -1,7 +1,7 @@
 import { warn } from '../diagnostics.ts'
 import { anyRequestOpened, type RoutingContext } from '../freshness/context.ts'
 
-/** After how many reads without a context this is no accident. */
+/** This many reads without a context are no accident. */
 const MANY_READS = 1_000
 
 /**
@@ -18,11 +18,11 @@ const LONG_AFTER_MS = 30_000
 const LATE_REPORT_MS = 600_000
 
 /**
- * Notices if the plugin and the dialect or pool do not fit together. It warns of each once, and of the last one now and
- * then:
+ * Notices if the plugin and the dialect or pool do not fit together. It warns of each of these once, and of the last
+ * one again now and then:
  *
  * - The plugin is not registered, or not where all requests pass. Then many reads run outside any request's context and
- *   load the primary, or a write does and pins nobody.
+ *   load the primary, or a write runs outside and sets no pin.
  * - Pins expire before `maxLagMs`.
  * - Work runs in the context of a request that was answered long ago.
  */
@@ -66,8 +66,8 @@ export class ContextWatch {
   }
 
   /**
-   * Sees every statement. After one in a request's context, reads without a context do not mean that the plugin is in
-   * the wrong place.
+   * Sees every statement. Once one ran in a request's context, the plugin is in the right place: reads without a
+   * context are no longer counted.
    */
   saw(context: RoutingContext | undefined): void {
     const memory = context?.memory

@@ -1,5 +1,6 @@
 /**
- * A timer with several users. Only the earliest call runs, and sees to the rest. It does not keep the process alive.
+ * A timer that several callers set. Only the earliest call is kept, and what it runs sets the timer again. It does not
+ * keep the process alive.
  */
 export class EarliestTimer {
   #timer: NodeJS.Timeout | undefined

@@ -4,8 +4,8 @@ import type { Sent } from './read-only-binding.ts'
 import type { Attempt, Look } from './route.ts'
 
 /**
- * What to wait for before it is known where a statement belongs, after what was attempted before; undefined for
- * nothing.
+ * The look that must come before a statement can be routed: for an unknown function or relation, for the first catalog,
+ * or for the timeline of its pin. Undefined if none is needed, or if it was made before.
  */
 export function firstLook(place: Place, sent: Sent, before: Attempt | undefined): Look | undefined {
   const { cluster, transaction } = place
@@ -20,7 +20,7 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
   // The transaction may have made this object itself, such as a temporary table. The catalog reader cannot see that.
   if (transaction.hasDefined) return undefined
   const { classifier, catalog } = cluster
-  // If the statement is only early after that, this is another wait.
+  // If only the first reading is missing then (`isEarly`), that is a look of its own.
   const isKnown = () => {
     const { isUnknown, isEarly } = classifier.classify(query.text)
     return !isUnknown || isEarly

@@ -22,7 +22,7 @@ export type Leftover =
 export class LeftInSession {
   readonly #cache = new TextCache<Leftover>()
 
-  /** What a statement may have left that ran, or that was refused half-way. */
+  /** What a statement may have left in its session. It ran, or was refused half-way. */
   of(statement: Statement, text: string): Leftover {
     // Nearly all statements are reads. Next come those that control their transaction.
     if (statement.kind === 'read' || statement.isControl || statement.opens !== undefined) return 'nothing'
@@ -41,8 +41,8 @@ function leftBy({ kind }: Statement, text: string): Leftover {
 }
 
 /**
- * Whether a text asks for the sequence value that its session has taken, and takes none itself. Another session would
- * give another answer.
+ * Whether a text calls `lastval()` or `currval()`, and no `nextval()` or other statement stands before that. Then its
+ * answer depends on the session.
  */
 export function asksForTakenValue(text: string): boolean {
   if (!text.includes('val') || !TAKEN_VALUE.test(text)) return false
@@ -50,7 +50,7 @@ export function asksForTakenValue(text: string): boolean {
   let previous = ''
   for (lexer.next(); lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable; lexer.next()) {
     if (lexer.isAt('(') && (previous === 'lastval' || previous === 'currval')) return true
-    // A statement or a `nextval()` before that takes the value in the same session.
+    // A statement or a `nextval()` before that may take the value in the same session.
     if (lexer.isAt(';') || (lexer.isAt('(') && previous === 'nextval')) return false
     previous = lexer.kind === TOKEN.word || lexer.kind === TOKEN.quoted ? lexer.text : ''
   }

@@ -17,12 +17,12 @@ export function isRelation(unknown: Unknown): unknown is TableName {
 }
 
 /**
- * Names of functions or relations in statements that the server does not have, such as a column that is written like a
- * call.
+ * Names in statements that the catalog does not know. The server may have a new function or relation of that name, or
+ * none: a column may be written like a call.
  */
 export class MissingNames<Name> {
   readonly #keyOf: (name: Name) => string
-  /** The names that the server has not been asked for yet. */
+  /** The names for which the server has not been asked yet. */
   readonly #asked = new Map<string, Name>()
   /** The names that the server does not have, and until when it is not asked for them again. */
   readonly #missing = new Map<string, { readonly name: Name; readonly untilMs: number }>()
@@ -40,7 +40,7 @@ export class MissingNames<Name> {
     return true
   }
 
-  /** Whether there are names that the server has not been asked for. */
+  /** Whether there are names for which the server has not been asked yet. */
   get areOpen(): boolean {
     return this.#asked.size > 0
   }

@@ -16,8 +16,8 @@ interface Names {
 }
 
 /**
- * What sessions of the primary have prepared and declared. It tells what an `execute` or a `fetch` runs. A name that
- * this process has not seen may be anything.
+ * What sessions of the primary have prepared and declared. So it is known what an `execute` or a `fetch` runs. A name
+ * that this process has not seen may be anything.
  */
 export class NamedStatements {
   readonly #classifier: StatementClassifier
@@ -27,7 +27,7 @@ export class NamedStatements {
     this.#classifier = classifier
   }
 
-  /** What a statement is in this session, with what its name stands for. */
+  /** The statement that an `execute` or a `fetch` runs in this session. Any other statement is given back as it is. */
   judge(statement: Statement, connection: PoolClientLike): Statement {
     const { named } = statement
     if (named?.name === undefined) return statement
@@ -74,7 +74,8 @@ function remember<T>(names: Map<string, T>, name: string, value: T | undefined):
 }
 
 /**
- * Whether a statement may unseen give a name another meaning: it calls a function, or is a text of several statements.
+ * Whether a statement may give a name another meaning without our seeing it: it calls a function, or is a text of
+ * several statements.
  */
 function mayChangeUnseen({ kind, isAllOrNothing }: Statement): boolean {
   return kind === 'function' || (kind === 'write' && !isAllOrNothing)

@@ -26,8 +26,8 @@ export class Outcome {
   }
 
   /**
-   * Records what a statement did that its node accepted. `affected` is how many rows it has changed, if known. `told`
-   * is what the session answered around it, if it was asked.
+   * Records what an accepted statement did. `affected` is how many rows it has changed, if known. `told` is what the
+   * session answered around it, if it was asked.
    */
   ran(
     statement: Statement,
@@ -50,19 +50,19 @@ export class Outcome {
     const ofCommit = this.#positionOfCommit(statement, client, told)
     exact.ran(statement, client, ofCommit === undefined ? toldCommitKind(told) : undefined)
     this.#transaction.follow(statement, status, ofCommit, hasWritten)
-    // What it has committed is counted now, and it has done nothing else.
+    // This was a COMMIT or the like: what it committed is counted by now, and it did nothing else.
     if (statement.kind === 'session' && ofCommit !== undefined) return
     this.#record(statement, judged, context, {
       isRowless: judged.isRowless && Number(affected) === 0,
-      // In a transaction, the answer may be about another statement of it. Its commit asks again.
+      // In a transaction, the answer may be about an earlier statement. The commit asks again.
       hasWritten: wasInTransaction ? undefined : hasWritten,
       position: this.#transaction.isKnown ? exact.positionOf(client) : undefined,
     })
   }
 
   /**
-   * Records what a statement did itself, apart from committing a transaction. `judged` is the statement that its name
-   * stands for.
+   * Records what the statement itself did, beside ending a transaction. `judged` is the statement that an `execute` or
+   * a `fetch` runs.
    */
   #record(
     statement: Statement,
@@ -90,14 +90,14 @@ export class Outcome {
       return
     }
     if (mayWrite) transaction.addUncounted(context, effect, position)
-    // A statement about the session alone, which runs nothing else, takes no part.
+    // A statement about the session alone, which runs nothing else, takes no part in the transaction.
     if (judged.kind === 'session' && !mayWrite && statement.named === undefined) return
     if (this.#cluster.set.replicas.length > 0) transaction.addRead(context, isVouched && !countsAsWrite)
   }
 
   /**
-   * What a statement in `useNode()` leaves in a replica's session (a lock, a setting, a `begin`) must not meet the next
-   * holder. So that session is closed.
+   * What a statement in `useNode()` leaves in a replica's session (a lock, a setting, a `begin`) must not reach the
+   * next holder. So that session is closed.
    */
   willLeaveSomethingOn({ node }: Session): void {
     if (node.role === 'replica') this.#session.mistrust(undefined)
@@ -114,7 +114,7 @@ export class Outcome {
     const wasRefused = isRefusal(error)
     // After a lost connection, or a timeout on this side, the session may still be busy, or gone.
     if (!wasRefused) this.#session.mistrust(error)
-    // A function may have taken a session lock before it was refused. No other query must find it.
+    // A function may have taken a session lock before it was refused. No other client may get that session.
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
       this.#session.mistrust(undefined)
     }
@@ -127,16 +127,16 @@ export class Outcome {
     if (judged.countsAsWrite) this.#transaction.tried(context)
     if (wasRefused && judged.isAllOrNothing) return error
     this.#transaction.sawDefinition(judged.defines)
-    // A write whose outcome is unknown counts, and nobody knows when it is committed.
+    // A write whose outcome is unknown counts, and it is unknown when it is committed.
     if (judged.countsAsWrite) this.#transaction.add(context, statement.transaction, undefined)
     else this.#transaction.addUncounted(context, statement.transaction, undefined)
     return error
   }
 
   /**
-   * How to read the position of what a text may have committed; undefined if it does not touch its transaction. How a
-   * lone COMMIT commits is known from the statements before it, or the session told it with the COMMIT. In a text of
-   * several statements, one of them may have changed it.
+   * Gives a function that reads the position of what a text may have committed; undefined if the text does not touch
+   * its transaction. A lone COMMIT commits in the way (`CommitKind`) that earlier statements showed, or that the
+   * session told with it. In a text of several statements, one of them may have changed the way.
    */
   #positionOfCommit(
     statement: Statement,
@@ -174,8 +174,8 @@ export class Outcome {
 }
 
 /**
- * The error for a connection that was lost at COMMIT. Nobody knows whether the transaction was committed, so nobody may
- * repeat it without a look.
+ * The error for a connection that was lost at COMMIT. The transaction may be committed or not. Before it is run again,
+ * somebody must check that.
  */
 function unknownOutcome(node: string, cause: unknown): WritePinningError {
   const why = cause instanceof Error ? cause.message : String(cause)

@@ -21,18 +21,21 @@ export interface Verdict {
 
 /**
  * The requests whose statements took part in a transaction. If the server says that the transaction has written (it has
- * an id then), this says for which of them that counts as a write.
+ * a transaction id then), this says for which of them that counts as a write.
  */
 export class Participants {
   readonly #parts = new Map<RequestMemory | undefined, Part>()
   readonly #uncounted = new Set<RequestMemory>()
   /** Whether something in it is a write for sure. Then the server need not be asked. */
   #isSure = false
-  /** Whether it may have an id for another reason than a write that counts. Then the id says nothing. */
+  /** Whether the transaction may have a transaction id without a write that counts. Then the id proves nothing. */
   #isBlurred = false
   #isVouched = true
 
-  /** Whether to ask the server if it wrote: this is unknown, somebody wants to know it, and the answer can tell. */
+  /**
+   * Whether to ask the server, with the COMMIT, if the transaction wrote: only if that is open, a request depends on
+   * it, and the answer would decide it.
+   */
   get isInQuestion(): boolean {
     if (this.#isSure || this.#parts.size === 0) return false
     return !this.#isBlurred || this.#hasDoubt
@@ -51,7 +54,7 @@ export class Participants {
     if (before === undefined || RANKS[part] > RANKS[before]) this.#parts.set(memory, part)
   }
 
-  /** A statement that does not count may have given the transaction an id. */
+  /** A statement that does not count may have given the transaction an id, so the id proves nothing. */
   blur(): void {
     this.#isBlurred = true
   }
@@ -61,7 +64,7 @@ export class Participants {
     this.#uncounted.add(memory)
   }
 
-  /** Those that wrote, or may have. If the transaction is not committed, this was an attempt to write. */
+  /** The requests that wrote, or may have. If the transaction is not committed, these were attempts to write. */
   *attempts(): Generator<RequestMemory> {
     for (const [memory, part] of this.#parts) if (memory !== undefined && part !== 'read') yield memory
   }

@@ -5,7 +5,7 @@ import type { Outcome } from './outcome.ts'
 import type { ReadOnlyBinding } from './read-only-binding.ts'
 import type { Transaction } from './transaction.ts'
 
-/** What the statements of one connection share. */
+/** The parts of one connection that all its statements use. */
 export interface Place {
   readonly cluster: Cluster
   readonly session: BoundSession

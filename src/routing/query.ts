@@ -15,17 +15,20 @@ export interface Query<T> {
   readonly mark: Mark | undefined
   /** Ends the query, even while it waits for a connection. */
   readonly signal: AbortSignal | undefined
-  /** Whether its session can be asked something in the same message. Not if its rows come bit by bit. */
+  /**
+   * Whether a question can be sent to its session in the same message, before or after it. Not if its rows come bit by
+   * bit.
+   */
   readonly canBeAskedAround: boolean
-  /** Whether it keeps to `timeoutMs` by itself, because that limits only its first answer, and the query goes on. */
+  /** Whether the query applies `timeoutMs` itself: only its first answer must come in time, and the query goes on. */
   readonly boundsItself?: boolean
   /** Whether it is this package's own question. Then no route event tells of it. */
   readonly isOwn?: boolean
   /** Whether it may be sent once more. Not if a part of its answer was handed out. */
   readonly mayBeSentAgain: boolean
   /**
-   * Sends the query. Resolves with its answer, or with the first part of it. If it fails, the query may be sent again
-   * elsewhere. `timeoutMs` is the limit for that read, in ms; undefined for none.
+   * Sends the query. Resolves with its answer, or with the first part of it. If that fails, the query may be sent again
+   * to another node. `timeoutMs` is the limit for that read, in ms; undefined for none.
    */
   send(session: Session, timeoutMs: number | undefined): Promise<T>
   /** How many rows it has changed; undefined if unknown. */

@@ -16,7 +16,7 @@ import { type Attempt, type Claim, IS_BOUND, type Route } from './route.ts'
 import { proveFresh } from './session-freshness.ts'
 import type { Transaction } from './transaction.ts'
 
-/** A statement as it was sent, so that it can be sent once more. */
+/** A statement with its query and its context, so that it can be routed and sent, also once more. */
 export interface Sent {
   readonly query: Query<unknown>
   readonly statement: Statement
@@ -42,7 +42,10 @@ export class ReadOnlyBinding {
   #kept: Sent[] | undefined
   /** The session on which they were sent. */
   #begunOn: Session | undefined
-  /** The BEGIN of a transaction that is chained to this one; undefined if nobody knows its modes. */
+  /**
+   * The BEGIN of this transaction. `commit and chain` begins another one with the same modes. Undefined if they are
+   * unknown.
+   */
   #begin: Sent | undefined
 
   constructor(parts: {
@@ -103,8 +106,8 @@ export class ReadOnlyBinding {
   }
 
   /**
-   * Leaves the session for one on another node. A transaction that has only begun there is rolled back, and nobody
-   * waits for that.
+   * Leaves the session for one on another node. A transaction that has only begun there is rolled back in the
+   * background.
    */
   moveAway(): void {
     const isAwaited = this.#kept !== undefined && this.#transaction.isOpen
@@ -132,7 +135,7 @@ export class ReadOnlyBinding {
       this.#begin = opens === 'read-only' ? sent : undefined
       this.#await(session, isFree)
     } else if (effect !== undefined && opens === undefined) {
-      // `commit and chain`: something may be left in this session. After a text of several statements, nobody knows
+      // `commit and chain`: something may be left in this session. After a text of several statements, it is unknown
       // what was begun.
       if (!isControl) this.#begin = undefined
       this.#await(session, false)
@@ -148,7 +151,7 @@ export class ReadOnlyBinding {
   /** Draws the conclusions from an error that surfaces in a transaction. Gives the error for the caller. */
   surfaces(error: unknown, session: Session | undefined, context: RoutingContext | undefined): unknown {
     if (this.#kept !== undefined) {
-      // Either the transaction was to begin again, and is nowhere now, or it has failed where it is.
+      // Either the transaction was on its way to another node, and is on none now, or it failed on its node.
       if (this.#own.current !== this.#begunOn) this.#lose(error)
       else if (session !== undefined) this.#kept = undefined
     }
@@ -157,8 +160,8 @@ export class ReadOnlyBinding {
   }
 
   /**
-   * What a statement is for the choice of its transaction's node. One that only prepares the transaction may run
-   * wherever reads may.
+   * How the first statement counts when it chooses the transaction's node: a setting, and a cursor over a read, count
+   * as a read.
    */
   asFirst(statement: Statement, text: string): Statement {
     if (statement.kind !== 'session' || statement.isControl) return statement
@@ -265,7 +268,7 @@ function onlyPrepares({ query, statement: { kind, isControl, opens } }: Sent): b
   return isControl ? opens === undefined : readSessionWork(query.text).sets !== undefined
 }
 
-/** Whether a statement may leave a setting or a lock in its session that the next holder must not meet. */
+/** Whether a statement may leave a setting or a lock in its session that the next holder must not get. */
 export function mayKeep({ kind, isControl, opens }: Statement, text: string): boolean {
   // A replica runs such a statement only if it is a `do` or the like.
   if (kind === 'function' || kind === 'write') return true

@@ -8,7 +8,7 @@ import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { noReplica } from '../nodes/spill-gate.ts'
 import { type Attempt, type Claim, IS_FIT, IS_LATE, IS_PRIMARY, type Look, type Route } from './route.ts'
 
-/** Spreads the reads that any replica may serve. */
+/** Routes reads: chooses a replica, or the primary if no replica will do. */
 export class ReadRouter {
   readonly #set: ReplicaSet
 
@@ -36,8 +36,8 @@ export class ReadRouter {
   }
 
   /**
-   * The route of a read that must not go back behind earlier reads, if nobody knows how far those have seen: the
-   * primary. If the primary is down, it is the replica of the earlier reads, or else the one that has replayed most.
+   * The route of a read that must show no older state than earlier reads, if the position of those is unknown: the
+   * primary. If the primary is down, the replica of the earlier reads, or else the one that has replayed most.
    */
   routeUnknown(
     reason: RouteReason,
@@ -60,16 +60,16 @@ export class ReadRouter {
 
   /**
    * Whether a node is known to have replayed what an exact pin demands. With `isSeen`, what was observed of it counts
-   * too, whatever became of the primary.
+   * too, even if the primary is gone since.
    */
   isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
     const { positions } = this.#set
-    // It may lag: somebody who has only read misses nothing there.
+    // It may lag: a user who has only read misses no write there.
     if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
     return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
 
-  /** The route to any replica that has replayed that far. What was once seen of a replica costs nothing. */
+  /** The route to any replica that has replayed that far. A replica that was seen that far is not asked again. */
   #routeAtLeast(
     requirement: Requirement & { kind: 'atLeast' },
     memory: RequestMemory | undefined,
@@ -80,7 +80,8 @@ export class ReadRouter {
     const { positions, primary, settings, name } = this.#set
     const seen = isOnlySeen ? 'position' : undefined
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
-    // Nothing was written that could be missed. So while the primary is gone, what was observed of a replica is enough.
+    // The position comes from reads only, so no write can be missed. While the primary is gone, what was observed of a
+    // replica is enough.
     const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
     const left = this.#left(tried, isSeen)
     // A position of another history says nothing, so the primary serves until the pin expires.
@@ -93,11 +94,11 @@ export class ReadRouter {
       if (!isOfSome) return this.routeUnknown(reason, memory, before)
     }
     const kept = this.#kept(memory)
-    // This request has looked for a replica before, in vain. No value in a cookie makes a request wait more than once.
+    // This request has looked for a replica before, in vain. So a request waits once at most, whatever its cookie says.
     if (kept === primary && !isSeen) return onPrimary
     if (left.length === 0) {
-      // Somebody who has written reads from the primary, as under a time pin. Only reads that need no node in
-      // particular are refused.
+      // With `whenNoReplica: 'error'`, a read after the user's own write is not refused: it goes to the primary, as
+      // under a time pin.
       const isRefused = settings.whenNoReplica === 'error' && !isOnlySeen
       return isRefused ? onPrimary : this.#withoutReplica(requirement, before)
     }
@@ -118,10 +119,7 @@ export class ReadRouter {
     return onPrimary
   }
 
-  /**
-   * The replicas that may serve and were not tried. If none is fit, and a late answer is better than none, those that
-   * lag.
-   */
+  /** The replicas that may serve and were not tried. If none is fit, and `mayBeLate` is true, those that lag. */
   #left(tried: Attempt['tried'], mayBeLate: boolean): readonly Node[] {
     const { eligible, replicas, settings } = this.#set
     const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
@@ -180,9 +178,9 @@ export class ReadRouter {
       const look: Look = { at: 'lag', run: () => this.#set.settled() }
       return { node: primary, reason: 'no-replica', claim: IS_PRIMARY, look }
     }
-    // A late replica serves if the primary is down. It also serves if the primary has enough of such reads: more of
-    // them would make worse what made the replicas late. But if the lag of a replica may be known any moment, it is
-    // better to wait for that.
+    // A late replica serves if the primary is down. It also serves if the spill gate is full: more reads on the primary
+    // could slow replication further. But if a replica's lag will be known in a moment (`isSettling`), the read waits
+    // for that.
     const isPrimaryGone = primary.isGone || isPrimaryLost === true
     const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined

@@ -4,8 +4,8 @@ import { afterPatience } from '../nodes/patience.ts'
 import type { Session } from '../nodes/session.ts'
 
 /**
- * After which part of the time that is left a silent node is asked for a sign of life, and after which another node
- * gets the read.
+ * Fractions of the time that is left. After the first, a silent node is asked for a sign of life. After the second,
+ * another node gets the read.
  */
 const ASK_AFTER = 1 / 4
 const MOVE_AFTER = 1 / 2
@@ -20,7 +20,7 @@ export interface OtherNodes {
 
 /**
  * How long a read may take in all, over all nodes on which it is tried. A node that is alive gets all of that time. A
- * node that neither this read nor its watcher has heard of gets half of what is left.
+ * node from which neither this read nor the watcher has heard gets half of what is left.
  */
 export class ReadBound {
   readonly #timeoutMs: number
@@ -37,7 +37,7 @@ export class ReadBound {
    * would answer the next query with the rows of this one.
    *
    * @throws {WritePinningError} `ERR_WRITE_PINNING_READ_TIMEOUT` when the time is over;
-   * `ERR_WRITE_PINNING_NODE_UNAVAILABLE` if another node is to use the rest of it.
+   * `ERR_WRITE_PINNING_NODE_UNAVAILABLE` if another node is to use the rest of the time.
    */
   within<T>(reading: Promise<T>, session: Session, others?: OtherNodes): Promise<T> {
     const { node } = session

@@ -9,7 +9,7 @@ import { routeFrom } from './connection-route.ts'
 import type { Mark } from './query.ts'
 import { type Attempt, IS_PRIMARY, type Route } from './route.ts'
 
-/** A statement that a node failed. */
+/** A statement whose attempt on a node failed. */
 export interface FailedStatement {
   readonly error: unknown
   readonly sql: string
@@ -71,16 +71,17 @@ async function afterPrimary(
   }
   // It was sent, and what came back is the answer to it.
   if (wasSent && failure !== 'lost' && failure !== 'never-sent' && failure !== 'overload') return undefined
-  // Somebody who has not written must not suffer from a primary that is down.
+  // A user who has not written must not suffer from a primary that is down.
   if (route.seen !== undefined && failure === 'lost' && mayMove(failed)) {
     const isLost = !wasSent && before?.isPrimaryLost !== true
     const next =
       route.seen === 'position' || isLost ? elsewhere(cluster, failed, { isPrimaryLost: isLost }) : undefined
     if (next !== undefined) return next
   }
-  // Another try helps in these cases. It never ran, and another node is the primary now. The connection was dead before
-  // the statement was handed to it. The connection was lost under a read, or as a transaction began: this runs again
-  // over another connection.
+  // Another try helps in these cases:
+  // - The statement never ran, and another node is the primary now.
+  // - The connection was dead before the statement was handed to it.
+  // - The connection was lost under a read, or as a transaction began. This runs again over another connection.
   const hasNoEffect = mayMove(failed) || failed.statement.opens !== undefined
   const isLostRead = wasSent && failure === 'lost' && hasNoEffect
   const neverRan = !wasSent || failure === 'never-sent'
@@ -88,7 +89,7 @@ async function afterPrimary(
   if (wouldHelp && !failed.wasBound && !tried?.has(node)) {
     return { ...before, route: undefined, tried: new Set(tried).add(node) }
   }
-  // Whatever binds the statement to this node still does.
+  // A bound statement stays with its error. Only a read that spilled onto the primary may go to a late replica.
   return mayMove(failed) && route.spills ? elsewhere(cluster, failed, { isPrimaryLost: true }) : undefined
 }
 
@@ -138,12 +139,15 @@ function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatem
   }
 }
 
-/** The route of a read on a node that has refused some texts. While this text rests there, it goes to the primary. */
+/**
+ * The route of a read on a node that has refused some texts. For as long as that node is not asked for this text, the
+ * primary gets it.
+ */
 export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Route {
   const { node, claim, reason } = route
   const { refused } = node
   if (refused === undefined || node === cluster.primary) return route
-  // Somebody who needs this very node gets its refusal.
+  // A statement that needs this very node gets its refusal.
   if (reason === 'use-node' || claim.kind === 'bound') return route
   const asks = refused.ask(sql)
   if (asks === 'new') return route
@@ -152,8 +156,9 @@ export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Rou
 }
 
 /**
- * The route to the primary for what a replica has refused. Only if the primary accepts the text, it rests on that
- * replica. If both refuse it, the statement itself is at fault, and for a while the primary is not asked again.
+ * The route to the primary for what a replica has refused. Only if the primary accepts the text, that replica is not
+ * asked for it for a while. If both refuse it, the statement itself is at fault, and for a while the primary is not
+ * asked again.
  */
 function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknown): Route {
   const route: Route = { node: cluster.primary, reason: 'refused', claim: IS_PRIMARY }
@@ -167,9 +172,9 @@ function routeOfRefused(cluster: Cluster, node: Node, sql: string, error: unknow
 }
 
 /**
- * What a statement is that a replica refused because it writes; undefined if it was refused for another reason. Its
- * text counts as that until the catalog changes. If the catalog calls the statement a read, the catalog may be out of
- * date.
+ * Classifies a statement once more that a replica refused because it writes. Undefined if it was refused for another
+ * reason. This holds for its text until the catalog changes. If the catalog calls the statement a read, the catalog may
+ * be out of date.
  */
 export function statementOfRefused(
   cluster: Cluster,

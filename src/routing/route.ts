@@ -6,14 +6,14 @@ import type { Node } from '../nodes/node.ts'
 export type Claim =
   | { readonly kind: 'primary' }
   | { readonly kind: 'fit' } // a replica that may serve reads
-  | Fresh // the same, and it has replayed up to a position
+  | Fresh // such a replica, and it has replayed up to a position
   | { readonly kind: 'late' } // a replica that answers, however much it lags
-  | { readonly kind: 'named' } // it was asked for by name, and no other node will do
-  | { readonly kind: 'bound' } // its transaction is there, or something that an earlier statement left in the session
+  | { readonly kind: 'named' } // the node was asked for by name, and no other will do
+  | { readonly kind: 'bound' } // the statement's transaction is there, or what an earlier statement left in the session
 
 /**
- * With `isSeen`, this goes by what was observed of the replica, whatever became of the primary: nothing was written
- * that could be missed.
+ * With `isSeen`, the position comes from reads only, so no write can be missed. Then what was observed of the replica
+ * is enough, even if the primary is gone.
  */
 interface Fresh {
   readonly kind: 'fresh'
@@ -38,16 +38,16 @@ export interface Route {
   readonly reason: RouteReason
   readonly claim: Claim
   /**
-   * Set if the read is on the primary only because of what earlier reads have seen.
+   * Set if the read is on the primary only because it must show no older state than earlier reads.
    *
-   * - `'position'`: they have seen up to a position. If the primary fails this read, a replica will do that proves to
-   *   be as far
-   * - `'unknown'`: nobody knows how far. Only if the primary is down, others serve
+   * - `'position'`: the position of those is known. If this read fails on the primary, a replica that proves to be as
+   *   far will do
+   * - `'unknown'`: it is not known. Only if the primary is down, others serve
    */
   readonly seen?: 'position' | 'unknown' | undefined
   /** Whether this is a read that no replica could serve. The primary limits how many of these it serves at a time. */
   readonly spills?: boolean
-  /** What to wait for first. After that the route is found again. */
+  /** A wait that must come first. After that, the route is found again. */
   readonly look?: Look
   /** Called when the node has accepted the statement, in the rare case that this teaches something. */
   readonly accepted?: () => void
@@ -65,18 +65,21 @@ export interface Look {
   run(): Promise<void>
 }
 
-/** One more try at a statement. Without a route, it goes wherever it belongs now. */
+/** One more try at a statement. Without a route, a new one is found. */
 export interface Attempt {
   readonly route?: Route | undefined
   /** The nodes that were tried. Each is tried once. */
   readonly tried: ReadonlySet<Node> | undefined
   /** What was waited for. Each is waited for once. */
   readonly looked?: ReadonlySet<Look['at']> | undefined
-  /** The replicas that were behind what was known of them, or could not prove that they were not. */
+  /**
+   * The replicas that turned out to be behind the position that was claimed of them, or could not prove that they have
+   * it.
+   */
   readonly unproven?: ReadonlySet<Node> | undefined
   /** Whether connecting to the primary has failed, although it is not known to be down yet. */
   readonly isPrimaryLost?: boolean
-  /** Whether its node was already connected to again without the read-only option, which a pooler refused. */
+  /** Whether the node was tried once more without the read-only start-up option, because a pooler refused that. */
   readonly didWithout?: boolean
 }
 

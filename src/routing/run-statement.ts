@@ -29,8 +29,9 @@ import {
 import { afterUnset, hasSet, judged, laidOn, routeOfUnset } from './statement-settings.ts'
 
 /**
- * One statement on its way, from its text to its result: what it is, which node may serve it, a session there, and
- * where to try next if that node fails it. Each turn of the loop is one attempt.
+ * One statement on its way, from its text to its result. It is classified and routed, takes a session on its node, and
+ * is sent. If that attempt fails, it is tried elsewhere, or its error surfaces. Each turn of the loop in {@link run} is
+ * one attempt.
  */
 export class StatementRun<T> implements Hearer {
   readonly #place: Place
@@ -60,7 +61,7 @@ export class StatementRun<T> implements Hearer {
     if (this.#statement.sets !== undefined) query.keepValues?.()
   }
 
-  /** Runs it where it belongs. If a node fails it, runs it where the next attempt says. */
+  /** Runs it where it belongs. If an attempt fails, runs it where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
     // This is one function with one promise, because on the path of every query each one costs.
     const { cluster, session: own, binding, settings } = this.#place
@@ -124,7 +125,7 @@ export class StatementRun<T> implements Hearer {
           return result
         } catch (error) {
           if (error instanceof StaleNode) {
-            // Otherwise the next route would find this session good enough.
+            // The next route must not find this session good enough.
             own.letGo(false)
             attempt = {
               ...again(attempt),
@@ -148,7 +149,10 @@ export class StatementRun<T> implements Hearer {
     }
   }
 
-  /** Whether a replica that gave no row leaves the query to the primary: nothing binds it to that replica. */
+  /**
+   * Whether a query of which a replica gave no row runs once more on the primary: it is marked so, and nothing binds it
+   * to that replica.
+   */
   get wouldAskPrimary(): boolean {
     if (this.#query.mark !== 'or-primary' || this.#route === undefined) return false
     const { node, reason } = this.#route
@@ -217,7 +221,7 @@ export class StatementRun<T> implements Hearer {
     const position = claim.kind === 'fresh' ? claim.position : undefined
     this.#told = undefined
     const { opens, kind, isAllOrNothing } = this.#statement
-    // Several reads in one text cannot be asked around either: they are sent as they are.
+    // No question can be sent around several reads in one text either: they are sent as they are.
     if (!this.#query.canBeAskedAround || opens !== undefined || (kind === 'read' && !isAllOrNothing)) {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
@@ -329,8 +333,5 @@ export class StatementRun<T> implements Hearer {
   }
 }
 
-/**
- * Each attempt has a reason that the ones before it did not have. There are more than this only if something is wrong
- * here.
- */
+/** Each attempt tries or waits for something new, so the loop ends. More attempts than this mean a bug here. */
 const MAX_ATTEMPTS = 50

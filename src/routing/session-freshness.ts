@@ -43,14 +43,14 @@ export interface Asked {
   readonly after: string | undefined
 }
 
-/** Hears what was answered around a statement. Not called if the client cannot ask. */
+/** Gets the answers to the questions around a statement. Not called if the client cannot ask. */
 export interface Hearer {
   hear(told: Told): void
 }
 
 /**
- * Runs a single statement on a session, and asks what is to be known around it. Gives the result of the statement. A
- * session that has already reported to be far enough is not asked again.
+ * Runs a single statement on a session, with questions before and after it in the same message. Gives the result of the
+ * statement. A session that has already reported to be far enough is not asked again.
  *
  * @throws {StaleNode} if the replica had not replayed the position before, whatever the statement itself gave.
  */
@@ -94,7 +94,7 @@ export async function runAsked<T>(
 
 /**
  * What to ask a session right before the COMMIT of its transaction; undefined for nothing. Nothing if the transaction
- * has failed, or may have: the server would refuse the question and skip the COMMIT, which must have the answer of a
+ * has failed, or may have: the server would refuse the question and skip the COMMIT, which must get the answer of a
  * rollback.
  */
 export function questionBefore(
@@ -107,7 +107,10 @@ export function questionBefore(
   return transactionStatusOf(session.client) === 'open' ? WROTE_QUESTION : undefined
 }
 
-/** Whether the node's role may ask this. If the question were refused, the statement would be refused with it. */
+/**
+ * Whether the database user of this node may ask this. If the question were refused, the statement would be refused
+ * with it.
+ */
 function tellsWrites({ node }: Session): boolean {
   return node.sighting?.tellsWrites === true
 }

@@ -22,8 +22,8 @@ export class ExactWrites {
   readonly #mayDefer: () => boolean
 
   /**
-   * `mayDefer` says whether a trigger may run as the transaction commits. It runs after all questions, and may set how
-   * the commit is made.
+   * `mayDefer` says whether a deferred trigger may run at the commit. That is after all questions, and the trigger may
+   * change how the commit is made.
    */
   constructor(set: ReplicaSet, mayDefer: () => boolean) {
     this.#set = set
@@ -46,7 +46,7 @@ export class ExactWrites {
     this.#kinds.forget(client)
   }
 
-  /** How to read the position of what a session has just committed. */
+  /** Gives a function that reads the position of what a session has just committed. */
   positionOf(client: PoolClientLike): PositionOfCommit {
     const kind = this.#mayDefer() ? 'unflushed' : this.#kinds.of(client)
     return () => this.#set.positions.committed(kind)
@@ -89,8 +89,8 @@ export class CommitKinds {
 }
 
 /**
- * Finds out how far reads have seen, for requests whose reads must not go back in time. A read has seen no more than
- * its node has right after it.
+ * Finds out how far reads have seen, for requests whose reads must not go back in time. The position of its node right
+ * after a read covers everything that the read has seen.
  */
 export class ExactReads {
   readonly #set: ReplicaSet
@@ -141,7 +141,7 @@ export class ExactReads {
   }
 
   async #seenOn(node: Node): Promise<Position | undefined> {
-    // Any of the servers may answer, and not the one that was read from.
+    // Behind a load balancer, another server than the one that was read from may answer.
     if (node.loadBalanced) return undefined
     return this.#onReplica(node, await this.#set.positions.replayed(node))
   }

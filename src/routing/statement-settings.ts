@@ -8,16 +8,16 @@ import type { Query } from './query.ts'
 import type { Sent } from './read-only-binding.ts'
 import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.ts'
 
-/** What the settings of a client mean for one statement on its way. */
+// What the settings of a client mean for one statement on its way.
 
-/** What a query is now, for this client. */
+/** Classifies a query once more, now for this client. */
 export function judged({ cluster, settings, transaction }: Place, query: Query<unknown>): Statement {
   const follow = () => cluster.followsSettings()
   const isInTransaction = transaction.isOpen
   return settings.judge(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
 }
 
-/** The route of a statement if a replica cannot have, or refuses, what its client has set. */
+/** The route of a statement if a replica cannot take over, or refuses, the settings of the client. */
 export function routeOfUnset({ primary }: Cluster): Route {
   return { node: primary, reason: 'refused', claim: IS_PRIMARY }
 }
@@ -35,8 +35,8 @@ export function laidOn(
     return undefined
   }
   own.closeOnceLeft()
-  // The client comes from the caller's own pool, and is older than this package's class. The pool can make a better
-  // one.
+  // The caller's own pool made this client before this package gave that pool its client class. On a new client,
+  // settings can be sent ahead.
   if (lent.node.pool.carriesSettings) return Promise.resolve(false)
   return settings.state(lent).then(() => true)
 }
@@ -59,9 +59,9 @@ interface FailedAttempt {
 }
 
 /**
- * Where to try next if a session refused what its client has set before, or sets now. The statement behind that never
- * ran. A replica may not have replayed what the setting needs, such as a role. Undefined if the session refused
- * something else. Throws the refusal if no other node may serve.
+ * Where to try next if a session refused the client's settings: earlier ones, or what this statement sets. Then the
+ * statement itself never ran. A replica may not have replayed what the setting needs, such as a role. Undefined if the
+ * session refused something else. Throws the refusal if no other node may serve.
  */
 export function afterUnset(
   { session: own, settings, transaction, cluster }: Place,

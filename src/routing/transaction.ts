@@ -37,9 +37,18 @@ interface Open {
 const NONE: State = { kind: 'none' }
 
 /**
- * What one connection writes, and the transaction that it is in, by its texts and by what the server tells. Outside a
- * transaction each write counts at once. Inside it a write counts at the commit, and never after a rollback. A
- * statement that may have written, but does not count, is covered by the position of one that does.
+ * What one connection writes, and the transaction that it is in. Both are known from its texts, and from what the
+ * server answers. Outside a transaction each write counts at once. Inside it a write counts at the commit, and never
+ * after a rollback.
+ *
+ * A statement is recorded in one of these ways:
+ *
+ * - `tried`: an attempt to write. The request's reads are fresh, and no pin is set
+ * - `add`: a write that counts
+ * - `addDoubtful`: a write, unless the server says at the commit that the transaction has written nothing
+ * - `addRead`: no write, unless the server says at the commit that the transaction has written
+ * - `addUncounted`: it may have written, but does not count. If another write sets a pin, the pin's position covers it
+ * - `blur`: it may have given the transaction an id without a write that counts, so the id proves nothing
  */
 export class Transaction {
   readonly #cluster: string
@@ -49,8 +58,8 @@ export class Transaction {
   #state: State = NONE
 
   /**
-   * `catalog` hears of statements that may have changed the schema, when they ran and when they are committed. It also
-   * hears of a transaction that has written although all of it was known to only read. `ended` is called when a
+   * `catalog` is told of statements that may have changed the schema, when they ran and when they are committed. It is
+   * also told of a transaction that has written although the catalog vouched for all of it. `ended` is called when a
    * transaction is over.
    */
   constructor(
@@ -65,14 +74,13 @@ export class Transaction {
     this.#ended = ended
   }
 
-  /** Whether the session is, or may be, in a transaction that only its own statements may end. */
+  /** Whether the session is, or may be, in a transaction. Only statements of this connection can end it. */
   get isOpen(): boolean {
     return this.#state.kind !== 'none'
   }
 
   /**
-   * The error with which the transaction was lost; undefined if it was not. Somebody who rolls it back gets this error
-   * again.
+   * The error with which the transaction was lost; undefined if it was not. Its ROLLBACK fails with this error, too.
    */
   get lost(): { readonly by: unknown } | undefined {
     return this.#state.kind === 'lost' ? this.#state : undefined
@@ -99,7 +107,7 @@ export class Transaction {
     return state.kind === 'open' && !state.isHarmless && state.participants.isInQuestion
   }
 
-  /** Whether it is known when a write of now is committed. */
+  /** Whether it is known when a write that is made now will be committed. */
   get isKnown(): boolean {
     return this.#state.kind !== 'unknown'
   }
@@ -137,7 +145,7 @@ export class Transaction {
 
   /**
    * Follows a statement that failed. In doubt, it has left no transaction. If its connection was lost, what it may have
-   * committed counts, and nobody knows the position.
+   * committed counts, and its position is unknown.
    */
   followFailed(
     { kind, transaction: effect }: Statement,
@@ -203,7 +211,7 @@ export class Transaction {
   }
 
   /**
-   * Records a write that a statement with this effect made in `context`. Without `position`, nobody knows when it is
+   * Records a write that a statement with this effect made in `context`. Without `position`, it is unknown when it is
    * committed.
    */
   add(
@@ -249,7 +257,7 @@ export class Transaction {
     if (this.#state.kind === 'open') this.#state.participants.blur()
   }
 
-  /** Records a statement that may have written, but does not count. `position` is the one of a write. */
+  /** Records a statement that may have written, but does not count. `position` is as for {@link add}. */
   addUncounted(
     context: RoutingContext | undefined,
     effect: TransactionEffect,

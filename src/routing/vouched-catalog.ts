@@ -5,20 +5,20 @@ import type { CatalogKnowledge } from './catalog-knowledge.ts'
 
 const NEVER = -1
 
-/** How much had been heard when a reading began. The reading knows nothing of what came later. */
+/** How many hints of a change there were when a reading began. The reading knows nothing of later changes. */
 export interface Heard {
   readonly news: number
   readonly effects: number
 }
 
 /**
- * Hands what is known of the catalog to the classifier, and says whether it may be vouched for: only as long as nothing
- * says that the database may have changed.
+ * Hands what is known of the catalog to the classifier, and says whether the catalog may vouch for statements, so that
+ * a read counts as one without a question to the server. It may as long as nothing hints that the database has changed.
  */
 export class VouchedCatalog {
   readonly #knowledge: CatalogKnowledge
   readonly #classifier: () => StatementClassifier
-  /** How often something has said so, and how often it had when the primary's catalog was last read. */
+  /** How many hints of a change there were: up to now, and when the primary's catalog was last read. */
   #news = 0
   #newsRead = NEVER
   /** The same for changes by this process that may make a table do more, such as a new trigger. */
@@ -32,17 +32,17 @@ export class VouchedCatalog {
     this.#classifier = classifier
   }
 
-  /** Whether what is known is all that the primary has, as far as anybody has told. */
+  /** Whether what is known is all that the primary has: no hint says otherwise. */
   get isCurrent(): boolean {
     return this.#newsRead === this.#news
   }
 
-  /** What is being read may be too early, so another look must follow. */
+  /** A check was asked for. A reading that is under way may have begun too early, so another check must follow. */
   sawRequest(): void {
     this.#news++
   }
 
-  /** Something wrote that is called harmless. */
+  /** Something wrote although the catalog says that it only reads. */
   sawSurprise(): void {
     this.#news++
     this.#withdraw()
@@ -76,9 +76,9 @@ export class VouchedCatalog {
     const hadEffects = heard.effects !== this.#effectsRead
     this.#newsRead = isLate ? NEVER : heard.news
     this.#effectsRead = heard.effects
-    // Nearly every look ends here without a change. Then what is known of the texts still holds.
+    // Nearly every check ends here without a change. Then what is known of the texts still holds.
     if (hasChanged || hadEffects || this.isCurrent !== this.#isVouchedFor) this.publish()
-    // What replicas refused is judged again, by what is known now.
+    // What replicas refused is classified again, by what is known now.
     if (hasChanged) this.#classifier().forgetRefused()
   }
 
@@ -93,7 +93,7 @@ export class VouchedCatalog {
     if (this.#isVouchedFor) this.publish()
   }
 
-  /** What may be said of the relations now. */
+  /** What counts as known of the relations now. */
   get #relations(): RelationFacts {
     const { relations } = this.#knowledge
     return this.#effects === this.#effectsRead ? relations : withoutPlainTables(relations)
