@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const STEPS = [['build.js'], ['node_modules/typescript/bin/tsc', '-p', 'example-app/tsconfig.json']]
@@ -17,11 +18,15 @@ let isStopped = false
 
 function stop() {
   isStopped = true
+  if (step !== undefined) endGroup(step.pid)
+}
+
+/** Signals a step with all of its processes, since the compiler is a child of a child; true while there are any. */
+function endGroup(pid) {
   try {
-    // The group: the compiler is a child of a child.
-    if (step !== undefined) process.kill(-step.pid, 'SIGTERM')
+    return process.kill(-pid, 'SIGTERM')
   } catch {
-    // It has ended.
+    return false
   }
 }
 
@@ -29,7 +34,11 @@ for (const signal of SIGNALS) process.on(signal, stop)
 for (const args of STEPS) {
   step = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', detached: true })
   const [code] = await once(step, 'exit')
-  if (isStopped) break
+  if (isStopped) {
+    // One that was just being started has not had the signal.
+    while (endGroup(step.pid)) await setTimeout(20)
+    break
+  }
   if (code !== 0) process.exit(code ?? 1)
 }
 // The example has its own.

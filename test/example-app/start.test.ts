@@ -77,20 +77,6 @@ describe('with servers of its own', () => {
     SLOW,
   )
 
-  test(
-    'with npm start, nothing is left behind either when npm alone is told to end while it builds',
-    async () => {
-      const npm = shop.startWithNpm()
-      await expect.poll(() => shop.processes(), { timeout: SLOW }).not.toEqual([])
-      npm.signal('SIGTERM')
-      await npm.ended
-      await expect.poll(() => shop.processes()).toEqual([])
-      expect(await npm.exitCode).toBe(0)
-      expect(npm.output).toMatch(/Stopped\.\s*$/)
-    },
-    SLOW,
-  )
-
   function portsOf(process: ShopProcess): number[] {
     return Array.from(process.output.matchAll(/is up on port (\d+)/g), ([, port]) => Number(port))
   }
@@ -241,3 +227,18 @@ function answers(port: number): Promise<boolean> {
     })
   })
 }
+
+// The last one: it leaves half a build, which none of the others could start.
+test(
+  'with npm start, nothing is left behind either when npm alone is told to end while it builds',
+  async () => {
+    const npm = shop.startWithNpm()
+    await expect.poll(() => shop.processes(), { timeout: SLOW }).not.toEqual([])
+    npm.signal('SIGTERM')
+    await npm.ended
+    await expect.poll(() => shop.processes()).toEqual([])
+    expect(await npm.exitCode).toBe(0)
+    expect(npm.output).toMatch(/Stopped\.\s*$/)
+  },
+  SLOW,
+)
