@@ -83,20 +83,20 @@ const seenByAgent = async () => (await agent.get('/')).json().map((item: { name:
 
 describe('a connection that is lost at COMMIT', () => {
   test('after the server got it surfaces once; the write is there once, and whoever wrote sees it', async () => {
-    const routes = await loseAt('commit', 'delivered', '/transaction/delivered')
+    const routes = await loseAt('commit\0', 'delivered', '/transaction/delivered')
     expect(routes.filter(({ write }) => write)).toHaveLength(1)
     expect(await timesThere('delivered')).toBe(1)
     expect(await seenByAgent()).toContain('delivered')
   })
 
   test('before the server got it surfaces once, and the write is not there', async () => {
-    const routes = await loseAt('commit', 'lost', '/transaction/lost')
+    const routes = await loseAt('commit\0', 'lost', '/transaction/lost')
     expect(routes.filter(({ write }) => write)).toHaveLength(1)
     expect(await timesThere('lost')).toBe(0)
   })
 
   test('is told of as it is: by a controlled transaction as well, and its cause is what was lost', async () => {
-    const cut = proxy.cutWhen((bytes) => bytes.includes('commit'), 'delivered')
+    const cut = proxy.cutWhen((bytes) => bytes.includes('commit\0'), 'delivered')
     const trx = await db.startTransaction().execute()
     await trx.insertInto('item').values({ name: 'controlled' }).execute()
     await expect(trx.commit().execute()).rejects.toMatchObject(UNKNOWN)
@@ -106,7 +106,7 @@ describe('a connection that is lost at COMMIT', () => {
   })
 
   test('leaves the pool as good as before', async () => {
-    await loseAt('commit', 'delivered', '/transaction/again')
+    await loseAt('commit\0', 'delivered', '/transaction/again')
     expect((await agent.get('/transaction/next')).status).toBe(200)
     expect(await seenByAgent()).toEqual(expect.arrayContaining(['again', 'next']))
     expect(await timesThere('again')).toBe(1)
@@ -118,7 +118,7 @@ test('of many commits each that is lost surfaces once, and nothing is applied tw
   const failures: unknown[] = []
   for (const name of names) {
     const isCut = Number(name.split(' ').at(-1)) % 2 === 0
-    const cut = isCut ? proxy.cutWhen((bytes) => bytes.includes('commit'), 'delivered') : undefined
+    const cut = isCut ? proxy.cutWhen((bytes) => bytes.includes('commit\0'), 'delivered') : undefined
     const transaction = db.transaction().execute((trx) => trx.insertInto('item').values({ name }).execute())
     await transaction.catch((error: unknown) => failures.push(error))
     await cut

@@ -92,7 +92,7 @@ describe('a transaction', () => {
   })
 
   test('that is read only has no unknown outcome where the connection is lost as it commits', async () => {
-    const cut = proxy.cutWhen((bytes) => bytes.includes('commit'))
+    const cut = proxy.cutWhen((bytes) => bytes.includes('commit\0'))
     const error = await inPrimary((trx) => one.execute(trx)).catch((thrown: unknown) => thrown)
     expect(error).not.toBeInstanceOf(WritePinningError)
     expect(String(error)).toMatch(/terminated|ECONNRESET/)
@@ -100,7 +100,7 @@ describe('a transaction', () => {
   })
 
   test('that was begun read only and may have been made one that writes has', async () => {
-    const cut = proxy.cutWhen((bytes) => bytes.includes('commit'))
+    const cut = proxy.cutWhen((bytes) => bytes.includes('commit\0'))
     const writing = inPrimary(async (trx) => {
       await sql`set transaction read write`.execute(trx)
       await trx.insertInto('item').values({ name: 'unknown' }).execute()

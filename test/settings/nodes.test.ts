@@ -126,7 +126,7 @@ describe('a commit that is lost', () => {
       await client.query('begin')
       await client.query("insert into item (name) values ('x')")
       await client.query("set app.tenant = 'after'")
-      const cut = proxy.cutWhen((bytes) => bytes.includes('commit'), 'delivered')
+      const cut = proxy.cutWhen((bytes) => bytes.includes('commit\0'), 'delivered')
       await expect(client.query('commit')).rejects.toMatchObject({
         code: 'ERR_WRITE_PINNING_UNKNOWN_OUTCOME',
       })
