@@ -4,9 +4,9 @@ import type { Settings } from '../sql/settings.ts'
 import { BoundSession } from './bound-session.ts'
 import { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import { LeftInSession, type Leftover } from './left-in-session.ts'
 import { Outcome } from './outcome.ts'
-import type { Place } from './place.ts'
 import type { Query } from './query.ts'
 import { ReadOnlyBinding } from './read-only-binding.ts'
 import { StatementRun } from './run-statement.ts'
@@ -29,7 +29,7 @@ export class RoutedConnection {
   readonly #transaction: Transaction
   readonly #settings: ClientSettings
   /** The parts that all its statements use. */
-  readonly #place: Place
+  readonly #parts: ConnectionParts
   readonly #waiting: (() => void)[] = []
   /** Whether its holder gave it back. */
   #isReleased = false
@@ -52,7 +52,7 @@ export class RoutedConnection {
     const outcome = new Outcome(cluster, session, transaction)
     const binding = new ReadOnlyBinding({ cluster, own: session, transaction, settings, outcome })
     const isEnded = () => this.#isEnded
-    this.#place = { cluster, session, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
+    this.#parts = { cluster, session, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
   }
 
   /** Lends the connection out, for the first time or again. */
@@ -67,7 +67,7 @@ export class RoutedConnection {
   /** Runs a query when the queries before it are over. */
   run<T>(query: Query<T>): Promise<T> {
     if (this.#isFree) return this.#runElsewhere(query)
-    const run = new StatementRun(this.#place, query)
+    const run = new StatementRun(this.#parts, query)
     if (this.#running > 0) return this.#runAfterOthers(run, query)
     this.#running++
     return query.mark === 'or-primary' ? this.#runOrOnPrimary(run, query) : run.run()
@@ -76,7 +76,7 @@ export class RoutedConnection {
   /** Runs a query whose rows come bit by bit. The next query waits until its reader is done. */
   async *stream<R>(query: Query<OpenStream<R>>): AsyncGenerator<R, void, undefined> {
     if (this.#isFree) throw new Error(RELEASED)
-    const run = new StatementRun(this.#place, query)
+    const run = new StatementRun(this.#parts, query)
     await this.#enter()
     try {
       const stream = await this.#runWithin(run)
@@ -138,7 +138,7 @@ export class RoutedConnection {
 
   /** What a statement with this text, which has run here, may have left in the session. */
   leftBy(text: string): Leftover {
-    const { cluster } = this.#place
+    const { cluster } = this.#parts
     const statement = cluster.classifier.classify(text)
     if (statement.sets?.some(({ does }) => does === 'discard-all')) return 'cleared'
     if (this.#session.isOnlyHolders) return 'bound'
@@ -183,7 +183,7 @@ export class RoutedConnection {
    * The connection may be lent to somebody else by now. A read gets a connection of its own. Anything else is refused.
    */
   #runElsewhere<T>(query: Query<T>): Promise<T> {
-    const { cluster } = this.#place
+    const { cluster } = this.#parts
     if (cluster.classifier.classify(query.text).kind !== 'read') return Promise.reject(new Error(RELEASED))
     const other = new RoutedConnection(cluster)
     const sent = other.run(query)
@@ -268,7 +268,7 @@ export class RoutedConnection {
   #letGo(): void {
     this.#session.letGo(this.#transaction.isOpen)
     this.#transaction.abandon()
-    this.#place.binding.forget()
+    this.#parts.binding.forget()
   }
 }
 

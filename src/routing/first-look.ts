@@ -1,5 +1,5 @@
 import { isOfPrimary } from '../nodes/session.ts'
-import type { Place } from './place.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import type { Sent } from './read-only-binding.ts'
 import type { Attempt, Look } from './route.ts'
 
@@ -7,8 +7,8 @@ import type { Attempt, Look } from './route.ts'
  * The look that must come before a statement can be routed: for an unknown function or relation, for the first catalog,
  * or for the timeline of its pin. Undefined if none is needed, or if it was made before.
  */
-export function firstLook(place: Place, sent: Sent, before: Attempt | undefined): Look | undefined {
-  const { cluster, transaction } = place
+export function firstLook(parts: ConnectionParts, sent: Sent, before: Attempt | undefined): Look | undefined {
+  const { cluster, transaction } = parts
   const { statement, context, query } = sent
   const { unknownCall, unknownRelation, isEarly, kind, opens } = statement
   const unknown = unknownCall ?? unknownRelation
@@ -16,7 +16,7 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
   const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(context, mayWrite, before)
   const at = isEarly ? 'first-catalog' : 'catalog'
   if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
-  if (unknownCall === undefined && isBoundForPrimary(place, sent)) return undefined
+  if (unknownCall === undefined && isBoundForPrimary(parts, sent)) return undefined
   // The transaction may have made this object itself, such as a temporary table. The catalog reader cannot see that.
   if (transaction.hasDefined) return undefined
   const { classifier, catalog } = cluster
@@ -31,7 +31,7 @@ export function firstLook(place: Place, sent: Sent, before: Attempt | undefined)
 
 /** Whether the statement runs on the primary whatever the catalog says. There the server tells whether it wrote. */
 function isBoundForPrimary(
-  { cluster, session, transaction, binding }: Place,
+  { cluster, session, transaction, binding }: ConnectionParts,
   { statement, context, query }: Sent,
 ): boolean {
   if (transaction.isOpen) return !binding.isBoundBy(statement)

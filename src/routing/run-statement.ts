@@ -10,9 +10,9 @@ import {
   sessionOf,
 } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import { routeFrom } from './connection-route.ts'
 import { firstLook } from './first-look.ts'
-import type { Place } from './place.ts'
 import type { Query } from './query.ts'
 import { mayKeep, type Sent } from './read-only-binding.ts'
 import { ReadBound } from './read-timeout.ts'
@@ -34,7 +34,7 @@ import { afterUnset, hasSet, judged, laidOn, routeOfUnset } from './statement-se
  * one attempt.
  */
 export class StatementRun<T> implements Hearer {
-  readonly #place: Place
+  readonly #parts: ConnectionParts
   readonly #query: Query<T>
   readonly context: RoutingContext | undefined
   #statement: Statement
@@ -51,12 +51,12 @@ export class StatementRun<T> implements Hearer {
   #refusedAs: Statement | undefined
 
   /** Call this where the query is made: it takes the context of that code. */
-  constructor(place: Place, query: Query<T>) {
-    this.#place = place
+  constructor(parts: ConnectionParts, query: Query<T>) {
+    this.#parts = parts
     this.#query = query
     this.context = currentContext()
-    place.cluster.watch.saw(this.context)
-    this.#statement = place.cluster.classifier.classify(query.text)
+    parts.cluster.watch.saw(this.context)
+    this.#statement = parts.cluster.classifier.classify(query.text)
     // What it sets is remembered after it has run.
     if (this.#statement.sets !== undefined) query.keepValues?.()
   }
@@ -64,11 +64,11 @@ export class StatementRun<T> implements Hearer {
   /** Runs it where it belongs. If an attempt fails, runs it where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
     // This is one function with one promise, because on the path of every query each one costs.
-    const { cluster, session: own, binding, settings } = this.#place
+    const { cluster, session: own, binding, settings } = this.#parts
     let attempt = first
     try {
-      if (this.#place.isEnded()) throw new Error('Connection terminated')
-      if (settings.mayJudge(this.#statement)) this.#statement = judged(this.#place, this.#query)
+      if (this.#parts.isEnded()) throw new Error('Connection terminated')
+      if (settings.mayJudge(this.#statement)) this.#statement = judged(this.#parts, this.#query)
       binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -104,7 +104,7 @@ export class StatementRun<T> implements Hearer {
             // The caller may have given up the query while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
-            const setting = settings.arrive(lent) ? laidOn(this.#place, lent) : undefined
+            const setting = settings.arrive(lent) ? laidOn(this.#parts, lent) : undefined
             if (setting !== undefined && !(await setting)) {
               own.letGo(false)
               attempt = again(attempt)
@@ -135,7 +135,7 @@ export class StatementRun<T> implements Hearer {
             continue
           }
           const unset =
-            session && afterUnset(this.#place, this.#sent, { error, session, route, before: attempt })
+            session && afterUnset(this.#parts, this.#sent, { error, session, route, before: attempt })
           if (unset !== undefined) {
             attempt = unset
             continue
@@ -145,7 +145,7 @@ export class StatementRun<T> implements Hearer {
       }
       throw noneKeepsItsPromise(cluster.name, MAX_ATTEMPTS)
     } finally {
-      this.#place.leave()
+      this.#parts.leave()
     }
   }
 
@@ -156,24 +156,24 @@ export class StatementRun<T> implements Hearer {
   get wouldAskPrimary(): boolean {
     if (this.#query.mark !== 'or-primary' || this.#route === undefined) return false
     const { node, reason } = this.#route
-    return node.role === 'replica' && reason !== 'use-node' && !this.#place.transaction.isOpen
+    return node.role === 'replica' && reason !== 'use-node' && !this.#parts.transaction.isOpen
   }
 
   /** Runs it once more, on the primary. */
   runOnPrimary(): Promise<T> {
-    const route: Route = { node: this.#place.cluster.primary, reason: 'or-primary', claim: IS_PRIMARY }
+    const route: Route = { node: this.#parts.cluster.primary, reason: 'or-primary', claim: IS_PRIMARY }
     return this.run({ route, tried: undefined })
   }
 
   /** Where it goes, after what was attempted before. */
   #routeAfter(before: Attempt | undefined): Route {
-    const { session, cluster, transaction, binding } = this.#place
+    const { session, cluster, transaction, binding } = this.#parts
     const { text, mark } = this.#query
     // The catalog may have been read since, for this statement or for another one.
-    if (this.#statement.isUnknown) this.#statement = judged(this.#place, this.#query)
+    if (this.#statement.isUnknown) this.#statement = judged(this.#parts, this.#query)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
-    const look = mayWait ? firstLook(this.#place, this.#sent, before) : undefined
+    const look = mayWait ? firstLook(this.#parts, this.#sent, before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (!transaction.isOpen && session.isOfOldPrimary) {
       return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
@@ -181,15 +181,15 @@ export class StatementRun<T> implements Hearer {
     const route = transaction.isOpen
       ? binding.routeOf(this.#sent, before)
       : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
-    if (isMovable(route.claim) && this.#place.settings.avoids(route.node)) return routeOfUnset(cluster)
+    if (isMovable(route.claim) && this.#parts.settings.avoids(route.node)) return routeOfUnset(cluster)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
   }
 
   #send(session: Session, route: Route): Promise<T> {
-    const { cluster, outcome, transaction } = this.#place
+    const { cluster, outcome, transaction } = this.#parts
     const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings, sets } = this.#statement
     this.#route = route
-    if (keepsSettings) this.#place.session.closeOnceLeft()
+    if (keepsSettings) this.#parts.session.closeOnceLeft()
     if (!isControl && this.#query.isOwn !== true) cluster.publish(route, this.#statement, this.#query.text)
     if (
       kind !== 'read' &&
@@ -216,7 +216,7 @@ export class StatementRun<T> implements Hearer {
   }
 
   async #sendAndAsk(session: Session, claim: Claim, timeoutMs: number | undefined): Promise<T> {
-    const { cluster, transaction } = this.#place
+    const { cluster, transaction } = this.#parts
     const send = () => this.#query.send(session, timeoutMs)
     const position = claim.kind === 'fresh' ? claim.position : undefined
     this.#told = undefined
@@ -239,7 +239,7 @@ export class StatementRun<T> implements Hearer {
 
   /** Draws the conclusions from the result; undefined if there is nothing to wait for. */
   #received(result: T, session: Session, wasBound: boolean): Promise<void> | undefined {
-    const { outcome, cluster, transaction, binding, settings } = this.#place
+    const { outcome, cluster, transaction, binding, settings } = this.#parts
     const wasOpen = transaction.isOpen
     if (wasOpen && this.#statement.kind !== 'read')
       settings.ranInTransaction(this.#query.text, transaction.hasFailed)
@@ -248,7 +248,7 @@ export class StatementRun<T> implements Hearer {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
     if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
-    if (this.#statement.sets !== undefined) hasSet(this.#place, this.#sent, session)
+    if (this.#statement.sets !== undefined) hasSet(this.#parts, this.#sent, session)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
   }
@@ -262,9 +262,9 @@ export class StatementRun<T> implements Hearer {
       wasBound,
       before,
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
-    isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#place.isEnded(),
+    isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#parts.isEnded(),
   ): Promise<Attempt> {
-    const { cluster, session: own, outcome, transaction, binding, settings } = this.#place
+    const { cluster, session: own, outcome, transaction, binding, settings } = this.#parts
     const { text, mark } = this.#query
     const statement = this.#statement
     const wasOpen = transaction.isOpen
@@ -296,7 +296,7 @@ export class StatementRun<T> implements Hearer {
     // A lost session must not serve the next attempt.
     if (own.isMistrusted) own.letGo(false)
     this.#tried = next.tried
-    this.#statement = this.#refusedAs ?? judged(this.#place, this.#query)
+    this.#statement = this.#refusedAs ?? judged(this.#parts, this.#query)
     return next
   }
 
@@ -306,7 +306,7 @@ export class StatementRun<T> implements Hearer {
 
   /** The query has already delivered rows, and fails. It is never tried again. Gives the error for the caller. */
   async failedLate(given: unknown): Promise<unknown> {
-    const session = this.#place.session.current
+    const session = this.#parts.session.current
     if (this.#route === undefined || session === undefined) return given
     const failure = { route: this.#route, wasBound: false, before: undefined }
     return await this.#failed(given, session, failure, true).catch((error: unknown) => error)
@@ -314,14 +314,14 @@ export class StatementRun<T> implements Hearer {
 
   /** Records a stream that was read to its end, or that its reader left: it may have written. */
   streamed(): void {
-    const session = this.#place.session.current
-    if (session === undefined || (this.#statement.kind === 'read' && !this.#place.transaction.isOpen)) return
-    this.#place.outcome.ran(this.#statement, session, this.context, undefined, undefined)
+    const session = this.#parts.session.current
+    if (session === undefined || (this.#statement.kind === 'read' && !this.#parts.transaction.isOpen)) return
+    this.#parts.outcome.ran(this.#statement, session, this.context, undefined, undefined)
   }
 
   /** Waits for the result, but no longer than all attempts together may take. */
   #withinBound(running: Promise<T>, session: Session, timeoutMs: number): Promise<T> {
-    const { set } = this.#place.cluster
+    const { set } = this.#parts.cluster
     this.#bound ??= new ReadBound(timeoutMs)
     if (this.#route === undefined || !isMovable(this.#route.claim)) {
       return this.#bound.within(running, session, undefined)

@@ -3,7 +3,7 @@ import { isOfPrimary, type Session } from '../nodes/session.ts'
 import { settingsOf } from '../nodes/session-settings.ts'
 import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
-import type { Place } from './place.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import type { Query } from './query.ts'
 import type { Sent } from './read-only-binding.ts'
 import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.ts'
@@ -11,7 +11,10 @@ import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.
 // What the settings of a client mean for one statement on its way.
 
 /** Classifies a query once more, now for this client. */
-export function judged({ cluster, settings, transaction }: Place, query: Query<unknown>): Statement {
+export function judged(
+  { cluster, settings, transaction }: ConnectionParts,
+  query: Query<unknown>,
+): Statement {
   const follow = () => cluster.followsSettings()
   const isInTransaction = transaction.isOpen
   return settings.judge(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
@@ -27,7 +30,7 @@ export function routeOfUnset({ primary }: Cluster): Route {
  * the next statement. Otherwise resolves to false if the session will not do.
  */
 export function laidOn(
-  { cluster, session: own, settings }: Place,
+  { cluster, session: own, settings }: ConnectionParts,
   lent: Session,
 ): Promise<boolean> | undefined {
   if (settingsOf(lent.client) !== undefined) {
@@ -42,8 +45,8 @@ export function laidOn(
 }
 
 /** A statement has set something, and its session has accepted it. */
-export function hasSet(place: Place, { statement, query }: Sent, session: Session): void {
-  const { settings, transaction, cluster } = place
+export function hasSet(parts: ConnectionParts, { statement, query }: Sent, session: Session): void {
+  const { settings, transaction, cluster } = parts
   settings.ran(statement, query, session, transaction.isOpen)
   if (!isOfPrimary(session)) return
   cluster.exact.forget(session.client)
@@ -64,7 +67,7 @@ interface FailedAttempt {
  * session refused something else. Throws the refusal if no other node may serve.
  */
 export function afterUnset(
-  { session: own, settings, transaction, cluster }: Place,
+  { session: own, settings, transaction, cluster }: ConnectionParts,
   { statement, query }: Sent,
   { error, session, route, before }: FailedAttempt,
 ): Attempt | undefined {

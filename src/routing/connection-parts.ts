@@ -6,7 +6,7 @@ import type { ReadOnlyBinding } from './read-only-binding.ts'
 import type { Transaction } from './transaction.ts'
 
 /** The parts of one connection that all its statements use. */
-export interface Place {
+export interface ConnectionParts {
   readonly cluster: Cluster
   readonly session: BoundSession
   readonly transaction: Transaction
