@@ -5,7 +5,7 @@ import { settingsOf } from '../nodes/session-settings.ts'
 import { readSavepoints } from '../sql/savepoint.ts'
 import { knownChange, Settings } from '../sql/settings.ts'
 import { SETTING, type Statement } from '../sql/statement.ts'
-import type { BoundSession } from './bound-session.ts'
+import type { HeldSession } from './held-session.ts'
 import type { Query } from './query.ts'
 import type { TransactionEnd } from './transaction.ts'
 
@@ -21,7 +21,7 @@ const REFUSED_MS = 1_000
  * (https://www.postgresql.org/docs/current/sql-set.html).
  */
 export class ClientSettings {
-  readonly #session: BoundSession
+  readonly #held: HeldSession
   #kept = Settings.NONE
   #now = Settings.NONE
   readonly #savepoints: { readonly name: string; readonly settings: Settings }[] = []
@@ -30,8 +30,8 @@ export class ClientSettings {
   /** Whether it is unknown what is set, for example because the connection was lost at a commit. */
   #isUnknown = false
 
-  constructor(session: BoundSession) {
-    this.#session = session
+  constructor(held: HeldSession) {
+    this.#held = held
   }
 
   /** The client has a new holder, who has set only these. */
@@ -120,11 +120,11 @@ export class ClientSettings {
   /** Follows what a statement has set, once its session has accepted it. */
   ran({ sets }: Statement, { values }: Query<unknown>, session: Session, isInTransaction: boolean): void {
     // If nothing can be sent ahead on a session, nothing resets what is set there. So no other client gets it.
-    if (settingsOf(session.client) === undefined) this.#session.closeOnceLeft()
+    if (settingsOf(session.client) === undefined) this.#held.closeOnceLeft()
     for (const each of sets ?? []) {
       const change = knownChange(each, values)
       // In a transaction, it may be unknown what was set. Then the session is closed in the end.
-      if (change === undefined) this.#session.closeOnceLeft()
+      if (change === undefined) this.#held.closeOnceLeft()
       else this.#now = this.#now.with(change)
       if (each.does === 'discard-all') forgetPrepared(session)
     }
@@ -170,7 +170,7 @@ export class ClientSettings {
   /** From now on it is unknown what is set, for the client and in the session. */
   #lose(): void {
     this.#isUnknown = true
-    this.#session.closeOnceLeft()
+    this.#held.closeOnceLeft()
   }
 
   /** The transaction is over. */
@@ -184,7 +184,7 @@ export class ClientSettings {
 
   #becomes(settings: Settings): void {
     this.#now = settings
-    const client = this.#session.current?.client
+    const client = this.#held.current?.client
     if (client !== undefined) settingsOf(client)?.wasSet(settings)
   }
 }

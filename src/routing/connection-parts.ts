@@ -1,6 +1,6 @@
-import type { BoundSession } from './bound-session.ts'
 import type { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
+import type { HeldSession } from './held-session.ts'
 import type { Outcome } from './outcome.ts'
 import type { ReadOnlyBinding } from './read-only-binding.ts'
 import type { Transaction } from './transaction.ts'
@@ -8,7 +8,7 @@ import type { Transaction } from './transaction.ts'
 /** The parts of one connection that all its statements use. */
 export interface ConnectionParts {
   readonly cluster: Cluster
-  readonly session: BoundSession
+  readonly held: HeldSession
   readonly transaction: Transaction
   readonly settings: ClientSettings
   /** The node of a `read only` transaction. */

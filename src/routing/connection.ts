@@ -1,10 +1,10 @@
 import type { Session } from '../nodes/session.ts'
 import { type Askable, askOn } from '../own-statements.ts'
 import type { Settings } from '../sql/settings.ts'
-import { BoundSession } from './bound-session.ts'
 import { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConnectionParts } from './connection-parts.ts'
+import { HeldSession } from './held-session.ts'
 import { LeftInSession, type Leftover } from './left-in-session.ts'
 import { Outcome } from './outcome.ts'
 import type { Query } from './query.ts'
@@ -25,7 +25,7 @@ export interface OpenStream<R> {
  * Its statements run one after the other.
  */
 export class RoutedConnection {
-  readonly #session: BoundSession
+  readonly #held: HeldSession
   readonly #transaction: Transaction
   readonly #settings: ClientSettings
   /** The parts that all its statements use. */
@@ -41,18 +41,18 @@ export class RoutedConnection {
   #running = 0
 
   constructor(cluster: Cluster) {
-    const session = new BoundSession(this.moved && ((to) => this.moved?.(to)))
-    this.#session = session
-    const settings = new ClientSettings(session)
+    const held = new HeldSession(this.moved && ((to) => this.moved?.(to)))
+    this.#held = held
+    const settings = new ClientSettings(held)
     this.#settings = settings
     const transaction = new Transaction(cluster.name, cluster.watch, cluster.catalog, (how) =>
       settings.ended(how),
     )
     this.#transaction = transaction
-    const outcome = new Outcome(cluster, session, transaction)
-    const binding = new ReadOnlyBinding({ cluster, own: session, transaction, settings, outcome })
+    const outcome = new Outcome(cluster, held, transaction)
+    const binding = new ReadOnlyBinding({ cluster, held, transaction, settings, outcome })
     const isEnded = () => this.#isEnded
-    this.#parts = { cluster, session, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
+    this.#parts = { cluster, held, transaction, settings, binding, outcome, isEnded, leave: this.#leave }
   }
 
   /** Lends the connection out, for the first time or again. */
@@ -60,7 +60,7 @@ export class RoutedConnection {
     this.#isReleased = false
     this.#isFree = false
     this.#isEnded = false
-    this.#session.reset()
+    this.#held.reset()
     this.#settings.reset()
   }
 
@@ -90,7 +90,7 @@ export class RoutedConnection {
 
   /** The session that it is on now; undefined for none. */
   get session() {
-    return this.#session.current
+    return this.#held.current
   }
 
   /**
@@ -112,9 +112,9 @@ export class RoutedConnection {
    */
   end(): void {
     this.#isEnded = true
-    const session = this.#session.current
+    const session = this.#held.current
     if (session === undefined) return
-    this.#session.mistrust(undefined)
+    this.#held.mistrust(undefined)
     if (this.#running > 0) session.client.connection?.stream?.destroy()
     else if (!this.#isReleased) this.#letGo()
   }
@@ -141,7 +141,7 @@ export class RoutedConnection {
     const { cluster } = this.#parts
     const statement = cluster.classifier.classify(text)
     if (statement.sets?.some(({ does }) => does === 'discard-all')) return 'cleared'
-    if (this.#session.isOnlyHolders) return 'bound'
+    if (this.#held.mustNotBeShared) return 'bound'
     const left = leftInSession.of(statement, text)
     if (left !== 'setting') return left
     return statement.sets !== undefined && cluster.followsSettings() ? 'nothing' : 'bound'
@@ -151,22 +151,22 @@ export class RoutedConnection {
    * Something is left in the session that no other client may get. The session is closed when the connection leaves it.
    */
   keepToItself(): void {
-    this.#session.closeOnceLeft()
+    this.#held.closeOnceLeft()
   }
 
   /** Its session may hold advisory locks: it is closed once this connection leaves it. */
   mayHoldLocks(): void {
-    this.#session.mayHoldLocks = true
+    this.#held.mayHoldLocks = true
   }
 
   /** Asks the server whether the session still holds advisory locks. The next statement waits for the answer. True in doubt. */
   async holdsLocks(): Promise<boolean> {
     await this.#enter()
     try {
-      const session = this.#session.bound
+      const session = this.#held.currentOrThrow
       const [answer] = await askOn<{ held: boolean }>(session.client as Askable, LOCKS)
-      const areHeld = answer?.held !== false || session !== this.#session.current
-      if (!areHeld) this.#session.mayHoldLocks = false
+      const areHeld = answer?.held !== false || session !== this.#held.current
+      if (!areHeld) this.#held.mayHoldLocks = false
       return areHeld
     } catch {
       return true
@@ -266,7 +266,7 @@ export class RoutedConnection {
 
   /** Gives the session back. If a transaction is open, nobody can end it any more, so it ends with its session. */
   #letGo(): void {
-    this.#session.letGo(this.#transaction.isOpen)
+    this.#held.letGo(this.#transaction.isOpen)
     this.#transaction.abandon()
     this.#parts.binding.forget()
   }

@@ -31,10 +31,10 @@ export function firstLook(parts: ConnectionParts, sent: Sent, before: Attempt | 
 
 /** Whether the statement runs on the primary whatever the catalog says. There the server tells whether it wrote. */
 function isBoundForPrimary(
-  { cluster, session, transaction, binding }: ConnectionParts,
+  { cluster, held, transaction, binding }: ConnectionParts,
   { statement, context, query }: Sent,
 ): boolean {
   if (transaction.isOpen) return !binding.isBoundBy(statement)
-  if (session.current !== undefined) return isOfPrimary(session.current)
+  if (held.current !== undefined) return isOfPrimary(held.current)
   return query.mark === 'to-primary' || cluster.demandsPrimary(context)
 }

@@ -6,8 +6,8 @@ import type { PoolClientLike } from '../nodes/pool.ts'
 import { toldCommitKind, toldWhetherWritten } from '../nodes/position-questions.ts'
 import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
-import type { BoundSession } from './bound-session.ts'
 import type { Cluster } from './cluster.ts'
+import type { HeldSession } from './held-session.ts'
 import type { PositionOfCommit, Transaction } from './transaction.ts'
 
 /**
@@ -16,12 +16,12 @@ import type { PositionOfCommit, Transaction } from './transaction.ts'
  */
 export class Outcome {
   readonly #cluster: Cluster
-  readonly #session: BoundSession
+  readonly #held: HeldSession
   readonly #transaction: Transaction
 
-  constructor(cluster: Cluster, session: BoundSession, transaction: Transaction) {
+  constructor(cluster: Cluster, held: HeldSession, transaction: Transaction) {
     this.#cluster = cluster
-    this.#session = session
+    this.#held = held
     this.#transaction = transaction
   }
 
@@ -100,7 +100,7 @@ export class Outcome {
    * next holder. So that session is closed.
    */
   willLeaveSomethingOn({ node }: Session): void {
-    if (node.role === 'replica') this.#session.mistrust(undefined)
+    if (node.role === 'replica') this.#held.mistrust(undefined)
   }
 
   /** Draws the conclusions from the error of a statement that was sent. Gives the error for the caller. */
@@ -113,10 +113,10 @@ export class Outcome {
   ): unknown {
     const wasRefused = isRefusal(error)
     // After a lost connection, or a timeout on this side, the session may still be busy, or gone.
-    if (!wasRefused) this.#session.mistrust(error)
+    if (!wasRefused) this.#held.mistrust(error)
     // A function may have taken a session lock before it was refused. No other client may get that session.
     else if (session.node.role === 'replica' && statement.hasCalls && mayHaveRun(error)) {
-      this.#session.mistrust(undefined)
+      this.#held.mistrust(undefined)
     }
     if (!wasRefused && this.#isCommit(statement)) return this.#lostCommit(error, session, told)
     this.#transaction.followFailed(statement, wasRefused, transactionStatusOf(session.client))

@@ -6,10 +6,10 @@ import { isOfPrimary, type Session } from '../nodes/session.ts'
 import type { Statement } from '../sql/classifier.ts'
 import { readSessionWork } from '../sql/session-work.ts'
 import { READ_WITH_CALLS } from '../sql/statement.ts'
-import type { BoundSession } from './bound-session.ts'
 import type { ClientSettings } from './client-settings.ts'
 import type { Cluster } from './cluster.ts'
 import { claimOf } from './connection-route.ts'
+import type { HeldSession } from './held-session.ts'
 import type { Outcome } from './outcome.ts'
 import type { Query } from './query.ts'
 import { type Attempt, type Claim, IS_BOUND, type Route } from './route.ts'
@@ -34,7 +34,7 @@ const MAX_KEPT = 20
  */
 export class ReadOnlyBinding {
   readonly #cluster: Cluster
-  readonly #own: BoundSession
+  readonly #held: HeldSession
   readonly #transaction: Transaction
   readonly #outcome: Outcome
   readonly #settings: ClientSettings
@@ -50,13 +50,13 @@ export class ReadOnlyBinding {
 
   constructor(parts: {
     readonly cluster: Cluster
-    readonly own: BoundSession
+    readonly held: HeldSession
     readonly transaction: Transaction
     readonly settings: ClientSettings
     readonly outcome: Outcome
   }) {
     this.#cluster = parts.cluster
-    this.#own = parts.own
+    this.#held = parts.held
     this.#transaction = parts.transaction
     this.#settings = parts.settings
     this.#outcome = parts.outcome
@@ -79,15 +79,15 @@ export class ReadOnlyBinding {
    * is on a replica.
    */
   routeOf(sent: Sent, before: Attempt | undefined): Route {
-    const { current } = this.#own
-    if (this.isBoundBy(sent.statement) && !this.#own.isOfOldPrimary) return this.#routeOfFirst(sent, before)
+    const { current } = this.#held
+    if (this.isBoundBy(sent.statement) && !this.#held.isOfOldPrimary) return this.#routeOfFirst(sent, before)
     const { lost } = this.#transaction
     if (current === undefined && lost !== undefined) throw lost.by
-    const { bound } = this.#own
-    if (needsPrimary(this.#cluster, sent) && !this.#mayFailOn(bound, sent.context)) {
-      throw onlyOnPrimary(this.#cluster.name, bound.node.name, 'it was not sent')
+    const session = this.#held.currentOrThrow
+    if (needsPrimary(this.#cluster, sent) && !this.#mayFailOn(session, sent.context)) {
+      throw onlyOnPrimary(this.#cluster.name, session.node.name, 'it was not sent')
     }
-    return { node: bound.node, reason: 'transaction', claim: IS_BOUND }
+    return { node: session.node, reason: 'transaction', claim: IS_BOUND }
   }
 
   /** The connection is given back. What was begun on it is over. */
@@ -101,7 +101,7 @@ export class ReadOnlyBinding {
     const { lost } = this.#transaction
     if (lost === undefined || statement.transaction !== 'rolls-back') return
     this.#transaction.abandon()
-    this.#own.letGo(true)
+    this.#held.letGo(true)
     throw lost.by
   }
 
@@ -111,8 +111,8 @@ export class ReadOnlyBinding {
    */
   moveAway(): void {
     const isAwaited = this.#kept !== undefined && this.#transaction.isOpen
-    if (isAwaited && this.#own.current === this.#begunOn) this.#own.rollBack(this.#settings.kept)
-    else this.#own.moveAway(this.isBound)
+    if (isAwaited && this.#held.current === this.#begunOn) this.#held.rollBack(this.#settings.kept)
+    else this.#held.moveAway(this.isBound)
   }
 
   /**
@@ -152,7 +152,7 @@ export class ReadOnlyBinding {
   surfaces(error: unknown, session: Session | undefined, context: RoutingContext | undefined): unknown {
     if (this.#kept !== undefined) {
       // Either the transaction was on its way to another node, and is on none now, or it failed on its node.
-      if (this.#own.current !== this.#begunOn) this.#lose(error)
+      if (this.#held.current !== this.#begunOn) this.#lose(error)
       else if (session !== undefined) this.#kept = undefined
     }
     if (session === undefined || !isOfRecovery(error) || this.#mayFailOn(session, context)) return error
@@ -171,7 +171,7 @@ export class ReadOnlyBinding {
   }
 
   #routeOfFirst({ query, statement, context }: Sent, before: Attempt | undefined): Route {
-    const { current } = this.#own
+    const { current } = this.#held
     const as = this.asFirst(statement, query.text)
     try {
       const stays = current !== undefined && before?.tried?.has(current.node) !== true
@@ -180,7 +180,7 @@ export class ReadOnlyBinding {
         return { node: current.node, reason: 'transaction', claim: claimOf(current.node, requirement) }
       }
       const route = this.#cluster.routeOf(as, context, query.mark, before)
-      return this.#own.on(route) === undefined ? route : { ...route, reason: 'transaction' }
+      return this.#held.sessionFor(route) === undefined ? route : { ...route, reason: 'transaction' }
     } catch (error) {
       if (current === undefined) this.#lose(error)
       throw error
@@ -239,8 +239,8 @@ export class ReadOnlyBinding {
   /** The transaction was to begin again, and could not. Nothing of it is left anywhere. */
   #lose(error: unknown): void {
     this.#kept = undefined
-    this.#own.mistrust(error)
-    this.#own.letGo(true)
+    this.#held.mistrust(error)
+    this.#held.letGo(true)
     this.#transaction.loseUnsent(error)
   }
 

@@ -64,7 +64,7 @@ export class StatementRun<T> implements Hearer {
   /** Runs it where it belongs. If an attempt fails, runs it where the next attempt says. */
   async run(first?: Attempt): Promise<T> {
     // This is one function with one promise, because on the path of every query each one costs.
-    const { cluster, session: own, binding, settings } = this.#parts
+    const { cluster, held, binding, settings } = this.#parts
     let attempt = first
     try {
       if (this.#parts.isEnded()) throw new Error('Connection terminated')
@@ -77,13 +77,13 @@ export class StatementRun<T> implements Hearer {
           attempt = { ...again(attempt), looked: new Set(attempt?.looked).add(route.look.at) }
           continue
         }
-        let session = own.on(route)
+        let session = held.sessionFor(route)
         const wasBound = session !== undefined
         // Whether something was waited for since the route was found, so that it may be out of date.
         const hasWaited = !wasBound || attempt?.route !== undefined
         try {
           if (session === undefined) {
-            if (route.spills && !(await own.takeTurn(cluster.set.spill))) {
+            if (route.spills && !(await held.takeTurn(cluster.set.spill))) {
               attempt = again(attempt)
               continue
             }
@@ -93,26 +93,26 @@ export class StatementRun<T> implements Hearer {
             const lending = beginLending(route.node)
             let lent: Session
             try {
-              lent = own.take(sessionOf(route.node, await lending))
+              lent = held.take(sessionOf(route.node, await lending))
             } catch (error) {
               if (!lentNothing(route.node, error) || attempt?.didWithout === true) throw error
               attempt = { route, tried: attempt?.tried, didWithout: true }
               continue
             }
             const preparing = cluster.prepare?.(lent, this.#query.signal)
-            if (preparing !== undefined) await own.prepared(preparing)
+            if (preparing !== undefined) await held.prepared(preparing)
             // The caller may have given up the query while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
             const setting = settings.arrive(lent) ? laidOn(this.#parts, lent) : undefined
             if (setting !== undefined && !(await setting)) {
-              own.letGo(false)
+              held.letGo(false)
               attempt = again(attempt)
               continue
             }
           }
           if (hasWaited && !binding.isBound && !cluster.holds(route)) {
-            own.letGo(false)
+            held.letGo(false)
             attempt = again(attempt)
             continue
           }
@@ -126,7 +126,7 @@ export class StatementRun<T> implements Hearer {
         } catch (error) {
           if (error instanceof StaleNode) {
             // The next route must not find this session good enough.
-            own.letGo(false)
+            held.letGo(false)
             attempt = {
               ...again(attempt),
               unproven: new Set(attempt?.unproven).add(route.node),
@@ -167,7 +167,7 @@ export class StatementRun<T> implements Hearer {
 
   /** Where it goes, after what was attempted before. */
   #routeAfter(before: Attempt | undefined): Route {
-    const { session, cluster, transaction, binding } = this.#parts
+    const { held, cluster, transaction, binding } = this.#parts
     const { text, mark } = this.#query
     // The catalog may have been read since, for this statement or for another one.
     if (this.#statement.isUnknown) this.#statement = judged(this.#parts, this.#query)
@@ -175,12 +175,12 @@ export class StatementRun<T> implements Hearer {
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
     const look = mayWait ? firstLook(this.#parts, this.#sent, before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
-    if (!transaction.isOpen && session.isOfOldPrimary) {
-      return { node: session.bound.node, reason: 'same-connection', claim: IS_BOUND }
+    if (!transaction.isOpen && held.isOfOldPrimary) {
+      return { node: held.currentOrThrow.node, reason: 'same-connection', claim: IS_BOUND }
     }
     const route = transaction.isOpen
       ? binding.routeOf(this.#sent, before)
-      : routeFrom(session.current?.node, cluster, this.#statement, this.context, mark, before)
+      : routeFrom(held.current?.node, cluster, this.#statement, this.context, mark, before)
     if (isMovable(route.claim) && this.#parts.settings.avoids(route.node)) return routeOfUnset(cluster)
     return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
   }
@@ -189,7 +189,7 @@ export class StatementRun<T> implements Hearer {
     const { cluster, outcome, transaction } = this.#parts
     const { kind, countsAsWrite, isInDoubt, isVouched, isControl, keepsSettings, sets } = this.#statement
     this.#route = route
-    if (keepsSettings) this.#parts.session.closeOnceLeft()
+    if (keepsSettings) this.#parts.held.closeOnceLeft()
     if (!isControl && this.#query.isOwn !== true) cluster.publish(route, this.#statement, this.#query.text)
     if (
       kind !== 'read' &&
@@ -264,7 +264,7 @@ export class StatementRun<T> implements Hearer {
     }: { readonly route: Route; readonly wasBound: boolean; readonly before: Attempt | undefined },
     isOver = this.#query.signal?.aborted === true || !this.#query.mayBeSentAgain || this.#parts.isEnded(),
   ): Promise<Attempt> {
-    const { cluster, session: own, outcome, transaction, binding, settings } = this.#parts
+    const { cluster, held, outcome, transaction, binding, settings } = this.#parts
     const { text, mark } = this.#query
     const statement = this.#statement
     const wasOpen = transaction.isOpen
@@ -272,7 +272,7 @@ export class StatementRun<T> implements Hearer {
     // If the session is the primary's, or a scope asks for its node, then its refusal of the first statement is final.
     const isAnswer = isFirst && isRefusal(given) && binding.isAnswerOf(session, this.context)
     let error = given
-    if (session === undefined) own.leaveTurn()
+    if (session === undefined) held.leaveTurn()
     else {
       // Only a text that begins or ends a transaction may have left the session in another state.
       const mayTell = statement.transaction !== undefined && isRefusal(given)
@@ -294,7 +294,7 @@ export class StatementRun<T> implements Hearer {
     })
     if (next === undefined) throw wasOpen ? binding.surfaces(error, session, this.context) : error
     // A lost session must not serve the next attempt.
-    if (own.isMistrusted) own.letGo(false)
+    if (held.isMistrusted) held.letGo(false)
     this.#tried = next.tried
     this.#statement = this.#refusedAs ?? judged(this.#parts, this.#query)
     return next
@@ -306,7 +306,7 @@ export class StatementRun<T> implements Hearer {
 
   /** The query has already delivered rows, and fails. It is never tried again. Gives the error for the caller. */
   async failedLate(given: unknown): Promise<unknown> {
-    const session = this.#parts.session.current
+    const session = this.#parts.held.current
     if (this.#route === undefined || session === undefined) return given
     const failure = { route: this.#route, wasBound: false, before: undefined }
     return await this.#failed(given, session, failure, true).catch((error: unknown) => error)
@@ -314,7 +314,7 @@ export class StatementRun<T> implements Hearer {
 
   /** Records a stream that was read to its end, or that its reader left: it may have written. */
   streamed(): void {
-    const session = this.#parts.session.current
+    const session = this.#parts.held.current
     if (session === undefined || (this.#statement.kind === 'read' && !this.#parts.transaction.isOpen)) return
     this.#parts.outcome.ran(this.#statement, session, this.context, undefined, undefined)
   }

@@ -30,14 +30,14 @@ export function routeOfUnset({ primary }: Cluster): Route {
  * the next statement. Otherwise resolves to false if the session will not do.
  */
 export function laidOn(
-  { cluster, session: own, settings }: ConnectionParts,
+  { cluster, held, settings }: ConnectionParts,
   lent: Session,
 ): Promise<boolean> | undefined {
   if (settingsOf(lent.client) !== undefined) {
     cluster.exact.forget(lent.client)
     return undefined
   }
-  own.closeOnceLeft()
+  held.closeOnceLeft()
   // The caller's own pool made this client before this package gave that pool its client class. On a new client,
   // settings can be sent ahead.
   if (lent.node.pool.carriesSettings) return Promise.resolve(false)
@@ -67,14 +67,14 @@ interface FailedAttempt {
  * session refused something else. Throws the refusal if no other node may serve.
  */
 export function afterUnset(
-  { session: own, settings, transaction, cluster }: ConnectionParts,
+  { held, settings, transaction, cluster }: ConnectionParts,
   { statement, query }: Sent,
   { error, session, route, before }: FailedAttempt,
 ): Attempt | undefined {
   const refusal = settingsOf(session.client)?.failure
   if (refusal !== undefined) {
-    own.mistrust(refusal.error)
-    own.letGo(false)
+    held.mistrust(refusal.error)
+    held.letGo(false)
     // A cancel or the like is about the statement. Only this session is of no use any more.
     if (!refusesSettings(refusal.error)) return undefined
     settings.wasRefusedBy(session.node)

@@ -8,11 +8,11 @@ import type { Route } from './route.ts'
  * The session that a connection is on, if any. The connection takes it at its first statement, and changes it when it
  * needs another node. In the end it gives the session back to its pool, or closes it if its state is unknown.
  */
-export class BoundSession {
+export class HeldSession {
   #session: Session | undefined
   #doubt: { readonly because: unknown } | undefined
   /** The spill gate that a read of this connection has passed. It must be left again. */
-  #turn: SpillGate | undefined
+  #passedGate: SpillGate | undefined
   /** Until when a read waits at a spill gate, by `performance.now()`. */
   #turnUntilMs: number | undefined
 
@@ -20,7 +20,7 @@ export class BoundSession {
    * Whether something is left in the session that no other client may get. Its holder keeps using it; then it is
    * closed.
    */
-  #isOnlyHolders = false
+  #mustNotBeShared = false
 
   /** Whether the session may hold advisory locks of its holder, which no other client may get either. */
   mayHoldLocks = false
@@ -50,7 +50,7 @@ export class BoundSession {
    *
    * @throws {Error} if the connection is on none.
    */
-  get bound(): Session {
+  get currentOrThrow(): Session {
     if (this.#session !== undefined) return this.#session
     throw new Error('This connection is on no node: it was released meanwhile.')
   }
@@ -59,7 +59,7 @@ export class BoundSession {
    * The session, if it is on the node of this route and will do. A session that was taken from a replica is read-only,
    * even if the replica was promoted since. So a statement that needs the primary leaves it.
    */
-  on({ node, claim }: Route): Session | undefined {
+  sessionFor({ node, claim }: Route): Session | undefined {
     if (this.#session?.node !== node) return undefined
     const isOfReplica = claim.kind === 'primary' && node.role === 'primary' && !this.#session.wasPrimary
     return isOfReplica ? undefined : this.#session
@@ -79,11 +79,11 @@ export class BoundSession {
 
   /** Something may be left in the session that no other client may get. It is closed when its holder leaves it. */
   closeOnceLeft(): void {
-    this.#isOnlyHolders = true
+    this.#mustNotBeShared = true
   }
 
-  get isOnlyHolders(): boolean {
-    return this.#isOnlyHolders
+  get mustNotBeShared(): boolean {
+    return this.#mustNotBeShared
   }
 
   get isMistrusted(): boolean {
@@ -95,20 +95,20 @@ export class BoundSession {
    * now.
    */
   async takeTurn(gate: SpillGate): Promise<boolean> {
-    if (this.#turn !== undefined) return true
+    if (this.#passedGate !== undefined) return true
     // A read that was told to try a replica may find none, and come back here. Its wait does not start again.
     this.#turnUntilMs ??= performance.now() + WAIT_MS
     const hasEntered = await gate.enter(Math.max(1, this.#turnUntilMs - performance.now()))
     if (hasEntered) {
-      this.#turn = gate
+      this.#passedGate = gate
       this.#turnUntilMs = undefined
     }
     return hasEntered
   }
 
   leaveTurn(): void {
-    this.#turn?.leave()
-    this.#turn = undefined
+    this.#passedGate?.leave()
+    this.#passedGate = undefined
   }
 
   /**
@@ -129,13 +129,13 @@ export class BoundSession {
   moveAway(isInTransaction: boolean, session = this.#session): void {
     if (session === undefined) return
     const doubt = this.#doubt
-    const isOnlyHolders = this.#isOnlyHolders || this.mayHoldLocks
+    const mustNotBeShared = this.#mustNotBeShared || this.mayHoldLocks
     this.#session = undefined
     this.#doubt = undefined
-    this.#isOnlyHolders = false
+    this.#mustNotBeShared = false
     this.mayHoldLocks = false
     this.#moved?.(undefined)
-    if (doubt === undefined && !isOnlyHolders && !isInTransaction) release(session)
+    if (doubt === undefined && !mustNotBeShared && !isInTransaction) release(session)
     else discard(session, doubt?.because)
   }
 
@@ -158,7 +158,7 @@ export class BoundSession {
   rollBack(before: Settings): void {
     const session = this.#session
     if (session === undefined) return
-    if (this.#doubt !== undefined || this.#isOnlyHolders || this.mayHoldLocks) {
+    if (this.#doubt !== undefined || this.#mustNotBeShared || this.mayHoldLocks) {
       this.moveAway(true)
       return
     }
