@@ -33,19 +33,3 @@ export { type CapturePinOptions, capturePin } from './pinning/capture-pin.ts'
 export { type PinAccountOptions, pinAccount } from './pinning/pin-account.ts'
 export { dbWrite } from './pinning/route-marks.ts'
 export { type RunWithPinOptions, runWithPin } from './pinning/run-with-pin.ts'
-export {
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  type IoredisClientLike,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  type MemoryPinStoreOptions,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  memoryPinStore,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  type PinStore,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  type RedisClientLike,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  type RedisPinStoreOptions,
-  /** @deprecated Import it from `write-pinning/stores`. It leaves this entry in 0.2. */
-  redisPinStore,
-} from './stores/index.ts'

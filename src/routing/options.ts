@@ -33,7 +33,7 @@ export interface ClusterOptions extends ReplicaSetOptions, OperatorOptions {
    * Tables whose writes pin nobody (sessions, `last_seen_at`, audit rows), as `table` or `schema.table`. Default: `[]`.
    */
   unpinnedTables?: readonly string[]
-  /** Functions that run on the primary only and count as writes, as `name` or `schema.name`. Default: `[]`. */
+  /** Functions that run on the primary only, as `name` or `schema.name`. A call pins if the server says that it wrote. Default: `[]`. */
   primaryFunctions?: readonly string[]
   /**
    * Functions that may run on a replica although they are declared volatile, as `name` or `schema.name`. Default: `[]`.

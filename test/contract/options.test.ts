@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { memoryPinStore, WritePinningError } from 'write-pinning'
+import { WritePinningError } from 'write-pinning'
+import { memoryPinStore } from 'write-pinning/stores'
 import { contract } from './contract.ts'
 
 afterEach(() => vi.unstubAllEnvs())

@@ -8,8 +8,9 @@ import {
   fastify,
 } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { memoryPinStore, type Pin, type PinStore, pinAccount, runWithPin } from 'write-pinning'
+import { type Pin, pinAccount, runWithPin } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import { memoryPinStore, type PinStore } from 'write-pinning/stores'
 import { UserAgent } from '../support/http.ts'
 import { demandIn, positionOf, wroteTo } from '../support/positions.ts'
 import { useShop } from '../support/shop.ts'

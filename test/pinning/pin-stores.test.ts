@@ -2,11 +2,7 @@ import { Redis } from 'ioredis'
 import { createClient, RESP_TYPES } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
-import {
-  memoryPinStore as oldMemoryPinStore,
-  redisPinStore as oldRedisPinStore,
-  type Pin,
-} from 'write-pinning'
+import type { Pin } from 'write-pinning'
 import { memoryPinStore, type PinStore, redisPinStore } from 'write-pinning/stores'
 import { requirementOfPin } from '../../src/freshness/pin.ts'
 import { hasRedisServer, startRedisServer } from '../support/redis-server.ts'
@@ -19,11 +15,6 @@ const exact = (untilMs = soon(), position = POSITION): Pin => ({
   untilMs,
   primaryUntilMs: 0,
   clusters: new Map([['default', { primaryUntilMs: 0, exact: { position, untilMs } }]]),
-})
-
-it('are also found by their old import, until 0.2', () => {
-  expect(oldMemoryPinStore).toBe(memoryPinStore)
-  expect(oldRedisPinStore).toBe(redisPinStore)
 })
 
 /** What every store of pins must do. */

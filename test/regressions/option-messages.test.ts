@@ -1,8 +1,9 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
-import { memoryPinStore, runWithPin } from 'write-pinning'
+import { runWithPin } from 'write-pinning'
 import { writePinning } from 'write-pinning/express'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import { memoryPinStore } from 'write-pinning/stores'
 
 const URL = 'postgres://shop@127.0.0.1:1/shop'
 const pinning = (options: object) => () => writePinning(options)

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { memoryPinStore, runWithPin, WritePinningError } from 'write-pinning'
+import { runWithPin, WritePinningError } from 'write-pinning'
 import { rdsIamPassword } from 'write-pinning/aws'
 import { markRoute, writePinning } from 'write-pinning/express'
 import { PrimaryReplicaDialect } from 'write-pinning/kysely'
+import { memoryPinStore } from 'write-pinning/stores'
 import { startPostgresCluster } from 'write-pinning/testing'
 
 const URL = 'postgres://shop@127.0.0.1:1/shop'

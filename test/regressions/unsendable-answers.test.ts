@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { memoryPinStore } from 'write-pinning'
 import { type WritePinningOptions, writePinning } from 'write-pinning/fastify'
+import { memoryPinStore } from 'write-pinning/stores'
 import { useShop } from '../support/shop.ts'
 
 // An answer that Fastify cannot send is the error handler's, also where its headers, or its handler, have waited for the pin.
