@@ -84,7 +84,7 @@ export class CatalogKnowledge {
         }
         return readRelations(askBetween, functions, this.#options, this.#memory)
       })
-      this.#relations = server.isLate ? asOfLate(relations) : relations
+      this.#relations = server.isReplica ? asOfLate(relations) : relations
       // If the functions were read again meanwhile, these relations depend on the old ones.
       if (functions === this.#functions) this.#relationsPrint = print
     }
@@ -109,7 +109,7 @@ async function fingerprintOf(
   server: CatalogServer,
   half: 'functions' | 'relations',
 ): Promise<string | undefined> {
-  if (server.isLate) return undefined
+  if (server.isReplica) return undefined
   try {
     return await server.within((ask) => readFingerprint(ask, half))
   } catch {

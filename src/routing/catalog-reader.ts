@@ -6,11 +6,11 @@ import type { FunctionCall } from '../sql/statement-text.ts'
 import type { TableName } from '../sql/table-names.ts'
 import { AwaitedReading, PATIENCE_MS } from './awaited-reading.ts'
 import { CatalogKnowledge } from './catalog-knowledge.ts'
+import { CatalogPauses } from './catalog-pauses.ts'
 import type { CatalogReports } from './catalog-reports.ts'
-import { CatalogRests } from './catalog-rests.ts'
 import { type CatalogServer, CatalogSource } from './catalog-source.ts'
 import { EarliestTimer } from './earliest-timer.ts'
-import { isRelation, MissingNames, type Unknown } from './missing-names.ts'
+import { isRelation, MissingNames, type UnknownName } from './missing-names.ts'
 import { VouchedCatalog } from './vouched-catalog.ts'
 
 /** How long a reading may go on after the router is destroyed, in ms. Then it is cut short. */
@@ -37,7 +37,8 @@ const GRACE_MS = 250
  *
  * - `read` reads from any node, the primary first: at the start, for an unknown function (`#readAgain`), and after a
  *   replica has answered (`#readFromPrimary`). Statements may wait for it.
- * - `#lookNow` checks on the primary only. `#lookSoon` calls it now or after a pause, `#lookRegularly` once a minute.
+ * - `#checkNow` checks on the primary only. `#checkSoon` calls it now or after a pause, `#checkRegularly` once a
+ *   minute.
  *
  * Both call `#start`, which runs one at a time. It asks one node after the other (`#readFromAny`), or only the primary.
  * From the first that answers, it reads what has changed (`#readFrom`). Then `#afterReading` decides when the next one
@@ -48,7 +49,7 @@ export class CatalogReader {
   readonly #reports: CatalogReports
   readonly #knowledge: CatalogKnowledge
   readonly #vouched: VouchedCatalog
-  readonly #rests = new CatalogRests()
+  readonly #pauses = new CatalogPauses()
   readonly #missingFunctions = new MissingNames<FunctionCall>(keyOf)
   readonly #missingRelations = new MissingNames<TableName>(({ schema, table: name }) =>
     keyOf({ schema, name }),
@@ -57,15 +58,15 @@ export class CatalogReader {
   /** The reading or check that is under way; undefined for none. */
   #reading: Promise<void> | undefined
   /** What statements wait for: the reading or check that is under way, and the one after it. */
-  #look: AwaitedReading | undefined
-  #nextLook: AwaitedReading | undefined
+  #check: AwaitedReading | undefined
+  #nextCheck: AwaitedReading | undefined
   /**
    * What statements wait for while the functions are being read. They may be read again between two pages of the
    * relations.
    */
   #functions: AwaitedReading | undefined
   /** Whether the last answer came from a replica, which may lag. */
-  #isLate = false
+  #isFromReplica = false
   readonly #next = new EarliestTimer()
   /** Times the check that comes once a minute, whatever happens. */
   readonly #regular = new EarliestTimer()
@@ -86,7 +87,7 @@ export class CatalogReader {
   read(): void {
     if (this.#isStopped || this.#functions !== undefined) return
     this.#functions = new AwaitedReading()
-    this.#vouched.sawRequest()
+    this.#vouched.requestCheck()
     this.#start({ onlyPrimary: false })
   }
 
@@ -94,11 +95,11 @@ export class CatalogReader {
    * A statement names something that the catalog does not know. Reads the catalog for it, unless the server was asked
    * not long ago and did not have it. Gives whether it does.
    */
-  heardOf(unknown: Unknown): boolean {
+  sawUnknownName(unknown: UnknownName): boolean {
     const isOpen = isRelation(unknown)
-      ? this.#missingRelations.ask(unknown)
-      : this.#missingFunctions.ask(unknown)
-    if (isOpen && isRelation(unknown)) this.#lookSoon()
+      ? this.#missingRelations.shouldAskFor(unknown)
+      : this.#missingFunctions.shouldAskFor(unknown)
+    if (isOpen && isRelation(unknown)) this.#checkSoon()
     else if (isOpen) this.#readAgain()
     return isOpen
   }
@@ -112,31 +113,33 @@ export class CatalogReader {
     this.#missingFunctions.forget()
     this.#missingRelations.forget()
     this.#vouched.sawDefinition(definition)
-    this.#rests.sawDefinition()
-    this.#next.at(this.#rests.definitionsEndMs, this.#lookNow)
+    this.#pauses.sawDefinition()
+    this.#next.at(this.#pauses.checkAfterDefinitionMs, this.#checkNow)
   }
 
   /**
    * The server says that something wrote, although the catalog says that it only reads. Until the next check, the
    * catalog vouches for nothing.
    */
-  sawSurprise(): void {
-    this.#vouched.sawSurprise()
-    this.#lookSoon()
+  sawUnexpectedWrite(): void {
+    this.#vouched.sawUnexpectedWrite()
+    this.#checkSoon()
   }
 
   /** A statement wrote, and its text does not show what (a procedure, for one). It may have changed the schema. */
-  sawWork(): void {
-    if (this.#isKnown) this.#lookSoon()
+  sawPossibleDefinition(): void {
+    if (this.#isKnown) this.#checkSoon()
   }
 
   /**
    * Gives a function that waits until the catalog knows a name (`isKnown`). Undefined if waiting does not help: the
    * server was asked not long ago, does not have the name, or does not answer.
    */
-  answer(unknown: Unknown, isKnown: () => boolean): (() => Promise<void>) | undefined {
+  waitForName(unknown: UnknownName, isKnown: () => boolean): (() => Promise<void>) | undefined {
     if (this.#isStopped) return undefined
-    return isRelation(unknown) ? this.#answerOfLook(unknown, isKnown) : this.#answerOf(unknown, isKnown)
+    return isRelation(unknown)
+      ? this.#waitForRelation(unknown, isKnown)
+      : this.#waitForFunction(unknown, isKnown)
   }
 
   /**
@@ -144,15 +147,17 @@ export class CatalogReader {
    * too long, the statement runs before it is over.
    */
   firstReading(): (() => Promise<void>) | undefined {
-    const look = this.#look
+    const check = this.#check
     // If the primary does not answer, statements do not wait for it.
-    if (look === undefined || look.leftMs <= 0 || !this.#source.isPrimaryUp) return undefined
-    return () => look.wait()
+    if (check === undefined || check.leftMs <= 0 || !this.#source.isPrimaryUp) return undefined
+    return () => check.wait()
   }
 
-  #answerOf(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
-    if (!this.#missingFunctions.ask(call)) return undefined
-    if (this.#functions === undefined ? this.#rests.areFunctionsResting : this.#functions.leftMs <= 0) {
+  #waitForFunction(call: FunctionCall, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (!this.#missingFunctions.shouldAskFor(call)) return undefined
+    if (
+      this.#functions === undefined ? this.#pauses.areFunctionReadingsPaused : this.#functions.leftMs <= 0
+    ) {
       return undefined
     }
     return async () => {
@@ -164,18 +169,18 @@ export class CatalogReader {
     }
   }
 
-  #answerOfLook(relation: TableName, isKnown: () => boolean): (() => Promise<void>) | undefined {
-    if (!this.#missingRelations.ask(relation)) return undefined
-    const look = this.#nextLook ?? this.#look
-    const comesSoon = this.#reading !== undefined || this.#rests.endSoon
-    if (!comesSoon || (look !== undefined && look.leftMs <= 0)) return undefined
+  #waitForRelation(relation: TableName, isKnown: () => boolean): (() => Promise<void>) | undefined {
+    if (!this.#missingRelations.shouldAskFor(relation)) return undefined
+    const check = this.#nextCheck ?? this.#check
+    const comesSoon = this.#reading !== undefined || this.#pauses.checkComesSoon
+    if (!comesSoon || (check !== undefined && check.leftMs <= 0)) return undefined
     return async () => {
       const untilMs = performance.now() + PATIENCE_MS
-      await look?.wait(untilMs)
+      await check?.wait(untilMs)
       // The check that has just ended may have begun before the relation was there.
-      if (isKnown() || !this.#missingRelations.ask(relation)) return
-      this.#lookSoon()
-      await (this.#nextLook ?? this.#look)?.wait(untilMs)
+      if (isKnown() || !this.#missingRelations.shouldAskFor(relation)) return
+      this.#checkSoon()
+      await (this.#nextCheck ?? this.#check)?.wait(untilMs)
     }
   }
 
@@ -197,20 +202,20 @@ export class CatalogReader {
   /** Reads again for an unknown function: now, or when the pause is over. */
   readonly #readAgain = (): void => {
     if (this.#functions !== undefined || this.#isStopped) return
-    if (this.#rests.areFunctionsResting) {
-      this.#next.at(this.#rests.functionsEndMs, this.#readAgain)
+    if (this.#pauses.areFunctionReadingsPaused) {
+      this.#next.at(this.#pauses.nextFunctionReadingMs, this.#readAgain)
       return
     }
-    this.#rests.functionsWereAsked()
+    this.#pauses.functionReadingBegan()
     this.read()
   }
 
   /** Checks the catalog: now, or when the pause is over. */
-  #lookSoon(): void {
-    if (this.#reading === undefined && !this.#rests.areLooksResting) this.#lookNow()
+  #checkSoon(): void {
+    if (this.#reading === undefined && !this.#pauses.areChecksPaused) this.#checkNow()
     else {
-      this.#nextLook ??= new AwaitedReading()
-      this.#next.at(this.#rests.looksEndMs, this.#lookNow)
+      this.#nextCheck ??= new AwaitedReading()
+      this.#next.at(this.#pauses.nextCheckMs, this.#checkNow)
     }
   }
 
@@ -218,53 +223,53 @@ export class CatalogReader {
    * Checks whether the catalog has changed. Only the primary can say so. While it does not answer, what is known stays
    * in use.
    */
-  readonly #lookNow = (): void => {
+  readonly #checkNow = (): void => {
     // The reading that is under way may have begun too early, so another check follows.
-    if (this.#reading !== undefined) this.#vouched.sawRequest()
-    else if (this.#isKnown && !this.#isLate) this.#start({ onlyPrimary: true })
+    if (this.#reading !== undefined) this.#vouched.requestCheck()
+    else if (this.#isKnown && !this.#isFromReplica) this.#start({ onlyPrimary: true })
   }
 
   /** Checks once a minute, whatever happens. A primary that is down is not asked. */
-  #lookRegularly(): void {
-    this.#regular.at(this.#rests.regularLookMs, () => {
-      if (this.#source.isPrimaryUp) this.#lookNow()
-      this.#lookRegularly()
+  #checkRegularly(): void {
+    this.#regular.at(this.#pauses.nextRegularCheckMs, () => {
+      if (this.#source.isPrimaryUp) this.#checkNow()
+      this.#checkRegularly()
     })
   }
 
   /** Reads the catalog from the primary, or tries again later if the primary does not answer. */
   readonly #readFromPrimary = (): void => {
     if (this.#source.isPrimaryUp) this.read()
-    else this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
+    else this.#next.at(this.#pauses.nextPrimaryTryMs, this.#readFromPrimary)
   }
 
   #start(from: { readonly onlyPrimary: boolean }): void {
     if (this.#reading !== undefined || this.#isStopped) return
     this.#next.clear()
-    this.#look = this.#nextLook ?? new AwaitedReading(!this.#isKnown)
-    this.#nextLook = undefined
+    this.#check = this.#nextCheck ?? new AwaitedReading(!this.#isKnown)
+    this.#nextCheck = undefined
     this.#reading = this.#readFromAny(from).then((hasRead) => {
       this.#reading = undefined
-      this.#look?.end()
-      this.#look = undefined
+      this.#check?.end()
+      this.#check = undefined
       this.#afterReading(hasRead, from)
     })
   }
 
   /** Decides what follows a reading. */
   #afterReading(hasRead: boolean, { onlyPrimary }: { readonly onlyPrimary: boolean }): void {
-    this.#rests.ended(hasRead)
+    this.#pauses.ended(hasRead)
     if (this.#isStopped || (!hasRead && !onlyPrimary)) this.#functionsRead()
     if (this.#functions !== undefined) this.#start({ onlyPrimary: false })
     else if (!hasRead) {
       // Classifications are kept by text, so a statement that asked while no node answered does not ask again. So the
       // reader tries by itself.
-      this.#next.at(this.#rests.functionsEndMs, onlyPrimary ? this.#lookNow : this.#readAgain)
-    } else if (this.#isLate) this.#next.at(this.#rests.primaryEndMs, this.#readFromPrimary)
+      this.#next.at(this.#pauses.nextFunctionReadingMs, onlyPrimary ? this.#checkNow : this.#readAgain)
+    } else if (this.#isFromReplica) this.#next.at(this.#pauses.nextPrimaryTryMs, this.#readFromPrimary)
     else {
       if (!this.#vouched.isCurrent || this.#missingRelations.areOpen)
-        this.#next.at(this.#rests.looksEndMs, this.#lookNow)
-      this.#lookRegularly()
+        this.#next.at(this.#pauses.nextCheckMs, this.#checkNow)
+      this.#checkRegularly()
     }
   }
 
@@ -274,13 +279,13 @@ export class CatalogReader {
       this.#reports.wasNotRead(this.#isKnown)
       return false
     }
-    this.#rests.wasRead(server.isLate && this.#source.isPrimaryUp)
+    this.#pauses.wasRead(server.isReplica && this.#source.isPrimaryUp)
     this.#reports.wasRead()
     return true
   }
 
   async #readFrom(server: CatalogServer): Promise<void> {
-    const heard = this.#vouched.begin()
+    const before = this.#vouched.begin()
     const relations = this.#missingRelations.begin()
     const startedAtMs = performance.now()
     const hadChanged = await this.#readFunctions(server)
@@ -291,14 +296,14 @@ export class CatalogReader {
     if (read !== undefined) this.#vouched.sawChange()
     await read?.()
     const hasChanged = hadChanged || read !== undefined
-    this.#rests.looked(hasChanged, performance.now() - startedAtMs)
+    this.#pauses.checked(hasChanged, performance.now() - startedAtMs)
     const { known } = this.#knowledge.relations
-    if (!server.isLate) this.#missingRelations.wereRead(relations, (name) => known?.has(name) !== false)
-    this.#vouched.wasRead(heard, { isLate: server.isLate, hasChanged })
+    if (!server.isReplica) this.#missingRelations.wereRead(relations, (name) => known?.has(name) !== false)
+    this.#vouched.wasRead(before, { isFromReplica: server.isReplica, hasChanged })
   }
 
   async #readFunctions(server: CatalogServer): Promise<boolean> {
-    this.#isLate = server.isLate
+    this.#isFromReplica = server.isReplica
     const asked = this.#missingFunctions.begin()
     const haveChanged = await this.#knowledge.readFunctions(server)
     if (haveChanged) this.#vouched.sawChange()
@@ -316,7 +321,7 @@ export class CatalogReader {
   #functionsRead(asked?: readonly FunctionCall[], haveChanged = asked !== undefined): void {
     const { functions: facts } = this.#knowledge
     // What a replica does not have yet, the primary may have.
-    if (asked !== undefined && facts !== undefined && !this.#isLate) {
+    if (asked !== undefined && facts !== undefined && !this.#isFromReplica) {
       this.#missingFunctions.wereRead(asked, (call) => facts.effectOf(call) !== 'unknown')
     }
     if (haveChanged) this.#vouched.publish()

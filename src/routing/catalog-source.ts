@@ -8,7 +8,7 @@ import type { CatalogReports } from './catalog-reports.ts'
 /** The server that says what the catalog holds. */
 export interface CatalogServer {
   /** Whether it is a replica, which may lag. */
-  readonly isLate: boolean
+  readonly isReplica: boolean
   /** Which database it has, and of which cluster; undefined if unknown. */
   readonly database: string | undefined
   /** Asks several questions in one transaction. */
@@ -52,7 +52,7 @@ export class CatalogSource {
           node,
           async (client) => {
             server = {
-              isLate: node !== primary || node.sighting?.isInRecovery === true,
+              isReplica: node !== primary || node.sighting?.isInRecovery === true,
               database: databaseOf(node),
               within: (questions) => within(client, questions),
             }

@@ -25,7 +25,8 @@ export function firstLook(parts: ConnectionParts, sent: Sent, before: Attempt | 
     const { isUnknown, isEarly } = classifier.classify(query.text)
     return !isUnknown || isEarly
   }
-  const run = unknown === undefined ? isEarly && catalog.firstReading() : catalog.answer(unknown, isKnown)
+  const run =
+    unknown === undefined ? isEarly && catalog.firstReading() : catalog.waitForName(unknown, isKnown)
   return run ? { at, run } : undefined
 }
 

@@ -5,14 +5,14 @@ import type { TableName } from '../sql/table-names.ts'
  * How long the server is not asked again for a name that it does not have, in ms. Another process may make an object of
  * that name.
  */
-const REST_MS = 300_000
+const PAUSE_MS = 300_000
 /** How many names are kept. An application has a handful. */
 const MAX_NAMES = 1_000
 
 /** A name in a statement that the catalog does not know. */
-export type Unknown = FunctionCall | TableName
+export type UnknownName = FunctionCall | TableName
 
-export function isRelation(unknown: Unknown): unknown is TableName {
+export function isRelation(unknown: UnknownName): unknown is TableName {
   return 'table' in unknown
 }
 
@@ -32,7 +32,7 @@ export class MissingNames<Name> {
   }
 
   /** Whether a name is worth asking the server for. If so, the next reading asks for it. */
-  ask(name: Name): boolean {
+  shouldAskFor(name: Name): boolean {
     const key = this.#keyOf(name)
     const missing = this.#missing.get(key)
     if (missing !== undefined && performance.now() < missing.untilMs) return false
@@ -57,7 +57,7 @@ export class MissingNames<Name> {
       this.#asked.delete(key)
       if (exists(name)) this.#missing.delete(key)
       else if (this.#missing.size < MAX_NAMES || this.#missing.has(key)) {
-        this.#missing.set(key, { name, untilMs: performance.now() + REST_MS })
+        this.#missing.set(key, { name, untilMs: performance.now() + PAUSE_MS })
       }
     }
   }

@@ -85,8 +85,8 @@ export class Outcome {
     if ((countsAsWrite && !isRowless) || wrote) {
       transaction.add(context, effect, position)
       const { catalog } = this.#cluster
-      if (!countsAsWrite && isVouched) catalog.sawSurprise()
-      else if (judged.isInDoubt || !judged.isAllOrNothing) catalog.sawWork()
+      if (!countsAsWrite && isVouched) catalog.sawUnexpectedWrite()
+      else if (judged.isInDoubt || !judged.isAllOrNothing) catalog.sawPossibleDefinition()
       return
     }
     if (mayWrite) transaction.addUncounted(context, effect, position)

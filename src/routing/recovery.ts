@@ -184,7 +184,7 @@ export function statementOfRefused(
   error: unknown,
 ): Statement | undefined {
   if (route.reason === 'use-node' || kind === 'session' || refusalOf(error) !== 'read-only') return undefined
-  if (kind === 'read') cluster.catalog.sawSurprise()
+  if (kind === 'read') cluster.catalog.sawUnexpectedWrite()
   return cluster.classifier.learnRefused(sql)
 }
 

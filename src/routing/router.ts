@@ -65,7 +65,9 @@ export class Router<C extends RoutedConnection> {
       operator: operator.state,
     })
     const discovered = nodes.replicas.filter(({ discover }) => discover !== undefined)
-    const classifier = new StatementClassifier(settings.classifier, (unknown) => catalog.heardOf(unknown))
+    const classifier = new StatementClassifier(settings.classifier, (unknown) =>
+      catalog.sawUnknownName(unknown),
+    )
     const catalog = new CatalogReader({
       nodes: () => set.nodes,
       classifier: () => classifier,

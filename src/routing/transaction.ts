@@ -53,7 +53,7 @@ const NONE: State = { kind: 'none' }
 export class Transaction {
   readonly #cluster: string
   readonly #watch: ContextWatch
-  readonly #catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>
+  readonly #catalog: Pick<CatalogReader, 'sawDefinition' | 'sawUnexpectedWrite'>
   readonly #ended: (how: TransactionEnd) => void
   #state: State = NONE
 
@@ -65,7 +65,7 @@ export class Transaction {
   constructor(
     cluster: string,
     watch: ContextWatch,
-    catalog: Pick<CatalogReader, 'sawDefinition' | 'sawSurprise'>,
+    catalog: Pick<CatalogReader, 'sawDefinition' | 'sawUnexpectedWrite'>,
     ended: (how: TransactionEnd) => void = () => {},
   ) {
     this.#cluster = cluster
@@ -291,7 +291,7 @@ export class Transaction {
       else this.#remember(memory, position)
     }
     for (const memory of uncounted) coverUncounted(memory, this.#cluster, position)
-    if (isSurprising) this.#catalog.sawSurprise()
+    if (isSurprising) this.#catalog.sawUnexpectedWrite()
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {

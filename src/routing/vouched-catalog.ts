@@ -6,8 +6,8 @@ import type { CatalogKnowledge } from './catalog-knowledge.ts'
 const NEVER = -1
 
 /** How many hints of a change there were when a reading began. The reading knows nothing of later changes. */
-export interface Heard {
-  readonly news: number
+export interface ChangeCounts {
+  readonly hints: number
   readonly effects: number
 }
 
@@ -19,8 +19,8 @@ export class VouchedCatalog {
   readonly #knowledge: CatalogKnowledge
   readonly #classifier: () => StatementClassifier
   /** How many hints of a change there were: up to now, and when the primary's catalog was last read. */
-  #news = 0
-  #newsRead = NEVER
+  #hints = 0
+  #hintsRead = NEVER
   /** The same for changes by this process that may make a table do more, such as a new trigger. */
   #effects = 0
   #effectsRead = 0
@@ -34,48 +34,48 @@ export class VouchedCatalog {
 
   /** Whether what is known is all that the primary has: no hint says otherwise. */
   get isCurrent(): boolean {
-    return this.#newsRead === this.#news
+    return this.#hintsRead === this.#hints
   }
 
   /** A check was asked for. A reading that is under way may have begun too early, so another check must follow. */
-  sawRequest(): void {
-    this.#news++
+  requestCheck(): void {
+    this.#hints++
   }
 
   /** Something wrote although the catalog says that it only reads. */
-  sawSurprise(): void {
-    this.#news++
+  sawUnexpectedWrite(): void {
+    this.#hints++
     this.#withdraw()
   }
 
   /** This process has changed the schema. If a trigger or a rule may be new, no table is known to be plain any more. */
   sawDefinition(definition: Definition): void {
     const hadPlainTables = this.#relations.plain.size > 0
-    this.#news++
+    this.#hints++
     if (definition === 'effects') this.#effects++
     if (definition === 'effects' && hadPlainTables) this.publish()
     else this.#withdraw()
   }
 
   /** A reading begins. */
-  begin(): Heard {
-    return { news: this.#news, effects: this.#effects }
+  begin(): ChangeCounts {
+    return { hints: this.#hints, effects: this.#effects }
   }
 
   /** A half of the catalog has changed. What is known of the other half may not fit it. */
   sawChange(): void {
-    this.#newsRead = NEVER
+    this.#hintsRead = NEVER
     this.#withdraw()
   }
 
   /** Both halves are known, as they were when the reading began. */
   wasRead(
-    heard: Heard,
-    { isLate, hasChanged }: { readonly isLate: boolean; readonly hasChanged: boolean },
+    before: ChangeCounts,
+    { isFromReplica, hasChanged }: { readonly isFromReplica: boolean; readonly hasChanged: boolean },
   ): void {
-    const hadEffects = heard.effects !== this.#effectsRead
-    this.#newsRead = isLate ? NEVER : heard.news
-    this.#effectsRead = heard.effects
+    const hadEffects = before.effects !== this.#effectsRead
+    this.#hintsRead = isFromReplica ? NEVER : before.hints
+    this.#effectsRead = before.effects
     // Nearly every check ends here without a change. Then what is known of the texts still holds.
     if (hasChanged || hadEffects || this.isCurrent !== this.#isVouchedFor) this.publish()
     // What replicas refused is classified again, by what is known now.

@@ -15,7 +15,7 @@ const DEFINITIONS_MS = 250
  * The pause after a first check that found no change is twice this, in ms. Each further one doubles it, up to the
  * regular pause.
  */
-const FRUITLESS_MS = 100
+const FRUITLESS_CHECK_MS = 100
 /** The longest pause between two checks, in ms. */
 const REGULAR_MS = 60_000
 /** By which fraction a regular pause may be shorter. So processes that started together do not all check at once. */
@@ -25,54 +25,54 @@ const JITTER = 0.25
  * Says when the catalog may be checked or read again, so that this does not become a load on the primary. Times are by
  * `performance.now()`.
  */
-export class CatalogRests {
+export class CatalogPauses {
   #failures = 0
-  #lateReadings = 0
-  #fruitless = 0
+  #replicaReadings = 0
+  #fruitlessChecks = 0
   /** How long the last reading that found a change took, and when the last check was over. */
   #tookMs = 0
   #readAtMs = Number.NEGATIVE_INFINITY
   /** Until when the catalog is not read for unknown functions. */
-  functionsEndMs = Number.NEGATIVE_INFINITY
+  nextFunctionReadingMs = Number.NEGATIVE_INFINITY
   /** Until when it is not checked for any other reason. */
-  looksEndMs = Number.NEGATIVE_INFINITY
+  nextCheckMs = Number.NEGATIVE_INFINITY
 
-  get areFunctionsResting(): boolean {
-    return performance.now() < this.functionsEndMs
+  get areFunctionReadingsPaused(): boolean {
+    return performance.now() < this.nextFunctionReadingMs
   }
 
-  get areLooksResting(): boolean {
-    return performance.now() < this.looksEndMs
+  get areChecksPaused(): boolean {
+    return performance.now() < this.nextCheckMs
   }
 
   /** Whether the next check comes soon enough for a statement to wait for it. */
-  get endSoon(): boolean {
-    return this.looksEndMs - performance.now() < PATIENCE_MS
+  get checkComesSoon(): boolean {
+    return this.nextCheckMs - performance.now() < PATIENCE_MS
   }
 
   /** When to ask the primary, if a replica has answered in its place. */
-  get primaryEndMs(): number {
-    return performance.now() + Math.min(PRIMARY_MS * 2 ** this.#lateReadings, MAX_MS)
+  get nextPrimaryTryMs(): number {
+    return performance.now() + Math.min(PRIMARY_MS * 2 ** this.#replicaReadings, MAX_MS)
   }
 
   /** When to check after a statement that changed the schema. */
-  get definitionsEndMs(): number {
-    return Math.max(performance.now() + DEFINITIONS_MS, this.looksEndMs)
+  get checkAfterDefinitionMs(): number {
+    return Math.max(performance.now() + DEFINITIONS_MS, this.nextCheckMs)
   }
 
   /** When to check if nothing happens. */
-  get regularLookMs(): number {
+  get nextRegularCheckMs(): number {
     return performance.now() + REGULAR_MS * (1 - JITTER * Math.random())
   }
 
   /** A reading begins for an unknown function. */
-  functionsWereAsked(): void {
-    this.functionsEndMs = performance.now() + Math.min(FUNCTIONS_MS * 2 ** this.#failures, MAX_MS)
+  functionReadingBegan(): void {
+    this.nextFunctionReadingMs = performance.now() + Math.min(FUNCTIONS_MS * 2 ** this.#failures, MAX_MS)
   }
 
-  /** The catalog was read. `isLate` says that a replica answered although the primary is up. */
-  wasRead(isLate: boolean): void {
-    this.#lateReadings = isLate ? this.#lateReadings + 1 : 0
+  /** The catalog was read. `isFromReplica` says that a replica answered although the primary is up. */
+  wasRead(isFromReplica: boolean): void {
+    this.#replicaReadings = isFromReplica ? this.#replicaReadings + 1 : 0
   }
 
   /**
@@ -80,25 +80,26 @@ export class CatalogRests {
    * took: so readings take at most half of the time. If it found none, the pause is longer with each such check in a
    * row.
    */
-  looked(hasChanged: boolean, tookMs: number): void {
-    this.#fruitless = hasChanged ? 0 : this.#fruitless + 1
+  checked(hasChanged: boolean, tookMs: number): void {
+    this.#fruitlessChecks = hasChanged ? 0 : this.#fruitlessChecks + 1
     if (hasChanged) this.#tookMs = tookMs
     this.#readAtMs = performance.now()
-    this.looksEndMs =
-      this.#readAtMs + (hasChanged ? tookMs : Math.min(FRUITLESS_MS * 2 ** this.#fruitless, REGULAR_MS))
+    this.nextCheckMs =
+      this.#readAtMs +
+      (hasChanged ? tookMs : Math.min(FRUITLESS_CHECK_MS * 2 ** this.#fruitlessChecks, REGULAR_MS))
   }
 
   /** The schema has changed, so the next check will find a change. */
   sawDefinition(): void {
-    this.#fruitless = 0
-    this.looksEndMs = this.#readAtMs + this.#tookMs
+    this.#fruitlessChecks = 0
+    this.nextCheckMs = this.#readAtMs + this.#tookMs
   }
 
   /** A reading is over. If no node has answered, the next one must wait. */
   ended(hasRead: boolean): void {
     this.#failures = hasRead ? 0 : this.#failures + 1
     if (hasRead) return
-    this.functionsWereAsked()
-    this.looksEndMs = this.functionsEndMs
+    this.functionReadingBegan()
+    this.nextCheckMs = this.nextFunctionReadingMs
   }
 }
