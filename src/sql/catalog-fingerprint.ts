@@ -2,17 +2,17 @@ import type { Ask } from './catalog-queries.ts'
 import { FIRST_OWN_OID } from './catalog-queries.ts'
 
 /**
- * Gives a fingerprint of one half of the catalog. It changes whenever something changes that a reading of that half
- * depends on. This is one question with one small answer: the server takes some milliseconds for it, and a fifth of a
- * second with 40,000 views. What relations do depends on the functions too, so if the functions' fingerprint changes,
- * both halves must be read again.
+ * Gives a fingerprint of one half of the catalog. It changes whenever that half must be read again. This is one
+ * question with one small answer: the server takes some milliseconds for it, and a fifth of a second with 40,000
+ * views. The effects of relations depend on the functions too. So if the fingerprint of the functions changes, both
+ * halves must be read again.
  */
 export async function readFingerprint(ask: Ask, half: 'functions' | 'relations'): Promise<string> {
   const [row] = await ask<{ readonly print: string }>(QUERIES[half], [])
   return row?.print ?? ''
 }
 
-/** A system catalog, and how to tell that its rows have changed. */
+/** A system catalog, with SQL that shows whether its rows have changed. */
 interface Part {
   readonly catalog: string
   /** SQL that makes a number of a row. The fingerprint has the sum of these. */
@@ -21,7 +21,7 @@ interface Part {
   readonly where?: string
 }
 
-/** Tells rows by their object, and by the transaction that wrote them (`xmin`). */
+/** Identifies rows by their object, and by the transaction that wrote them (`xmin`). */
 function versionsOf(catalog: string, object = 'oid', where = 'true'): Part {
   const hash = `pg_catalog.hashint8((xmin::text::bigint << 32) + ${object}::bigint)`
   return { catalog, hash, where }

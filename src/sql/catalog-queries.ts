@@ -1,7 +1,7 @@
 /**
- * The questions that a server is asked about its functions and relations. Any role may read these catalogs.
+ * The questions that a server is asked about its functions and relations. Any database user may read these catalogs.
  *
- * The server does the work, by object identifiers. `pg_depend` tells which view calls which function
+ * The server does the work, by object identifiers. `pg_depend` lists which view calls which function
  * (https://www.postgresql.org/docs/current/catalog-pg-depend.html), except for PostgreSQL's own functions: only the
  * tree of the view's query shows those. Each question is about one page of objects, so none takes long.
  */
@@ -39,7 +39,7 @@ export interface BodyRow {
   readonly body: string
 }
 
-/** Something that depends on another object: it calls that function, or reads that relation. */
+/** An object that depends on another one: it calls that function, or reads that relation. */
 export interface DependentRow {
   readonly oid: string
   readonly schema: string
@@ -68,8 +68,8 @@ export interface TableRow {
 export const FIRST_OWN_OID = 16_384
 
 /**
- * Stands for row locking in a list of functions that a tree may call. No number could: even 0 occurs in a tree, as
- * the function that a node of it does not use.
+ * Stands for row locking in a list of functions that a tree may call. A number would not do: even 0 stands in trees,
+ * for a function that is not used there.
  */
 export const LOCKS = 'locks'
 
@@ -90,8 +90,8 @@ export const STEPS = ['trans', 'final', 'combine', 'serial', 'deserial', 'mtrans
   .map((step) => `a.agg${step}fn`)
   .join(', ')
 /**
- * SQL: whether a function is one of those of `tablefunc` or `xml2` that run a text. It goes by their C symbols,
- * because the manual of `tablefunc` says how to make more such functions under other names.
+ * SQL: whether a function is one of those of `tablefunc` or `xml2` that run a text. Their C symbols decide, because
+ * the manual of `tablefunc` says how to make more such functions under other names.
  */
 export const RUNS_TEXT = `p.prolang = 13 and p.prosrc in (
     'crosstab', 'crosstab_hash', 'connectby_text', 'connectby_text_serial', 'xpath_table')`
@@ -104,7 +104,7 @@ export const NOT_TEMPORARY = `n.nspname !~ '^pg_(temp|toast_temp)_'`
 
 /**
  * The next $2 functions after the identifier $1 (https://www.postgresql.org/docs/current/catalog-pg-proc.html). An
- * aggregate is always declared immutable, so the functions that it is made of tell whether it is volatile.
+ * aggregate is always declared immutable, so it counts as volatile if one of its functions is.
  */
 export const FUNCTIONS_QUERY = `
 with page as materialized (
@@ -146,8 +146,8 @@ select '', '{}', (select max(oid::bigint)::text from page)`
 export const OF_BODIES = `from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang`
 /**
- * SQL: whether a function is the application's, is not declared volatile, and has a body to read. Functions in other
- * languages than SQL and PL/pgSQL are taken at their word.
+ * SQL: whether a function is the application's, is not declared volatile, and has a body to read. The declarations of
+ * functions in other languages than SQL and PL/pgSQL are believed.
  */
 export const HAS_BODY = `p.oid >= ${FIRST_OWN_OID} and p.provolatile <> 'v' and p.prokind in ('f', 'w')
   and l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' and ${NOT_TEMPORARY} and ${IS_OWN}`
@@ -214,7 +214,7 @@ from pg_catalog.pg_depend d join pg_catalog.pg_policy p on p.oid = d.objid ${OF_
 where d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.refclassid = $2::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.deptype = 'n' and c.relrowsecurity`
 
-/** The tables that have one of $1 as a part: partitioned tables, and tables with children. */
+/** The parents of the tables $1: partitioned tables, and tables with children. */
 export const PARENTS_QUERY = `
 select distinct c.oid::text, n.nspname::text as schema, c.relname::text as name, i.inhrelid::text as on
 from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhparent
@@ -229,7 +229,7 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where i.inhparent = any($1::oid[]) and c.relkind in ('r', 'p', 'f')`
 
 /**
- * Of the rules $1, those that call one of PostgreSQL's functions $2, with the views that they make. {@link LOCKS}
+ * Those of the rules $1 that call one of PostgreSQL's functions $2, with the views that they belong to. {@link LOCKS}
  * among $2 stands for a lock of rows. `advances` says whether one of $3 is called, which advance sequences.
  */
 export const VIEW_TREES_QUERY = `
@@ -237,7 +237,7 @@ select r.oid::text as rule, r.ev_class::text as view, ${treeCalls('r.ev_action::
 from pg_catalog.pg_rewrite r
 where r.oid = any($1::oid[]) and ${treeCalls('r.ev_action::text', '$2')}`
 
-/** Of the relations $1, the views, with their names. */
+/** The views among the relations $1, with their names. */
 export const NAMES_OF_VIEWS_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -254,7 +254,7 @@ select ${POLICY}, '' as on,
 from pg_catalog.pg_policy p ${OF_POLICY}
 where c.relrowsecurity and ${treeCalls(`pg_catalog.concat(p.polqual::text, ' ', p.polwithcheck::text)`, '$1')}`
 
-/** Foreign tables: a read of one leaves the server. */
+/** Foreign tables: a read of one goes to another server. */
 export const FOREIGN_TABLES_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name, '' as on
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'f'`

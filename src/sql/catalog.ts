@@ -14,55 +14,54 @@ import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames, TableName } from './table-names.ts'
 import type { TypeFacts } from './type-facts.ts'
 
-/** What the functions and relations of one database do, by name. A function counts as its worst overload. */
+/** The effects of the functions and relations of one database, by name. The worst overload of a function counts. */
 export interface Catalog {
   /**
-   * Whether all of it was read, and nothing has shown since that it is out of date. If so, what it does not name is
-   * harmless.
+   * Whether all of it was read, and nothing has shown since that it is out of date. If so, an object that it does not
+   * name is harmless.
    */
   readonly isCurrent: boolean
   /** Whether the relations and types were read at all. */
   readonly areRelationsRead: boolean
   effectOf(call: FunctionCall): CallEffect
   /**
-   * Whether a call is known to leave nothing in the session, such as a setting or a lock, even if the statement fails
-   * there.
+   * Whether a call is known to leave nothing (no setting, no lock) in the session, even if the statement fails in it.
    */
   leavesNothing(call: FunctionCall): boolean
   /** Whether any function of the application may leave something in its session. */
   readonly hasLeavers: boolean
-  /** What a call may leave in its session that this package cannot follow. */
+  /** Whether a call may leave something in its session that this package cannot follow. */
   leftBy(call: FunctionCall): Leaves
   /**
-   * Whether its declaration calls it harmless, but what it runs cannot be read, such as a text that it builds.
-   * Nothing vouches for such a call.
+   * Whether the function is declared stable or immutable, but runs something that cannot be read, such as a text that
+   * it builds. Nothing vouches for such a call.
    */
   isOpaque(call: FunctionCall): boolean
   /**
-   * What a function calls or reads that makes it do more than it declares; undefined if there is nothing, or if its
-   * own declaration says so.
+   * Why a function counts as doing more than its declaration says: the object that it calls or reads. Undefined if
+   * the declaration itself says it, or if it does no more.
    */
   becauseOf(call: FunctionCall): string | undefined
-  /** Relations whose read calls a function that may do more than read, or leaves the server. */
+  /** Relations of which a read calls a function that may do more than read, or goes to another server. */
   readonly effectfulRelations: RelationNames<Cause>
-  /** Types whose use does so. */
+  /** Types of which a use calls such a function. */
   readonly effectfulTypes: TypeFacts
   /** Relations that must be read on the primary. */
   readonly primaryRelations: RelationNames<true>
-  /** Types whose use reads such a relation. */
+  /** Types of which a use reads such a relation. */
   readonly primaryTypes: TypeFacts
   /** The tables known to be plain: an update, delete or merge that affects no row does nothing there. */
   readonly plainTables: PlainTables
-  /** Whether a trigger may run within a commit, and so after every question that was asked before the commit. */
+  /** Whether a trigger may run within a commit, and so after the questions that are asked right before the commit. */
   readonly mayDefer: boolean
   /**
-   * Whether a relation may have existed when the catalog was read. True for every name if the names of all relations
-   * are not known.
+   * Whether a relation may have existed when the catalog was read. True for every name if the list of all relations
+   * is not known.
    */
   mayHaveRelation(name: TableName): boolean
 }
 
-/** What is known before a server was asked: PostgreSQL's own functions. */
+/** The catalog before a server was asked: PostgreSQL's own functions. */
 export const BUILT_IN_CATALOG: Catalog = {
   isCurrent: false,
   areRelationsRead: false,
@@ -81,7 +80,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   mayHaveRelation: () => true,
 }
 
-/** The catalog of a server: what it says of its functions and, once they were read, of its relations. */
+/** The catalog of a server: the facts on its functions and, once they were read, on its relations. */
 export function catalogOf(
   functions: FunctionFacts,
   relations: RelationFacts = NO_RELATIONS,
@@ -124,7 +123,10 @@ function builtInEffect(call: FunctionCall): CallEffect {
   return isBuiltIn(call) || isSyntax(call) ? 'none' : 'unknown'
 }
 
-/** What PostgreSQL's own functions leave, such as a lock, is known by their names, so it does not count here. */
+/**
+ * PostgreSQL's own functions that leave something, such as a lock, are known by their names and handled elsewhere.
+ * Here they count as leaving nothing.
+ */
 function builtInLeaves(call: FunctionCall): Leaves {
   const isOwn = call.schema === undefined || call.schema === 'pg_catalog'
   const isKnown = isKnownToLeaveNothing(call) || (isOwn && knownEffect(call.name) !== undefined)

@@ -1,3 +1,26 @@
+/**
+ * A guide to the room `sql`, which says what a statement is. Its files are of four groups:
+ *
+ * - **Reading a text.** `lexer.ts` makes tokens of it, with `scan.ts`, `characters.ts` and `unicode-name.ts`.
+ *   `statement-reader.ts` makes a `StatementText` (`statement-text.ts`) of the tokens, with `token-reader.ts`,
+ *   `statement-syntax.ts`, `session-syntax.ts`, `parentheses.ts`, `common-tables.ts` and the lists in `key-words.ts`.
+ *   `token-list.ts` has all tokens at once, for small grammars such as `savepoint.ts`.
+ * - **Judging a statement.** This file makes a `Statement` (`statement.ts`) of a `StatementText` and a `Catalog`. It uses
+ *   the lists in `known-functions.ts`, the names in `table-names.ts`, `text-cache.ts`, `transaction-modes.ts` and
+ *   `first-word.ts`.
+ * - **The catalog.** `read-catalog.ts` asks a server, with the other files named `read-…` and `…-queries`, and with
+ *   `dependents.ts`, `type-uses.ts`, `function-bodies.ts` and `learned-objects.ts`. The result is in
+ *   `function-facts.ts`, `relation-facts.ts` (with `known-relations.ts`) and `type-facts.ts`. `catalog.ts` puts these
+ *   together. `cause.ts` says why an object does more than read. `catalog-fingerprint.ts` shows if the catalog must be
+ *   read again.
+ * - **Settings.** `setting-changes.ts` and `set-config.ts` read what a text sets. `settings.ts` is all that one client
+ *   has set. `kept-settings.ts` finds texts that set something in a way that is not followed. `setting-statement.ts`
+ *   adds both to a `Statement`. `session-work.ts` says what a statement about its session does.
+ *
+ * The *effect* of a function, relation or type is what it does beyond reading: it writes, locks, or leaves something in
+ * the session. An object with such an effect is *effectful*.
+ */
+
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
 import { isControl, outlivesTransaction, takesId } from './first-word.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
@@ -34,7 +57,7 @@ export interface ClassifierOptions {
   readonly replicaFunctions: readonly string[]
 }
 
-/** Tells by its text where a statement may go. Doubt means primary. */
+/** Tells where a statement may go, by its text and the catalog. Doubt means primary. */
 export class StatementClassifier {
   readonly #primaryTables: readonly TableName[]
   readonly #unpinnedTables: readonly TableName[]
@@ -45,9 +68,10 @@ export class StatementClassifier {
   #watch: Watch
 
   /**
-   * `onUnknown` is told of each function and each relation that the catalog does not know. It gives whether the
-   * server will be asked. If the server was asked for a relation and does not have it either, it does not exist, or
-   * is the session's own, such as a temporary table. The statement is then judged by the rest of its text.
+   * `onUnknown` is called for each function and each relation that the catalog does not know. It gives whether the
+   * server will be asked. If the server was asked for a relation and does not have it either, the relation does not
+   * exist, or belongs to the session, such as a temporary table. The statement is then judged by the rest of its
+   * text.
    */
   constructor(
     options: ClassifierOptions,
@@ -64,7 +88,7 @@ export class StatementClassifier {
     return this.#catalog
   }
 
-  /** Uses this catalog from now on. What was learned from refusals stays until {@link forgetRefused}. */
+  /** Uses this catalog from now on. The texts that replicas refused stay known until {@link forgetRefused}. */
   set catalog(catalog: Catalog) {
     this.#catalog = catalog
     this.#watch = this.#watchFor(catalog)
@@ -95,11 +119,11 @@ export class StatementClassifier {
   }
 
   /**
-   * Remembers that a replica refused a text. Gives what the statement counts as now: a write, or a call that may do
-   * more than read. A long text is not kept.
+   * Remembers that a replica refused a text. Gives the statement as it is classified now: as a write, or as a call
+   * that may do more than read. A long text is not kept.
    */
   learnRefused(sql: string): Statement {
-    // The catalog may have learned of its functions while the statement ran.
+    // While the statement ran, the catalog may have learned what its functions do.
     const known = this.classify(sql)
     if (known.kind === 'function') return known
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
@@ -110,8 +134,8 @@ export class StatementClassifier {
   /** Adds what the functions that a statement calls may leave in its session. */
   #withLeft(statement: Statement, text: StatementText, sql: string): Statement {
     if (statement.kind === 'read' || statement.isControl) return statement
-    // A write is not always read to its end, so each of its words counts: as a function, or as a table whose trigger
-    // leaves something.
+    // The text of a write is not always read to its end. So each of its words counts as the name of a function, or of
+    // a table whose trigger leaves something.
     const isWrite = statement.kind === 'write'
     if (isWrite && !this.#catalog.hasLeavers) {
       // Until the catalog was read, a procedure may leave anything.
@@ -132,7 +156,7 @@ export class StatementClassifier {
     }
     if (text.kind === 'write') return this.#decideWrite(text, sql)
     const read = this.#decideRead(text, sql)
-    // The server cannot be asked along with several statements, or along with a `copy`.
+    // No question to the server can go along with several statements, or with a `copy`.
     return text.isSeveral || text.isCopy ? { ...read, isAllOrNothing: false } : read
   }
 
@@ -140,8 +164,8 @@ export class StatementClassifier {
     const hasCalls = text.calls.length > 0
     let isSession = false
     const { isCurrent } = this.#catalog
-    // A temporary relation may be a view that does anything. `explain` calls functions that are declared stable,
-    // whatever they do.
+    // A relation that the catalog does not have may be a temporary view that does anything. And `explain` calls
+    // functions that are declared stable, whatever they do.
     let isVouched =
       isCurrent && !text.isPlanned && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
@@ -193,8 +217,8 @@ export class StatementClassifier {
   }
 
   /**
-   * Whether it may write without a transaction id to show it: it advances a sequence, or one of its relations leaves
-   * the server.
+   * Whether it may write without a transaction id that shows it: it advances a sequence, or reads a table that is on
+   * another server.
    */
   #writesUnseen(text: StatementText, sql: string): boolean {
     const advances = (call: FunctionCall) => this.#knownEffectOf(call) === 'sequence'
@@ -204,7 +228,10 @@ export class StatementClassifier {
     return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause?.advances === true)
   }
 
-  /** Whether a call only runs a text that is in the statement, and no word there may advance a sequence. */
+  /**
+   * Whether a call only runs a text that is written in the statement, and no word of the statement may advance a
+   * sequence.
+   */
   #runsOnly({ name }: FunctionCall, sql: string): boolean {
     if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
     const quoted = [...sql.matchAll(QUOTED)].map(([, its = '']) => its)
@@ -219,8 +246,8 @@ export class StatementClassifier {
   }
 
   /**
-   * In doubt, what it runs writes. If it runs something by a name, the session may know better: see
-   * `NamedStatements`.
+   * In doubt, the statement that it runs counts as a write. If it names a prepared statement or a cursor,
+   * `NamedStatements` may know more.
    */
   #decideSession(text: StatementText, sql: string): Statement {
     const { inner, transaction, isVoid } = text
@@ -241,22 +268,24 @@ export class StatementClassifier {
     const unknown = { isUnknown, unknownCall, unknownRelation }
     return {
       ...{ ...SESSION, countsAsWrite, mayWrite, ...unknown, named: named ?? its.named },
-      // The commit reads a cursor that outlives its transaction to its end, and that is after the server was asked.
+      // The commit reads a `with hold` cursor to its end. That is after the server was asked whether the transaction
+      // wrote.
       isInDoubt: its.isInDoubt && !outlivesTransaction(sql),
       takesId: its.takesId || takesId(sql),
     }
   }
 
   /**
-   * Judges the statement within another one. If that holds a statement too, it counts as a write, so this does not go
-   * deeper.
+   * Judges an inner statement, such as the one that is prepared. If it has an inner statement too, it counts as a
+   * write, so this looks no deeper.
    */
   #decideInner(sql: string): Statement {
     const text = readStatementText(sql, this.#watch)
     return text.kind === 'session' && text.inner !== undefined ? SESSION_WRITE : this.#decide(text, sql)
   }
 
-  // Functions that it calls, or relations that it reads, may write even if its table is unpinned or no row matches.
+  // Functions that the statement calls, or relations that it reads, may write even if its table is unpinned or no row
+  // matches.
   #decideWrite(text: StatementText, sql: string): Statement {
     const { calls, relations, targets, isRowless, isChange, transaction } = text
     const defines = isChange ? 'nothing' : definitionIn(sql)
@@ -285,8 +314,8 @@ export class StatementClassifier {
   }
 
   /**
-   * A relation that the catalog does not know, and that the server will be asked for. It may be a new view, which may
-   * do anything.
+   * The first of these relations that the catalog does not know and that the server will be asked for. It may be a
+   * new view, which may do anything.
    */
   #unknownOf(relations: readonly TableName[]): TableName | undefined {
     const unknown = relations.filter((each) => !this.#catalog.mayHaveRelation(each))
@@ -303,7 +332,7 @@ export class StatementClassifier {
     const told = this.#rules.effectOf(call)
     if (told === 'none') return told
     const known = this.#catalog.effectOf(call)
-    // A function that advances a sequence stays one, even if `primaryFunctions` names it.
+    // A function that advances a sequence keeps that effect, even if `primaryFunctions` names it.
     return told === undefined || known === 'sequence' ? known : told
   }
 
@@ -312,7 +341,7 @@ export class StatementClassifier {
     return this.#primaryTables.some((each) => mayBeSameTable(lowerCase(each), lowerCase(name)))
   }
 
-  /** Whether a write to these tables counts. It does if the tables are not known for sure. */
+  /** Whether a write to these tables counts: not all of them are unpinned, or they are not known for sure. */
   #counts(targets: readonly TableName[] | undefined): boolean {
     if (targets === undefined || targets.length === 0) return true
     return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
@@ -331,7 +360,9 @@ function callsUnknown(unknownCall: FunctionCall | undefined): Pick<Statement, 'i
   return { isUnknown: unknownCall !== undefined, unknownCall }
 }
 
-/** The words of a text: as they are written, for quoted names, and in lower case, as the server reads other names. */
+/**
+ * The words of a text, each as it is written (for quoted names) and in lower case (as the server reads other names).
+ */
 function wordsOf(sql: string): readonly string[] {
   return [...new Set([...(sql.match(WORDS) ?? []), ...(sql.toLowerCase().match(WORDS) ?? [])])]
 }

@@ -3,9 +3,9 @@
  * its body, and within its body if it is recursive, until the parenthesis around its `with` closes.
  */
 export class CommonTables {
-  /** By name, how many visible common tables have it. */
+  /** How many visible common tables have each name. */
   #seen: Map<string, number> | undefined
-  /** By depth of parentheses, what a `with` there has named. */
+  /** The names that a `with` has given, by its depth of parentheses. */
   readonly #levels: (Level | undefined)[] = []
 
   /** A `with` begins at this depth. */
@@ -35,7 +35,10 @@ export class CommonTables {
     level.next = ''
   }
 
-  /** A parenthesis closes, and this depth goes on. What was named within the parenthesis is not visible any more. */
+  /**
+   * A parenthesis closes, and the text goes on at this depth. The names within the parenthesis are not visible any
+   * more.
+   */
   close(depth: number): void {
     if (this.#levels.length === 0) return
     const within = this.#levels[depth + 1]

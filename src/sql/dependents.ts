@@ -21,17 +21,19 @@ export interface Item {
   readonly schema: string
   readonly name: string
   readonly cause: Cause
-  /** What it depends on directly, as `schema.name` or in words; empty for nothing. */
+  /** The object that it depends on directly, as `schema.name` or in words; empty for none. */
   readonly because: string
-  /** Whether a read of a table that it is a part of reads it as well. */
+  /** Whether it may be a partition or child: a read of its parent reads it as well. */
   readonly isPart: boolean
 }
 
-/** What was found to depend on some objects, the seeds. */
+/** The objects that depend on some first ones, the seeds. */
 export interface Dependents {
   /** The seeds and what depends on them: functions and relations, and the operators and types in between. */
   readonly items: readonly Item[]
-  /** Types whose use calls one of these functions although the text calls nothing. */
+  /**
+   * Types whose operators, casts or checks call one of these functions. A text may use such a type without any call.
+   */
   readonly types: TypeFacts
   /** Tables with a policy that calls one of these functions when the table is written to, but not when it is read. */
   readonly writePolicies: readonly DependentRow[]
@@ -41,14 +43,14 @@ export interface Dependents {
 const PAGE = 1_000
 
 /**
- * Finds what calls or reads one of `seeds`, however indirectly, level by level:
+ * Finds the objects that call or read one of `seeds`, however indirectly, level by level:
  *
  * - views, and tables with policies,
  * - functions, by their trees and by their texts,
  * - types, by their operators, casts and checks,
- * - tables that have such a table as a part.
+ * - the parents of tables that were found.
  *
- * The search does not go on from functions that `isTrusted` accepts: the options name them.
+ * A function that `isTrusted` accepts is left out, and so are its callers: the options name it.
  */
 export async function findDependents(
   ask: Ask,
@@ -74,7 +76,7 @@ export async function findDependents(
   return { items: [...found.values()], types: types.facts, writePolicies }
 }
 
-/** One search: what was found so far (`found`), and what the next level looks at (`open`). */
+/** One search: all that was found so far (`found`), and the objects of the next level (`open`). */
 class Search {
   readonly found = new Map<string, Item>()
   open: Item[] = []
@@ -91,11 +93,12 @@ class Search {
     this.types = new TypeUses(ask, bodies)
   }
 
-  /** Finds what names something of a level in its tree, as `pg_depend` lists it. */
+  /** Finds the objects that use an object of this level in a stored tree, by `pg_depend`. */
   async readCallers(level: readonly Item[], wants: 'functions' | 'all'): Promise<void> {
     for (const [kind, catalog] of CATALOGS) {
       const sources = sourcesOf(level.filter((item) => item.kind === kind))
-      // `pg_depend` does not list PostgreSQL's own objects, except its views. An option may name one of those.
+      // `pg_depend` does not list the users of PostgreSQL's own objects, except for its views. An option may name
+      // such a view.
       const own = [...sources.keys()].filter((oid) => kind === 'relation' || Number(oid) >= FIRST_OWN_OID)
       for (const oids of pagesOf(own)) {
         const of = [oids, `pg_catalog.${catalog}`]
@@ -108,7 +111,7 @@ class Search {
     }
   }
 
-  /** Finds the tables that have a relation of a level as a part. */
+  /** Finds the parents of the relations of this level. */
   async readWholes(level: readonly Item[]): Promise<void> {
     const parts = sourcesOf(level.filter(({ isPart }) => isPart))
     for (const oids of pagesOf([...parts.keys()])) {
@@ -116,7 +119,7 @@ class Search {
     }
   }
 
-  /** Finds what uses a function of a level without a call, and the types that show such a use. */
+  /** Finds the objects that use a function of this level without a call, and the types that show such a use. */
   async readTypes(level: readonly Item[]): Promise<void> {
     const sources = sourcesOf(level.filter(({ kind }) => kind === 'function'))
     for (const oids of pagesOf([...sources.keys()])) {
@@ -141,7 +144,7 @@ class Search {
     for (const { row, by } of users) this.#take('function', [row], new Map([[row.on, by]]))
   }
 
-  /** Finds the functions whose texts name something of a level. */
+  /** Finds the functions whose texts name an object of this level. */
   readBodies(level: readonly Item[]): void {
     for (const item of level) {
       const callers = this.#bodies.callersOf(item).map((body) => ({ ...body, on: item.oid }))
@@ -162,7 +165,7 @@ class Search {
       const key = `${kind} ${row.oid}`
       const known = this.found.get(key)
       const advances = source?.cause.advances === true
-      // A known item is looked at once more if it turns out to advance a sequence.
+      // A known object is searched once more if it turns out to advance a sequence.
       if (known !== undefined && (!advances || known.cause.advances === true)) continue
       const cause = causeOf(kind, row, source?.cause)
       const because = source === undefined ? '' : displayed(source)
@@ -182,7 +185,7 @@ export async function withParts(ask: Ask, tables: readonly DependentRow[]): Prom
   return await closure(ask, CHILDREN_QUERY, tables)
 }
 
-/** Gives the tables and every table that has one of them as a part, directly or not. */
+/** Gives the tables and all their parents, however far up. */
 export async function withWholes(ask: Ask, tables: readonly DependentRow[]): Promise<DependentRow[]> {
   return await closure(ask, PARENTS_QUERY, tables)
 }
@@ -218,8 +221,8 @@ function sourcesOf(items: readonly Item[]): Map<string, Item> {
 }
 
 /**
- * Adds to a cause what helps an operator to find it: the policy and its table, or the application's function that
- * calls one of PostgreSQL's.
+ * Adds to a cause what helps a human to find it: the policy and its table, or the application's function that calls
+ * one of PostgreSQL's.
  */
 function causeOf(kind: Item['kind'], row: DependentRow, cause: Cause = NO_FUNCTION): Cause {
   if (row.policy !== undefined) return { ...cause, policy: row.policy, table: displayed(row) }

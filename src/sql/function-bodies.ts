@@ -5,13 +5,16 @@ import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
 import type { RelationNames, TableName } from './table-names.ts'
 
-/** How long a text may be to be read, in characters. A longer one is too odd for a function that only reads. */
+/**
+ * How long a text may be to be read, in characters. A function that only reads is hardly ever longer, so a longer one
+ * counts as unreadable.
+ */
 const MAX_LENGTH = 200_000
 
 /** A function of the application that is declared stable or immutable, without its text. */
 export type BodyOwner = Omit<BodyRow, 'body'>
 
-/** Something that the text of a function may name. */
+/** An object that the text of a function may name. */
 interface Named {
   readonly schema?: string
   readonly name: string
@@ -40,7 +43,7 @@ export class FunctionBodies {
   callersOf(item: Named & { readonly kind: 'function' | 'relation' | 'operator' | 'type' }): BodyOwner[] {
     if (item.kind === 'function') return find(this.#callers, item)
     if (item.kind === 'relation') return this.naming(item)
-    // `TypeUses` finds the uses of an operator by its types, or else by its sign.
+    // An operator has no callers here: `TypeUses` finds its uses by its types, or else by its sign.
     return item.kind === 'type' ? this.castersOf(item) : []
   }
 
@@ -82,7 +85,7 @@ function find(index: ReadonlyMap<string, Naming[]>, { schema, name }: Named): Bo
     .map(({ owner }) => owner)
 }
 
-/** A function, and what its text has in it. */
+/** A function, and the names that its text has in it. */
 export interface ReadBody extends FunctionBody {
   readonly owner: BodyOwner
 }
@@ -121,14 +124,14 @@ interface FunctionBody {
 function readFunctionBody(text: string): FunctionBody {
   const body = new BodyReader(text)
   if (!body.isDynamic) return body
-  // `execute` runs what is in strings, so strings are read like the rest. There `order` may be a name: the one that
-  // `quote_ident('order')` quotes.
+  // `execute` runs what is in strings, so strings are read like the rest. In them, even `order` may be a name: the
+  // one that `quote_ident('order')` quotes.
   return new BodyReader(withoutQuotes(text), true)
 }
 
 /**
- * Removes the marks of strings from a text. A `$` within a word is a part of a name, and so is everything in a quoted
- * name.
+ * Removes the quotes of strings from a text. A `$` within a word is a part of a name, and so is everything in a
+ * quoted name.
  */
 function withoutQuotes(text: string): string {
   let bare = text
@@ -225,7 +228,7 @@ class BodyReader implements FunctionBody {
   }
 }
 
-/** Tells where in a body only a type can stand: after `::`, in `cast(… as …)`, and in PL/pgSQL's declarations. */
+/** Follows where in a body only a type can stand: after `::`, in `cast(… as …)`, and in PL/pgSQL's declarations. */
 class TypePlaces {
   /** Whether the next name is that of a type. */
   isAtType = false

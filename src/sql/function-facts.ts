@@ -2,18 +2,22 @@ import type { FunctionRow, TypeRow } from './catalog-queries.ts'
 import { knownEffect, UNSEEN_FUNCTIONS } from './known-functions.ts'
 import type { FunctionCall } from './statement-text.ts'
 
-/** What a call does to the route of its statement. */
+/** The effect of a call on the route of its statement. */
 export type CallEffect =
+  /** It only reads. */
   | 'none'
+  /** It leaves something in the session, or only a primary can answer it. The connection stays on the primary. */
   | 'session'
+  /** It reads something that must be read on the primary. */
   | 'primary-table'
   /**
-   * It may advance a sequence, also by a text that it runs. It counts as a write whatever the server says, because
-   * the server sees few such calls as a write.
+   * It may advance a sequence, also through a text that it runs. It counts as a write whatever the server says,
+   * because the server reports few such calls as a write.
    */
   | 'sequence'
   /** It may do anything. */
   | 'volatile'
+  /** The catalog does not know the function. */
   | 'unknown'
 
 /** A function, as the catalog or a text names it. */
@@ -39,10 +43,10 @@ export interface Leaves {
 }
 
 export const LEAVES_NOTHING: Leaves = { sets: false, binds: false }
-/** For a function that nobody knows. */
+/** For a function that the catalog does not know. */
 export const MAY_BIND: Leaves = { sets: false, binds: true }
 
-/** What the functions of a database do, by name and by object identifier. */
+/** The effects of the functions of a database, by name and by object identifier. */
 export class FunctionFacts {
   readonly #all = new Set<string>()
   readonly #own = new Set<string>()
@@ -50,13 +54,13 @@ export class FunctionFacts {
   readonly #ownVolatile = new Set<string>()
   /** The application's functions that may advance a sequence. */
   readonly #ownSequence = new Set<string>()
-  /** The names of functions that are declared stable or immutable, but run what cannot be read beforehand. */
+  /** The names of functions that are declared stable or immutable, but run something that cannot be read beforehand. */
   readonly #opaque = new Set<string>()
   /** The names of functions that can be called with one argument: `(x).f` calls them. */
   readonly #ofOne = new Set<string>()
   /**
-   * What the application's functions may leave in the session, and what the triggers of a table may leave, by the
-   * table's name.
+   * What the application's functions may leave in the session, by their names, and what the triggers of a table may
+   * leave, by the table's name.
    */
   readonly #leavers = new Map<string, Leaves>()
   /** The functions that may do more than read, by object identifier. */
@@ -82,14 +86,17 @@ export class FunctionFacts {
     }
   }
 
-  /** Adds a function of the application that is declared harmless, but runs what cannot be read beforehand. */
+  /**
+   * Adds a function of the application that is declared stable or immutable, but runs something that cannot be read
+   * beforehand.
+   */
   addOpaque(name: string): void {
     this.#opaque.add(name)
   }
 
   /**
-   * Adds what a function of the application, or a table's trigger, may leave in the session. Gives false if that was
-   * known.
+   * Adds what a function of the application, or a trigger of a table, may leave in the session. Gives false if that
+   * was known.
    */
   addLeaver({ sets, binds, ...name }: Leaves & { readonly schema: string; readonly name: string }): boolean {
     let isNew = false
@@ -106,14 +113,14 @@ export class FunctionFacts {
     return this.#leavers.size > 0
   }
 
-  /** What a call may leave in its session. A function that nobody knows may bind it. */
+  /** What a call may leave in its session. An unknown function may bind the session. */
   leftBy(call: FunctionCall): Leaves {
     const key = keyOf(call)
     if (this.isColumn(call) || this.#types.has(key)) return LEAVES_NOTHING
     return this.#leavers.get(key) ?? (this.#all.has(key) || isSyntax(call) ? LEAVES_NOTHING : MAY_BIND)
   }
 
-  /** Marks these functions of the application: they may advance a sequence. */
+  /** Records that these functions of the application may advance a sequence. */
   addAdvancing(oids: readonly string[]): void {
     for (const oid of oids) {
       const known = this.effectful.get(oid)
@@ -127,10 +134,7 @@ export class FunctionFacts {
     for (const name of names) for (const key of keysOf({ schema, name })) this.#types.add(key)
   }
 
-  /**
-   * Marks a function that does more than read although it is declared stable or immutable: it calls or reads
-   * something that does more.
-   */
+  /** Adds a function that is declared stable or immutable, but calls or reads something that does more than read. */
   addCaller(caller: EffectfulFunction, because: string): void {
     this.#name(caller, true, true)
     for (const key of keysOf(caller)) if (!this.#because.has(key)) this.#because.set(key, because)
@@ -139,14 +143,14 @@ export class FunctionFacts {
   }
 
   /**
-   * What a function calls or reads that makes it do more than it declares; undefined if there is nothing, or if its
-   * own declaration says so.
+   * Why a function counts as doing more than its declaration says: the object that it calls or reads. Undefined if
+   * the declaration itself says it, or if it does no more.
    */
   becauseOf(call: FunctionName): string | undefined {
     return this.#because.get(keyOf(call))
   }
 
-  /** What a call does by the catalog alone, without the options. A function counts as its worst overload. */
+  /** The effect of a call by the catalog alone, without the options. The worst overload of a function counts. */
   effectOf(call: FunctionCall): CallEffect {
     if (this.isColumn(call)) return 'none'
     const key = keyOf(call)
@@ -154,7 +158,7 @@ export class FunctionFacts {
     // A function of the application may have the name of a known one, and do anything.
     if (this.#ownVolatile.has(key)) return 'volatile'
     if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
-    // What a cast to a type does, such as to a domain, is among the facts on relations.
+    // The effect of a cast to a type, such as a domain, is among the facts on relations.
     return isSyntax(call) || this.#types.has(key) ? 'none' : 'unknown'
   }
 
@@ -164,7 +168,8 @@ export class FunctionFacts {
   }
 
   /**
-   * Whether its declaration calls it harmless, but what it runs cannot be read beforehand. Nothing vouches for it.
+   * Whether the function is declared stable or immutable, but runs something that cannot be read beforehand. Nothing
+   * vouches for such a call.
    */
   isOpaque({ name }: FunctionName): boolean {
     return this.#opaque.has(name)
@@ -192,7 +197,7 @@ export class FunctionFacts {
   }
 }
 
-/** What the options say of functions, whatever the server declares. */
+/** The effects of functions that the options set, whatever the server declares. */
 export class FunctionRules {
   readonly #primaryFunctions: ReadonlySet<string>
   /** The same names, without their schemas. */
@@ -208,7 +213,7 @@ export class FunctionRules {
     this.#replicaFunctions = new Set(options.replicaFunctions)
   }
 
-  /** What the options say of a function; undefined if they do not name it. */
+  /** The effect that the options give to a function; undefined if they do not name it. */
   effectOf({ schema, name }: FunctionName): 'none' | 'volatile' | undefined {
     const qualified = schema === undefined ? name : `${schema}.${name}`
     // A call without a schema may mean any function of that name: doubt means primary.

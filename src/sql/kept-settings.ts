@@ -1,8 +1,9 @@
 import { Lexer, TOKEN } from './lexer.ts'
 
 /**
- * Whether a text may set something for its session that outlives the transaction: in one of several statements, in
- * the body of a `do`, or by a call of `set_config()` within something larger. In doubt it does.
+ * Whether a text may set something for its session that outlives the transaction, in a way that this package does not
+ * follow: in one of several statements, in the body of a `do`, or by a call of `set_config()` within a larger
+ * statement. In doubt, true.
  */
 export function mayKeepSettings(sql: string): boolean {
   const executes = EXECUTES.test(sql)
@@ -29,15 +30,15 @@ export function mayKeepSettings(sql: string): boolean {
 const EXECUTES = /\bexecute\b/i
 const MAY_SET = /\b(?:set|reset|discard|set_config)\b/i
 const CALL = /\bset_config\b/i
-// A call with a comment in it does not match: the comment may make it another call than it seems.
+// A call with a comment in it does not match: with the comment, it may be another call than it seems.
 const LOCAL_CALL = /\bset_config\s*\((?:[^();'/-]|\/(?!\*)|-(?!-)|'[^']*')*,\s*(?:true|'t(?:rue)?')\s*\)/gi
 const SETTERS: ReadonlySet<string> = new Set(['set', 'reset', 'discard'])
 const EXECUTING: ReadonlySet<string> = new Set(['do', 'execute'])
 const OF_TRANSACTION: ReadonlySet<string> = new Set(['local', 'transaction', 'constraints'])
 
 /**
- * Whether a statement in a quoted text sets something. Looks with comments and without, because what looks like a
- * comment may be a part of a string.
+ * Whether a statement in a quoted text sets something. Searches the text with its comments and without them, because
+ * a seeming comment may be a part of a string.
  */
 function setsInside(text: string): boolean {
   if (IN_BODY.test(text)) return true

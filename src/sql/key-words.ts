@@ -89,8 +89,9 @@ export const RESERVED: ReadonlySet<string> = new Set(
 )
 
 /**
- * Key words that may also name a function. In a read they are syntax before a parenthesis, if something comes before
- * them that they continue. `first` and `next` are left out: they are calls, unless `fetch` comes before them.
+ * Key words that may also name a function. In a read, such a word before a parenthesis is syntax if it continues what
+ * stands before it, as in `sum(x) over (…)`. Otherwise it is a call. `first` and `next` are left out: they are calls,
+ * unless `fetch` comes before them.
  */
 export const INFIX_WORDS: ReadonlySet<string> = new Set(
   `
@@ -102,8 +103,8 @@ export const INFIX_WORDS: ReadonlySet<string> = new Set(
 )
 
 /**
- * The same, wherever they stand. `treat` is left out: it calls the function of `pg_catalog` that is named like the
- * type.
+ * Key words that may also name a function, but are syntax before every parenthesis in a read. `treat` is left out: it
+ * calls the function of `pg_catalog` that is named like the type.
  */
 export const PREFIX_WORDS: ReadonlySet<string> = new Set([
   'content',
@@ -113,7 +114,9 @@ export const PREFIX_WORDS: ReadonlySet<string> = new Set([
   'rollup',
 ])
 
-/** The same, in a text that is known to write. */
+/**
+ * Key words that may also name a function, but are syntax before every parenthesis in a text that is known to write.
+ */
 export const WRITE_WORDS: ReadonlySet<string> = new Set(['conflict', 'insert', 'set'])
 
 /** First words of statements that read, unless something in them does more. */
@@ -125,7 +128,7 @@ export const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete
 /** Those of {@link CHANGES} that have no effect if they affect no row. */
 export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'])
 
-/** First words in a parenthesis after `explain` that show that it holds the statement, and not options. */
+/** First words in a parenthesis after `explain` that show that the parenthesis holds the statement, not options. */
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 
 /** Those of {@link EXPLAINED} that cannot name an option. */
@@ -155,16 +158,16 @@ export const SESSION_VERBS: ReadonlySet<string> = new Set(
 /** Words that end the list of a `from`. */
 const ENDS_FROM = `do except fetch for group having intersect limit offset order returning select union where window`
 
-/** Words that may call an operator or a cast without a sign of it, also a cast to `boolean`. */
+/** Words that may run an operator or a cast although the text shows no sign of one. A cast to `boolean` counts, too. */
 const OPERATING = `
   all and any at between case distinct except group having ilike in intersect is like natural not on or order overlaps
   partition similar some symmetric union using values when where
 `
 
-/** Words that call and cast nothing before a parenthesis or a string. */
+/** Words before a parenthesis or a string that make neither a call nor a cast. */
 const PLAIN_BEFORE = `array as exists from lateral only select table`
 
-/** Words whose place in the text tells something. */
+/** Words at which the reader has something to do. */
 const TELLING = `
   delete distinct from insert into join lateral merge on only recursive select share table update using values with
 `
@@ -175,7 +178,7 @@ export const MARK = {
   neverCalled: 2,
   reserved: 4,
   plainBefore: 8,
-  /** From this one on, the reader has something to do at the word. */
+  /** The words with this bit or a higher one are handled by the reader when it meets them. */
   telling: 16,
   endsFrom: 32,
   operating: 64,

@@ -1,6 +1,6 @@
 /**
- * What the lists below say of a function of PostgreSQL or of a well-known extension, whatever a server declares;
- * undefined if no list has it.
+ * The effect of a function of PostgreSQL or of a well-known extension, by the lists below, whatever a server
+ * declares. Undefined if no list has it.
  */
 export function knownEffect(
   name: string,
@@ -50,8 +50,8 @@ export const HARMLESS_FUNCTIONS: ReadonlySet<string> = new Set(
  * stays on the primary after them.
  *
  * A replica answers some of them without an error, but wrongly: it does not list running or prepared transactions,
- * and it has no queue of notifications. What became of a transaction is asked after its commit was lost, and a
- * replica may not have heard of it yet.
+ * and it has no queue of notifications. `txid_status()` and `pg_xact_status()` are called after a commit whose answer
+ * was lost. A replica may not have replayed that transaction yet.
  */
 const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -65,7 +65,7 @@ const SESSION_FUNCTIONS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Functions that PostgreSQL declares stable, and that a hot standby refuses with 25006. */
+/** Functions that PostgreSQL declares stable, but that a hot standby refuses with 25006. */
 const REFUSED_FUNCTIONS: ReadonlySet<string> = new Set([
   'txid_current',
   'pg_current_xact_id',
@@ -80,7 +80,8 @@ const SEQUENCE_READERS: ReadonlySet<string> = new Set(['pg_sequence_last_value',
 
 /**
  * Functions that run a text that they are given, or read what it names: PostgreSQL's, and those of `tablefunc`,
- * `xml2` and `dblink`. They may do anything, whatever they declare: advance a sequence, say, or write elsewhere.
+ * `xml2` and `dblink`. They may do anything, whatever their declaration says: advance a sequence, for example, or
+ * write on another server.
  */
 export const TEXT_FUNCTIONS: ReadonlySet<string> = new Set(
   `
@@ -106,7 +107,7 @@ export const POPULATING_FUNCTIONS: ReadonlySet<string> = new Set([
   'jsonb_populate_recordset',
 ])
 
-/** Functions that read a value of a type that they are given by name, as a text. */
+/** Functions that make a value of a type from a text. The name of the type is an argument, as a text too. */
 export const INPUT_FUNCTIONS: ReadonlySet<string> = new Set(['pg_input_is_valid', 'pg_input_error_info'])
 
 /**

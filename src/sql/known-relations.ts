@@ -3,7 +3,7 @@ import type { TableName } from './table-names.ts'
 /** The names of all relations of a database, except temporary ones. */
 export class KnownRelations {
   /**
-   * By name, its schema or its schemas. Mostly there is one: a list for each name would take several times the
+   * By name, its schema or its schemas. Most names have one schema: a list for each would take several times the
    * memory.
    */
   readonly #schemas = new Map<string, string | string[]>()

@@ -4,15 +4,18 @@ import type { VersionsRow } from './version-queries.ts'
 /** How many versions one question reads. */
 const VERSIONS_PAGE = 2_000
 
-/** What was learned of the objects of a catalog. An object is asked for again only if it is new or has changed. */
+/**
+ * What was learned of the objects of a catalog. The server is asked for an object again only if the object is new or
+ * has changed.
+ */
 export class LearnedObjects<Value> {
   #versions: ReadonlyMap<string, string> = new Map()
   #values: ReadonlyMap<string, Value> = new Map()
 
   /**
    * Reads the versions of all objects, page by page: `versionsQuery` gives the next $2 of them after the identifier
-   * $1. Calls `learn` for those that are new or have changed, at most `size` at a time. Gives what is known of all
-   * objects. Many have no value, because there is nothing to know of them.
+   * $1. Calls `learn` for those that are new or have changed, at most `size` at a time. Gives the values of all
+   * objects. Most objects have none.
    */
   async read(
     ask: Ask,
@@ -38,7 +41,7 @@ export class LearnedObjects<Value> {
         open = open.slice(size)
       }
     }
-    // Only now: if a question fails, what was known before still holds.
+    // Stored only now: if a question fails, what was known before still holds.
     this.#versions = versions
     this.#values = values
     return values

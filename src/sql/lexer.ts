@@ -31,8 +31,8 @@ import {
 import { readUnicodeName } from './unicode-name.ts'
 
 /**
- * A lexer of PostgreSQL's SQL that does as much as is needed to tell reads from writes. It finds where each token
- * begins and ends, and of what kind it is. The rules are those of
+ * A lexer for PostgreSQL's SQL that does only what is needed to tell reads from writes. It finds where each token
+ * begins and ends, and of which kind it is. The rules are those of
  * https://www.postgresql.org/docs/current/sql-syntax-lexical.html.
  */
 
@@ -209,8 +209,7 @@ export class Lexer {
 /**
  * Whether a text has another meaning if `standard_conforming_strings` is off. Then the second quote of `'a\'` does
  * not close that string (https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS-ESCAPE).
- * If a string would be open at the end of the text, that server refuses the text. So `like $1 escape '\'` has one
- * meaning only.
+ * Such a server refuses a text whose last string stays open. So `like $1 escape '\'` has one meaning only.
  */
 export function hasOtherReading(sql: string): boolean {
   if (!sql.includes("\\'") || !hasEscapedQuote(sql)) return false
@@ -222,7 +221,7 @@ export function hasOtherReading(sql: string): boolean {
   return ODD.has(sql.charAt(lexer.begin))
 }
 
-/** Whether a string that has no escapes by itself has a quote after an odd number of backslashes. */
+/** Whether a plain string (without `E`) has a quote after an odd number of backslashes. */
 function hasEscapedQuote(sql: string): boolean {
   const lexer = new Lexer(sql)
   for (lexer.next(); lexer.kind !== TOKEN.end && lexer.kind !== TOKEN.unreadable; lexer.next()) {
@@ -251,7 +250,7 @@ function cutToFit(name: string): string {
   if (name.length * MAX_BYTES_PER_UNIT <= MAX_NAME_BYTES) return name
   const bytes = Buffer.from(name)
   if (bytes.length <= MAX_NAME_BYTES) return name
-  // Not within a character: its second and further bytes begin with the bits 10.
+  // Does not cut within a character: its second and further bytes begin with the bits 10.
   let end = MAX_NAME_BYTES
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)

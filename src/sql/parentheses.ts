@@ -1,12 +1,12 @@
-/** What the reader needs to know of the parenthesis around a token, as bits. */
+/** Facts on the parenthesis around a token, as bits. */
 const IN = {
   /** The head of a `with`: between the word and its statement. */
   withHead: 1,
-  /** An expression may follow it, but no alias. */
+  /** After this parenthesis comes an expression, and no alias. */
   prefix: 2,
-  /** A `from` in it is a part of an expression: `extract(day from x)`. */
+  /** In it, a `from` is a part of an expression: `extract(day from x)`. */
   expressionFrom: 4,
-  /** A type follows an `as` or a `returning` in it: `cast(x as int)`. */
+  /** In it, a type follows an `as` or a `returning`: `cast(x as int)`. */
   typeBehindWord: 8,
   /** The columns of an alias, which may have types: `as x (a int)`. */
   columns: 16,
@@ -20,7 +20,7 @@ const IN = {
 } as const
 
 /**
- * Tells where a token stands among the parentheses of a text:
+ * Follows where the current token stands among the parentheses of a text:
  *
  * - how deep,
  * - in the head of a `with`, where names have columns and bodies, but nothing is called,

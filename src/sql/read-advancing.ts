@@ -17,7 +17,7 @@ export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<str
   let odd: string[] = []
   while (oids.length > 0) {
     const rows = await ask<AdvancingRow>(ADVANCING_QUERY, [names, oids, odd])
-    // Functions that are declared stable count too: one may stand between two volatile ones in a chain of calls.
+    // Functions that are declared stable count too: in a chain of calls, one may be between two volatile functions.
     const others = rows.filter(
       ({ oid, is_volatile }) => !found.has(oid) && (facts.effectful.has(oid) || !is_volatile),
     )
@@ -32,7 +32,7 @@ export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<str
   return [...found.keys()]
 }
 
-/** A name that is no word, as a text writes it: in quotes, unless only a `$` makes it no word. */
+/** A name that is not a plain word, as a text writes it: in quotes, unless its only odd character is `$`. */
 function asWritten(name: string): string {
   return /^[\w$]+$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }

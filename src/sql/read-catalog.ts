@@ -37,7 +37,7 @@ import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
 export type { Ask } from './catalog-queries.ts'
 
-/** The options that matter to a reading of the catalog. */
+/** The options that a reading of the catalog needs. */
 export interface CatalogOptions {
   readonly primaryTables: readonly string[]
   readonly primaryFunctions: readonly string[]
@@ -49,15 +49,16 @@ const FUNCTIONS_PAGE = 5_000
 const TYPES_PAGE = 10_000
 const BODIES_PAGE = 200
 const VIEWS_PAGE = 1_000
-/**
- * What one reading of a database leaves to the next one: what is expensive to read, and is the same for most objects.
- */
+/** What is expensive to read, kept from one reading of a database to the next: most objects are unchanged. */
 export class CatalogMemory {
   readonly bodies = new LearnedObjects<ReadBody>()
   #views = new LearnedObjects<ViewTreeRow>()
   #judgedBy = ''
 
-  /** What was learned of views with these functions. With other functions, nothing of it holds. */
+  /**
+   * What was learned of views while these were the functions that do more than read. If the list changes, all of it
+   * is forgotten.
+   */
   viewsJudgedBy(functions: readonly string[]): LearnedObjects<ViewTreeRow> {
     const judgedBy = functions.join()
     if (judgedBy !== this.#judgedBy) this.#views = new LearnedObjects()
@@ -67,8 +68,8 @@ export class CatalogMemory {
 }
 
 /**
- * Reads what the functions of a database do: the first half of its catalog. It is read by itself, so that nothing
- * that needs only functions has to wait for the other half.
+ * Reads the effects of the functions of a database: the first half of its catalog. It is read by itself, so that
+ * statements that need only functions do not wait for the other half.
  */
 export async function readFunctions(
   ask: Ask,
@@ -117,7 +118,7 @@ async function readBodies(ask: Ask, { bodies }: CatalogMemory): Promise<Iterable
   return learned.values()
 }
 
-/** What was read of functions, and what a reading of the relations needs of it. */
+/** The facts on functions, with what {@link readRelations} needs besides. */
 export interface FunctionsReading {
   readonly facts: FunctionFacts
   readonly bodies: FunctionBodies
@@ -127,7 +128,8 @@ export interface FunctionsReading {
 }
 
 /**
- * Reads what the relations of a database do: the second half of its catalog. This takes long if there are many views.
+ * Reads the effects of the relations and types of a database: the second half of its catalog. This takes long if
+ * there are many views.
  */
 export async function readRelations(
   ask: Ask,
@@ -174,7 +176,7 @@ export async function readRelations(
   }
 }
 
-/** The sequences that a view, a policy or a function reads, to find out which. */
+/** The sequences that a view, a policy or a function reads: the search begins at them, to find those readers. */
 function readSequencesOf(rows: readonly SequenceRow[]): Item[] {
   return rows.flatMap(({ schema, read_oids, read_names }) =>
     read_oids.map((oid, at) => itemOf('relation', { oid, schema, name: read_names[at] ?? '' }, NO_FUNCTION)),
@@ -227,7 +229,10 @@ async function readPrimaryTables(ask: Ask, primaryTables: readonly string[]): Pr
   return await withParts(ask, named)
 }
 
-/** PostgreSQL's own functions that do more than read. Only the trees of their callers show that they are called. */
+/**
+ * PostgreSQL's own functions that do more than read. `pg_depend` does not list their callers: only the callers' trees
+ * show them.
+ */
 function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
 }
@@ -248,7 +253,7 @@ interface ViewTreeRow extends Advancing {
   readonly view: string
 }
 
-/** Something that may advance a sequence, or not. */
+/** A row that says whether its object may advance a sequence. */
 interface Advancing {
   readonly advances: boolean
 }
@@ -257,7 +262,7 @@ function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause
   return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
 }
 
-/** A table elsewhere: a read of it may write there, and the id of a transaction here does not show that. */
+/** A table on another server: a read of it may write there, and no transaction id on this server shows that. */
 function elsewhere(table: DependentRow): DependentRow & Advancing {
   return { ...table, advances: true }
 }
@@ -270,7 +275,7 @@ function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPar
   })
 }
 
-/** The cause that a function is to its callers. PostgreSQL's own functions are not named. */
+/** The cause that the callers of a function get. PostgreSQL's own functions are not named. */
 function causeOf(each: EffectfulFunction): Cause {
   const { advances } = each
   return { function: each.schema === 'pg_catalog' ? undefined : displayed(each), advances }

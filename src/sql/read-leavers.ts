@@ -10,18 +10,18 @@ export interface LeaverRow {
   /** Whether it may leave a setting. */
   readonly sets: boolean
   /**
-   * Whether it may leave something that no other session has, such as a lock, a temporary table or a channel. True as
-   * well if what it does cannot be read.
+   * Whether it may leave something that no other session has, such as a lock, a temporary table or a channel. Also
+   * true if its body cannot be read.
    */
   readonly binds: boolean
 }
 
-/** How many calls deep functions are followed. Deeper calls are not met in practice. */
+/** How many calls deep functions are followed. Deeper calls do not occur in practice. */
 const MAX_DEPTH = 20
 
 /**
- * Reads what leaves something in the session: functions, by the words in their texts; functions that call one of
- * those; and tables whose triggers do, because a write names the table.
+ * Reads which objects may leave something in the session: functions, by the words in their texts; functions that call
+ * one of those; and tables with a trigger that calls one, because a write names only the table.
  */
 export async function readLeavers(ask: Ask, facts: FunctionFacts): Promise<void> {
   let found = await ask<LeaverRow>(LEAVERS_QUERY, [])
@@ -47,7 +47,7 @@ const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.
     join pg_catalog.pg_language l on l.oid = p.prolang
   where p.oid >= 16384 and ${NOT_TEMPORARY} and ${IS_OWN}`
 
-/** SQL: whether some of a function's calls are kept as a tree: it has no text, or its parameters have defaults. */
+/** SQL: whether some calls of a function are stored as a tree: it has no text, or its parameters have defaults. */
 const HAS_TREE = `(p.prosrc = '' or p.proargdefaults is not null)`
 const treeOfIts = (oids: string) => `${HAS_TREE} and ${treeCalls(DEFAULTS_AND_TREE, oids)}`
 
@@ -69,8 +69,8 @@ select * from (
 where sets or binds`
 
 /**
- * The functions that have the name of one of these as a word in their texts, or its identifier in their trees. One
- * function too many does no harm.
+ * The functions that have the name of one of these functions as a word in their texts, or its identifier in their
+ * trees. One function too many does no harm.
  */
 const CALLERS_QUERY = `
 select own.oid, own.schema, own.name, pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds
@@ -89,7 +89,7 @@ from (
   ) as called on called.key = own.word
 group by 1, 2, 3`
 
-/** The tables with a trigger that calls one of these. */
+/** The tables with a trigger that calls one of these functions. */
 const TRIGGERED_QUERY = `
 select c.oid::text, n.nspname::text as schema, c.relname::text as name,
   pg_catalog.bool_or(called.sets) as sets, pg_catalog.bool_or(called.binds) as binds

@@ -8,7 +8,7 @@ const TABLES_PAGE = 2_000
 /** How many plain tables are kept. If there are more, no table counts as plain. */
 const MAX_PLAIN_TABLES = 100_000
 
-/** Reads which tables are plain. Tables of `others` are not plain, nor are tables with a part that is not plain. */
+/** Reads which tables are plain. The tables in `others` are not plain, nor are tables with a part that is not plain. */
 export async function readPlainTables(
   ask: Ask,
   others: readonly { readonly schema: string; readonly name: string }[],

@@ -3,25 +3,27 @@ import type { KnownRelations } from './known-relations.ts'
 import { RelationNames, type TableName } from './table-names.ts'
 import { TypeFacts } from './type-facts.ts'
 
-/** What the relations of a database do, and the functions that do more than read because of them. */
+/** The effects of the relations of a database, and the functions that do more than read because of them. */
 export interface RelationFacts {
   /** Whether this was read from a server. */
   readonly areRead: boolean
-  /** Relations whose read calls a function that may do more than read, or leaves the server. */
+  /** Relations of which a read calls a function that may do more than read, or goes to another server. */
   readonly effectful: RelationNames<Cause>
-  /** The same for types. */
+  /** Types of which a use calls such a function. */
   readonly types: TypeFacts
   /**
-   * Relations that can be read on the primary only, those that `primaryTables` names, and those that are made of
-   * such.
+   * Relations that can be read on the primary only, those that `primaryTables` names, and relations that read or
+   * contain one of these.
    */
   readonly onPrimary: RelationNames<true>
-  /** The same for types. */
+  /** Types of which a use reads such a relation. */
   readonly typesOnPrimary: TypeFacts
   readonly plain: PlainTables
-  /** Whether a trigger may run within a commit, and so after every question that was asked before the commit. */
+  /** Whether a trigger may run within a commit, and so after the questions that are asked right before the commit. */
   readonly mayDefer: boolean
-  /** By key, the functions that do more than read because of what they read or convert. */
+  /**
+   * The functions that do more than read because of a relation that they read or a type that they convert to, by key.
+   */
   readonly callers: ReadonlyMap<string, IndirectCaller>
   /** The keys of the functions that read a relation of {@link onPrimary}. */
   readonly readers: ReadonlySet<string>
@@ -31,16 +33,16 @@ export interface RelationFacts {
 
 /** Why a function does more than read although it calls no function that does. */
 export interface IndirectCaller {
-  /** What it reads or converts, as a warning shows it. */
+  /** The relation that it reads or the type that it converts to, as a warning shows it. */
   readonly because: string
-  /** Whether that may advance a sequence. */
+  /** Whether this may advance a sequence. */
   readonly advances: boolean
 }
 
 /**
- * The tables known to be plain: an update, delete or merge that affects no row does nothing to them. These are
- * ordinary and partitioned tables that have no rules, no triggers that may hide a row or run without one, and no
- * parts that are not plain.
+ * The tables known to be plain: an update, delete or merge that affects no row does nothing to them. A plain table is
+ * an ordinary or partitioned table. It has no rules, no triggers that may hide a row or run without one, and only
+ * plain parts.
  */
 export class PlainTables {
   readonly #schemas = new Map<string, string[]>()
@@ -94,12 +96,12 @@ export const NO_RELATIONS: RelationFacts = {
   readers: new Set(),
 }
 
-/** The same facts, if the schema may have changed since: no table is known to be plain any more. */
+/** The same facts after the schema may have changed: no table is known to be plain any more. */
 export function withoutPlainTables(relations: RelationFacts): RelationFacts {
   return { ...relations, plain: NO_PLAIN_TABLES }
 }
 
-/** The same facts, if a replica that may lag has said them: the primary may have other relations by now. */
+/** The same facts if they were read from a replica. It may lag, so the primary may have other relations by now. */
 export function asOfLate(relations: RelationFacts): RelationFacts {
   return { ...withoutPlainTables(relations), known: undefined }
 }

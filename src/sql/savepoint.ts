@@ -9,8 +9,8 @@ export type SavepointWork =
   | { readonly does: 'rolls-all-back' | 'commits' }
 
 /**
- * Reads what the statements of a text do, in order: those that set, release or end something. Undefined if that
- * cannot be told: the text cannot be read, or has the body of a function in it, with an `end` of its own.
+ * Reads, in order, the statements of a text that concern savepoints or end the transaction. Undefined if they cannot
+ * be read: the text is unreadable, or has the body of a function in it, with an `end` of its own.
  */
 export function readSavepoints(sql: string): readonly SavepointWork[] | undefined {
   if (!MAY_TOUCH.test(sql)) return []

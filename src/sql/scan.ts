@@ -94,14 +94,14 @@ export function endOfEscapes(codes: Codes, quote: number): number {
   return NOWHERE
 }
 
-// An escape string may go on, with its escapes, in a string on a later line. That is too odd to follow.
+// An escape string may go on, with its escapes, in a string on a later line. Such a text is not read.
 function endUnlessContinued(codes: Codes, end: number): number {
   if (end === NOWHERE) return NOWHERE
   const next = endOfSpace(codes, end)
   return next === NOWHERE || codes[next] === QUOTE ? NOWHERE : end
 }
 
-/** A number. Letters right after it are refused by newer servers, and are another token to older ones. */
+/** A number. Newer servers refuse letters right after it. For older servers they are another token. */
 export function endOfNumber(codes: Codes, begin: number, sql: string): number {
   let at = begin
   while (isDigit(codes[at] as number)) at++
@@ -112,7 +112,8 @@ export function endOfNumber(codes: Codes, begin: number, sql: string): number {
   return isWordStart(codes[NUMBER.lastIndex] as number) ? NOWHERE : NUMBER.lastIndex
 }
 
-// Underscores and other bases came with PostgreSQL 16. To older servers the rest is an alias, which is as harmless.
+// Underscores and other bases came with PostgreSQL 16. For older servers the rest is an alias, which is harmless,
+// too.
 const NUMBER =
   /0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y
 

@@ -2,8 +2,8 @@ import { TOKEN } from './lexer.ts'
 import type { NamedWork, TransactionEffect } from './statement-text.ts'
 
 /**
- * Reads what a statement about the session does by its syntax: which name it uses, and where the statement within it
- * begins.
+ * Reads a statement about the session token by token: the name of the prepared statement or cursor that it uses, and
+ * the place where its inner statement begins.
  */
 export class SessionSyntax {
   readonly #verb: string
@@ -18,9 +18,7 @@ export class SessionSyntax {
     this.#verb = verb
   }
 
-  /**
-   * Reads the next token. `depth` is 0 outside parentheses. Gives true if the statement within begins at this token.
-   */
+  /** Reads the next token. `depth` is 0 outside parentheses. Gives true if the inner statement begins at this token. */
   read(kind: number, text: string, depth: number): boolean {
     if (this.#isInnerNext) return true
     if (kind === TOKEN.word || kind === TOKEN.quoted) this.#readName(kind, text, depth)
@@ -55,7 +53,7 @@ export class SessionSyntax {
     if (this.#tokens > 0) this.#lastName = text
     if (kind !== TOKEN.word || depth > 0) return
     if (this.#verb === 'create' && FILLED.has(text)) this.#kind ||= text
-    // `create temp sequence … as integer` has no statement within.
+    // `create temp sequence … as integer` has no inner statement.
     const word = this.#verb === 'declare' ? 'for' : 'as'
     const mayHold = this.#verb === 'create' ? this.#kind !== '' : HOLD.has(this.#verb)
     if (mayHold && text === word && this.#tokens > 1) this.#isInnerNext = true
@@ -67,7 +65,7 @@ const HOLD: ReadonlySet<string> = new Set(['prepare', 'declare'])
 const FILLED: ReadonlySet<string> = new Set(['table', 'view'])
 
 /**
- * Follows, word by word, what the statements of a text do to the transaction of their session
+ * Follows, token by token, what the statements of a text do to the transaction of their session
  * (https://www.postgresql.org/docs/current/sql-begin.html, sql-commit.html, sql-prepare-transaction.html). In doubt,
  * the transaction goes on.
  */
@@ -90,7 +88,7 @@ export class TransactionWords {
     this.#hasBody = hasBody
   }
 
-  /** What the statements that were read so far do together. */
+  /** The effect of all statements that were read so far, together. */
   get effect(): TransactionEffect {
     const effect = this.#statement ?? this.#effect
     if (effect === undefined) return undefined

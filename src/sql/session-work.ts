@@ -1,11 +1,16 @@
 import { knownEffect } from './known-functions.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 
-/** What a statement about its session does, as far as it matters to a transaction on a replica. */
+/**
+ * What a statement about its session does. A `read only` transaction on a replica needs to know this: it may run the
+ * statement there, or follow what is set.
+ */
 export interface SessionWork {
   /**
-   * How long what it sets lasts, if it does nothing else: `'transaction'`: until the transaction ends; `'session'`:
-   * longer. Undefined if it does anything else, or if that is not known.
+   * Set if the statement only sets something. Undefined if it does anything else, or if that is unknown.
+   *
+   * - `'transaction'`: the setting lasts until the transaction ends
+   * - `'session'`: it lasts longer
    */
   readonly sets: 'transaction' | 'session' | undefined
   /**
@@ -14,13 +19,13 @@ export interface SessionWork {
   readonly needsPrimary: boolean
   /** The query of a cursor that ends with the transaction; undefined if it makes no such cursor. */
   readonly cursorQuery: string | undefined
-  /** Whether nothing of it outlives the transaction. */
+  /** Whether all that it does ends with the transaction. */
   readonly endsWithTransaction: boolean
 }
 
 /**
- * Reads a single statement that was classified as one about its session. In doubt, it does more, and leaves
- * something.
+ * Reads a single statement of kind `'session'`. In doubt, the result says that the statement does more than set
+ * something, and that its effect outlives the transaction.
  */
 export function readSessionWork(sql: string): SessionWork {
   const lexer = new Lexer(sql)

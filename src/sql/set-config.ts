@@ -15,7 +15,9 @@ export interface ConfigChange {
 /** A constant (null for SQL's `null`), or the number of a parameter. */
 export type Argument = { readonly constant: string | null } | { readonly parameter: number }
 
-/** Reads a `select`, after that word, that does nothing but call `set_config()`. Undefined for any other. */
+/**
+ * Reads a `select` from the word after it on. Gives its calls of `set_config()`; undefined if it does anything else.
+ */
 export function readConfigCalls(tokens: TokenList): readonly ConfigChange[] | undefined {
   const calls: ConfigChange[] = []
   do {
@@ -51,7 +53,7 @@ const TYPES: ReadonlySet<string> = new Set(
 function argumentOf(kind: number, text: string, written: string): Argument | undefined {
   if (kind === TOKEN.parameter) return { parameter: Number(written.slice(1)) }
   if (kind === TOKEN.word && CONSTANTS.has(text)) return { constant: text === 'null' ? null : text }
-  // Other strings have escapes, or go on in another line.
+  // Other strings have escapes, or go on in another line, and are not read.
   if (kind !== TOKEN.string || !PLAIN_STRING.test(written)) return undefined
   return { constant: written.slice(1, -1).replaceAll("''", "'") }
 }

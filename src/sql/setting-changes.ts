@@ -4,7 +4,7 @@ import { TokenList } from './token-list.ts'
 
 /** What one statement does to the settings of its session. */
 export type SettingChange =
-  /** `text` is a statement that sets it, whatever was set of that name before. */
+  /** `text` is a statement that sets it, whatever its value was before. */
   | { readonly does: 'set'; readonly name: string; readonly text: string }
   | { readonly does: 'reset'; readonly name: string }
   /** Resets every setting, except the role and the session's user. */
@@ -37,7 +37,7 @@ export function readSettingChanges(sql: string): readonly SettingChange[] | unde
   return changes.length > 0 && changes.every(canBeHandedOn) ? changes : undefined
 }
 
-/** This alone rules out most texts. */
+/** Most texts do not even match this. */
 const MAY_SET = /^[\s;]*(?:\/\*|--|set\b|reset\b|discard\b|select\b)/i
 
 /** Settings that belong to one transaction or one session, whatever their value is. */
@@ -51,8 +51,9 @@ function canBeHandedOn(change: SettingChange): boolean {
 }
 
 /**
- * Whether a `set` statement can write the name of a setting. There the server cuts a long name, but in a call of
- * `set_config()` it does not. It does not put letters outside ASCII in lower case.
+ * Whether a `set` statement and a call of `set_config()` mean the same setting by this name. The server cuts a long
+ * name in `set`, but not in `set_config()`. And it puts only ASCII letters in lower case, while `toLowerCase()` here
+ * changes others too.
  */
 export function isPlainName(name: string): boolean {
   return ASCII.test(name) && name.split('.').every(({ length }) => length <= MAX_NAME_LENGTH)
@@ -97,7 +98,7 @@ function readSet(tokens: TokenList): readonly SettingChange[] | undefined {
   return name === undefined ? undefined : readAssigned(tokens, name)
 }
 
-/** Settings with a syntax of their own: the name of the setting, and the words of that syntax. */
+/** Settings with a syntax of their own: first the name of the setting, then the words of that syntax. */
 const SPECIAL: readonly (readonly [string, ...string[]])[] = [
   ['session_authorization', 'session', 'authorization'],
   ['timezone', 'time', 'zone'],

@@ -2,12 +2,13 @@ import { mayKeepSettings } from './kept-settings.ts'
 import { readSettingChanges } from './setting-changes.ts'
 import { SESSION, type Statement } from './statement.ts'
 
-/** Adds to a statement what its text sets in its session. */
+/** Adds to a classified statement the settings that its text makes in the session. */
 export function withSettings(statement: Statement, sql: string): Statement {
-  // Statements of the other kinds read or lock, and call nothing that sets.
+  // Statements of the other kinds read or lock, and set nothing.
   if (!MAY_SET.has(statement.kind) || statement.isControl) return statement
   const sets = readSettingChanges(sql)
-  // If the statement is of another kind, its `set_config()` may be a function of the application.
+  // Only in a statement of kind `'session'` is `set_config()` surely PostgreSQL's own. In another kind it may be the
+  // application's.
   const isRead = statement.kind === 'session' || sets?.every(({ does }) => does !== 'config') === true
   if (sets !== undefined && isRead) {
     return statement.kind === 'session' ? { ...statement, sets } : { ...SESSION, isAllOrNothing: false, sets }

@@ -4,10 +4,10 @@ import { isPlainName, quotedName, type SettingChange } from './setting-changes.t
 /** A change whose arguments are known. */
 type KnownChange =
   | Exclude<SettingChange, { readonly does: 'config' }>
-  /** What it sets ends with its transaction. */
+  /** The setting ends with its transaction. */
   | { readonly does: 'nothing' }
 
-/** By the name of a setting, the statement that sets it; undefined if it was reset. */
+/** The statement that sets each setting, by the setting's name; undefined if it was reset. */
 type Entries = ReadonlyMap<string, string | undefined>
 
 /**
@@ -19,7 +19,7 @@ export class Settings {
   static readonly NONE = new Settings(new Map(), false)
 
   readonly #entries: Entries
-  /** Whether everything was reset before these were set, also what the session had of its own. */
+  /** Whether everything was reset before these were set, including the session's own settings. */
   readonly #isReset: boolean
   readonly #key: string
 
@@ -60,8 +60,9 @@ export class Settings {
   }
 
   /**
-   * Gives the statements that bring a session from the settings `before` to these. `own` is what the session has of
-   * its own. On a replica, no statement makes the session writable or serializable.
+   * Gives the statements that take a session from the settings `before` to these. `own` is the session's own
+   * settings: the application made them when the session connected. On a replica, no statement makes the session
+   * writable or serializable.
    */
   statementsAfter(before: Settings, own: Settings, isOnReplica: boolean): readonly string[] {
     const from = before.#over(own, isOnReplica)
@@ -69,7 +70,7 @@ export class Settings {
     const areSame = from.size === to.size && [...to].every(([name, text]) => from.get(name) === text)
     if (areSame) return []
     const statements: string[] = []
-    // First, the session gets its own user back: another one may not be allowed to set or reset the rest.
+    // First, the session gets its own user back: another user may not be allowed to set or reset the rest.
     for (const name of IDENTITY) if (from.delete(name)) statements.unshift(resetOf(name))
     for (const name of from.keys()) if (!to.has(name)) statements.push(resetOf(name))
     for (const [name, text] of to) {
@@ -99,10 +100,10 @@ export class Settings {
   }
 }
 
-/** Settings that have halves. A statement may set one and leave the other as it is. */
+/** Settings that have two halves. A statement may set one half and leave the other as it is. */
 const PARTIAL: ReadonlySet<string> = new Set(['datestyle'])
 
-/** The settings that say who the session acts as. `reset all` leaves them as they are. */
+/** The settings that say as which database user the session acts. `reset all` leaves them as they are. */
 const IDENTITY: ReadonlySet<string> = new Set(['session_authorization', 'role'])
 
 /**
@@ -118,7 +119,7 @@ function resetOf(name: string): string {
   return name === 'session_authorization' ? 'reset session authorization' : `reset ${quotedName(name)}`
 }
 
-/** A change with the values of its parameters. Undefined if these cannot be told. */
+/** A change with the values of its parameters filled in. Undefined if they are not known. */
 export function knownChange(
   change: SettingChange,
   values: readonly unknown[] | undefined,
@@ -140,7 +141,7 @@ export function settingStatement(name: string, value: string): string {
   return `select pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`
 }
 
-/** The text of an argument, or null. Undefined if it is not known here what `pg` makes of the value. */
+/** The text of an argument, or null. Undefined if it is unknown which text `pg` sends for the value. */
 function textOf(argument: Argument, values: readonly unknown[] | undefined): string | null | undefined {
   if ('constant' in argument) return argument.constant
   if (values === undefined || values.length < argument.parameter) return undefined

@@ -7,11 +7,11 @@ import type { Watch } from './table-names.ts'
 import { TokenReader } from './token-reader.ts'
 
 /**
- * Reads the text of a statement, and notes the names that `watch` has. Doubt means write. If `wantsTargets` is false,
- * a plain insert is not read to its end, because its values may be long.
+ * Reads the text of a statement, and notes the names in it that are in `watch`. Doubt means write. If `wantsTargets`
+ * is false, a plain insert is not read to its end, because its values may be long.
  */
 export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
-  // The server reads no further than a NUL.
+  // The server reads a text only up to a NUL.
   if (sql.includes('\0') || hasOtherReading(sql)) return unreadable(sql)
   return new Reader(sql, watch).read(wantsTargets)
 }
@@ -33,7 +33,7 @@ class Reader {
     const tokens = this.#tokens
     lexer.next()
     let { first, isExplained, verb } = this.#readVerb()
-    // A temporary table, view or sequence is the session's own. No other session ever reads it.
+    // A temporary table, view or sequence belongs to its session. No other session reads it.
     if (SESSION_VERBS.has(verb) || (verb === 'create' && this.#skipToTemporary()))
       return this.#readSessionStatement(verb, isExplained)
     if (!wantsTargets && first === 'insert' && !this.#mayHoldAnother()) return PLAIN_INSERT
@@ -57,13 +57,13 @@ class Reader {
     if (!tokens.parentheses.areBalanced) return SOME_WRITE
     if (copy?.isToClient === true && !tokens.effects.writes)
       return { ...this.#result('select'), isCopy: true }
-    // In a text of several statements, what is only explained counts as run.
+    // In a text of several statements, a statement that is only explained counts as run.
     if (!isExplained || isSeveral) return { ...this.#result(verb), isSeveral }
     const { calls, watched, operates } = tokens
     return { ...PLANNED, calls, watched, operates }
   }
 
-  /** Reads the first words of a statement, also `explain` and its options. The lexer stays on the verb. */
+  /** Reads the first words of a statement, with `explain` and its options. The lexer stays on the verb. */
   #readVerb(): { readonly first: string; readonly isExplained: boolean; readonly verb: string } {
     const first = this.#skipToFirstWord()
     if (first !== 'explain') return { first, isExplained: false, verb: first }
@@ -71,7 +71,7 @@ class Reader {
     return { first, isExplained, verb: this.#skipToFirstWord() }
   }
 
-  /** Reads from `copy` to what follows the table. A query in parentheses is read later, like any other. */
+  /** Reads a `copy` up to the end of the table's name. A query in parentheses is read later, like any other. */
   #readCopied(): CopySyntax {
     const lexer = this.#lexer
     const tokens = this.#tokens
@@ -84,7 +84,7 @@ class Reader {
       isBehindDot = lexer.isAt('.')
       tokens.step(lexer)
     }
-    // The parentheses after the name hold columns, and no arguments.
+    // Parentheses after the name hold columns, not arguments.
     tokens.endName()
     return new CopySyntax()
   }
@@ -106,13 +106,13 @@ class Reader {
     return this.#lexer.kind === TOKEN.word ? this.#lexer.text : ''
   }
 
-  /** Reads what is between `explain` and its statement. Gives true if the statement is run as well. */
+  /** Reads the words or options between `explain` and its statement. Gives true if the statement is run as well. */
   #readExplain(): boolean {
     const lexer = this.#lexer
     lexer.next()
     if (!lexer.isAt('(')) return readExplainWords(lexer)
     this.#tokens.skipParenthesis(lexer)
-    // This is the statement itself, in parentheses: no option has the name of a reserved key word.
+    // The statement itself is in these parentheses: no option has the name of a reserved key word.
     if (lexer.isAt('(') || SURELY_EXPLAINED.has(lexer.text)) return false
     // In doubt, the statement counts as run.
     if (EXPLAINED.has(lexer.text)) return true
@@ -130,8 +130,8 @@ class Reader {
   }
 
   /**
-   * Reads a statement about the session, such as `set x = …`. The statement that it runs has a text of its own
-   * (`inner`). If it is only explained, it runs nothing but its arguments.
+   * Reads a statement about the session, such as `set x = …`. If it runs, prepares or declares a statement, that text
+   * is the result's `inner`. If it is only explained, it runs only its arguments.
    */
   #readSessionStatement(verb: string, isExplained: boolean): StatementText {
     const lexer = this.#lexer
@@ -146,7 +146,7 @@ class Reader {
       if (innerAt === undefined && syntax.read(lexer.kind, lexer.text, this.#tokens.parentheses.depth)) {
         innerAt = lexer.begin
       }
-      // The name of what is executed is no call. The statement within is read by itself.
+      // The name of a prepared statement is no call. The inner statement is read by itself.
       if (innerAt === undefined && tokens > 1) this.#tokens.step(lexer)
       else this.#tokens.skip(lexer)
     }
@@ -161,7 +161,9 @@ class Reader {
     }
   }
 
-  /** Reads the rest of a text, for what it does to the transaction of its session. The text counts as a write. */
+  /**
+   * Reads the rest of a text only to find what it does to the transaction of its session. The text counts as a write.
+   */
   #readOthers(transaction: TransactionWords): StatementText {
     const lexer = this.#lexer
     for (; lexer.kind !== TOKEN.end; lexer.next()) {

@@ -4,8 +4,8 @@ import type { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-names.ts'
 
 /**
- * The syntax of a statement, as far as it tells a call from other parentheses, and a write from a read. The classes
- * here hold what the reader remembers from token to token.
+ * The syntax that is needed to tell a call from other parentheses, and a write from a read. The classes here hold the
+ * state of the reader between two tokens.
  */
 
 /** A name of one or several parts, as it is read, and the token before it. */
@@ -16,7 +16,7 @@ export class NameChain {
   name = ''
   /** Whether it is a key word, without quotes and without other parts. */
   isKeyWord = false
-  /** What the reader needs to know of it as a key word, as bits of {@link MARK}; 0 if it is none. */
+  /** The facts on it as a key word, as bits of {@link MARK}; 0 if it is none. */
   marks = 0
   isQuoted = false
   /** Whether it follows the dot of an expression: `(x).name`. */
@@ -38,7 +38,7 @@ export class NameChain {
     this.#beforeText = beforeText
   }
 
-  /** Reads the part after a dot. After an attribute, that is an attribute too. */
+  /** Reads the part after a dot. After an attribute, this part is an attribute too. */
   extend(kind: number, text: string): void {
     this.schema = this.isAttribute ? undefined : this.name
     this.name = text
@@ -82,7 +82,7 @@ export class NameChain {
     return INFIX_WORDS.has(this.name) && !this.#beginsExpression()
   }
 
-  // Not so after an opening parenthesis: the frame of a window may stand there too.
+  // An opening parenthesis does not count: the frame of a window may begin after it, too.
   #beginsExpression(): boolean {
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ',' || this.#beforeText === '['
     return this.#beforeKind === TOKEN.operator || this.follows('select')
@@ -157,12 +157,12 @@ export class SyntaxEffects {
     this.isAtTarget = false
   }
 
-  /** Whether this word, which was read last, has begun a change of the table that follows. */
+  /** Whether this word began the change whose table name comes next. */
   isBegunBy(word: string): boolean {
     return this.isAtTarget && this.#targetFollows === word
   }
 
-  /** Takes that back: the word was the name of a function that is called, or of a column. */
+  /** Takes the begun change back: its word was the name of a column, or of a function that is called. */
   takeBack(): void {
     this.isAtTarget = false
     this.writes = this.#wroteBefore
@@ -181,9 +181,7 @@ export class SyntaxEffects {
   }
 }
 
-/**
- * Reads the words after `explain`, and leaves the lexer on the statement. Gives true if the statement is run as well.
- */
+/** Reads the words after `explain`. The lexer stays on the statement. Gives true if the statement is run as well. */
 export function readExplainWords(lexer: Lexer): boolean {
   let analyzes = false
   while (isAnalyze(lexer.text) || lexer.text === 'verbose') {
@@ -211,10 +209,10 @@ function isAnalyze(word: string): boolean {
   return word === 'analyze' || word === 'analyse'
 }
 
-// Other ways to write the same are rare. The primary can explain those as well.
+// Other ways to write this are rare. With those the statement counts as run, so the primary explains it.
 const OFF: ReadonlySet<string> = new Set(['false', 'off', '0', "'false'", "'off'"])
 
-/** Reads a `copy` token by token, and tells whether it gives its rows to the client only. */
+/** Reads a `copy` token by token, to find whether it gives its rows to the client only. */
 export class CopySyntax {
   #direction = ''
   #target = ''

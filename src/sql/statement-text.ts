@@ -1,6 +1,6 @@
 import type { TableName } from './table-names.ts'
 
-/** Something that could be the call of a function, as a text writes it. */
+/** A place in a text that could be a call of a function, as it is written there. */
 export interface FunctionCall {
   readonly schema: string | undefined
   readonly name: string
@@ -13,7 +13,7 @@ export interface FunctionCall {
   readonly isAttribute?: boolean
 }
 
-/** What a text does with a prepared statement or a cursor, which its session knows by a name. */
+/** What a text does with a prepared statement or a cursor. The session knows it by its name. */
 export interface NamedWork {
   readonly does: 'prepare' | 'execute' | 'declare' | 'fetch' | 'forget'
   /** The name as the server has it; undefined for all names. */
@@ -29,34 +29,34 @@ export type TransactionEffect =
   | 'unknown' // it cannot be read, and may do any of these
   | undefined
 
-/** What the text of a statement tells by itself, whatever functions there are. */
+/** What the text of a statement shows by itself, without a catalog. */
 export interface StatementText {
   /**
    * - `'read'`: select, values, table, show or explain, or a copy to the client. Nothing locks or writes by its
    *   syntax.
    * - `'locking'`: the same, but it locks rows.
    * - `'session'`: it is about the session or its transaction.
-   * - `'write'`: everything else, also what cannot be read.
+   * - `'write'`: everything else, and each text that cannot be read.
    */
   readonly kind: 'read' | 'locking' | 'session' | 'write'
   /** Whether a read is several statements in one text. */
   readonly isSeveral: boolean
   /** Whether a read is a `copy` that gives its rows to the client only. */
   readonly isCopy: boolean
-  /** Whether it is a read that is only explained. */
+  /** Whether it is an `explain` that only plans its statement, and does not run it. */
   readonly isPlanned: boolean
   /** Everything that could be a call of a function. */
   readonly calls: readonly FunctionCall[]
-  /** The names and operators in it that the caller watches for. */
+  /** The names and operators in it that are in the caller's `watch`. */
   readonly watched: readonly TableName[]
   /**
-   * The names that stand in the place of a relation, also those of what is written to, but none of common tables.
+   * The names that stand in the place of a relation, including the tables that it writes to, without common tables.
    * Empty if the text is only explained, or cannot be read.
    */
   readonly relations: readonly TableName[]
   /**
-   * Whether anything in it may call an operator or a cast. `order by` and `in` do so without a sign. Every call does,
-   * also one that is written like an attribute. A change of a table always does.
+   * Whether it may run an operator or a cast. The text need not show a sign of one: `order by`, `in`, every call
+   * (also one that is written like an attribute) and every change of a table may.
    */
   readonly operates: boolean
   /** The tables that it writes to; undefined if they are not known for sure. */
@@ -68,17 +68,20 @@ export interface StatementText {
    * functions that it calls.
    */
   readonly isRowless: boolean
-  /** What it does to the session's transaction. */
+  /** Its effect on the session's transaction. */
   readonly transaction: TransactionEffect
   /** What it does with a prepared statement or a cursor; undefined for nothing. */
   readonly named: NamedWork | undefined
-  /** The statement that it prepares, declares, or fills a temporary relation with; undefined for none. */
+  /**
+   * The inner statement: the one that it prepares, declares a cursor for, or fills a temporary relation with.
+   * Undefined for none.
+   */
   readonly inner: string | undefined
-  /** Whether it is about the session alone, and writes nothing. */
+  /** Whether it is about the session alone: it writes nothing, and runs nothing that writes. */
   readonly isVoid: boolean
 }
 
-/** A text that is no single readable statement, or that may do anything. */
+/** A text that may do anything, or that is not one readable statement. */
 export const SOME_WRITE: StatementText = {
   kind: 'write',
   isSeveral: false,
@@ -103,7 +106,7 @@ export const SOME_WRITE: StatementText = {
  */
 export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false, isPlanned: true }
 
-/** An insert that is alone in its text. Nothing more is known of it. */
+/** An insert that is alone in its text, and was not read any further. */
 export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }
 
 /** A text that cannot be read. It may begin or end a transaction if it has a word that can. */

@@ -4,7 +4,19 @@ import type { FunctionCall, NamedWork, TransactionEffect } from './statement-tex
 import type { TableName } from './table-names.ts'
 import type { Opens } from './transaction-modes.ts'
 
-/** What a statement demands and does, as far as it matters to routing. */
+/**
+ * What a statement is, as far as it matters to routing. Seven of the fields are about writing:
+ *
+ * | field | true if | what follows |
+ * |---|---|---|
+ * | `mayWrite` | it may write, even if that does not count | an exact pin has to cover it |
+ * | `countsAsWrite` | it is a write once it has taken effect | the request pins |
+ * | `isInDoubt` | it counts only if the server says that it wrote | the server is asked after it, or at the COMMIT |
+ * | `isVouched` | a current catalog says that it writes nothing | the server is not asked |
+ * | `takesId` | its transaction may get an id without a write that counts | an id does not show a write |
+ * | `isUnknown` | the effects of its functions or relations are unknown | the server may be asked for them first |
+ * | `isEarly` | the facts on relations were not read yet | the first reading may be awaited |
+ */
 export interface Statement {
   /** `'read'`: any node that is fresh enough will do. The other kinds go to the primary, and say why. */
   readonly kind: 'read' | 'locking' | 'primary-table' | 'session' | 'function' | 'write'
@@ -19,13 +31,13 @@ export interface Statement {
   /** Whether it may change the schema, and what it may change there. */
   readonly defines: Definition
   /**
-   * Whether it calls functions that may leave something in the session even if the statement is refused. PostgreSQL's
-   * own functions that a read may call leave nothing.
+   * Whether it calls functions that may leave something in the session even if the statement is refused. The
+   * functions of PostgreSQL that a read may call leave nothing.
    */
   readonly hasCalls: boolean
-  /** The function or relation that keeps it from a replica; undefined for none. */
+  /** The function or relation because of which it must not run on a replica; undefined for none. */
   readonly blocker: Blocker | undefined
-  /** Whether it is not known what its functions or relations do. The server may be asked for that first. */
+  /** Whether the effects of its functions or relations are unknown. The server may be asked for them first. */
   readonly isUnknown: boolean
   /** A function that the catalog does not know; undefined if it knows all. */
   readonly unknownCall: FunctionCall | undefined
@@ -45,12 +57,12 @@ export interface Statement {
   readonly isVouched: boolean
   /**
    * Whether it may give its transaction an id without a write that counts: it locks rows or a table, makes a
-   * temporary table, or writes to an unpinned one. Then an id says nothing.
+   * temporary table, or writes to an unpinned one. Then an id does not show a write.
    */
   readonly takesId: boolean
-  /** Whether it looks like a read, but what its relations and types do was not read yet. */
+  /** Whether it looks like a read, but the facts on its relations and types were not read yet. */
   readonly isEarly: boolean
-  /** What it does to its session's transaction. */
+  /** Its effect on the session's transaction. */
   readonly transaction: TransactionEffect
   /** The kind of transaction that it begins, if it does nothing else; undefined otherwise. */
   readonly opens: Opens | undefined
@@ -76,7 +88,7 @@ export interface Statement {
   readonly binds: boolean
   /**
    * What it does with a prepared statement or a cursor of its session; undefined for nothing. The session may know
-   * more of that than this text tells.
+   * more about it than this text shows.
    */
   readonly named: (NamedWork & { readonly inner: string | undefined }) | undefined
 }
@@ -84,13 +96,13 @@ export interface Statement {
 /**
  * What a statement changes in the schema.
  *
- * - `'something'`: it makes something new that is just not known yet, such as a table or a column.
- * - `'effects'`: it changes what statements do, by a trigger, a rule, a policy or a function. A plain table may do
- *   more then.
+ * - `'something'`: it makes something new, such as a table or a column, which the catalog does not know yet.
+ * - `'effects'`: it changes the effects of other statements, by a trigger, a rule, a policy or a function. A plain
+ *   table may no longer be plain.
  */
 export type Definition = 'nothing' | 'something' | 'effects'
 
-/** What in a statement may do more than read. */
+/** The function or relation in a statement that may do more than read. */
 export type Blocker =
   /**
    * A function that it calls. `because` says what that function calls or reads, if its own declaration does not say
@@ -143,7 +155,7 @@ export const WRITE: Statement = {
 /** `select … for update` and the like. */
 export const LOCKING: Statement = { ...READ, kind: 'locking', takesId: true }
 
-/** The same with calls: a stable function may call a volatile one. */
+/** A locking read with calls: a stable function may call a volatile one. */
 export const LOCKING_WITH_CALLS: Statement = { ...LOCKING, hasCalls: true, mayWrite: true }
 
 /**
@@ -170,8 +182,8 @@ export const SESSION_CALL: Statement = { ...SESSION, mayWrite: true, isSessionCa
 export const SESSION_WRITE: Statement = { ...SESSION, mayWrite: true, countsAsWrite: true }
 
 /**
- * A read that calls something that may do more than read, or names a relation that does so. It counts as a write
- * unless the server says that it wrote nothing.
+ * A read that calls a function that may do more than read, or names a relation that does. It counts as a write unless
+ * the server says that it wrote nothing.
  */
 export const FUNCTION: Statement = {
   ...READ,
@@ -183,8 +195,8 @@ export const FUNCTION: Statement = {
 }
 
 /**
- * What a text may change in the schema, also in one of several statements, or in a `do` block. It goes by words. One
- * word too many does no harm.
+ * What a text may change in the schema, by the words in it: also in one of several statements, or in a `do` block.
+ * One word too many does no harm.
  */
 export function definitionIn(sql: string): Definition {
   if (!DEFINES.test(sql)) return 'nothing'

@@ -1,11 +1,11 @@
-/** A table, as a statement or an option names it. */
+/**
+ * The name of a relation, as a statement or an option has it. In the texts of functions and in the facts on types, it
+ * may also be the name of a type, function or operator.
+ */
 export interface TableName {
   readonly schema?: string | undefined
   readonly table: string
-  /**
-   * Whether it stands in the place of a type: after `::`, in a `cast`, before a string, or like a function that is
-   * called.
-   */
+  /** Whether it stands in the place of a type: after `::`, in a `cast`, before a string, or before a parenthesis. */
   readonly isAsType?: boolean
 }
 
@@ -26,12 +26,15 @@ function unquoted(part: string): string {
 
 const QUOTED = /^".+"$/
 
-/** Whether both names could mean one table. A name without a schema may be in any. */
+/** Whether both names could mean one table. A name without a schema may be in any schema. */
 export function mayBeSameTable(a: TableName, b: TableName): boolean {
   return a.table === b.table && (a.schema === undefined || b.schema === undefined || a.schema === b.schema)
 }
 
-/** Whether a statement's table is surely one that the option names. An option without a schema means every schema. */
+/**
+ * Whether the table of a statement is surely one that the option names. An option without a schema means every
+ * schema.
+ */
 export function isSurelyNamed(inStatement: TableName, inOption: TableName): boolean {
   return (
     inStatement.table === inOption.table &&
@@ -44,8 +47,8 @@ const ANYWHERE = ''
 
 /**
  * Values by the names of relations, types, functions and operators. Names are spelled as in the database: those that
- * a text writes without quotes are in lower case. A name that is looked up without a schema may be in any; one with a
- * schema is only in that.
+ * a text writes without quotes are in lower case. If a name is looked up without a schema, it may be in any schema;
+ * with a schema, only in that one.
  */
 export class RelationNames<Value> {
   readonly #byName = new Map<string, Map<string, Value>>()
@@ -78,7 +81,9 @@ export class RelationNames<Value> {
   }
 }
 
-/** A set of names to watch for, with a fast negative check by length: nearly no name of a text is in it. */
+/**
+ * A set of names to look for in texts. Nearly no name of a text is in it, so it has a fast negative check by length.
+ */
 export class Watch {
   readonly #names = new Set<string>()
   #lengths = 0

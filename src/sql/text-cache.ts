@@ -5,8 +5,10 @@ const MAX_TEXT_LENGTH = 8_192
 
 /**
  * Values by text, for a bounded number of texts. When the young generation is full, it becomes the old one, and the
- * old one before it is dropped. A text that is asked for moves to the young generation, so what nobody asks for is
- * forgotten. Pinned texts are kept apart, and are forgotten last.
+ * old one before it is dropped. A text that is asked for moves to the young generation, so texts that are not asked
+ * for are forgotten.
+ *
+ * Pinned texts are kept apart, and are forgotten last. These pins are no pins of users.
  */
 export class TextCache<Value> {
   #young = new Map<string, Value>()
@@ -30,7 +32,7 @@ export class TextCache<Value> {
     this.#young.set(text, value)
   }
 
-  /** Keeps a value, whatever is set or cleared later. A text that is too long is not kept. */
+  /** Keeps a value even if another one is set, or the cache is cleared. A text that is too long is not kept. */
   pin(text: string, value: Value): void {
     if (text.length > MAX_TEXT_LENGTH) return
     if (this.#pinned.size >= GENERATION_SIZE) {
@@ -42,7 +44,7 @@ export class TextCache<Value> {
     this.#old.delete(text)
   }
 
-  /** Forgets everything, also what is pinned. */
+  /** Forgets everything, including pinned texts. */
   unpin(): void {
     this.#pinned.clear()
     this.clear()

@@ -8,8 +8,8 @@ import type { FunctionCall } from './statement-text.ts'
 import type { TableName, Watch } from './table-names.ts'
 
 /**
- * Reads the tokens of one statement, one by one. Keeps what they tell: what the statement calls, and which relations
- * and types it names.
+ * Reads the tokens of one statement, one by one. Collects the calls of the statement, and the relations and types
+ * that it names.
  */
 export class TokenReader {
   readonly calls: FunctionCall[] = []
@@ -26,7 +26,7 @@ export class TokenReader {
   #lastText = ''
   /** Whether the name of a relation may come next. */
   #awaitsRelation = false
-  /** Whether something was read that may call an operator or a cast, and is no call itself. */
+  /** Whether something other than a call was read that may run an operator or a cast. */
   #operates = false
   #isDistinctFrom = false
 
@@ -34,7 +34,7 @@ export class TokenReader {
     this.#watch = watch
   }
 
-  /** Whether anything in it may call an operator or a cast. */
+  /** Whether the statement may run an operator or a cast. */
   get operates(): boolean {
     return this.#operates || this.calls.length > 0
   }
@@ -77,7 +77,7 @@ export class TokenReader {
     return !lexer.isAt(';')
   }
 
-  /** Reads the current token. Gives the kind that it has for the token after it. */
+  /** Reads the current token. Gives the kind that the next token shall take it for. */
   #readToken({ kind, text }: Lexer): number {
     const isRelation = this.#awaitsRelation
     if (isRelation) this.#awaitsRelation = false
@@ -104,8 +104,8 @@ export class TokenReader {
   }
 
   /**
-   * After the verb `update` comes a name or `only`. If anything else comes, `update` was a name itself. A parenthesis
-   * is handled where it is read.
+   * After the verb `update` comes a name or `only`. If anything else comes, `update` was a name itself. For a
+   * parenthesis, this is done in `#readParenthesis()`.
    */
   #checkUpdate(kind: number, text: string): void {
     if (this.#lastKind !== TOKEN.word || this.#lastText !== 'update' || text === '(') return
@@ -133,7 +133,7 @@ export class TokenReader {
     }
   }
 
-  /** Reads what a key word means, by itself or by its place. */
+  /** Takes in what a key word means, by itself or by its place. */
   #readKeyWord(marks: number, word: string, isRelation: boolean): void {
     const { parentheses, effects } = this
     const chain = this.#chain
@@ -211,7 +211,10 @@ export class TokenReader {
     return this.#lastKind === TOKEN.punctuation && this.#lastText === punctuation
   }
 
-  /** Reads an opening parenthesis. After a name it is that of a call, unless the name cannot be called there. */
+  /**
+   * Reads an opening parenthesis. After a name it begins the arguments of a call, unless the name cannot be called
+   * there.
+   */
   #readParenthesis(): void {
     const chain = this.#chain
     const { parentheses, effects } = this
@@ -242,8 +245,8 @@ export class TokenReader {
   }
 
   /**
-   * Ends a name, if one is being read. Notes it if it is watched, a relation, or what is written to. With
-   * `isBeforeType`, a string or a parenthesis follows it, so it may be that of a type.
+   * Ends a name, if one is being read. Notes it if it is watched, names a relation, or is the table that is written
+   * to. With `isBeforeType`, a string or a parenthesis follows, so it may be the name of a type.
    */
   endName(isBeforeType = false): void {
     const chain = this.#chain
@@ -260,7 +263,7 @@ export class TokenReader {
     chain.end()
   }
 
-  /** Notes a watched name. A reserved key word without quotes is none. */
+  /** Notes a watched name. A reserved key word without quotes is no name. */
   #see(isBeforeType: boolean): void {
     const chain = this.#chain
     const isAsType = isBeforeType || chain.isBehindType(this.parentheses)
@@ -268,7 +271,7 @@ export class TokenReader {
     this.watched.push({ schema: chain.schema, table: chain.name, isAsType })
   }
 
-  /** Notes an attribute of an expression: it may be a call as well. */
+  /** Notes an attribute of an expression: it may be a call, too. */
   #call(): void {
     this.calls.push({ schema: undefined, name: this.#chain.name, isKeyWord: false, isAttribute: true })
   }

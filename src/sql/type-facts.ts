@@ -4,24 +4,29 @@ import type { StatementText } from './statement-text.ts'
 import { RelationNames, type TableName } from './table-names.ts'
 
 /**
- * What the types of a database call although a text calls nothing, and what in a text shows that.
+ * Which types run a function that may do more than read, although the text has no call of it, and which names in a
+ * text show that.
  *
- * - A type is *operated* if one of its operators or casts calls a function that may do more than read. That takes a
- *   value of the type, and the text names what the value comes from.
- * - A type is *checked* if the constraint of a domain does so. That takes a cast, which names the type.
- * - A *row function* is read like a column.
+ * - *Operated*: an operator or a cast of the type calls the function. A statement does so only with a value of the
+ *   type. Its text then names a table, a type or a function that gives such a value.
+ * - *Checked*: the constraint of a domain calls the function. A cast to the domain does so. The text then names the
+ *   domain.
+ * - *Row function*: `row.name` calls the function, and reads like a column.
  */
 export class TypeFacts {
-  /** The names by which a text comes to a value of an operated type: those of types, relations and functions. */
+  /** The names of the types, relations and functions that give a value of an operated type. */
   readonly #operated = new RelationNames<Cause>()
-  /** The names by which a text casts to a checked type. */
+  /** The names of the types to which a cast checks: the domains, and types that contain one. */
   readonly #checked = new RelationNames<Cause>()
-  /** The relations that have a column of a checked type: JSON may be made into a row of them. */
+  /** The relations that have a column of a checked type. A function may make a row of one from JSON. */
   readonly #checkedRows = new RelationNames<Cause>()
   /** The operators whose sign alone shows that they are used. */
   readonly #signs = new RelationNames<Cause>()
   readonly #rowFunctions = new Map<string, RowFunction[]>()
-  /** The cause, if any operator and any cast may call something; undefined otherwise. */
+  /**
+   * The cause, if an operator or cast between PostgreSQL's own types calls a function. Then any operator and any cast
+   * in any text may. Undefined otherwise.
+   */
   #everywhere: Cause | undefined
 
   addOperated(name: TableName, cause: Cause): void {
@@ -47,19 +52,19 @@ export class TypeFacts {
     for (const table of sign === '<>' ? ['<>', '!='] : [sign]) this.#signs.add({ table }, cause)
   }
 
-  /** Adds something between PostgreSQL's own types that no name shows. */
+  /** Adds an operator or cast between PostgreSQL's own types: no name in a text shows that it is used. */
   addEverywhere(cause: Cause): void {
     this.#everywhere ??= cause
   }
 
-  /** Adds a function of a row. If `holders` is undefined, it is a function of any row. */
+  /** Adds a row function. `holders` are the names that give such a row; undefined for a function of any row. */
   addRowFunction(name: string, cause: Cause, holders: RelationNames<true> | undefined): void {
     const known = this.#rowFunctions.get(name)
     if (known === undefined) this.#rowFunctions.set(name, [{ cause, holders }])
     else known.push({ cause, holders })
   }
 
-  /** Gives the first thing in a text that calls a function without naming it, and the cause; undefined for none. */
+  /** Gives the first name in a text whose use calls such a function, and the cause; undefined for none. */
   causeIn(text: StatementText): NamedCause | undefined {
     for (const relation of text.watched) {
       const cause = this.#causeOfWatched(relation, text)
@@ -100,7 +105,7 @@ export class TypeFacts {
     return functions?.find(({ holders }) => holders === undefined || namesOne(text, holders))?.cause
   }
 
-  /** The cause, if a function reads a value of a checked type that a row or a string tells. */
+  /** The cause, if a function makes a value of a checked type, and only a row type or a string names that type. */
   #causeOfReading(name: string, { relations }: StatementText): Cause | undefined {
     if (INPUT_FUNCTIONS.has(name)) return this.#checked.first
     if (!POPULATING_FUNCTIONS.has(name)) return undefined
@@ -112,7 +117,7 @@ export class TypeFacts {
   }
 }
 
-/** Whether a text comes to a value by one of these names. */
+/** Whether a text has one of these names in a place where it gives a value. */
 function namesOne({ relations, watched, calls }: StatementText, names: RelationNames<true>): boolean {
   return (
     relations.some((each) => names.find(each) === true) ||
@@ -123,7 +128,7 @@ function namesOne({ relations, watched, calls }: StatementText, names: RelationN
 
 interface RowFunction {
   readonly cause: Cause
-  /** The names by which a text comes to such a row; undefined for any row. */
+  /** The names of the relations, types and functions that give such a row; undefined for any row. */
   readonly holders: RelationNames<true> | undefined
 }
 
@@ -142,7 +147,7 @@ export function isUsedWithoutSign(sign: string): boolean {
 
 const SIGNLESS = new Set(['=', '<>', '<', '>', '<=', '>=', '~~', '!~~', '~~*', '!~~*', '~', '!~'])
 
-/** SQL's names of PostgreSQL's types. Of a name of several words, the first one. */
+/** The names that SQL has for PostgreSQL's types. If a name has several words, the first one. */
 const SPELLINGS: Readonly<Record<string, readonly string[]>> = {
   int2: ['smallint'],
   int4: ['int', 'integer'],

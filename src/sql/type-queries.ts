@@ -12,13 +12,13 @@ import {
 /**
  * The questions that a server is asked about its types:
  *
- * - Which types call a function although a text calls nothing: by an operator, a cast or a check?
- * - By which names does a text come to a value of such a type?
+ * - Which types have an operator, a cast or a check that calls a function?
+ * - Which names in a text give a value of such a type?
  *
- * `pg_depend` has nothing on PostgreSQL's own types, and no name shows that they are used.
+ * `pg_depend` has nothing on PostgreSQL's own types, and no name in a text shows that they are used.
  */
 
-/** Something that calls a function although the text has no call of it. It is used with values of some types. */
+/** An object that calls a function although the text has no call of it. It is used with values of some types. */
 export interface UseRow {
   readonly kind: 'operator' | 'cast' | 'support' | 'column' | 'domain'
   readonly oid: string
@@ -39,8 +39,9 @@ export interface UseRow {
 const SPACE = 'pg_catalog.pg_namespace n on n.oid ='
 
 /**
- * What calls one of the functions $1 without a parenthesis after its name: operators, also those of an operator class
- * that the function supports; casts; functions of a row that are read like a column; domains, by a constraint.
+ * The objects that call one of the functions $1 without a parenthesis after its name: operators, also those of an
+ * operator class that the function supports; casts; functions of a row that are read like a column; domains, by a
+ * constraint.
  */
 export const USES_QUERY = `
 with uses(kind, oid, schema, name, "on", of, is_plain) as (
@@ -91,7 +92,7 @@ join pg_catalog.pg_type t on t.oid = k.contypid join ${SPACE} t.typnamespace
 where d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
   and d.refobjid = any($1::oid[]) and d.refobjid <> k.contypid and k.contypid <> 0`
 
-/** A name by which a text comes to a value of a type, or to something that holds such a value. */
+/** A name that gives a value of a type, or something that holds such a value. */
 export interface HolderRow {
   readonly kind: 'type' | 'function'
   readonly oid: string
@@ -109,8 +110,9 @@ export interface HolderRow {
 }
 
 /**
- * What holds a value of one of the types $1: their domains, arrays, ranges and composite types, relations, what
- * inherits from these, and what holds one of those types in turn; and the functions that take or give one.
+ * The objects that hold a value of one of the types $1: their domains, arrays, ranges and composite types; relations,
+ * and those that inherit from them; everything that holds one of those types in turn; and the functions that take or
+ * give one.
  */
 export const HOLDERS_QUERY = `
 with recursive held(root, type, is_row, is_many) as (
@@ -146,8 +148,8 @@ join pg_catalog.pg_proc p on p.oid = d.objid join ${SPACE} p.pronamespace
 where ${NOT_TEMPORARY}`
 
 /**
- * Where the catalog keeps expressions as trees, and what has them: the statement within a view, the conditions of a
- * policy, or the body of a function.
+ * A place where the catalog keeps expressions as trees: the query of a view, the conditions of a policy, or the body
+ * of a function.
  */
 interface Trees {
   readonly catalog: string
@@ -189,12 +191,13 @@ const FUNCTIONS: Trees = {
 }
 
 /**
- * What uses one of the types $1 or functions $2, and compares values in a way that `pg_depend` does not show:
+ * The objects that use one of the types $1 or functions $2, and compare values in a way that `pg_depend` does not
+ * show:
  *
  * - `greatest` and `least` of such a type.
- * - PostgreSQL's operators of any row, array or range. They compare by the operators of what is in it. `distinct` has
- *   them as well.
- * - What makes a range: it compares the bounds.
+ * - PostgreSQL's operators of any row, array or range. They compare by the operators of the elements. `distinct` uses
+ *   them, too.
+ * - A function that makes a range: it compares the bounds.
  */
 const comparingQuery = ({ catalog, columns, from, tree, object }: Trees) => `
 with used(object, "on") as (
@@ -225,7 +228,8 @@ where exists (
     where p.oid = any($2::oid[]) and p.prolang = 12 and p.prosrc ~ '^(multi)?range_constructor')`
 
 /**
- * What has a `json_value(… returning …)`, or the like, of one of the types $1. `pg_depend` does not list that type.
+ * The objects with a `json_value(… returning …)`, or the like, of one of the types $1. `pg_depend` does not list that
+ * type.
  */
 const returningQuery = ({ columns, from, tree }: Trees) => `
 select distinct ${columns}, types.type as "on"
@@ -279,7 +283,7 @@ where p.oid >= ${FIRST_OWN_OID} and p.prokind in ('f', 'w', 'a')
 
 /**
  * The names of the application's functions that are declared stable or immutable, and build the text that they run,
- * or are in a language that is not read here. They are taken at their word, but nothing vouches for them.
+ * or are in a language that is not read here. Their declaration is believed, but nothing vouches for them.
  */
 export const OPAQUE_QUERY = `
 select distinct p.proname::text as name

@@ -12,15 +12,15 @@ import {
   type UseRow,
 } from './type-queries.ts'
 
-/** Something that was found, and what it depends on. */
+/** An object that was found, and the object that it depends on. */
 export interface Found {
   readonly row: DependentRow
   readonly by: { readonly cause: Cause; readonly schema: string; readonly name: string }
 }
 
 /**
- * Collects the types that call functions although a text calls nothing, and asks by which names a text comes to a
- * value of them. A database without such a type is not asked.
+ * Collects the types whose operators, casts or checks call functions that may do more than read ({@link TypeFacts}).
+ * Asks the server which names in a text give a value of such a type. A database without such a type is not asked.
  */
 export class TypeUses {
   readonly facts = new TypeFacts()
@@ -28,7 +28,7 @@ export class TypeUses {
   readonly #bodies: FunctionBodies
   readonly #operated = new Map<string, Cause>()
   readonly #checked = new Map<string, Cause>()
-  /** By the type of a row, the names by which a text comes to such a row. */
+  /** The names that give a row of a type, by that type. */
   readonly #rows = new Map<string, RelationNames<true>>()
   /** The functions that are read like a column of such a row. */
   readonly #columns: Column[] = []
@@ -42,9 +42,9 @@ export class TypeUses {
     this.#bodies = bodies
   }
 
-  /** Adds what uses a function without a call. */
+  /** Adds an operator, cast, column or domain that runs a function although the text has no call of it. */
   add({ kind, schema, name, types, is_plain }: UseRow, cause: Cause): void {
-    // The next level looks at the domain itself, as at everything else that is found.
+    // The search takes the domain itself at its next level, like all other objects that it finds.
     if (kind === 'domain') return
     if (kind === 'column') this.#addColumn({ schema, name, cause, of: is_plain ? undefined : types[0] })
     else for (const type of types) this.#addRoot(this.#operated, type, cause)
@@ -64,14 +64,14 @@ export class TypeUses {
     }
   }
 
-  /** Marks this type: a cast to it calls a function. */
+  /** Adds a type of which a cast to it calls a function. */
   addChecked(oid: string, cause: Cause): void {
     this.#addRoot(this.#checked, oid, cause)
   }
 
   /**
-   * Asks what holds a value of the types that are new. Gives the types that are checked together with them, the
-   * functions that use them, and the views and the tables with policies that use them.
+   * Asks which objects hold a value of the types that are new. Gives the types that are checked together with them,
+   * the functions that use them, and the views and tables with policies that use them.
    */
   async read(): Promise<Record<'checked' | 'users' | 'relations', readonly Found[]>> {
     const checked: Found[] = []
@@ -187,7 +187,7 @@ export class TypeUses {
   }
 }
 
-/** By identifier, the holders of these types, with the cause. */
+/** The holders of these types, with the cause, by identifier. */
 function sourcesOf(
   holders: readonly HolderRow[],
   types: ReadonlyMap<string, Cause>,
