@@ -2,9 +2,9 @@
 export type Callback<T> = (error: unknown, result?: T) => void
 
 /**
- * Calls back when the work is done, in a turn of its own. Otherwise, what the callback throws would reject a promise
- * that nobody awaits. `noError` is the callback's first argument if there is no error: undefined as from a pool of
- * `pg`, null as from a client.
+ * Calls back in the next tick after the work is done. Otherwise, an error that the callback throws would reject a
+ * promise that nobody awaits. `noError` is the callback's first argument if there is no error: undefined as from a
+ * pool of `pg`, null as from a client.
  */
 export function inTurn<T>(work: Promise<T>, callback: Callback<T>, noError?: null): void {
   work.then(

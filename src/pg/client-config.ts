@@ -2,10 +2,13 @@ import type pg from 'pg'
 import { INITIAL_SETTINGS } from './initial-settings.ts'
 import type { QueryDefaults } from './statement.ts'
 
-/** What the configuration of a routed client says about how it sends and reads. Its pool says where it connects to. */
+/**
+ * How a client of the driver sends queries and reads results, by its configuration. Where it connects to is up to its
+ * pool.
+ */
 export interface ClientConfig {
   readonly defaults: QueryDefaults | undefined
-  /** What a client of `pg` would set in its session as it connects. */
+  /** The settings that a client of `pg` would make in its session as it connects. */
   readonly settings: Readonly<Record<string, unknown>>
 }
 
@@ -24,7 +27,10 @@ export function readClientConfig(config: unknown): ClientConfig {
   return { defaults: Object.keys(defaults).length === 0 ? undefined : defaults, settings }
 }
 
-/** The configuration that a routed client shows: that of the primary, as far as it is known, with its own on top. */
+/**
+ * The configuration that a client of the driver shows: that of the primary, as far as it is known, with the client's
+ * own on top.
+ */
 export function shownConfig(config: unknown, primary: pg.PoolConfig): pg.ClientConfig {
   const { defaults, settings } = readClientConfig(config)
   // The primary's own `stream` is left out. The client gets a plain socket to show, which never connects.
@@ -32,8 +38,8 @@ export function shownConfig(config: unknown, primary: pg.PoolConfig): pg.ClientC
 }
 
 /**
- * What a configuration says about where to connect, which is ignored; `[]` for nothing. What a library fills in by
- * itself does not count.
+ * The entries of a configuration that say where to connect. They are ignored. Values that a library fills in by
+ * itself do not count.
  */
 export function ignoredConnection(config: unknown): readonly string[] {
   if (typeof config === 'string') return ['a connection string']
@@ -44,7 +50,7 @@ export function ignoredConnection(config: unknown): readonly string[] {
 }
 
 const WHERE_TO = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl']
-/** What Sequelize fills in. */
+/** The values that Sequelize fills in. */
 const FILLED_IN: Readonly<Record<string, unknown>> = { host: 'localhost', port: 5432 }
 
 function isParsers(types: unknown): boolean {

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { PgConnection } from './client.ts'
 
-/** A query of a client that was not sent yet, or is under way. */
+/** One query in the queue of a client: it waits, or is under way. */
 export interface Work {
   readonly text: string
-  /** Sends it, in the context of whoever asked for it. */
+  /** Sends it, in the context of its caller. */
   readonly send: (connection: PgConnection) => Promise<unknown>
   readonly succeed: (result: unknown) => void
   readonly fail: (error: unknown) => void
@@ -31,13 +31,16 @@ export class ClientQueue {
     return this.#active === undefined && this.#waiting.length === 0
   }
 
-  /** Begins a query at once if `mayBegin` says so and no other is before it. Otherwise it waits for its turn. */
+  /** Begins a query at once, if `mayBegin` and the queue is empty. Otherwise it waits for its turn. */
   add(work: Work, mayBegin: boolean): void {
     if (mayBegin && this.isEmpty) this.#begin(work)
     else this.#waiting.push(inItsContext(work))
   }
 
-  /** The query that was under way is over. Gives false if something else has become of it meanwhile. */
+  /**
+   * Takes a query that is over out of the queue. Gives false if it is not under way any more: the queue has failed it
+   * meanwhile.
+   */
   isOver(work: Work): boolean {
     if (this.#active !== work) return false
     this.#active = undefined
@@ -68,7 +71,9 @@ export class ClientQueue {
   }
 }
 
-/** Binds a waiting query to the context of its caller: it begins in the context of the query before it. */
+/**
+ * Binds a waiting query to the context of its caller. Otherwise it would begin in the context of the query before it.
+ */
 function inItsContext(work: Work): Work {
   const resource = new AsyncResource('write-pinning.Query')
   return {

@@ -4,7 +4,7 @@ import type { Work } from './client-queue.ts'
 import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
 import { SubmittedQuery } from './submitted.ts'
 
-/** A text or a configuration, as a client queues it. */
+/** Makes an entry of a client's queue from a text or a configuration. */
 export function workOf(
   config: unknown,
   values: unknown,
@@ -21,8 +21,8 @@ export function workOf(
 }
 
 /**
- * A cursor, a stream or a `Query` of `pg`, as a client queues it. It is told of its end in a turn of its own, as `pg`
- * does.
+ * Makes an entry of a client's queue from a cursor, a stream or a `Query` of `pg`. Its end is reported to it in the
+ * next tick, as `pg` does.
  */
 export function workOfSubmitted(
   given: Submittable,

@@ -10,16 +10,16 @@ import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable, SubmittedQuery } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
 
-/** The events that the holder of a client hears, whatever node it is on. */
+/** The events of a session that its client emits too, whatever node it is on. */
 const EVENTS = ['error', 'notice', 'notification', 'end'] as const
 
 type PgClient = PoolClientLike & Partial<pg.PoolClient> & { ref?(): void; unref?(): void }
 
-/** A connection that tells its holder on which session it is. */
+/** A connection that reports to its client on which session it is. */
 export class PgConnection extends RoutedConnection {
   /** Called with each session that the connection takes, and with undefined when it leaves one. */
   onMoved: ((session: Session | undefined) => void) | undefined
-  /** Whether it was given back while something was under way. */
+  /** Whether it was released while a query was still under way on it. */
   wasLeft = false
 
   override open(): void {
@@ -32,7 +32,7 @@ export class PgConnection extends RoutedConnection {
   }
 }
 
-/** Lends a client, and takes it back. */
+/** The pool that a client came from, as the client sees it. */
 export interface Lender {
   takeBack(client: RoutedClient, isToBeClosed: boolean, reason: unknown): void
   /** The type parsers that the pool was given; undefined for `pg`'s own. */
@@ -42,7 +42,7 @@ export interface Lender {
 
 /**
  * A client of a {@link PrimaryReplicaPool}: a `pg` `PoolClient` that finds its node by itself. Before its first
- * statement it is on no node, and `processID` and everything else that needs a connection is `null`.
+ * statement it is on no node. Then `processID` and all other properties of a session are `null`.
  */
 export class RoutedClient extends EventEmitter {
   readonly #connection: PgConnection
@@ -77,7 +77,7 @@ export class RoutedClient extends EventEmitter {
     if (isSubmittable(config)) return this.#submit(config, values, callback)
     const then = callbackOf(config, values, callback)
     const its = typeof values === 'function' ? undefined : values
-    // In a transaction the client may act as a role that is not known here.
+    // In a transaction, the client may act as a database user that is not known here.
     const signal = this.#connection.isInTransaction
       ? undefined
       : this.#lender.processes.signal(config, its, this.#connection)
@@ -192,8 +192,8 @@ export class RoutedClient extends EventEmitter {
   }
 
   /**
-   * Sets the function that parses values of a type, for what this client sends from now on. It does not stay with the
-   * connection.
+   * Sets the function that parses values of a type, for the queries that this client sends from now on. It does not
+   * stay with the connection.
    */
   setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
     this.#types ??= new TypeParsers(this.#lender.types)
@@ -213,7 +213,7 @@ export class RoutedClient extends EventEmitter {
     this.#bound?.ref?.()
   }
 
-  /** Its former holder hears nothing more. */
+  /** The client was released: it emits no more events of a session. */
   forget(): void {
     this.#moved(undefined)
     this.#connection.onMoved = undefined
@@ -226,7 +226,7 @@ export class RoutedClient extends EventEmitter {
       if (then !== undefined) its.callback = then
     }
     const submitted = new SubmittedQuery(given, this.#types && { types: this.#types })
-    // In a turn of its own. Otherwise, what its callback throws would reject a promise that nobody awaits.
+    // In the next tick. Otherwise, an error that its callback throws would reject a promise that nobody awaits.
     this.#track(this.#connection.run(submitted)).then(
       () => process.nextTick(() => submitted.finish()),
       (error: unknown) => process.nextTick(() => submitted.fail(error)),
@@ -242,7 +242,7 @@ export class RoutedClient extends EventEmitter {
     this.#queries++
     try {
       const result = await running
-      // The query ran elsewhere, so nothing was lost.
+      // Another node ran the query, so nothing was lost.
       this.#loss = undefined
       return result
     } finally {
@@ -264,13 +264,13 @@ export class RoutedClient extends EventEmitter {
     }
   }
 
-  // Emits in the context of whoever took the client, and not of whoever opened its socket. Emits only if somebody
-  // listens: otherwise an `error` would end the process.
+  // Emits in the context in which the client was taken, not in that of its socket. Emits only if there is a listener:
+  // otherwise an `error` would end the process.
   readonly #forward = Object.fromEntries(
     EVENTS.map((event) => [
       event,
       (...args: unknown[]) => {
-        // While a query is under way, another node may still run it. Then nothing is lost but a connection.
+        // While a query is under way, another node may still run it. Then only a connection is lost.
         if (event === 'error' && this.#queries > 0) this.#loss = args
         else this.#tell(event, args)
       },

@@ -1,8 +1,8 @@
 import { failureOf, isRefusal, isServerError } from '../nodes/error-meaning.ts'
 
 /**
- * Whether a client of `pg` would have no connection any more after this error of a query. What was to follow the query,
- * perhaps in a transaction, must not run without it.
+ * Whether a client of `pg` would have lost its connection with this error of a query. Then the queries after it,
+ * perhaps of the same transaction, must not run.
  */
 export function endsConnection(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown }
@@ -13,5 +13,5 @@ export function endsConnection(error: unknown): boolean {
   return failureOf(error) !== 'other' || (isServerError(error) && ENDED_BY_SERVER.test(error.code))
 }
 
-/** The server has ended the session: an administrator did, or a timeout of the server. */
+/** The server has ended the session, because of an administrator or a timeout. */
 const ENDED_BY_SERVER = /^(?:57P|25P)/

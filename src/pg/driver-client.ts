@@ -17,7 +17,9 @@ import { StatementNames } from './statement-names.ts'
 import { isSubmittable } from './submitted.ts'
 import { TypeParsers } from './type-parsers.ts'
 
-/** The part of `pg`'s own client that is used here. The rest is for its connection, which this client does not have. */
+/**
+ * The part of `pg`'s own client that is used here. The rest is about its connection, which this client does not have.
+ */
 interface PgClient extends EventEmitter {
   readonly connection: EventEmitter
   connectionParameters: { host?: string; port?: number }
@@ -41,8 +43,8 @@ const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
 
 /**
  * A `pg` `Client` over a {@link PrimaryReplicaPool}. Each of its statements finds its node. While it is idle it holds
- * no connection, unless a transaction is open or something is left in the session that no other session has. It
- * connects without a server.
+ * no connection, unless a transaction is open or something is left in the session that no other session has. Its
+ * `connect()` needs no server.
  */
 export class DriverClient extends Base implements Holder, Guest {
   readonly #home: Home
@@ -60,7 +62,7 @@ export class DriverClient extends Base implements Holder, Guest {
     const hearer: Hearer = {
       hear: (event, args) => this.#tell(event, args),
       lost: (error: Error) => {
-        // If a query is under way, its own outcome tells: another node may serve it.
+        // If a query is under way, its own outcome decides: another node may serve it.
         if (this.#queue.active === undefined) this.#die(error, true)
       },
     }
@@ -71,7 +73,7 @@ export class DriverClient extends Base implements Holder, Guest {
     }
   }
 
-  /** Opens the pool, if nobody has yet. If there is no server, the first statement fails. */
+  /** Opens the pool, if it is not open yet. If there is no server, the first statement fails. */
   connect(callback?: (error: unknown, client?: this) => void): Promise<this> | undefined {
     if (callback === undefined) {
       return new Promise((resolve, reject) => {
@@ -91,7 +93,7 @@ export class DriverClient extends Base implements Holder, Guest {
     return undefined
   }
 
-  /** Sends a query, in every form that `pg` has, when the queries before it on this client are over. */
+  /** Sends a query, in every form that `pg` has, once the queries before it on this client are over. */
   query(config: unknown, values?: unknown, callback?: Callback<Results>): unknown {
     if (config === null || config === undefined) {
       throw new TypeError('Client was passed a null or undefined query')
@@ -106,7 +108,7 @@ export class DriverClient extends Base implements Holder, Guest {
     if (then === undefined) {
       return new Promise<unknown>((resolve, reject) => this.#state(config, its, resolve, reject)).catch(
         (error: Error) => {
-          // As `pg` does, so that the stack leads to whoever asked for the query.
+          // As in `pg`: the stack then leads to the caller of the query.
           if (error instanceof Error) Error.captureStackTrace(error)
           throw error
         },
@@ -121,7 +123,7 @@ export class DriverClient extends Base implements Holder, Guest {
     return undefined
   }
 
-  /** Ends the client. What is under way fails, and a session in which something was left is closed. */
+  /** Ends the client. A query that is under way fails, and a session in which something was left is closed. */
   end(callback?: () => void): Promise<void> | undefined {
     if (callback === undefined) return new Promise((resolve) => this.end(resolve))
     this._ending = true
@@ -181,7 +183,7 @@ export class DriverClient extends Base implements Holder, Guest {
     this.#ran(work.text)
   }
 
-  /** The pool ends. An idle session is given up, and what is under way ends first. */
+  /** The pool ends. Gives up an idle session at once. A busy one is given up when its queries are over. */
   leaveHome(): void {
     if (this.session === undefined || !this.#queue.isEmpty || this.#on.isInTransaction) return
     this.#die(new Error('Connection terminated'), false)
@@ -190,7 +192,7 @@ export class DriverClient extends Base implements Holder, Guest {
   async #open(): Promise<void> {
     await this.#home.open()
     if (this.connection.listenerCount('parameterStatus') === 0) return
-    // Somebody listens for the server's answer, and must get an error if there is none.
+    // A library listens for the server's parameters, and must get an error if there is no server.
     const connection = this.#on.take()
     try {
       for (const [parameterName, parameterValue] of await connection.run(new ServerParameters())) {
@@ -224,7 +226,7 @@ export class DriverClient extends Base implements Holder, Guest {
   }
 
   #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
-    // In a transaction the client may act as a role that is not known here.
+    // In a transaction, the client may act as a database user that is not known here.
     const signal = this.#on.isInTransaction
       ? undefined
       : this.#home.processes.signal(config, values, this.#on)
@@ -262,7 +264,7 @@ export class DriverClient extends Base implements Holder, Guest {
     else this.#ran(work.text)
   }
 
-  /** Goes on after a statement: with the next one, or idle, without a connection. */
+  /** A statement is over: begins the next one, or gives the connection back. */
   #ran(text: string): void {
     const isEnding = this.#home.isEnding()
     // Queries that wait when the pool ends still use the connection.
@@ -272,7 +274,9 @@ export class DriverClient extends Base implements Holder, Guest {
     if (isEnding) this.leaveHome()
   }
 
-  /** The connection is lost, and with it what was left there. Like a client of `pg`, this one is of no use any more. */
+  /**
+   * The session is lost, and so is all that was left in it. Like a client of `pg`, this one cannot be used any more.
+   */
   #die(error: Error, isToBeTold: boolean): void {
     if (this._ended) return
     this._queryable = false
@@ -291,7 +295,7 @@ export class DriverClient extends Base implements Holder, Guest {
     process.nextTick(() => this.emit('end'))
   }
 
-  /** What the session says of itself. Without a session, host and port are those of the configuration. */
+  /** A property of the session. Without a session, host and port are those of the configuration. */
   #here(name: 'processID' | 'host' | 'port'): unknown {
     const { session } = this
     if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
@@ -307,8 +311,8 @@ export class DriverClient extends Base implements Holder, Guest {
     return this.session?.client as BoundClient | undefined
   }
 
-  // Emits in the context of whoever made the client, and not of whoever opened a socket. Emits only if somebody
-  // listens: otherwise an `error` would end the process.
+  // Emits in the context in which the client was made, not in that of a socket. Emits only if there is a listener:
+  // otherwise an `error` would end the process.
   #tell(event: string, args: readonly unknown[]): void {
     if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
   }

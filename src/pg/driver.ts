@@ -1,3 +1,26 @@
+/**
+ * A guide to the room `pg`. `PrimaryReplicaPool` (`pool.ts`) is a `pg.Pool` over all nodes. It has two kinds of
+ * clients:
+ *
+ * - `pool.connect()` gives a `RoutedClient` (`client.ts`). It has one `PgConnection` until it is released. That finds
+ *   the node of each statement.
+ * - `pool.driver` (this file) is the module `pg` with another `Client`: `DriverClient` (`driver-client.ts`).
+ *   Sequelize and the like make such clients by themselves. Each queues its statements (`client-queue.ts`,
+ *   `client-work.ts`), and borrows a `PgConnection` for each of them (`idle-connection.ts`).
+ *
+ * Both send a text or a configuration as a `PgStatement` (`statement.ts`), and a cursor, a stream or a COPY as a
+ * `SubmittedQuery` (`submitted.ts`, with `replayed-connection.ts`). The small interfaces between these files:
+ *
+ * | interface | what it is | who implements it |
+ * |---|---|---|
+ * | `Lender` (`client.ts`) | takes a `RoutedClient` back | the pool |
+ * | `Home` (`driver-home.ts`) | the pool, as a `DriverClient` sees it | the pool |
+ * | `Guest` (`driver-home.ts`) | a client that must know when the pool ends | `DriverClient` |
+ * | `Hearer` (`idle-connection.ts`) | gets the events of the borrowed session | `DriverClient` |
+ * | `Holder` (`server-processes.ts`) | a client with a session, whose query can be cancelled | `DriverClient` |
+ * | `Asker` (`server-processes.ts`) | what the client that cancels has set | `IdleConnection`, `PgConnection` |
+ */
+
 import { AsyncResource } from 'node:async_hooks'
 import type { EventEmitter } from 'node:events'
 import pg from 'pg'
@@ -16,8 +39,8 @@ interface PgPool extends EventEmitter {
 const BasePool = pg.Pool as unknown as new (config: object) => PgPool
 
 /**
- * The module `pg` for libraries that make clients or pools by themselves. Its `Client` and `Pool` are routed over the
- * pool of `home`. Everything else is `pg`'s own.
+ * The module `pg` for libraries that make clients or pools by themselves. Its `Client` and `Pool` send their queries
+ * over the pool of `home`. Everything else is `pg`'s own.
  */
 export function driverOf(home: Home): typeof pg {
   let hasTold = false

@@ -3,33 +3,33 @@ import { asksForTakenValue, type Leftover } from '../routing/left-in-session.ts'
 import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
-/** Hears what happens on a client's connection. */
+/** Gets the events of the session that a client has borrowed. */
 export interface Hearer {
   hear(event: 'notice' | 'notification', args: readonly unknown[]): void
-  /** The session that it is on was lost. */
+  /** The session was lost. */
   lost(error: Error): void
 }
 
-/** A session that has something of a client's. */
+/** A session that the client keeps, because something of the client is left in it. */
 interface Kept {
   readonly session: Session
-  /** Whether that is advisory locks, and nothing else. */
+  /** Whether only advisory locks are left in it. */
   isForLocks: boolean
-  /** Whether a statement since the server was last asked may have let go of one, or not have got it. */
+  /** Whether, since the server was last asked, a statement may have released such a lock, or failed to get it. */
   mayBeUnlocked: boolean
 }
 
 /**
- * The connection of a client that holds none while it is idle. It is lent for a statement and given back after it,
- * unless a transaction is open or the session has something that no other session has. Such a session is closed in the
- * end.
+ * Borrows a connection from the pool for each statement of a client, so that an idle client has none. It is given
+ * back after the statement, unless a transaction is open or the session has something that no other session has. Such
+ * a session is closed in the end.
  */
 export class IdleConnection {
   readonly #lend: () => PgConnection
   readonly #hearer: Hearer
   #connection: PgConnection | undefined
   #session: Session | undefined
-  /** What the client has set. It follows the client. */
+  /** What the client has set. It follows the client to each connection. */
   #settings: Settings
   /** The session in which something of this client is left; undefined for none. */
   #kept: Kept | undefined
@@ -51,7 +51,7 @@ export class IdleConnection {
     return this.#connection?.settings ?? this.#settings
   }
 
-  /** Whether it must stay where it is, for a transaction that only its own statements may end. */
+  /** Whether the client must keep its connection, because a transaction is open. */
   get isInTransaction(): boolean {
     return this.#connection?.isInTransaction === true
   }
@@ -59,8 +59,8 @@ export class IdleConnection {
   /**
    * Gives the connection that the client has, or lends one, for a statement with this text.
    *
-   * @throws {Error} if the text asks what its session did before (`currval()`, `lastval()`): each session has another
-   * answer. The code is 55000, as from a server in a session that has done nothing.
+   * @throws {Error} if the text asks for what its session did before (`currval()`, `lastval()`): each session would
+   * give another answer. The code is 55000, as from a server in a session that has done nothing.
    */
   take(text?: string): PgConnection {
     if (this.#connection !== undefined) return this.#connection
@@ -72,7 +72,7 @@ export class IdleConnection {
     return connection
   }
 
-  /** Gives the connection back after a statement, unless it is still needed for something that is left there. */
+  /** Gives the connection back after a statement, unless the statement has left something in its session. */
   ran(text: string): void {
     const connection = this.#connection
     if (connection === undefined) return
@@ -96,12 +96,12 @@ export class IdleConnection {
     }
   }
 
-  /** Gives it back, once it has nothing of this client's but locks, if the server says that none of them is held any more. */
+  /** Only locks of this client may be left: gives the connection back if the server says that it holds none any more. */
   async #askForLocks(kept: Kept, connection: PgConnection): Promise<void> {
     kept.mayBeUnlocked = false
     if ((await connection.holdsLocks()) || kept !== this.#kept || !kept.isForLocks) return
     this.#kept = undefined
-    // What came meanwhile gives it back when it is over.
+    // A statement that came meanwhile gives it back when it is over.
     if (!connection.isBusy && !connection.isInTransaction) this.giveBack()
   }
 

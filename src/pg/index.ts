@@ -1,3 +1,4 @@
+/** The entry `write-pinning/pg`, for `pg` and everything that is built on it. */
 export type { Candidate, Choose, ChooseFunction } from '../nodes/choice.ts'
 export type { Health, Ineligibility, NodeCounts } from '../nodes/node.ts'
 export type { DiscoverOptions, NodeInput, NodeObject, PoolInput } from '../nodes/node-options.ts'

@@ -20,7 +20,7 @@ export function initialSettings(config: Readonly<Record<string, unknown>>): Sett
     if (value === undefined || value === null || value === false || value === '') continue
     if (name !== 'options')
       set(name, TIMES.has(name) ? String(Number.parseInt(String(value), 10)) : String(value))
-    // A space within a value has a backslash before it
+    // In an option, a space within a value needs a backslash before it
     // (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS).
     else
       for (const [, its = '', given = ''] of String(value).matchAll(OPTION))

@@ -29,8 +29,8 @@ export function toReplica<Query extends string | QueryConfig | Submittable>(quer
 /**
  * Marks a query: it reads where the context says. If a replica gives no row, it runs once more on the primary.
  *
- * Use it for what somebody else has just written: sessions, one-time codes, what a webhook brought. A `Submittable` (a
- * cursor, a stream) is not asked for its rows, and stays where it is.
+ * Use it for rows that somebody else has just written: sessions, one-time codes, data from a webhook. A `Submittable`
+ * (a cursor, a stream) is not asked for its rows, and stays where it is.
  *
  * @example
  * const { rows } = await pool.query(orPrimary({ text: 'select * from sessions where id = $1', values: [id] }))
@@ -49,7 +49,7 @@ export function markOf(query: unknown): Mark | undefined {
 
 function marked<Query extends string | QueryConfig | Submittable>(query: Query, mark: Mark): Marked<Query> {
   if (typeof query === 'string') return { text: query, [MARK]: mark } as unknown as Marked<Query>
-  // A `Submittable` is sent itself, and not a copy of it.
+  // A `Submittable` gets the mark itself, because no copy of it is sent.
   if ('submit' in (query as object))
     return Object.assign(query as Submittable, { [MARK]: mark }) as unknown as Marked<Query>
   return Object.assign(snapshotOf(query as object), { [MARK]: mark }) as unknown as Marked<Query>

@@ -5,7 +5,7 @@ import type { ClusterOptions } from '../routing/options.ts'
 /** The options of {@link PrimaryReplicaPool}: those of the dialect, without Kysely's own. */
 export interface PrimaryReplicaPoolOptions extends ClusterOptions {}
 
-/** What is known of the primary's configuration, for code that reads the pool's `options`. */
+/** The primary's configuration, as far as it is known, for code that reads the pool's `options`. */
 export function configOf(primary: unknown): pg.PoolConfig {
   if (typeof primary === 'string') return { connectionString: primary }
   if (typeof primary !== 'object' || primary === null) return {}

@@ -18,7 +18,7 @@ import { refuseAsModule } from './taken-for-module.ts'
 /** The events of a node's pool that are about one connection. This pool emits them as its own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
 
-/** How long queries on clients that were given back may go on when the pool ends, in ms. */
+/** When the pool ends: how long queries may go on that still run on released clients, in ms. */
 const LEFT_MS = 1_000
 
 const ENDED = 'Cannot use a pool after calling end on the pool'
@@ -30,8 +30,8 @@ type WithClient = (
 ) => void
 
 /**
- * `pg`'s own pool, so that this one is a `pg.Pool` for everybody who looks. Everything that lends connections is
- * replaced here.
+ * `pg`'s own pool, so that `instanceof pg.Pool` holds for this one. Everything that lends connections is replaced
+ * here.
  */
 const Base = pg.Pool as unknown as new (
   config: pg.PoolConfig,
@@ -153,11 +153,11 @@ export class PrimaryReplicaPool extends Base {
 
   /**
    * Begins to watch the nodes. Without this, that begins at the first query. Resolves with the status when each node
-   * was heard of or `probeTimeoutMs` are over. It may wait some seconds longer, until it is known whether the primary
-   * answers and how much the replicas lag. The status says of each node whether it is fit.
+   * has answered or failed, or `probeTimeoutMs` are over. It may wait some seconds longer, until it is known whether
+   * the primary answers and how much the replicas lag. The status says of each node whether it is fit.
    *
-   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` if the pool was ended. A node that is down is no error. A
-   * pool that cannot be made is one.
+   * @throws {WritePinningError} `ERR_WRITE_PINNING_NOT_OPEN` if the pool was ended. A node that is down is no error.
+   * A pool that cannot be made is one.
    * @example
    * await pool.ready()
    * await app.listen({ port: 3000 })
@@ -205,7 +205,7 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /**
-   * Says who serves reads from now on. It overrides the option `mode` and the environment.
+   * Sets who serves reads from now on. It overrides the option `mode` and the environment.
    *
    * - `'split'`: the replicas
    * - `'primary'`: the primary
@@ -244,7 +244,7 @@ export class PrimaryReplicaPool extends Base {
     }
     const signal = this.#processes.signal(config, values)
     if (signal !== undefined) return signal
-    // Somebody listens for lent clients, so this query must have one.
+    // There is a listener for lent clients, so this query must use one.
     if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
       return this.#queryByClient(config as string, values)
     }
@@ -252,7 +252,10 @@ export class PrimaryReplicaPool extends Base {
     return this.#isOpen && !this.ending ? this.#send(statement) : this.#sendOnceOpen(statement)
   }
 
-  /** The connection is given back when the statement is over. No promise of ours waits for that. */
+  /**
+   * The connection is released at once, and goes back when the statement is over. So no promise of ours has to wait
+   * for that.
+   */
   #send(statement: PgStatement): Promise<Results> {
     const connection = this.#router.connect()
     const sent = connection.run(statement)
@@ -323,7 +326,7 @@ export class PrimaryReplicaPool extends Base {
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
     for (const client of this.#clients) client.leaveHome()
-    // Queries that came before the pool was open still get a connection, in the turn after that.
+    // Queries that came before the pool was open get their connection one turn of the event loop after it opens.
     await this.#opening?.catch(ignore)
     if (this.#opening !== undefined) await new Promise(setImmediate)
     const late = setTimeout(() => {
@@ -339,7 +342,7 @@ export class PrimaryReplicaPool extends Base {
     return (this.options as { types?: unknown }).types
   }
 
-  /** What the clients of the driver get. */
+  /** The pool, as the clients of the driver see it. */
   #home(): Home {
     return {
       cluster: this.#operator.name,
@@ -356,14 +359,14 @@ export class PrimaryReplicaPool extends Base {
     }
   }
 
-  /** Records a client that was given back while something is under way on it, such as a cursor that nobody closes. */
+  /** Records a connection that was released while a query is under way on it, such as a cursor that was not closed. */
   #wasLeft(connection: PgConnection): void {
     for (const each of this.#left) if (!each.wasLeft) this.#left.delete(each)
     connection.wasLeft = true
     this.#left.add(connection)
   }
 
-  /** Emits what a node's pool emits. An `error` that nobody listens to must not end the process. */
+  /** Emits what a node's pool emits. An `error` without a listener must not end the process. */
   #hear(pool: PoolLike): void {
     this.#pools.add(pool)
     const source = pool as unknown as Partial<pg.Pool>

@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events'
  * method sends one message.
  */
 const MESSAGES = ['parse', 'bind', 'describe', 'execute', 'flush', 'sync', 'close', 'query'] as const
-/** The events that a `Submittable` may hear. */
+/** The events that a `Submittable` may listen to. */
 const EVENTS = ['noData', 'rowDescription', 'end'] as const
 
 export type ProtocolConnection = EventEmitter & {
@@ -13,9 +13,9 @@ export type ProtocolConnection = EventEmitter & {
 } & Record<(typeof MESSAGES)[number], (...args: readonly unknown[]) => unknown>
 
 /**
- * Stands between a `Submittable` and the connection of its session. It remembers what was sent until the first row has
- * arrived. A cursor can be submitted only once. So if its node fails it, its messages are sent again on another
- * connection.
+ * Takes the place of the connection that a `Submittable` gets. It passes each message on, and remembers it until the
+ * first row has arrived. A cursor can be submitted only once. So if its node fails before that, the messages are sent
+ * again on another connection.
  */
 export class ReplayedConnection extends EventEmitter {
   readonly #sent: { readonly name: (typeof MESSAGES)[number]; readonly args: readonly unknown[] }[] = []
@@ -23,7 +23,7 @@ export class ReplayedConnection extends EventEmitter {
   #isRecording = true
   #isOver = false
   #hasFailed = false
-  /** Whether its reader has left. */
+  /** Whether the `Submittable` was closed by its reader. */
   isClosed = false
 
   constructor() {
@@ -32,7 +32,7 @@ export class ReplayedConnection extends EventEmitter {
     this.setMaxListeners(0)
   }
 
-  /** Speaks to this connection from now on. What was sent to the one before is sent again. */
+  /** Sends to this connection from now on. First it sends the remembered messages again. */
   attach(real: ProtocolConnection): void {
     this.detach()
     this.#real = real
@@ -40,13 +40,13 @@ export class ReplayedConnection extends EventEmitter {
     for (const { name, args } of this.#sent) real[name](...args)
   }
 
-  /** From now on, messages go nowhere, or to the connection that is attached next. */
+  /** From now on, messages are only remembered, for the connection that is attached next. */
   detach(): void {
     for (const event of EVENTS) this.#real?.off(event, this.#forward[event] as () => void)
     this.#real = undefined
   }
 
-  /** Nothing more comes. Everybody who waits for the end of the answer, now or later, gets it. */
+  /** No more of the answer comes. Each listener for its end is called, also one that is added later. */
   end(): void {
     this.detach()
     this.#isOver = true
@@ -66,19 +66,19 @@ export class ReplayedConnection extends EventEmitter {
   }
 
   /**
-   * The server sent an error, which has closed the portal. To close it again, after the Sync, would give an answer that
+   * The server sent an error, which has closed the portal. A second close, after the Sync, would get an answer that
    * the next statement takes for its own.
    */
   fail(): void {
     this.#hasFailed = true
   }
 
-  /** Ends the answer to messages of which one has failed, if nobody has ended it. */
+  /** One of the messages has failed. Sends the Sync that ends the answer, unless it was sent already. */
   endAnswer(): void {
     if (!this.#sent.some(({ name }) => name === 'sync' || name === 'query')) this.#real?.sync()
   }
 
-  /** The socket, for those that read it themselves. */
+  /** The socket, for a `Submittable` that reads it itself. */
   get stream(): unknown {
     return this.#real?.stream
   }
@@ -87,7 +87,7 @@ export class ReplayedConnection extends EventEmitter {
     EVENTS.map((event) => [event, (...args: unknown[]) => this.emit(event, ...args)]),
   ) as Readonly<Record<string, (...args: unknown[]) => void>>
 
-  /** Sends a message now. Until something was handed out, it is also sent on the connection that is attached next. */
+  /** Sends a message now. While messages are remembered, it is sent again on the connection that is attached next. */
   send(name: (typeof MESSAGES)[number], args: readonly unknown[]): unknown {
     if (this.#isRecording) this.#sent.push({ name, args })
     if (name === 'close') {

@@ -6,8 +6,8 @@ import type { Query } from '../routing/query.ts'
 export type ReportedParameter = readonly [name: string, value: string]
 
 /**
- * Asks a server what it reports when a connection begins: its version, and how it reads strings. This is for somebody
- * who listens on a client that has no connection yet.
+ * Asks a server what it reports when a connection begins: its version, and how it reads strings. This is for a
+ * library that listens for these on a client that has no connection yet.
  */
 export class ServerParameters implements Query<ReportedParameter[]> {
   readonly text = TEXT

@@ -4,14 +4,14 @@ import type { Settings } from '../sql/settings.ts'
 import { withinMs } from '../waiting.ts'
 import type { Results } from './statement.ts'
 
-/** A client, which may be on a session. */
+/** A client that may have a session, and whose query can be cancelled. */
 export interface Holder {
   readonly session: Session | undefined
-  /** Keeps its query from being sent, if that waits for a session. */
+  /** If its query waits for a session, keeps it from being sent. */
   cancelWaiting(): void
 }
 
-/** The client that sends a query, and what it has set. */
+/** What the client that sends a cancel has set. */
 export interface Asker {
   readonly settings: Settings
 }
@@ -22,18 +22,19 @@ const MAX_REMEMBERED = 1_000
 const CONNECT_MS = 5_000
 
 /**
- * Knows to which server a process id belongs. A query is cancelled over another connection, which must lead to the
- * server that runs it. Two servers may have the same process id. Then the id that was read last counts.
+ * Remembers which server a process id belongs to. A query is cancelled over another connection, and that one must
+ * lead to the server that runs the query. Two servers may have the same process id. Then the id that was read last
+ * counts.
  */
 export class ServerProcesses {
   /** The clients that are connected. */
   readonly holders = new Set<Holder>()
   readonly #nodes = new Map<number, Node>()
-  /** The clients that are on no session, by a made-up id that no server has. */
+  /** The clients without a session, by a made-up id that no server has. */
   readonly #waiting = new Map<number, Holder>()
   #lastId = 0
 
-  /** Records that somebody has read the process id of a session. */
+  /** Records that the application has read the process id of a session. */
   wasRead(processId: number, { node }: Session): void {
     if (this.#nodes.size >= MAX_REMEMBERED) {
       const oldest = this.#nodes.keys().next()
@@ -68,9 +69,10 @@ export class ServerProcesses {
   }
 
   /**
-   * If a query cancels or ends a process, sends it to the server of that process. It goes over a connection outside the
-   * pool, because those in the pool may all be busy. It is no write. If the client that asks has set that it acts as
-   * another user, that user's rights count. Undefined for any other query, and for a process that no client here has.
+   * If a query cancels or ends a process, sends it to the server of that process. This does not count as a write. It
+   * uses a connection outside the pool, because those in the pool may all be busy. If the client that asks acts as
+   * another database user, that user's rights count. Undefined for any other query, and for a process that no client
+   * here has.
    */
   signal(config: unknown, values: unknown, by?: Asker): Promise<Results> | undefined {
     if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
@@ -83,7 +85,7 @@ export class ServerProcesses {
       return node && sendTo(node, identity, config, values)
     }
     const { session } = holder
-    // There is no server that could say whether that user may cancel it.
+    // Without a session, no server can say whether that user may cancel it.
     if (session === undefined && identity.length > 0) return undefined
     const text = typeof config === 'string' ? config : String((config as { text: string }).text)
     const name = /pg_cancel_backend/i.test(text) ? 'pg_cancel_backend' : 'pg_terminate_backend'
@@ -123,7 +125,7 @@ async function sendTo(
     // The application's own parsers apply.
     return (await client.query(its as never)) as unknown as Results
   } finally {
-    // The caller may look at once whether that connection is gone, so its end is awaited. But a server that does not
+    // The caller may check at once whether that connection is gone, so its end is awaited. But a server that does not
     // answer never closes its side.
     await withinMs(CLOSING_MS, client.end()).catch(() => {})
   }

@@ -1,16 +1,16 @@
 import type { QueryConfig } from 'pg'
 
 /**
- * What `pg` reads of a configuration, without the callback. The edge calls that one, when it is known what an error of
- * a node means.
+ * The fields that `pg` reads of a configuration, without the callback. This room calls the callback itself, once it
+ * is known what an error of a node means.
  */
 const FIELDS = [
   ...['text', 'values', 'name', 'rowMode', 'types', 'queryMode', 'binary', 'rows', 'portal', 'query_timeout'],
 ] as const
 
 /**
- * A copy of a configuration as it is now: it is sent later, and its owner may use it for another query by then. Its
- * fields may be getters, as in texts that a template puts together.
+ * A copy of a configuration as it is now. It is sent later, and the application may change its object by then. Its
+ * fields may be getters, as in the objects of some SQL template libraries.
  */
 export function snapshotOf(config: object): QueryConfig {
   const snapshot: Record<string, unknown> = {}

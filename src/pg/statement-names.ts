@@ -5,7 +5,7 @@ import type { Settings } from '../sql/settings.ts'
 
 /**
  * The names that one client has given to its statements. In plain `pg` a name belongs to the client's connection. A
- * client without a connection sends the text of a name along, to whatever session serves.
+ * client that borrows its connections sends the text with the name, because each statement may get another session.
  */
 export class StatementNames {
   readonly #texts = new Map<string, string>()
@@ -22,7 +22,7 @@ export class StatementNames {
     return known === undefined ? config : Object.create(config, { text: { value: known, enumerable: true } })
   }
 
-  /** Gives the text to an object that is submitted itself. */
+  /** The same for a `Submittable`: sets its text. */
   fillIn(given: object): void {
     const { text } = this.withText(given) as { readonly text?: unknown }
     if (text !== (given as { readonly text?: unknown }).text) Object.assign(given, { text })
@@ -38,10 +38,11 @@ interface NamingConnection {
 const readUnder = new WeakMap<PoolClientLike, Map<string, Settings>>()
 
 /**
- * Gives a configuration without its name, if the session has prepared a statement of that name for another client, and
- * may have read it in another way. The settings at that moment decide what a constant or a table is, and which function
- * is called (https://www.postgresql.org/docs/current/sql-prepare.html). With `isShared`, the text under that name may
- * also be another one, which `pg` would refuse.
+ * Gives a configuration without its name, if the session has prepared a statement of that name for another client,
+ * and another client's settings may have given its text another meaning. The settings at the time of preparing decide
+ * what a constant or a table is, and which function is called
+ * (https://www.postgresql.org/docs/current/sql-prepare.html). With `isShared`, the text under that name may also be
+ * another one, which `pg` would refuse.
  */
 export function withoutTakenName(config: unknown, client: PoolClientLike, isShared: boolean): unknown {
   const { name, text } = (config ?? {}) as { name?: unknown; text?: unknown }

@@ -8,15 +8,13 @@ import { withoutTakenName } from './statement-names.ts'
 /** The result that `pg` gives. Several statements in one text give several results. */
 export type Results = QueryResult | QueryResult[]
 
-/** What a client of `pg` wants of each query that does not say it itself. */
+/** What a client of `pg` wants for each query that sets nothing else. */
 export interface QueryDefaults {
   /** Gives the type parsers. */
   readonly types?: unknown
   readonly query_timeout?: number
   readonly binary?: true
-  /**
-   * Whether its sessions serve other clients between its queries. Those clients have their own names for statements.
-   */
+  /** Whether its sessions serve other clients between its queries. The others have their own names for statements. */
   readonly sharesSessions?: true
 }
 
@@ -24,7 +22,7 @@ export interface QueryDefaults {
 export class PgStatement implements Query<Results> {
   readonly #config: unknown
   #values: unknown
-  /** What the sending client wants; undefined if that is what the node's own clients do. */
+  /** What the sending client wants; undefined for what the clients of the node's pool do anyway. */
   readonly #defaults: QueryDefaults | undefined
   readonly text: string
   readonly mark: Mark | undefined

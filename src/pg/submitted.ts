@@ -34,7 +34,7 @@ const HANDLERS = [
   'handleCopyInResponse',
   'handleCopyData',
 ] as const
-/** From the first of these calls on, it has a part of the answer. */
+/** With the first of these calls, it gets a part of the answer. */
 const DELIVERIES: ReadonlySet<string> = new Set([
   'handleDataRow',
   'handlePortalSuspended',
@@ -45,9 +45,9 @@ const DELIVERIES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What a `Submittable` may be.
+ * The kinds of a `Submittable`.
  *
- * - `'cursor'`: it sends its messages bit by bit, so they must be remembered
+ * - `'cursor'`: it sends its messages one after the other, so they must be remembered
  * - `'query'`: a `Query` of `pg`. It sends everything at once, and can be submitted again
  * - `'copy'`: it reads and writes the socket itself
  */
@@ -64,8 +64,8 @@ export function isSubmittable(query: unknown): query is Submittable {
 
 /**
  * A cursor, a stream, a COPY: an object to which `pg` hands its connection. A cursor gets a stand-in for the
- * connection. As long as the object has no part of the answer, it can be sent to another node. It gets an error only
- * when no other node will run it.
+ * connection. Until the object has a part of the answer, it can be sent to another node. It gets an error only if no
+ * other node will run it.
  */
 export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers
@@ -93,7 +93,8 @@ export class SubmittedQuery implements Query<void> {
     this.mark = mark === 'or-primary' ? undefined : mark
     const { _result: result } = this.#given
     if (types !== undefined && result) result._types ??= types
-    // At once, as `pg` does. So what it is asked before it has a session comes in the right order.
+    // Submits it at once, as `pg` does. What a caller asks of it before it has a session is then remembered in the
+    // right order.
     if (this.#connection !== undefined) this.#given.submit(this.#connection as never)
   }
 
@@ -142,14 +143,14 @@ export class SubmittedQuery implements Query<void> {
     })
   }
 
-  /** Tells it that everything has arrived. Called when it is known what the query has done. */
+  /** Tells the object that the whole answer has arrived. Called once the effect of the query was recorded. */
   finish(): void {
     if (this.#hasFailed) return
     this.#tell(() => this.#given.handleReadyForQuery?.(this.#connection))
     this.#connection?.end()
   }
 
-  /** Tells it that it has failed, if it was not told yet. */
+  /** Tells the object that it has failed, unless it was told so before. */
   fail(error: unknown): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
@@ -159,8 +160,8 @@ export class SubmittedQuery implements Query<void> {
   }
 
   /**
-   * Runs in the context of whoever sent the query, and not of whoever opened the socket. An error that a listener throws, or
-   * an `error` without a listener, is thrown in a turn of its own. Otherwise `pg` would not read the rest of the answer.
+   * Runs in the context of the query's caller, not in that of the socket. An error that a listener throws, or an
+   * `error` without a listener, is thrown in the next tick. Otherwise `pg` would not read the rest of the answer.
    */
   #tell(what: () => void): void {
     this.#resource.runInAsyncScope(() => {
@@ -174,13 +175,16 @@ export class SubmittedQuery implements Query<void> {
     })
   }
 
-  /** The query's name in that session; undefined if the session may know another statement by it. */
+  /** The name under which the query is sent; undefined if the session may have another statement of that name. */
   #nameOn(client: Session['client']): unknown {
     const config = { name: this.#name, text: this.#given.text }
     return (withoutTakenName(config, client, this.#sharesSessions) as Partial<typeof config>).name
   }
 
-  /** The object that `pg` gets in its place. */
+  /**
+   * The object that `pg` gets instead of the `Submittable`. It passes everything on, but keeps back an error while
+   * another node may still run the query.
+   */
   #facing(
     { client }: Session,
     resolve: () => void,
@@ -208,16 +212,16 @@ export class SubmittedQuery implements Query<void> {
       handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
         const isAnswered = isRefusal(error)
-        // `pg` tells nobody when an answer with an error ends, or when the connection is lost before that.
+        // `pg` calls no handler when an answer with an error ends, or when the connection is lost before that.
         if (isAnswered) onceEither(real, 'readyForQuery', 'end', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
           standing?.fail()
-          // A COPY that has given its last row has no listener any more: nobody would hear the error.
+          // A COPY that has given its last row has no listener any more, so its `error` would be thrown.
           if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standing ?? real))
         } else if (isAnswered) {
           standing?.endAnswer()
-          // What it sends before another node has it, is sent there.
+          // What the cursor sends until another node runs it is remembered, and goes to that node.
           standing?.detach()
         }
         if (!isAnswered) isOver()
@@ -269,7 +273,7 @@ function isConnection(value: unknown): boolean {
   return typeof (value as Partial<ProtocolConnection> | undefined)?.sync === 'function'
 }
 
-/** The text that it will send. If it does not tell, it may do anything. */
+/** The text that it will send. If it shows no text, it may do anything. */
 function textOf({ text, cursor }: Handlers): string {
   const its = text ?? cursor?.text
   return typeof its === 'string' ? its : UNKNOWN_TEXT

@@ -1,9 +1,9 @@
 import { WritePinningError } from '../errors.ts'
 
 /**
- * Makes `new pool.Client()` and `new pool.Pool()` say what to write instead. Only a library that was given the pool in
- * place of the module `pg` asks a pool for these. With the `Client` that `pg`'s own pool has, it would connect past
- * this pool.
+ * Makes `new pool.Client()` and `new pool.Pool()` throw an error that says what to write instead. Only a library that
+ * was given the pool in place of the module `pg` does that. With the `Client` of `pg`'s own pool, it would connect
+ * without this pool.
  */
 export function refuseAsModule(pool: object): void {
   refuse(pool, 'Client')
