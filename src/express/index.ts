@@ -1,3 +1,4 @@
+/** The entry `write-pinning/express`. */
 export type { RouteMarks } from '../pinning/index.ts'
 export { markRoute } from './mark-route.ts'
 export {

@@ -7,10 +7,10 @@ import { findPassage } from './passage.ts'
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
- * Marks a route: says what it is, if its method does not. `dbWrite: true` makes it a write, as a POST is.
- * `dbWrite: false` takes that away from a POST. `readFrom` (`'primary'`, `'replica'`, or a node's name) says where
- * its reads go until it writes. In a route, the mark counts from the route's first handler on, wherever it stands. In
- * `use()`, it counts for everything that the request reaches after it.
+ * Marks a route. `dbWrite: true` makes it a write, as a POST is. With `dbWrite: false` it is no write, even for a
+ * POST. `readFrom` (`'primary'`, `'replica'`, or a node's name) says where its reads go until it writes. Among the
+ * handlers of a route, the mark counts from the first handler on, whatever its own place. In `use()`, it counts for
+ * all handlers that the request reaches after it.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` at once, for a mark that is wrong or unknown.
  * @example

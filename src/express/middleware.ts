@@ -18,8 +18,8 @@ import { findPassage, hasRoute, type Passage, passageOf, startPassage } from './
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
- * The options of the Express middleware. The functions among them are given Express's request. Without Express they
- * are given Node's request with `writePin`: write `IncomingMessage` as the type of their parameter there.
+ * The options of the Express middleware. Those that are functions get Express's request. Without Express they get
+ * Node's request with `writePin`: then write `IncomingMessage` as the type of their parameter.
  */
 export type WritePinningOptions = PinningOptions<MiddlewareRequest>
 
@@ -104,8 +104,8 @@ function notCalled(): WritePinningError {
 }
 
 /**
- * Continues once the account's pin is there. The account may be known here, or only where the middleware is used
- * again.
+ * Continues once the account's pin is there. The account may be known at this use of the middleware, or only at a
+ * later one.
  */
 function goOn(pin: BegunPin, next: () => void): void {
   const goOnNow = () => enterContext(pin, () => next())

@@ -2,15 +2,16 @@ import { WritePinningError } from '../errors.ts'
 import { throwWhenRead } from '../pinning/index.ts'
 
 /**
- * Makes Express's `app.use()` throw if it is given a function that only makes a middleware, and must be called first.
+ * Makes Express's `app.use()` throw if it gets `writePinning` itself: that function makes the middleware, and must be
+ * called first.
  */
 export function refuseUncalled(make: object, error: () => WritePinningError): void {
   throwWhenRead(make, 'handle', error)
 }
 
 /**
- * Whether a call has the arguments of a middleware. A router and a route do not read what they are given, so this
- * mistake shows only at a request.
+ * Whether a call has the arguments of a middleware. A router and a route read no property of what they are given, so
+ * there this mistake shows only at a request.
  */
 export function isMiddlewareCall(rest: readonly unknown[]): boolean {
   return typeof rest[1] === 'function'

@@ -26,9 +26,9 @@ import {
 } from './request.ts'
 
 /**
- * One request's way through Express's routers. They find its route only on the way, and may find another one after
- * it. Express sets `request.route` just before the handlers of a route run. A setter there learns of the route's
- * marks before any handler reads.
+ * The way of one request through Express's routers. They find its route only on the way, and may find another one
+ * later. Express sets `request.route` right before the handlers of a route run. A setter for it takes the route's
+ * marks before any handler reads from the database.
  */
 export class Passage {
   readonly pin: BegunPin
@@ -51,7 +51,7 @@ export class Passage {
     return this.#route
   }
 
-  /** Takes the route that was found. The router sets it, and then the route itself sets it again. */
+  /** Takes the route that was found. Express sets it twice: the router does, and then the route itself. */
   enter(route: MatchedRoute | undefined): void {
     if (route === this.#route) return
     this.#route = route
@@ -62,8 +62,8 @@ export class Passage {
   }
 
   /**
-   * Takes the marks of a handler of `markRoute()` that runs now. Those among the route's own handlers are already
-   * known.
+   * Takes the marks of a handler of `markRoute()` that runs now. If it is one of the route's own handlers, its marks
+   * are already known.
    */
   meet(marking: object): void {
     const marks = marksOf(marking)
@@ -92,8 +92,8 @@ export class Passage {
   }
 
   /**
-   * Warns of a lost context. It cannot be entered here, in the middle of the router's work, but nobody has to search
-   * for the fault.
+   * Warns of a lost context. It cannot be entered again here, in the middle of the router's work, but the warning
+   * names the fault.
    */
   #checkContext(): void {
     const { begunBy } = this.pin

@@ -6,21 +6,21 @@ import type { Request } from 'express'
 import { isDbWrite, mergeMarks, type RouteMarks } from '../pinning/index.ts'
 
 /**
- * The request that the functions among the options are given: Express's own, as the project's `@types/express`
- * declares it. Without that package it is Node's request with what this package adds.
+ * The request that options get if they are functions: Express's own, as the project's `@types/express` declares it.
+ * Without that package it is Node's request, with the property that this package adds.
  */
 export type MiddlewareRequest = IsKnown extends true ? Request : IncomingMessage & Express.Request
 
 // A type that cannot be imported has every key. (A type that is made of the missing one would count as missing, too.)
 type IsKnown = string extends keyof Request ? false : true
 
-// What Node.js gives is enough. So the middleware also works in front of other frameworks, and without any.
+// The objects of Node.js are enough. So the middleware also works in front of other frameworks, and without any.
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 export type NodeResponse = ServerResponse | Http2ServerResponse
 
 /**
- * The parts of Express's route that this package reads. Any of them may be missing: another framework may put
- * anything in this place.
+ * The parts of Express's route that this package reads. Any of them may be missing: another framework may have put
+ * anything in `request.route`.
  */
 export interface MatchedRoute {
   readonly path?: unknown

@@ -20,21 +20,21 @@ export function routeNameOf({ method, routeOptions: { url } }: FastifyRequest): 
 }
 
 /**
- * The application's log. Without the option `logger`, Fastify's own log says nothing to anybody, so process warnings
- * take its place.
+ * The application's log. Without the option `logger`, Fastify's own log discards everything, so process warnings take
+ * its place.
  */
 export function logOf(log: FastifyBaseLogger): Log {
   return isSilent(log) ? processLog : log
 }
 
-/** Whether a log is the one that says nothing: it has no level, and is its own child. */
+/** Whether this is the log that discards everything: it has no level, and is its own child. */
 function isSilent(log: FastifyBaseLogger): boolean {
   return log.level === undefined && Object.hasOwn(log, 'child') && log.child({}) === log
 }
 
 /**
- * `@fastify/cookie` loads its serializer when it is registered. If the application has not registered it, this does,
- * in a child of its own.
+ * `@fastify/cookie` loads its serializer when it is registered. If the application has not registered that plugin,
+ * this registers it, in a child of its own.
  */
 async function cookieSerializer(app: FastifyInstance): Promise<Framework<FastifyRequest>['serializeCookie']> {
   if (app.hasDecorator('serializeCookie')) return app.serializeCookie

@@ -7,7 +7,7 @@ import type {
 } from 'fastify'
 
 /**
- * Gives what to wait for, which settles within a moment and never rejects; undefined if there is nothing to wait for.
+ * The work of a hook: gives a promise that settles within a moment and never rejects; undefined if no wait is needed.
  */
 export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
 
@@ -17,9 +17,9 @@ export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
  * - right before the handler, when the application's hooks know the account;
  * - right before the headers leave, when a session store has written.
  *
- * So they are the last of each route's own hooks, which run after those of the plugins. A route that was defined
- * before, and a request that reached no route, have only the plugin's hooks. `reenter` is the very last hook before a
- * handler.
+ * Fastify runs a route's own hooks after those of plugins. So these are kept as the last of each route's own hooks. A
+ * route that was defined before this plugin was registered, and a request that reached no route, have only the
+ * plugin's hooks. `reenter` is the very last hook before a handler.
  */
 export function addLastHooks(
   app: FastifyInstance,
@@ -48,8 +48,8 @@ export function addLastHooks(
   }
 }
 
-// What `done()` throws comes from a later hook, from the handler, or from an answer that cannot be sent.
-// `done(error)` passes it to the error handler. If a hook gave back its promise instead, Fastify 5.0 would drop that
+// If `done()` throws, the error is that of a later hook, of the handler, or of an answer that cannot be sent.
+// `done(error)` passes it to the error handler. If a hook returned its promise instead, Fastify 5.0 would drop that
 // error, and the process would end.
 
 function waitBeforeHandler(beforeHandler: Waiting): preHandlerHookHandler {

@@ -33,13 +33,13 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /**
-     * True: the route is a write, as a POST is: its reads go to the primary, and it pins. False: takes that away from
-     * a POST; a write that the router saw still pins. Default: the method decides.
+     * True: the route is a write, as a POST is: its reads go to the primary, and it pins. False: the route is no
+     * write, even for a POST; a write that the router saw still pins. Default: the method decides.
      */
     dbWrite?: boolean
     /**
-     * Where the route's reads go until it writes: `'primary'`, `'replica'`, or a node's name. It pins nothing.
-     * Default: none.
+     * Where the route's reads go until it writes: `'primary'`, `'replica'`, or a node's name. This mark alone sets no
+     * pin. Default: none.
      */
     readFrom?: string
   }
@@ -77,7 +77,7 @@ export const writePinning = fastifyPlugin(
     if (settings.accounts !== undefined) app.addHook('onClose', () => pinning.close())
 
     app.addHook('onRequest', (request, reply, done) => {
-      // If a child has registered the plugin for itself, that registration counts.
+      // If a child has registered the plugin for itself, that registration has begun the request, and counts.
       if ((request as WithPin)[PIN]) return done()
       const marks = marksOfRoute(request)
       // Read now, because a handler may call `reply.callNotFound()` later.

@@ -52,8 +52,8 @@ const marksByConfig = new WeakMap<object, RouteMarks>()
 
 /**
  * Reads the marks of a route. The `onRoute` hook has not checked routes that were defined before the plugin was
- * registered, so a mark may be wrong, in value or in name. Any `dbWrite` but `false` then makes the route a write,
- * which is the safe side.
+ * registered, so a mark may be wrong, in value or in name. Then any `dbWrite` but `false` makes the route a write, to
+ * be safe.
  */
 function readMarks(config: Record<keyof RouteMarks, unknown>, handler: unknown): RouteMarks {
   const { dbWrite, readFrom } = config

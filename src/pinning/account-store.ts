@@ -6,15 +6,15 @@ import { pinAtMostADay } from './pinning-seconds.ts'
 import { type Loss, PATIENCE, type Patience, UnraisedPins } from './unraised-pins.ts'
 import { type Log, processLog, tell } from './warnings.ts'
 
-/** How long a request waits for the store, in ms. Without an answer by then, its reads go to the primary. */
+/** How long a request waits for the pin store, in ms. If no answer comes, its reads go to the primary. */
 const STORE_WAIT_MS = 250
 /**
- * An outage of the store ends when no call has failed for this long, in ms. So a store that fails now and then has
- * one outage.
+ * An outage of the store ends when no call has failed for this long, in ms. So a store that fails now and then counts
+ * as one outage.
  */
 const QUIET_MS = 5_000
 
-/** How many calls of the store failed, and how many pins were given up. */
+/** The numbers of failed calls of the store, and of pins that were given up. */
 export interface StoreCounts {
   storeFailures: number
   storeLosses: number
@@ -29,8 +29,8 @@ export interface Raising {
 }
 
 /**
- * A pin store as requests use it. No request waits long for it. A pin that it does not take is tried again. One
- * warning tells of an outage, and one of its end.
+ * A pin store as requests use it. No request waits long for it. A pin that it does not take is tried again. An outage
+ * gives one warning, and its end another one.
  */
 export class AccountStore {
   readonly #store: PinStore
@@ -133,14 +133,14 @@ export class AccountStore {
     else this.#isOver()
   }
 
-  /** Looks again later. If nobody asks the store any more, no call would notice that the outage is over. */
+  /** Checks again later. If no request asks the store any more, no call would notice that the outage is over. */
   #lookAgain(quietInMs: number): void {
     const failedAtMs = this.#failedAtMs
     clearTimeout(this.#timer)
     if (this.#isClosed) return
     this.#timer = setTimeout(
       () => {
-        // A later failure is followed by an answer sooner or later, which looks again.
+        // If a call has failed since, the end of a later call checks again.
         if (this.#failedAtMs === failedAtMs) this.#answered()
       },
       Math.max(quietInMs, 1_000),
@@ -179,8 +179,8 @@ export class AccountStore {
 }
 
 /**
- * The account store of a pin store that is used without a plugin. Nobody closes it: its timers stop when the last pin
- * is taken or over.
+ * The account store of a pin store that is used without a plugin. It is never closed: its timers stop when the last
+ * pin is taken or over.
  */
 export function accountStoreOf(store: PinStore): AccountStore {
   let found = withoutPlugin.get(store)

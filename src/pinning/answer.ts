@@ -1,6 +1,6 @@
 /**
- * Asks a function of the application for a text or undefined. It is called in the middle of other work (a query, a
- * response), which must not fail because of it. So an error, or an answer of another type, counts as undefined and is
+ * Asks a function of the application for a text or undefined. It is called in the middle of a query or a response,
+ * and that must not fail because of it. So an error, or an answer of another type, counts as undefined and is
  * reported.
  */
 export function answerOf<Request>(
@@ -45,7 +45,7 @@ function nonsense(answer: unknown): string {
 }
 
 /**
- * What a log may hold of an error: its name, and its message if JavaScript itself wrote it about the code. Any other
+ * An error as a log may show it: its name, and its message if that is JavaScript's own, about the code. Any other
  * message may quote what a user sent.
  */
 function shownError(error: unknown): string {

@@ -4,13 +4,19 @@ import type { RoutingContext } from '../freshness/context.ts'
 import type { RequestMemory } from '../freshness/memory.ts'
 import type { RouteMarks } from './route-marks.ts'
 
-/** The pin of a request at this moment. A later write of the request changes it. */
+/**
+ * The pin of a request at this moment, as an application sees it (`request.writePin`). A later write of the request
+ * changes it.
+ */
 export interface WritePin {
-  /** Whether the user agent carries a pin, also one in doubt, or will carry one after this response. */
+  /**
+   * Whether the user agent carries a pin (also one whose signature is missing or wrong), or will carry one after this
+   * response.
+   */
   readonly pinned: boolean
   /** Why it is pinned; undefined if it is not. */
   readonly reason: PinReason | undefined
-  /** When the pin is over, as known now; undefined if there is none. */
+  /** When the pin will be over, as far as is known now; undefined if there is none. */
   readonly until: Date | undefined
 }
 
@@ -56,19 +62,19 @@ export interface BegunPin {
   readonly begunBy: BegunBy
   /** Adds an edge that continues with this pin. */
   join(edge: JoiningEdge): void
-  /** Decides again what the request is, by its method and its marks. */
+  /** Decides again whether the request is a write, by its method and its marks. */
   remark(method: string, marks: RouteMarks): void
   bringAccountPin(): Promise<void> | undefined
   beforeHeaders(): Promise<void> | undefined
 }
 
-/** A plugin or middleware, as another one sees it. */
+/** A plugin or middleware, as another one sees it. {@link Pinning} makes one for itself. */
 export interface BegunBy {
   /** Whether its options equal these. */
   hasSettings(settings: object): boolean
 }
 
-/** What a later edge knows about a request that the first edge may not know. */
+/** A later edge of a request, as its pin sees it: what only this edge may know. */
 export interface JoiningEdge {
   /** Whether its router found no route. If no edge found one, neither the method nor the marks pin. */
   reachedNoRoute(): boolean

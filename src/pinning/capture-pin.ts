@@ -20,7 +20,7 @@ export interface CapturePinOptions {
  *
  * The pin holds what the request has written and what it brought, and with `monotonicReads` what it has read. With
  * exact pins, this waits 250 ms at most for the positions of the writes. Gives undefined outside any context, and if
- * there is nothing to hand on. The token is signed with the `secret` of the plugin that opened the context.
+ * the context has no pin. The token is signed with the `secret` of the plugin that opened the context.
  *
  * A process that verifies the signature honours the token in full, for a day at most. A plugin without a `secret`
  * honours it for its own `pinningSeconds` at most. `runWithPin()` honours it in full without a `secret`, too.
@@ -28,7 +28,6 @@ export interface CapturePinOptions {
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` for a wrong option.
  * @example
  * await queue.add('invoice', { orderId, pin: await capturePin({ seconds: 3_600 }) })
- *
  */
 export async function capturePin(options: CapturePinOptions = {}): Promise<string | undefined> {
   const read = new OptionReader<CapturePinOptions>('capturePin()', options, ['seconds'])

@@ -4,23 +4,23 @@ import type { Pin } from '../freshness/pin.ts'
 import { keyIdOfCookie } from './cookie-names.ts'
 import { believedPin, isSignedByOne, keysOf, readToken, type TokenContext } from './token.ts'
 
-/** What the tokens of one request are worth. */
+/** The result of reading all tokens of one request. */
 export interface CarriedPin {
-  /** What the valid tokens demand together. */
+  /** The pin of all valid tokens together. */
   readonly pin: Pin | undefined
   /**
-   * Valid tokens that this process honours for less time than they claim, unchanged. The next process may honour them
+   * Valid tokens that this process honours for less time than they claim, unchanged. Another process may honour them
    * for longer.
    */
   readonly beyond: Pin | undefined
   /**
-   * When the last token with a missing or wrong signature is over; 0 for none. It may be an honest token of a process
-   * with another secret. It counts for `pinningSeconds` at most.
+   * When the last token with a missing or wrong signature is over; 0 if there is none. It may be an honest token of a
+   * process with another secret. It counts for `pinningSeconds` at most.
    */
   readonly doubtUntilMs: number
-  /** The same for tokens that were not verified, because there are too many. */
+  /** The same for tokens that were not verified because there were too many. */
   readonly unverifiedUntilMs: number
-  /** Why tokens were worth nothing, or less than they claim. */
+  /** Why tokens had no effect, or less than they claim. */
   readonly ignored: ReadonlySet<IgnoredPinReason>
 }
 
@@ -44,7 +44,8 @@ export interface SentToken {
 
 /**
  * How many tokens of one request are verified: as many as fit into the 16 KB that Node.js allows for the headers of a
- * request. If an operator allows more, the honest token may be among the rest, so the primary serves.
+ * request. If an operator allows more, the honest token may be among those that are not verified. So the primary
+ * serves.
  */
 export const MAX_VERIFIED = 256
 
@@ -63,14 +64,14 @@ export function pinOfHeader(header: string | string[] | undefined, context: Toke
   return pinOfTokens(tokensOfHeader(String(header)), context)
 }
 
-/** The tokens in the value of that header, without duplicates. */
+/** The tokens in the value of the header, without duplicates. */
 export function tokensOfHeader(header: string): SentToken[] {
   const texts = new Set(header.split(',').map((each) => each.trim()))
   texts.delete('')
   return Array.from(texts, (text) => ({ text, keyId: '' }))
 }
 
-/** What several tokens are worth together. */
+/** The pin of several tokens together. */
 export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext): CarriedPin {
   const latestDoubtMs = Date.now() + context.pinningSeconds * 1000
   const ignored = new Set<IgnoredPinReason>()

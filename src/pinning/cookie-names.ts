@@ -14,8 +14,8 @@ export function cookieNameOf(name: string, isChosen: boolean, keys: readonly Sig
 
 /**
  * The name of the cookie for what was only read (`monotonicReads`). It has its own name because the response of a
- * read may come after that of a later write. It must not replace the position of that write with an older one. All
- * cookies are merged when they are read.
+ * read may arrive after that of a later write. With the same name, its older position would replace that of the
+ * write. All cookies are merged when they are read.
  */
 export function seenCookieNameOf(name: string): string {
   return name + SEEN
@@ -24,8 +24,8 @@ export function seenCookieNameOf(name: string): string {
 const SEEN = '_seen'
 
 /**
- * The id of the key in the name of a request's cookie. Undefined if the cookie is not ours; empty if its name has no
- * key id, as that of a process without a secret. A name that the application chose has none.
+ * The id of the key in the name of a request's cookie. Undefined if the cookie is not ours. Empty if its name has no
+ * key id: the process has no secret, or the application chose the name.
  */
 export function keyIdOfCookie(name: string, cookieName: string): string | undefined {
   const written = name.endsWith(SEEN) ? name.slice(0, -SEEN.length) : name

@@ -10,7 +10,7 @@ import type { Log } from './warnings.ts'
 export interface Framework<Request> {
   serializeCookie(name: string, value: string, attributes: CookieAttributes): string
   isHttps(request: Request): boolean
-  /** The route of a request, to warn of each route once. */
+  /** The route of a request, so that each route gives a warning only once. */
   routeOf(request: Request): RouteName
   logOf(request: Request): Log
   /** The application's log, for warnings that belong to no request. */
@@ -25,7 +25,7 @@ export interface Incoming {
   readonly method: string
   readonly message: IncomingMessage
   readonly response: ServerResponse
-  /** The marks of the route, if they are known already. */
+  /** The marks of the route; undefined if they are not known yet. */
   readonly marks: RouteMarks | undefined
   /** Whether the router has found a route for the request. Asked for the last time when the headers leave. */
   hasRoute(): boolean
@@ -50,8 +50,8 @@ export function isHttps({
 }
 
 /**
- * Makes reading `property` of `target` throw. A framework reads some properties of what it is given. So this is the
- * earliest moment to say that it was given the wrong thing.
+ * Makes reading `property` of `target` throw. A framework reads some properties of each object that it is given. So
+ * this is the earliest moment to say that it was given the wrong object.
  */
 export function throwWhenRead(target: object, property: PropertyKey, error: () => WritePinningError): void {
   Object.defineProperty(target, property, {

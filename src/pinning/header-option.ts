@@ -33,13 +33,13 @@ const TAKEN = new Set([
     keep-alive last-modified link location max-forwards pragma range referer refresh retry-after server set-cookie te
     trailer transfer-encoding upgrade user-agent vary via warning www-authenticate
   `),
-  // What browsers obey, beside the beginnings above
+  // Headers that browsers obey, beside those with the beginnings above
   ...words(`
     clear-site-data expect-ct nel origin origin-agent-cluster permissions-policy public-key-pins referrer-policy report-to
     reporting-endpoints server-timing service-worker-allowed sourcemap strict-transport-security timing-allow-origin
     upgrade-insecure-requests x-dns-prefetch-control x-frame-options x-xss-protection
   `),
-  // What proxies, caches and servers obey
+  // Headers that proxies, caches and servers obey
   ...words(`
     edge-control forwarded traceparent tracestate true-client-ip x-client-ip x-http-method x-http-method-override
     x-method-override x-real-ip x-request-id x-sendfile

@@ -4,10 +4,10 @@ import { currentContext, reenterContext, runInContext } from '../freshness/conte
 import { BEGUN_PIN, type BegunPin } from './begun-pin.ts'
 
 /**
- * Runs the listeners of a request and of its response in the request's context, and keeps the pin there for later
- * edges. Their events come from the socket, which is older than the request and does not know its context. Without
- * this, a body parser (on `data` and `end`) and code that waits for the end of the response (on `close`) would
- * continue outside the context.
+ * Makes the listeners of a request and of its response run in the request's context. Also stores the pin on both,
+ * where later edges find it. Their events come from the socket, which is older than the request and does not know its
+ * context. Without this, a body parser (on `data` and `end`) and code that waits for the end of the response (on
+ * `close`) would continue outside the context.
  */
 export function keepContext(request: IncomingMessage, response: ServerResponse, pin: ClosingPin): void {
   keep(request, pin)
@@ -16,8 +16,8 @@ export function keepContext(request: IncomingMessage, response: ServerResponse, 
 }
 
 /**
- * A pin that hears when the response has closed, after its listeners. It adds no listener of its own, because that
- * costs time.
+ * A pin that is told when the response has closed, after the listeners of `close` have run. It adds no listener of
+ * its own, because that costs time.
  */
 interface ClosingPin extends BegunPin {
   closed(): void
@@ -58,8 +58,8 @@ function keep(emitter: EventEmitter, pin: BegunPin): void {
 function emitInContext(this: EventEmitter, ...args: Parameters<EventEmitter['emit']>): boolean {
   const { [BEGUN_PIN]: pin, [EMIT]: own, [CLOSING]: closing } = this as Partial<Kept<EventEmitter>>
   const emit = own ?? emitBehindOurs(this)
-  // Code that copies a request by `for … in` takes `emit` along, but not the pin. Checking for that here costs less
-  // than to define `emit` as not enumerable.
+  // Code that copies a request by `for … in` takes `emit` along, but not the pin. This check costs less than making
+  // `emit` non-enumerable.
   if (pin === undefined) return emit.apply(this, args)
   // An event that the request's own code emits stays in the scope in which it was emitted.
   const isHeard = isInContext(pin)
@@ -69,7 +69,10 @@ function emitInContext(this: EventEmitter, ...args: Parameters<EventEmitter['emi
   return isHeard
 }
 
-/** The `emit()` that was there before ours. An object that was made by `Object.create(request)` has inherited ours. */
+/**
+ * The `emit()` behind ours. An object that was made by `Object.create(request)` has inherited ours, so this searches
+ * up the prototypes.
+ */
 function emitBehindOurs(emitter: EventEmitter): EventEmitter['emit'] {
   let behind: EventEmitter = Object.getPrototypeOf(emitter)
   while (behind.emit === emitInContext) behind = Object.getPrototypeOf(behind)

@@ -25,7 +25,7 @@ export function keepPrivate(response: ServerResponse): readonly string[] {
   return publicHeaders
 }
 
-/** Takes back a header that lets some caches store the response. Gives whether the header did let them. */
+/** Removes or replaces a header that lets some caches store the response. Gives whether it was such a header. */
 function takeBack(response: ServerResponse, name: string): boolean {
   if (name === 'x-accel-expires') {
     if (headerText(response, name).trim() === '0') return false

@@ -20,8 +20,8 @@ export interface PinningOptions<Request> {
   pin?: 'time' | 'exact'
   /**
    * What pins. `'method'` (default): a write method, a `dbWrite` route, or a write that the router saw. `'write'`:
-   * only a write that the router saw, `dbWrite: true`, or `markWrite()`. The reads of a write method go to the
-   * primary either way.
+   * only a write that the router saw, `dbWrite: true`, or `markWrite()`. With both, the reads of a write method go to
+   * the primary.
    */
   pinOn?: 'method' | 'write'
   /** The methods that are not writes, in upper case. Default: `['GET', 'HEAD', 'OPTIONS', 'TRACE']`. */
@@ -35,18 +35,17 @@ export interface PinningOptions<Request> {
    */
   secret?: string | readonly string[] | undefined
   /**
-   * What a pin is worth if it is well formed and not over, but its signature is missing or wrong. Counts only if
-   * there is a `secret`.
+   * What effect a pin has if it is well formed and not over, but its signature is missing or wrong. This option
+   * counts only if there is a `secret`.
    *
-   * - `'primary'` (default): the reads of that one request go to the primary, and the pin is worth no more. It may be
-   *   an honest pin, of a process without that secret.
-   * - `'ignore'`: nothing. A user's own write can then be missing while a secret is added or changed. This is for a
+   * - `'primary'` (default): the reads of that one request go to the primary, and no response hands the pin on. It
+   *   may be an honest pin, of a process without that secret.
+   * - `'ignore'`: none. A user's own write can then be missing while a secret is added or changed. This is for a
    *   service that fears the load of forged pins more: with `'primary'`, a client can send its own reads to the
    *   primary, as it can by sending a POST.
    *
    * @example
    * await app.register(writePinning, { secret: process.env.PIN_SECRET, badSignature: 'ignore' })
-   *
    */
   badSignature?: 'primary' | 'ignore'
   /**
@@ -63,18 +62,18 @@ export interface PinningOptions<Request> {
    * What happens to the cache headers of a response that carries a pin.
    *
    * - `'private'` (default): no shared cache may store it. `private` takes the place of `public` and `s-maxage`.
-   *   `CDN-Cache-Control`, `Surrogate-Control`, `X-Accel-Expires` and their like are taken back.
+   *   `CDN-Cache-Control`, `Surrogate-Control`, `X-Accel-Expires` and their like are removed.
    * - `'leave'`: they stay as they are. This is for a service whose caches never store a response with a
    *   `Set-Cookie`, nor one with the `header`.
    *
    * @example
    * await app.register(writePinning, { cacheControl: 'leave' })
-   *
    */
   cacheControl?: 'private' | 'leave'
   /**
    * Whether reads never go back in time, from one request of a user agent to the next. A response then also carries
-   * what its reads have seen, if that is more than the request brought. Needs `pin: 'exact'`. Default: false.
+   * the position that its reads have seen, if it is later than the one that the request brought. Needs `pin:
+   * 'exact'`. Default: false.
    */
   monotonicReads?: boolean
   /**
@@ -89,9 +88,9 @@ export interface PinningOptions<Request> {
    */
   pinStore?: PinStore
   /**
-   * Gives the account behind a request, or undefined. Fastify asks it right before the handler, Express where the
-   * middleware stands; both ask again when the request has written. It must answer at once: a promise counts as
-   * undefined. Goes with `pinStore`. Default: none.
+   * Gives the account behind a request, or undefined. Fastify asks it right before the handler. Express asks it at
+   * the place where the middleware is used. Both ask again when the request has written. It must answer at once: a
+   * promise counts as undefined. Goes with `pinStore`. Default: none.
    */
   account?: (request: Request) => string | undefined
 }

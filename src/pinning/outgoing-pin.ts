@@ -6,7 +6,7 @@ import { highestCommitted, writtenPosition } from '../freshness/written-position
 
 /**
  * The pin of what a request has written, as far as that is known now; undefined if it has written nothing. With
- * `isWrite`, the request counts as a write even if no router saw one. That gives a time pin.
+ * `isWrite`, the request counts as a write even if no router saw one. Then the pin is a time pin.
  */
 export function pinOfWrites(memory: RequestMemory, untilMs: number, isWrite: boolean): Pin | undefined {
   const { wroteTo, markedWrite } = memory
@@ -27,14 +27,14 @@ export function pinOfWrites(memory: RequestMemory, untilMs: number, isWrite: boo
   return pinOfParts(isUnseen ? untilMs : 0, clusters)
 }
 
-/** The pin of what a request's reads have seen; undefined if that is nothing, or is not wanted. */
+/** The pin of what a request's reads have seen; undefined if they have seen nothing, or if this is not wanted. */
 export function pinOfReads({ seen }: RequestMemory): Pin | undefined {
   return seen === undefined ? undefined : pinOfParts(0, seen, Date.now(), 0)
 }
 
 /**
  * The pin that a response carries: what the request brought and is not over yet, what it has seen, and what it has
- * written. No part is cut short, also if another process or the account made it last longer.
+ * written. No part is cut short, even if another process or the account made it last longer.
  */
 export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | undefined {
   const nowMs = Date.now()
@@ -42,14 +42,14 @@ export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | un
   return mergePins(read, pinOfWrites(memory, nowMs + memory.pinningMs, isWrite))
 }
 
-/** All that a request brought and is not over yet, for as long as it claims. */
+/** The pin that a request brought, as far as it is not over yet, with the time that it claims. */
 export function broughtPin({ carried, beyond }: RequestMemory, nowMs: number = Date.now()): Pin | undefined {
   return mergePins(livePin(carried, nowMs), livePin(beyond, nowMs))
 }
 
 /**
- * Whether a request's reads have seen more than it brought, so that its response has something to carry. A part that
- * was brought is renewed when half of its time is over.
+ * Whether a request's reads have seen more than the pin that it brought covers, so that its response must carry a
+ * pin. A part that was brought is renewed when half of its time is over.
  */
 export function hasSeenMore(memory: RequestMemory): boolean {
   if (memory.seen === undefined) return false
@@ -58,7 +58,7 @@ export function hasSeenMore(memory: RequestMemory): boolean {
   const soonMs = Date.now() + memory.pinningMs / 2
   for (const [place, { exact, primaryUntilMs }] of memory.seen) {
     const before = parts?.get(place)
-    // The position of one of its reads is not known, whatever is known of the others.
+    // The position of at least one read is unknown, so the response must carry a time part.
     if (primaryUntilMs > Math.max(soonMs, before?.primaryUntilMs ?? 0)) return true
     if (exact === undefined) continue
     if (before?.exact === undefined || before.exact.untilMs < soonMs) return true
@@ -69,8 +69,8 @@ export function hasSeenMore(memory: RequestMemory): boolean {
 }
 
 /**
- * The pin of all that a context knows, for a job or another service; undefined if there is nothing. With `seconds`,
- * all of it lasts that long from now on.
+ * The pin of all that a context has brought, read and written, for a job or another service; undefined if there is
+ * none. With `seconds`, all parts last that long from now on.
  */
 export function pinOfContext(memory: RequestMemory, seconds: number | undefined): Pin | undefined {
   const nowMs = Date.now()

@@ -9,11 +9,11 @@ import type { OptionReader } from '../options.ts'
 export interface PinStore {
   /** Gives the pin of an account; undefined if it has none. */
   get(account: string): Promise<Pin | undefined>
-  /** Raises the pin of an account to what `pin` demands as well. It never lowers it. */
+  /** Raises the pin of an account: merges `pin` into it, so that it demands both. This never lowers it. */
   raise(account: string, pin: Pin): Promise<void>
 }
 
-/** What an error says that the option must be. */
+/** How an error describes this option. */
 export const A_PIN_STORE =
   'a store of pins (`memoryPinStore()`; a client of Redis is wrapped: `redisPinStore(client)`)'
 

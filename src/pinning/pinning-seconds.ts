@@ -18,8 +18,8 @@ export function pinningSeconds(read: OptionReader<{ pinningSeconds?: number }>):
 }
 
 /**
- * The same pin, no part of it for longer than a day from now on. So an absurd number or a wrong clock binds nobody
- * for ever.
+ * The same pin, but with no part that lasts longer than a day from now on. So a wrong number or a wrong clock cannot
+ * make a pin that never ends.
  */
 export function pinAtMostADay(pin: Pin): Pin {
   return pinAtMostUntil(pin, Date.now() + MAX_PINNING_SECONDS * 1000)

@@ -29,25 +29,27 @@ import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from '.
 
 /** What a plugin or middleware has done since the start. The numbers only grow. */
 export interface PinCounts {
-  /** Responses that carry a pin. */
+  /** How many responses carried a pin. */
   set: number
-  /** Requests that brought a valid pin. */
+  /** How many requests brought a valid pin. */
   honoured: number
-  /** Writes after the headers of their response had left, so no pin could carry them. */
+  /** How many writes came after the headers of their response had left, so that no pin could carry them. */
   late: number
-  /** Pins that had no effect, or less than they claim, by reason. */
+  /** How many pins had no effect, or less than they claim, by reason. */
   readonly ignored: Record<IgnoredPinReason, number>
   /**
-   * How often the pin store failed a request, or did not answer it within 250 ms. A pin that it did not take is tried
-   * again.
+   * How often the pin store failed a request, or did not answer it within 250 ms. A pin that the store did not take
+   * is tried again.
    */
   storeFailures: number
-  /** Pins of accounts that the pin store never took: they were over, too many waited, or the application closed. */
+  /** How many pins of accounts the pin store never took: they were over, too many waited, or the application closed. */
   storeLosses: number
 }
 
 /**
  * The request side of one plugin or middleware. It reads the pin of each request, and sets the pin of each response.
+ * Others see it through small interfaces: its requests as {@link RequestOwner}, another edge as {@link BegunBy}, and
+ * the memory of a request (`PinHost`) as the part that reads and writes tokens.
  */
 export class Pinning<Request> {
   readonly counts: PinCounts = {
@@ -80,8 +82,8 @@ export class Pinning<Request> {
   /** The messages of warnings that were already given. */
   readonly #saidOnce = new Set<unknown>()
   /**
-   * The routes that already had a warning. Requests without a route count as one, because their names may hold what a
-   * client chose.
+   * The routes that already had a warning. Requests without a route count as one route, because a client chooses
+   * their names.
    */
   readonly #lateRoutes = new Set<unknown>()
 
@@ -100,8 +102,8 @@ export class Pinning<Request> {
   }
 
   /**
-   * Begins a request: reads its pin, decides what it is, and opens its context. The request's listeners stay in that
-   * context.
+   * Begins a request: reads its pin, decides whether it is a write, and opens its context. The request's listeners
+   * run in that context.
    */
   begin(request: Request, { method, message, response, marks, hasRoute }: Incoming): BegunPin {
     const { skip, affinity, readMethods, pinningSeconds } = this.#settings
@@ -133,13 +135,16 @@ export class Pinning<Request> {
     await this.#store?.close()
   }
 
-  /** Gives the function that asks the option `account` for a request; undefined if accounts are not pinned. */
+  /** Gives a function that asks the option `account` for a request; undefined if accounts are not pinned. */
   accountOf(request: Request): AskAccount | undefined {
     const { accounts } = this.#settings
     return accounts && ((isKnown) => this.#ask('account', accounts.accountOf, request, isKnown))
   }
 
-  /** Takes a request that another edge began. The options of that edge count. Warns once if these differ. */
+  /**
+   * Continues a request that another edge began. The options of the other edge count. Warns once if the own options
+   * differ.
+   */
   meet({ begunBy }: BegunPin, request: Request): void {
     if (begunBy === this.#owner || this.#met.has(begunBy)) return
     this.#met.add(begunBy)
@@ -236,7 +241,9 @@ function askedUntilKnown(ask: () => string | undefined): () => string | undefine
   }
 }
 
-/** The kind that a pin amounts to. Without any position it sends reads to the primary, as a time pin does. */
+/**
+ * The kind of a pin by its effect: an exact pin without any position sends reads to the primary, as a time pin does.
+ */
 function kindOf(pin: Pin): Pin['kind'] {
   if (pin.kind === 'time') return 'time'
   return [...pin.clusters.values()].some(({ exact }) => exact !== undefined) ? 'exact' : 'time'

@@ -6,7 +6,7 @@ import { pinOfWrites } from './outgoing-pin.ts'
 
 /**
  * Gives the account, or undefined while it is not known. With `isKnown`, the account was found before, and an error
- * is not reported: a log-out may have removed what the answer is read from.
+ * is not reported: a log-out may have removed the data that the answer is made of.
  */
 export type AskAccount = (isKnown: boolean) => string | undefined
 
@@ -24,7 +24,7 @@ export class RequestAccount {
     this.#ask = ask
   }
 
-  /** Also asks another edge of the request, if those before do not know the account. */
+  /** Adds another edge of the request. It is asked if the earlier ones do not know the account. */
   alsoAsk(ask: AskAccount): void {
     const before = this.#ask
     this.#ask = (isKnown) => before(isKnown) ?? ask(isKnown)
@@ -39,7 +39,7 @@ export class RequestAccount {
     const account = this.#account
     if (account === undefined || this.#isBrought) return undefined
     this.#isBrought = true
-    // If the store does not say what the account has written, only the primary will do.
+    // If the store gives no answer, the account may have written anything. So only the primary will do.
     const unknown = () => ({ kind: 'time' as const, untilMs: Date.now() + memory.pinningMs })
     const pin = await this.#store.get(account).catch(unknown)
     raiseCarried(memory, pin)
@@ -70,7 +70,7 @@ export class RequestAccount {
   ): (kind: WriteKind) => void {
     const account = this.#askAgain()
     this.#ask = () => account
-    // It wrote before its client went away, and may never answer.
+    // The request wrote before its client went away, and may never answer.
     if (this.isBehind) void this.raise(memory)
     return (kind) => {
       onLateWrite?.(kind)
@@ -86,10 +86,10 @@ export class RequestAccount {
   }
 
   /**
-   * Raises the account's pin to what the request has written, once the positions are known. Leaves out what the
-   * client brought, which may be made up. Does nothing if the account is not known. Resolves within a moment: it
-   * waits 250 ms at most for the positions, and then as long for the store. What the store has not taken by then is
-   * tried again.
+   * Raises the account's pin: it then covers what the request has written. The pin that the client brought is left
+   * out, because it may be forged. Does nothing if the account is not known. Resolves within a moment: it waits 250
+   * ms at most for the positions of the writes, and then 250 ms for the store. If the store has not taken the pin by
+   * then, it is tried again.
    */
   async raise(memory: RequestMemory): Promise<void> {
     await settlePositions(memory)

@@ -19,9 +19,9 @@ import type { LeavingRequest, RequestOwner, RequestStart } from './request-start
 import { haveHeadersLeft, isOver, isSocket, whenHeadersLeave } from './response-state.ts'
 import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
-/** How far a request has come. */
+/** The stages of a request. */
 type Stage =
-  /** Nothing binds its reads, and its response will not pin. So nobody watches for its headers or its end. */
+  /** Nothing binds its reads, and its response will not pin. So nothing listens for its headers or its end. */
   | { readonly kind: 'unwatched' }
   | { readonly kind: 'watched' }
   /** Its headers have left, with or without a pin. */
@@ -30,7 +30,7 @@ type Stage =
 const UNWATCHED: Stage = { kind: 'unwatched' }
 const WATCHED: Stage = { kind: 'watched' }
 
-/** One request between its first hook and its headers: the context it runs in, and whether its response pins. */
+/** One request between its first hook and its headers: its context, and whether its response pins. */
 export class RequestPin implements BegunPin, LeavingRequest {
   readonly context: RoutingContext
   readonly #memory: RequestMemory
@@ -42,7 +42,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
   /** The edges that the request reached after the first, in their order. */
   #joined: JoiningEdge[] | undefined
   #carriedBy: PinReason
-  /** How it wrote for the first time, if that was before its headers left. */
+  /** How the request wrote for the first time, if that was before its headers left. */
   #wroteBy: WriteKind | undefined
   /** Whether a handler has run that `dbWrite()` marks as a write. */
   #ranDbWrite = false
@@ -106,7 +106,10 @@ export class RequestPin implements BegunPin, LeavingRequest {
     if (edge.account !== undefined) this.#start.account?.alsoAsk(edge.account)
   }
 
-  /** Decides again what the request is, when its route is found after it began. What it wrote before still counts. */
+  /**
+   * Decides again whether the request is a write, because its route was found only after it began. What it wrote
+   * before still counts.
+   */
   remark(method: string, marks: RouteMarks): void {
     this.#marks = marks
     this.#policy = this.#owner.policyOf(method, marks)
@@ -126,9 +129,9 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * Waits for what the response's pin still needs, in a hook right before the headers leave. It waits a moment at
-   * most. If a position is not known by then, the pin is a time pin. Undefined if there is nothing to wait for. Never
-   * rejects.
+   * Waits, in a hook right before the headers leave, for the positions that the response's pin needs, or for the pin
+   * store. It waits a moment at most. If a position is not known by then, the pin is a time pin. Undefined if no wait
+   * is needed. Never rejects.
    */
   beforeHeaders(): Promise<void> | undefined {
     if (haveHeadersLeft(this.response)) return undefined
@@ -139,11 +142,11 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * Watches for the headers and the end of the request, once something binds its reads, or its response may pin.
+   * Listens for the headers and the end of the request, from when something binds its reads, or its response may pin.
    *
    * The pin is decided when the headers leave, not in a hook of the framework. The last hook may still write (a
-   * session store), and a response that bypasses the framework's hooks carries the pin too. From then on the
-   * request's own reads are fresh for as long as a pin lasts, however long the request goes on (a stream, a timer).
+   * session store), and a response that bypasses the framework's hooks carries the pin too. After the headers, the
+   * request's own reads are fresh for as long as a pin lasts, even if the request goes on longer (a stream, a timer).
    */
   watch(): void {
     if (this.#stage.kind !== 'unwatched') return
@@ -155,8 +158,8 @@ export class RequestPin implements BegunPin, LeavingRequest {
   }
 
   /**
-   * The response has closed. What still runs in the context must not keep the request alive. Node.js 20's own timers
-   * are such: they would keep it for so long that collecting it costs more than all the rest of a GET.
+   * The response has closed. Its context must not keep the request alive. Node.js 20's own timers hold the context
+   * for so long that collecting the request later costs more than all the rest of a GET.
    */
   closed(): void {
     if (this.#stage.kind !== 'unwatched') return
@@ -178,7 +181,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
 
   #wrote(kind: WriteKind): void {
     if (kind === 'db-write') {
-      // A mark of the route wins over `dbWrite()` around its handler.
+      // The mark `dbWrite: false` of the route wins over `dbWrite()` around its handler.
       this.#ranDbWrite ||= this.#marks?.dbWrite !== false
       this.#memory.writeRequest = this.#policy.isWrite || this.#ranDbWrite
       if (!this.#ranDbWrite) return
@@ -194,7 +197,9 @@ export class RequestPin implements BegunPin, LeavingRequest {
     if (isTooLate) void account.raise(this.#memory)
   }
 
-  /** Tells the account of a write by method or by marks, once the routers are done and the marks are final. */
+  /**
+   * Tells the account if the request is a write by its method or marks. This is known only when the routers are done.
+   */
   #tellAccount(): void {
     const { account } = this.#start
     if (account !== undefined && !account.hasWritten && this.#reason !== undefined) account.wrote()
@@ -209,11 +214,13 @@ export class RequestPin implements BegunPin, LeavingRequest {
     const { account } = this.#start
     this.#stage = { kind: 'answered', set: this.#setPin() }
     closeMemory(this.#memory)
-    // No hook has waited for the account's pin: the framework has none, or the response bypassed it.
+    // No hook has waited for the account's pin: the framework has no such hook, or the response bypassed it.
     if (account?.isBehind === true) void account.raise(this.#memory)
   }
 
-  /** The request's writes are committed. So its response must leave, whatever fails here. */
+  /**
+   * Sets the pin of the response. The request's writes are committed, so the response must leave even if this fails.
+   */
   #setPin() {
     try {
       const written = this.#reason
@@ -233,7 +240,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
 
   /**
    * The response is over, or its client is gone. Work that began in the context (a pooled connection, a timer) may
-   * keep the memory alive. So the memory drops the request.
+   * keep the memory alive. So the memory drops its references to the request.
    */
   #end(): void {
     const { response, account } = this.#start

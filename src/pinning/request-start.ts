@@ -9,7 +9,7 @@ import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 
 /** What is known of a request when it begins. */
 export interface RequestStart {
-  /** The marks of its route, if they are known already. */
+  /** The marks of its route; undefined if they are not known yet. */
   readonly marks: RouteMarks | undefined
   readonly policy: RequestPolicy
   readonly pinningMs: number
@@ -18,7 +18,7 @@ export interface RequestStart {
   readonly readFrom: Requirement | undefined
   /** False for a skipped request, which sets no pin. */
   readonly mayPin: boolean
-  /** Whether the method may bring a body. Such a body must not be kept longer than its request. */
+  /** Whether the method may bring a body. Such a body must not stay in memory longer than its request. */
   readonly mayHaveBody: boolean
   /** The framework's request, for the owner. */
   readonly request: unknown
@@ -27,7 +27,7 @@ export interface RequestStart {
   readonly response: ServerResponse
   /** Gives the key that keeps its reads on one replica. Asked until it gives one. */
   readonly affinityKey: (() => string | undefined) | undefined
-  /** What its memory has to remember. */
+  /** Which positions its memory must remember, and how it reads and writes tokens. */
   readonly memory: MemorySettings
   readonly account: RequestAccount | undefined
 }
@@ -36,7 +36,7 @@ export interface RequestStart {
 export interface Brought {
   readonly pin: Pin | undefined
   readonly by: 'cookie' | 'header'
-  /** Pins that are honoured for less time than they claim, unchanged. The response hands them on. */
+  /** Pins that claim more time than this process honours, unchanged. The response hands them on. */
   readonly beyond: Pin | undefined
   /** Until when a pin in doubt sends the request's reads to the primary; 0 for none. */
   readonly doubtUntilMs: number
@@ -54,8 +54,8 @@ export interface LeavingRequest<Request = unknown> {
 }
 
 /**
- * What requests ask of the plugin or middleware that they came through. All of them share one object, because an
- * object for each request would cost time.
+ * The plugin or middleware that a request came through, as the request sees it. {@link Pinning} makes one such object
+ * for all its requests, because an object for each request would cost time.
  */
 export interface RequestOwner extends BegunBy {
   /**
@@ -64,13 +64,15 @@ export interface RequestOwner extends BegunBy {
    */
   setPin(leaving: LeavingRequest, reason: PinReason, pin: Pin): Pin
   /**
-   * The same for a response that does not pin by itself. It may carry pins of others, which must not replace what the
-   * request brought.
+   * Called once, when the headers of a response that does not pin by itself are about to leave. It may carry pins of
+   * others, and they must not replace the pin that the request brought.
    */
   joinPins(leaving: LeavingRequest, brought: Pin | undefined): void
   /** Reports an error of ours. It must not fail a response that is about to leave. */
   failed(leaving: LeavingRequest, error: unknown): void
-  /** Gives the listener for writes after the headers. It outlives the request, so it must not hold it. */
+  /**
+   * Gives the listener for writes after the headers. It outlives the request, so it must not keep a reference to it.
+   */
   lateWrites(leaving: LeavingRequest): (kind: WriteKind) => void
   routeOf(request: unknown): RouteName
   policyOf(method: string, marks: RouteMarks): RequestPolicy

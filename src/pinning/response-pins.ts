@@ -11,7 +11,7 @@ import type { LeavingRequest } from './request-start.ts'
 import { encodeToken, type TokenContext } from './token.ts'
 import { warnOnce } from './warnings.ts'
 
-/** What carries a pin in a response. */
+/** The cookie and the header that carry a pin in a response. */
 interface Carrier {
   readonly cookie: CookieSettings
   readonly header?: string | undefined
@@ -27,8 +27,8 @@ export class ResponsePins<Request> {
   /** Carries the pin of what was only read. */
   readonly #seen: Carrier
   /**
-   * The routes that already had a warning. Requests without a route count as one, because their names may hold what a
-   * client chose.
+   * The routes that already had a warning. Requests without a route count as one route, because a client chooses
+   * their names.
    */
   readonly #publicRoutes = new Set<unknown>()
 
@@ -51,8 +51,8 @@ export class ResponsePins<Request> {
    */
   set(leaving: LeavingRequest<Request>, own: Pin, isSeen: boolean): Pin {
     const carrier = isSeen ? this.#seen : this.#written
-    // A cookie of a write that others have set would replace the one that the request brought. `own` holds what was
-    // brought, so it is merged in.
+    // An upstream, or another plugin, may have set the cookie of a write in this response. It would replace the one
+    // that the user agent has. So the pin that was brought, which is in `own`, is merged into it.
     if (isSeen) this.#join(leaving, { cookie: this.#written.cookie }, own)
     const there = pinsOfResponse(leaving.response, carrier)
     const pin = mergePins(this.#pinOf(there), own)
@@ -61,7 +61,7 @@ export class ResponsePins<Request> {
   }
 
   /**
-   * For a response that does not pin by itself: keeps the pins that others have set in it from replacing what the
+   * For a response that does not pin by itself: if others have set pins in it, merges them with the pin that the
    * request brought.
    */
   join(leaving: LeavingRequest<Request>, brought: Pin | undefined): void {
@@ -70,8 +70,8 @@ export class ResponsePins<Request> {
   }
 
   /**
-   * Merges the pins that a response passes on with each other and with what was brought. Otherwise the user agent
-   * would keep only the last of several, and one pin would replace the pin that it has.
+   * Merges the pins that are already in the response into one, together with the pin that was brought. Otherwise the
+   * user agent would keep only the last of several pins, and that one would replace the pin that it has.
    */
   #join(leaving: LeavingRequest<Request>, carrier: Carrier, brought: Pin | undefined): void {
     const there = pinsOfResponse(leaving.response, carrier)
@@ -123,11 +123,14 @@ export class ResponsePins<Request> {
   }
 }
 
-/** The pins that a response already carries when its headers are about to leave: ours, or those of other processes. */
+/**
+ * The pins that a response already carries when its headers are about to leave. They are ours, or those of other
+ * processes.
+ */
 interface PinsOfResponse {
   /** The tokens of the cookies with our name, and of our header. */
   readonly tokens: readonly SentToken[]
-  /** How many of those cookies, or values of the header, would overwrite one another. */
+  /** How many of those cookies, or values of the header, would overwrite each other. */
   readonly copies: number
   /** The `Set-Cookie` headers that ours does not overwrite. They stay beside it. */
   readonly others: readonly string[]
@@ -135,8 +138,8 @@ interface PinsOfResponse {
 
 /**
  * Finds the pins that a response already carries: a gateway passes on those of an upstream, or a second plugin has
- * set one. A user agent keeps only the last cookie of one name, path and domain. So of two that leave, one write
- * would be lost.
+ * set one. A user agent keeps only the last cookie of one name, path and domain. So if two left, one write would be
+ * lost.
  */
 function pinsOfResponse(response: ServerResponse, { cookie, header }: Carrier): PinsOfResponse {
   const tokens: SentToken[] = []
@@ -164,8 +167,8 @@ function tokenOf(text: string, name: string): string | undefined {
 }
 
 /**
- * Whether a user agent replaces this cookie by ours (RFC 6265, 5.3). If it has no path, nobody here knows its default
- * path. So it stays, and ours comes after it.
+ * Whether a user agent replaces this cookie by ours (RFC 6265, 5.3). If it has no path, its default path is unknown
+ * here. So it stays, and ours comes after it.
  */
 function isOverwritten(text: string, { path, domain, partitioned }: CookieSettings): boolean {
   const attributes = new Map<string, string>()

@@ -3,8 +3,8 @@ import onHeaders from 'on-headers'
 
 /**
  * Whether the headers of a response have left. Reads Node.js's own `headersSent`, because `@fastify/express` puts
- * another one on each response. That one is true from Express's `send()` on, before Fastify's hooks run, and false if
- * a handler has ended the response by itself.
+ * another one on each response. That property is true from Express's `send()` on, before Fastify's hooks run. And it
+ * is false if a handler has ended the response by itself.
  */
 export function haveHeadersLeft(response: ServerResponse): boolean {
   if (!Object.hasOwn(response, 'headersSent')) return response.headersSent
@@ -35,12 +35,12 @@ export function whenHeadersLeave(response: ServerResponse, listener: () => void)
 }
 
 /**
- * Rewrites the arguments of `writeHead()` that `on-headers` reads in another way than Node.js:
+ * Rewrites those arguments of `writeHead()` that `on-headers` and Node.js read differently:
  *
  * - If the second argument is not a text, such as null, Node.js takes the third for the headers, if there is one.
  *   `on-headers` takes the second.
- * - Node.js accepts a list of pairs. `on-headers` keeps only the last pair of each name, so one of several cookies.
- *   Of a flat list it keeps all.
+ * - Node.js accepts a list of pairs. `on-headers` keeps only the last pair of each name, so only one of several
+ *   cookies. From a flat list it keeps all.
  */
 function headOf([status, second, third]: readonly unknown[]): unknown[] {
   const before = typeof second === 'string' ? [status, second] : [status]

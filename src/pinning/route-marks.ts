@@ -6,16 +6,16 @@ import { type Requirement, readFromRequirement } from '../freshness/requirement.
 import { optionError } from '../options.ts'
 import type { PinningSettings } from './options.ts'
 
-/** The marks of a route: what it is, if its method does not say so, and where its reads go. */
+/** The marks of a route: whether it is a write, whatever its method, and where its reads go. */
 export interface RouteMarks {
   /**
-   * True: the request is a write, as a POST is. False: takes that away from a POST; a write that the router saw still
-   * pins. Default: the method decides.
+   * True: the request is a write, as a POST is. False: the request is no write, even if it is a POST; a write that
+   * the router saw still pins. Default: the method decides.
    */
   readonly dbWrite?: boolean | undefined
   /**
-   * Where the request's reads go until it writes: `'primary'`, `'replica'`, or a node's name. It pins nothing.
-   * Default: none.
+   * Where the request's reads go until it writes: `'primary'`, `'replica'`, or a node's name. This mark alone sets no
+   * pin. Default: none.
    */
   readonly readFrom?: string | undefined
 }
@@ -45,7 +45,7 @@ export function checkMarks(where: string, marks: object): void {
   }
 }
 
-/** What a request is before its handler has run. */
+/** Whether a request is a write, as far as that is known before its handler has run. */
 export interface RequestPolicy {
   /** Whether it is a write, so that its reads go to the primary. */
   readonly isWrite: boolean
@@ -56,7 +56,7 @@ export interface RequestPolicy {
   readonly pinReason: Exclude<PinReason, 'cookie'> | undefined
 }
 
-/** Decides what a request is, from its method and the marks of its route (undefined if it has none). */
+/** Decides whether a request is a write, by its method and the marks of its route (undefined if it has none). */
 export function policyOf(
   settings: Pick<PinningSettings, 'readMethods' | 'pinOn'>,
   method: string,
@@ -99,7 +99,7 @@ export function dbWrite<F extends Handler>(handler: F): F {
     throw new WritePinningError('ERR_WRITE_PINNING_OPTION', 'dbWrite() takes the handler of a route.')
   }
   const marked = function (this: unknown, ...args: never[]): unknown {
-    // If the framework could not see the mark before, the request learns of it here.
+    // If the framework did not see the mark before, the request gets it here.
     const memory = currentContext()?.memory
     if (memory !== undefined) rememberWriteRequest(memory)
     return handler.apply(this, args)

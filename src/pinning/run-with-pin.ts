@@ -80,7 +80,8 @@ function settingsOf(options: RunWithPinOptions) {
 }
 
 /**
- * How tokens are read, and where accounts are pinned: by the options, else as in the request in which this is called.
+ * How tokens are read and written, and where accounts are pinned: by the options, else as in the request in which
+ * this is called.
  */
 function hostOf(read: OptionReader<RunWithPinOptions>): PinHost {
   const cookieName = read.value('cookieName', undefined, isString, 'a name')
@@ -119,8 +120,8 @@ function warnOfToken(reason: IgnoredPinReason | 'promise'): void {
 const warned = new Set<IgnoredPinReason | 'promise'>()
 
 /**
- * Closes the memory when `fn` ends. Work that goes on in the context then reads its own writes for as long as a pin
- * lasts.
+ * Closes the memory when `fn` ends. Work that continues in the context after that reads its own writes for as long as
+ * a pin lasts.
  */
 function closedAfter<T>(memory: RequestMemory, result: T): T {
   const close = () => closeMemory(memory)

@@ -17,7 +17,7 @@ export function signingKeys(secrets: readonly string[]): readonly SigningKey[] {
 
 /**
  * Signs a text for a cookie of that name, with HMAC-SHA-256 in base64url. The signature covers the name, so a value
- * that was signed for another cookie is worth nothing.
+ * that was signed for another cookie is not accepted.
  */
 export function sign(text: string, cookieName: string, key: SigningKey): string {
   return createHmac('sha256', key.secret).update(`write-pinning\0${cookieName}\0${text}`).digest('base64url')

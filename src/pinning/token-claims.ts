@@ -2,7 +2,7 @@ import { addPart, MAX_CLUSTERS } from '../freshness/merge-pins.ts'
 import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../freshness/pin.ts'
 import { isPosition, type Position } from '../freshness/position.ts'
 
-/** What a token claims, before its signature is checked. */
+/** The parts of a pin, as the text of a token has them. */
 export interface Claims {
   readonly primaryUntilMs: number
   readonly clusters: ReadonlyMap<string, ClusterPin>
@@ -16,12 +16,12 @@ export interface Claims {
  * - `c<until>~<place>`: this cluster is read from its primary.
  * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from any node that has
  *   replayed that position.
- * - `c<until>~!w<last until>`: until `<until>`, some of the pin is because of a write. After that, all of it is
- *   because of reads.
+ * - `c<until>~!w<last until>`: until `<until>`, the pin still holds a part that a write put there. After that, all
+ *   parts are of reads.
  *
- * The last claim has the form of a cluster's. So a process that does not know it takes the whole pin for written.
- * That process may merge the pin with a later write, or cut all of it short, and leave the claim as it is. The pin
- * then ends at another time than `<last until>`, and the claim is void.
+ * The last claim looks like that of a cluster. So a process of an older version can read it, and takes the whole pin
+ * for that of a write. That process may merge the pin with a later write, or cut all of it short, and leave this
+ * claim as it is. The pin then ends at another time than `<last until>`, and the claim is void.
  */
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
@@ -71,7 +71,8 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
 }
 
 /**
- * Each cluster has at most two claims, and one claim is for all clusters. The claim about writes (`!w`) comes on top.
+ * Each cluster has at most two claims, and one claim is for all clusters. The claim about writes (`!w`) is not
+ * counted here.
  */
 const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
 

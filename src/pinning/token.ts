@@ -6,7 +6,7 @@ import { MAX_PINNING_SECONDS, pinAtMostADay } from './pinning-seconds.ts'
 import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
 import { readClaims, writeClaims } from './token-claims.ts'
 
-/** What a token is bound to. */
+/** How tokens are signed, and how long unsigned ones last. */
 export interface TokenContext {
   /** The name that the signature covers: that of the cookie, without the key id. */
   readonly cookieName: string
@@ -33,7 +33,7 @@ export function encodeToken(pin: Pin, context: TokenContext): string {
   return key === undefined ? text : `${text}.${sign(text, context.cookieName, key)}`
 }
 
-/** What a token claims, before its signature is checked. */
+/** A token that was read. Its signature is not checked yet. */
 export interface Claim {
   readonly pin: Pin
   readonly text: string
@@ -42,7 +42,7 @@ export interface Claim {
   readonly signature: string | undefined
 }
 
-/** Reads a token that a client sent. Gives its claim, or why it is worth nothing. Never throws. */
+/** Reads a token that a client sent. Gives its claim, or why it has no effect. Never throws. */
 export function readToken(token: string): Claim | 'malformed' | 'expired' {
   const parts = partsOf(token)
   if (parts === undefined) return 'malformed'
@@ -51,14 +51,14 @@ export function readToken(token: string): Claim | 'malformed' | 'expired' {
   return pin === undefined ? 'expired' : { ...parts, pin: pinAtMostADay(pin) }
 }
 
-/** Whether a claim was signed with one of the secrets. Without secrets, none needs a signature. */
+/** Whether a claim was signed with one of the secrets. If there are no secrets, no claim needs a signature. */
 export function hasRightSignature(claim: Claim, context: TokenContext): boolean {
   return context.keys.length === 0 || isSignedByOne(claim, keysOf(claim, context), context)
 }
 
 /**
  * The keys that can have signed a claim, by the key id in the claim and the one in the name of its cookie (empty for
- * none). If there are none, the signature is wrong, and nothing is computed.
+ * none). If there is no such key, the signature is wrong, and need not be computed.
  */
 export function keysOf(claim: Claim, { keys }: TokenContext, ofCookie = ''): readonly SigningKey[] {
   if (claim.signature === undefined) return NO_KEYS
@@ -79,8 +79,9 @@ const NO_KEYS: readonly SigningKey[] = []
 
 /**
  * The pin of a claim, for as long as it is honoured. A signed pin lasts as long as it claims: it may come from a
- * process whose pins last longer, or from `capturePin({ seconds })`. Anybody can write an unsigned one. So without a
- * secret, a pin that is further ahead than clocks can explain is cut to `pinningSeconds` from now on.
+ * process whose pins last longer, or from `capturePin({ seconds })`. But a client can write an unsigned pin by
+ * itself. So without a secret, a pin that lasts longer than pins here do, and longer than clocks can explain, is cut
+ * to `pinningSeconds` from now on.
  */
 export function believedPin({ pin }: Claim, { keys, pinningSeconds }: TokenContext): Pin {
   if (keys.length > 0) return pin
@@ -107,9 +108,12 @@ function partsOf(token: string) {
   return { claims, text, keyId, signature }
 }
 
-/** What a plugin, or `runWithPin()`, gives to the contexts that it opens. It keeps the secrets to itself. */
+/**
+ * Makes what the contexts of a plugin, or of `runWithPin()`, need to read and write tokens and to raise pins of
+ * accounts. The secrets are not visible in it.
+ */
 export function pinHost(tokens: TokenContext, store: AccountStore | undefined): PinHost {
-  // A token that an application hands on may last longer than one from a user agent, signed or not.
+  // A token that the application handed on may last longer than one from a user agent, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
     encode: (pin) => encodeToken(pin, tokens),

@@ -5,7 +5,7 @@ import { withinMs } from '../waiting.ts'
 /** Why a pin was given up before the store took it. */
 export type Loss = 'over' | 'too-many' | 'closed'
 
-/** Raises the pins, and hears what becomes of them. */
+/** Raises the pins, and is told about the outcome. */
 export interface UnraisedPinsOwner {
   /** Asks the store to raise a pin. Rejects if the store does. */
   raise(account: string, pin: Pin): Promise<void>
@@ -21,7 +21,7 @@ export interface Patience {
   readonly longestPauseMs: number
   /** How long one try may take. */
   readonly tryMs: number
-  /** How many accounts may wait. With one more, the one that has waited longest is given up. */
+  /** How many accounts may wait. If one more comes, the pin that has waited longest is given up. */
   readonly maxAccounts: number
 }
 
@@ -35,8 +35,8 @@ export const PATIENCE: Patience = {
 /** How many pins are raised at the same time. */
 const AT_A_TIME = 8
 /**
- * How many tries may fail before the store gets a pause, at first and at most. Each round in which it takes none
- * doubles that.
+ * How many tries may fail before the store gets a pause, at first and at most. Each round in which the store takes no
+ * pin doubles this number.
  */
 const MAY_FAIL = 8
 const MOST_MAY_FAIL = 512
@@ -47,13 +47,14 @@ const CLOSE_MS = 250
 
 /**
  * The pins of accounts that the store has not taken. Each is tried again until the store takes it, or the pin is
- * over. The pins of one account are merged into one. While the store is down, each round tries only some accounts,
- * and the next round others, because the fault may be theirs. Its timer does not keep the process alive.
+ * over. The pins of one account are merged into one. While the store is down, each round tries only some accounts.
+ * The next round tries others, because the fault may lie with the accounts that failed. Its timer does not keep the
+ * process alive.
  */
 export class UnraisedPins {
   readonly #owner: UnraisedPinsOwner
   readonly #patience: Patience
-  /** By account. The account whose pin was added last comes last. */
+  /** The waiting pins, by account. The account whose pin was added last comes last. */
   readonly #waiting = new Map<string, Pin>()
   #pauseMs: number
   #timer: NodeJS.Timeout | undefined
@@ -110,7 +111,7 @@ export class UnraisedPins {
     this.#schedule()
   }
 
-  /** Tries once more, for 250 ms at most, and gives up what is left. */
+  /** Tries once more, for 250 ms at most, and gives up the pins that are left. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)

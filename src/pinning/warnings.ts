@@ -1,7 +1,7 @@
 import { debuglog } from 'node:util'
 import { warn } from '../diagnostics.ts'
 
-/** Where a framework's warnings go. */
+/** A log, as frameworks have one. */
 export interface Log {
   warn(message: string): void
   debug(message: string): void
@@ -18,10 +18,7 @@ export const processLog: Log = {
   debug: (message) => debug(message),
 }
 
-/**
- * Warns once for each `key`, which `warned` remembers. If there is no other log, `code` is that of the process
- * warning.
- */
+/** Warns once for each `key`, which `warned` remembers. With `processLog`, the process warning has this `code`. */
 export function warnOnce(warned: Set<unknown>, key: unknown, log: Log, message: string, code?: string): void {
   if (warned.has(key) || warned.size === MAX_WARNED) return
   warned.add(key)

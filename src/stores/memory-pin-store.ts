@@ -37,11 +37,11 @@ class MemoryPinStore implements PinStore {
    * raised last comes last.
    */
   readonly #bySecond = new Map<number, Set<string>>()
-  /** The first of those seconds, if it is known. To find it, all of them are looked at. */
+  /** The first of those seconds, if it is known. Otherwise all of them are searched for it. */
   #soonest: number | undefined
   /** The second up to which the pins that are over were dropped. */
   #droppedAt = 0
-  /** Until when an account without a pin may be one that was left out. */
+  /** Accounts may have been dropped to make room. Until this time, each account counts as pinned. */
   #leftOutUntilMs = 0
 
   constructor(maxAccounts: number) {
@@ -52,7 +52,7 @@ class MemoryPinStore implements PinStore {
     return this.#pinOf(account, Date.now())
   }
 
-  // Nothing is awaited between reading and writing. So of two raises at the same time, none is lost.
+  // Reading and writing happen in one go, without an `await`. So if two raises come at the same time, none is lost.
   async raise(account: string, pin: Pin): Promise<void> {
     const nowMs = Date.now()
     const raised = mergePins(this.#pinOf(account, nowMs), pin)
@@ -93,8 +93,8 @@ class MemoryPinStore implements PinStore {
   }
 
   /**
-   * Runs once a second at most. There are only as many seconds to look at as the longest pin lasts, however many
-   * accounts there are.
+   * Runs once a second at most. It visits at most one entry for each second that the longest pin lasts, not one for
+   * each account.
    */
   #dropWhatIsOver(nowMs: number): void {
     const now = Math.floor(nowMs / 1000)
@@ -107,7 +107,7 @@ class MemoryPinStore implements PinStore {
     }
   }
 
-  /** Leaves out the account whose pin is over soonest, because every account is then pinned for that long. */
+  /** Drops the account whose pin is over first, because every account then counts as pinned for as long. */
   #leaveOneOut(): void {
     this.#soonest ??= least(this.#bySecond.keys())
     for (const account of this.#bySecond.get(this.#soonest) ?? []) {

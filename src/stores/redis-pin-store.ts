@@ -24,7 +24,7 @@ export interface RedisPinStoreOptions {
  * Keeps the pins of accounts on Redis, for a service of several processes.
  *
  * The client is yours: of the package `redis` or `ioredis`, connected, and with an `error` listener. It is used for
- * `HGETALL` and `EVAL` of one key each, and never closed. A key goes when its pin is over.
+ * `HGETALL` and `EVAL` of one key each, and never closed. A key is deleted when its pin is over.
  *
  * @throws {WritePinningError} `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option, or
  * without a client.

@@ -4,7 +4,7 @@ import { isPosition } from '../freshness/position.ts'
 
 /**
  * Writes a pin as the fields of a Redis hash. All numbers are decimal and of one length, so that Redis can compare
- * them as texts. Its own numbers would not be exact.
+ * them as texts. Redis's own numbers would not be exact.
  *
  * - `t`: until when every cluster is read from its primary
  * - `c:<place>`: until when this cluster is read from its primary
@@ -28,7 +28,7 @@ export function writtenFields(pin: Pin): string[] {
 /**
  * Reads a pin from such fields.
  *
- * @throws if another program has written there.
+ * @throws if another program has written to the key.
  */
 export function pinOfFields(hash: object, nowMs: number): Pin | undefined {
   let primaryUntilMs = 0
@@ -62,8 +62,8 @@ function digits(value: number | bigint | string, length: number): string {
 
 /**
  * Raises a pin by another one, field by field, as `mergePins()` does: the later expiry and the further position
- * count. Of two positions that cannot be compared, the one with the later timeline or expiry stays, and the other one
- * means the primary until it expires. The key goes a minute after its last field is over, for clocks that differ.
+ * count. If two positions cannot be compared, the one with the later timeline or expiry stays. The other one demands
+ * the primary until it expires. The key is deleted a minute after its last field is over, because clocks differ.
  */
 export const RAISE = `
 local function raise(field, value)
