@@ -8,13 +8,13 @@ import { type EmbeddedPostgres, embeddedPostgresOf, findEmbeddedPostgres } from 
 import { sharedDirectory } from './shared-directory.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
-/** The two programs that a cluster is made of. */
+/** The two programs that a cluster needs. */
 export interface Binaries {
   initdb: string
   postgres: string
 }
 
-/** Who runs the programs, and where a copy of them may be kept. */
+/** The user that runs the programs, and where a copy of them may be kept. */
 export interface BinariesPlace {
   user: ServerUser | undefined
   temporaryRoot: string
@@ -41,8 +41,9 @@ export async function findBinaries(
 }
 
 /**
- * Identifies what is made of a program in a certain way (the recipe). It goes by the program's size and its head,
- * where linkers put what identifies a build. It does not go by path or time, so every checkout shares one copy.
+ * A name for what is made with a program in a certain way (the recipe). It depends on the size of the program and its
+ * first bytes, where linkers put the id of a build. It does not depend on path or time, so all checkouts share one
+ * copy.
  */
 export function fingerprint(program: string, recipe: readonly string[] = []): string {
   const file = openSync(program, 'r')

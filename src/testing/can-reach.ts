@@ -18,7 +18,8 @@ function canReachMyself(target: string): boolean {
   }
 }
 
-// Node.js can only ask what this process may do, and root may do everything. So the mode decides.
+// Node.js can only check the rights of this process, and root may do everything. So the mode of the directory
+// decides.
 function mayEnter(target: string, { uid, gid }: ServerUser): boolean {
   const stats = statSync(target)
   if (stats.uid === uid) return (stats.mode & 0o100) !== 0

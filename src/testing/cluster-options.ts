@@ -50,7 +50,7 @@ const DEFAULTS: CheckedOptions = {
   onProgress: () => {},
 }
 
-// Settings that the cluster makes itself, and what to know or to use instead.
+// Settings that the cluster makes itself, each with the text that an error gives instead.
 const OWN_SETTINGS: Readonly<Record<string, string>> = {
   port: 'each node has a free port of its own',
   listen_addresses: 'the nodes listen on 127.0.0.1',

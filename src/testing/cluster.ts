@@ -31,8 +31,8 @@ export interface PostgresCluster extends AsyncDisposable {
 }
 
 /**
- * Starts a real PostgreSQL primary with streaming replicas on 127.0.0.1, in about a second. Nothing of it is left
- * when the process ends, however it ends.
+ * Starts a real PostgreSQL primary with streaming replicas on 127.0.0.1, in about a second. Nothing is left of it
+ * when the process ends, even by a crash.
  *
  * @throws `ERR_WRITE_PINNING_OPTION` or `ERR_WRITE_PINNING_UNKNOWN_OPTION` for a wrong option, and
  * `ERR_WRITE_PINNING_TEST_CLUSTER` if no programs are found or a server does not start

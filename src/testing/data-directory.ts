@@ -15,13 +15,13 @@ import {
 } from './system-identifier.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
-/** The database that every template has. So a cluster need not make one and wait until it is replicated. */
+/** The database that every template has. So a cluster need not make a database and wait until it is replicated. */
 export const TEMPLATE_DATABASE = 'test'
 
 const INITDB = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
 
-// A replica refuses to start with lower limits than those in its data directory, which are the last that ran there.
-// So the template ends with the lowest limits that PostgreSQL takes, and the caller's settings are free.
+// A replica refuses to start with lower limits than those in its data directory, which are those of the last server
+// that ran there. So the template is made with the lowest limits that PostgreSQL takes, and the caller may set any.
 const SETTINGS = [
   ...['-c', 'fsync=off'],
   ...['-c', 'max_connections=5'],
@@ -33,7 +33,7 @@ const SETTINGS = [
   ...['-c', 'min_wal_size=32MB'],
 ]
 
-// The last two statements leave all that WAL in an old segment, which the checkpoint removes. So it need not be
+// After the last two statements, all this WAL is in an old segment, and the checkpoint removes it. So it need not be
 // copied.
 const STATEMENTS = `create database ${TEMPLATE_DATABASE};
 select pg_switch_wal();
@@ -42,7 +42,7 @@ checkpoint;
 
 const CONTROL_FILE = path.join('global', 'pg_control')
 
-// Copies a data directory, writes over the beginnings of some files, and leaves the rest of them as it is.
+// Copies a data directory, and replaces the beginnings of some files.
 const COPY_WITH_HEADS = `
 template=$1 heads=$2 to=$3; shift 3
 cp -R "$template/." "$to" || exit
@@ -53,14 +53,15 @@ export interface DataTemplate {
   directory: string
   majorVersion: number
   /**
-   * The files that name the cluster they are of: their paths, and a directory with their beginnings for this cluster.
+   * The files whose first bytes hold the system identifier: their paths, and a directory with those first bytes for
+   * this cluster.
    */
   heads: { directory: string; files: readonly string[] }
 }
 
 /**
- * Gives a data directory to copy from, which is made once by `initdb` (half a second). Also gives the part of each
- * copy that is this cluster's own: a system identifier that no other cluster has.
+ * Gives a data directory to copy from, which is made once by `initdb` (half a second). Also makes, for this cluster
+ * alone, the bytes with a system identifier that no other cluster has.
  */
 export async function dataTemplate(
   supervisor: Supervisor,
@@ -74,7 +75,7 @@ export async function dataTemplate(
       const fresh = path.join(place.clusterDirectory, 'fresh')
       makePrivateDirectory(fresh, place.user)
       await initialize(supervisor, binaries, fresh)
-      // Copied by this process: later runs trust it, so it must not belong to the servers' user.
+      // This process copies it: later runs trust the copy, so it must not belong to the servers' user.
       const data = path.join(template, 'data')
       await cp(fresh, data, { recursive: true })
       for (const segment of walSegments(data)) makeTailSparse(segment)
@@ -108,8 +109,8 @@ function writeReadable(file: string, bytes: DataView): void {
 }
 
 /**
- * Makes a data directory from a template. The programs that copy run as the servers' user. As root, this process
- * would write through links that this user may have put there.
+ * Makes a data directory from a template. The programs that copy run as the servers' user. If this process copied as
+ * root, it would write through links that this user may have put there.
  */
 export async function copyTemplate(
   supervisor: Supervisor,
@@ -123,7 +124,7 @@ export async function copyTemplate(
   await runOrThrow(supervisor, 'sh', ['-c', COPY_WITH_HEADS, ...args])
 }
 
-/** PostgreSQL insists that its data belong to the user who runs it, and that nobody else may enter. */
+/** PostgreSQL demands that its data belong to the user that runs it, and that no other user may enter the directory. */
 function makePrivateDirectory(directory: string, user: ServerUser | undefined): void {
   mkdirSync(directory, 0o700)
   if (user) chownSync(directory, user.uid, user.gid)

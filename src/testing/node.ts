@@ -62,7 +62,7 @@ export class PostgresNode {
   }
 
   /**
-   * Stops replay on a replica; resolves once nothing more is applied. A restart lets it go on.
+   * Stops replay on a replica. Resolves once nothing more is applied. A restart ends the pause.
    *
    * @throws `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no replica or does not run
    * @example
@@ -91,7 +91,7 @@ export class PostgresNode {
   }
 
   /**
-   * Sets how long after its commit this replica applies a transaction, in ms; resolves once that holds.
+   * Sets how long after its commit this replica applies a transaction, in ms. Resolves once the server has taken it.
    *
    * @throws `ERR_WRITE_PINNING_OPTION` if that is no delay, and `ERR_WRITE_PINNING_TEST_CLUSTER` if the node is no
    * replica or does not run

@@ -21,14 +21,14 @@ export async function isReplayPaused(server: Server): Promise<boolean> {
     `select ${state} as state, wait_event as event from pg_catalog.pg_stat_activity
      where backend_type operator(pg_catalog.=) 'startup'`,
   )
-  // While replay waits for a commit's delay to pass, it cannot say that it is paused. But it looks again before it
+  // While replay waits for the delay of a commit, it cannot say that it is paused. But it checks again before it
   // applies that commit.
   return row?.state === 'paused' || (row?.state === 'pause requested' && row.event === 'RecoveryApplyDelay')
 }
 
 /**
- * Whether a server's processes know of a delay. This is asked over a new connection, whose process started after all
- * were told.
+ * Whether the processes of a server have taken an apply delay. This asks over a new connection: its process started
+ * after all others were told.
  */
 export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Promise<boolean> {
   const session = new Session({
@@ -72,7 +72,7 @@ async function waitUntilReplayed(replica: Server, written: string): Promise<void
     return row?.isDone === true
   }
   await until(
-    // The replica may be stopped, frozen or killed in the meantime. Then there is nothing to wait for.
+    // The replica may be stopped, frozen or killed in the meantime. Then this waits no longer.
     async () => !replica.isRunning || (await hasReplayed().catch(() => !replica.isRunning)),
     () => CATCHUP_MS + delayMs,
     () =>

@@ -7,7 +7,7 @@ export type Settings = Readonly<Record<string, SettingValue>>
 /** The settings that every node of a test cluster starts with. The caller's settings come after them and win. */
 export function defaultSettings(majorVersion: number): Settings {
   return {
-    // Nothing here outlives the test, so nothing needs to reach the disk. A killed server loses nothing by that.
+    // The data do not outlive the test, so they need not reach the disk. A killed server still loses nothing.
     fsync: false,
     full_page_writes: false,
     wal_init_zero: false,

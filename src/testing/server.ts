@@ -6,7 +6,7 @@ import { NOT_SERIALIZABLE, Session } from './session.ts'
 import type { Supervisor } from './supervisor.ts'
 import { until } from './until.ts'
 
-/** A promotion takes as long as it takes, whatever the cluster's settings say. */
+/** No timeout of the cluster's settings may cut a promotion short. */
 const WITHOUT_TIMEOUTS = '-c statement_timeout=0 -c lock_timeout=0'
 
 const START_MS = 60_000
@@ -21,7 +21,7 @@ const STOP_SIGNALS: Readonly<Record<StopMode, NodeJS.Signals>> = {
   immediate: 'SIGQUIT',
 }
 
-/** What a server is made of. */
+/** Everything that a server needs to start. */
 export interface ServerSetup {
   name: string
   host: string
@@ -51,7 +51,7 @@ export class Server {
     const { host, port, database } = setup
     this.#session = new Session({ host, port, database })
     // The node's own statements must not wait for a replica that is paused or gone. And no default of the cluster may
-    // make a server refuse them: a hot standby, say, refuses what is serializable.
+    // make a server refuse them: a hot standby refuses serializable ones, for example.
     const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE} ${WITHOUT_TIMEOUTS}`
     this.#control = new Session({ host, port, database: 'postgres', isOwn: true, options })
   }
@@ -72,7 +72,7 @@ export class Server {
     return this.#control.ask<Row>(sql, params)
   }
 
-  /** Changes settings. A running server is told of it, but may not have applied them yet when this resolves. */
+  /** Changes settings. A running server is told to load them, but may not have applied them yet when this resolves. */
   async configure(settings: Settings): Promise<void> {
     this.#settings = { ...this.#settings, ...settings }
     this.#writeConfiguration()
@@ -101,7 +101,7 @@ export class Server {
   async stop(mode: StopMode): Promise<void> {
     if (this.#state === 'frozen') await this.thaw()
     if (this.#state === 'stopped') return
-    // Our own sessions would keep a smart stop waiting.
+    // A smart stop would wait for our own sessions.
     await Promise.all([this.#session.close(), this.#control.close()])
     await this.setup.supervisor.signal(this.setup.name, STOP_SIGNALS[mode])
     await until(
@@ -119,7 +119,7 @@ export class Server {
   async freeze(): Promise<void> {
     this.mustRun('freeze')
     this.#state = 'frozen'
-    // Whatever waits for an answer on this connection should fail now, and not after the thaw.
+    // A statement that waits for an answer on this connection should fail now, not after the thaw.
     this.#control.drop()
     await this.setup.supervisor.each('freeze', this.setup.name)
   }
@@ -159,7 +159,7 @@ export class Server {
   }
 }
 
-// Such as pg not being installed: waiting does not help.
+// Whether the fault is in this process (`pg` is not installed, for example): then waiting does not help.
 function isItsOwn(error: unknown): boolean {
   return (error as { code?: unknown }).code === 'ERR_WRITE_PINNING_TEST_CLUSTER'
 }

@@ -2,7 +2,7 @@ import type { Client } from 'pg'
 import { type Askable, askOn, withoutLimits } from '../own-statements.ts'
 import { clusterError } from './cluster-error.ts'
 
-/** Where a session connects to, and what it sets there. */
+/** Where a session connects to, and the options that it sets. */
 export interface SessionTarget {
   host: string
   port: number
@@ -13,10 +13,12 @@ export interface SessionTarget {
   options?: string
 }
 
-/** A hot standby refuses what is serializable, and that may be the default of its cluster. */
+/** A hot standby refuses serializable transactions, and they may be the default of its cluster. */
 export const NOT_SERIALIZABLE = '-c default_transaction_isolation=repeatable\\ read'
 
-/** One connection, which is made when it is first needed. It neither keeps the process alive nor crashes it. */
+/**
+ * One connection, which is made when it is first needed. It neither keeps the process alive nor ends it by an error.
+ */
 export class Session {
   readonly #target: SessionTarget
   #client: Promise<Client> | undefined
@@ -39,7 +41,7 @@ export class Session {
     return this.#inTurn((client) => askOn<Row>(client as unknown as Askable, sql, params))
   }
 
-  /** Runs one statement after the other, as pg wants them. */
+  /** Runs one statement after the other, as pg wants it. */
   #inTurn<T>(run: (client: Client) => Promise<T>): Promise<T> {
     const result = this.#last.then(() => this.#run(run))
     this.#last = result.catch(() => {})
@@ -48,7 +50,7 @@ export class Session {
 
   async #run<T>(run: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#connected()
-    // The process may end while nothing runs here, but not while somebody waits for an answer.
+    // The process may end while this connection is idle, but not while a caller waits for an answer.
     refable(client).ref()
     try {
       return await run(client)
@@ -62,7 +64,7 @@ export class Session {
     const client = await this.#client?.catch(() => undefined)
     this.#client = undefined
     if (client === undefined) return
-    // Somebody awaits this, so the process must stay alive until it is done.
+    // A caller awaits this, so the process must stay alive until it is done.
     refable(client).ref()
     await client.end().catch(() => {})
   }

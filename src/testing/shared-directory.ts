@@ -22,10 +22,11 @@ export interface SharedDirectory {
 const MANIFEST = 'manifest.json'
 
 /**
- * Gives a directory that is made once and then shared by all runs, or else makes one for this cluster alone.
+ * Gives a directory that is made once and then shared by all runs. If that is not possible, it makes one for this
+ * cluster alone.
  *
- * Two processes may do this at once: a directory gets its name by one rename, when it is complete. A directory that
- * another user could have made or changed is not used. Nor is one that has lost files because the system removes old
+ * Two processes may do this at once: a directory gets its name by one rename, when it is complete. It does not use a
+ * directory that another user could have made or changed, nor one that has lost files because the system removes old
  * temporary files.
  */
 export async function sharedDirectory(wanted: SharedDirectory): Promise<string> {
@@ -53,7 +54,7 @@ function moveAside(from: string, to: string): void {
   }
 }
 
-/** Lets the servers' user read all of it, whatever the modes were, and writes down what it holds. */
+/** Lets the servers' user read all files, whatever their modes were, and writes a list of them to the manifest. */
 function seal(directory: string): void {
   const entries = entriesOf(directory)
   for (const [name, size] of entries) {

@@ -12,7 +12,7 @@ import type { ServerUser } from './unprivileged-user.ts'
 
 const PORT_ATTEMPTS = 5
 
-/** What the servers of a cluster are started with. */
+/** Everything that the servers of a cluster need to start. */
 export interface ServersSetup {
   options: CheckedOptions
   supervisor: Supervisor
@@ -63,7 +63,7 @@ export async function startServers({
   await nameDatabase(primary, options.database)
   const replicas = await Promise.all(
     replicaNames.map(async (name) => {
-      // Never through a link that already exists.
+      // Fails if the file exists, so that root never writes through a link.
       writeFileSync(path.join(dataDirectoryOf(name), 'standby.signal'), '', { flag: 'wx' })
       return startServer(name, following(primary, name, await createSlot(primary, name)))
     }),
@@ -101,8 +101,8 @@ function synchronousWith(replicaNames: readonly string[]): Settings {
 }
 
 /**
- * Starts a server on a free port. It may take several tries: another process may take a port after it was found free
- * and before the server binds it.
+ * Starts a server on a free port. It may take several tries: another process may take the port before the server
+ * binds it.
  */
 async function startOnFreePort(setup: Omit<ServerSetup, 'port'>): Promise<Server> {
   for (let attempt = 1; ; attempt++) {

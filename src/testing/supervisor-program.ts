@@ -8,12 +8,12 @@ import type {
 
 /**
  * The program of a cluster's supervisor: a process of its own that owns the cluster's servers and its directory. When
- * the IPC channel to the test process closes, for whatever reason, it ends the servers and removes the directory.
+ * the IPC channel to the test process closes, it ends the servers and removes the directory.
  *
  * It is a function whose source text is given to `node --eval`. The package's own tests run it from a `.ts` file,
- * which Node.js 20 cannot run, and its users run it from `dist`. So it must stand alone: no imports but types, and
- * nothing from around it. The coverage hint keeps counters out of its text, because they would not exist in that
- * process.
+ * which Node.js 20 cannot run, and its users run it from `dist`. So it must be complete by itself: it imports only
+ * types, and uses nothing from outside the function. The coverage hint keeps counters out of its text, because they
+ * would not exist in that process.
  */
 /* istanbul ignore next */
 export function supervise(): void {
@@ -41,8 +41,8 @@ export function supervise(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, cleanUp)
   process.on('uncaughtException', cleanUp)
   process.on('unhandledRejection', cleanUp)
-  // The directory stays ours, and the servers' user may only pass through it. So as root, nothing is written where
-  // that user could have put a link.
+  // The directory belongs to this process's user, and the servers' user may only pass through it. So root never
+  // writes to a place where the servers' user could have put a link.
   fs.chmodSync(directory, 0o711)
   process.on('message', ({ id, order }: { id: number; order: SupervisorOrder }) => {
     obey(order).then(
@@ -56,7 +56,7 @@ export function supervise(): void {
     if (process.connected) process.send?.(message, undefined, undefined, () => {})
   }
 
-  /** Does what it is told; gives the exit code of a command, else 0. */
+  /** Carries out an order. Gives the exit code of a command, else 0. */
   async function obey(order: SupervisorOrder): Promise<number> {
     if (isCleaningUp) throw new Error('the cluster is being stopped')
     if (order.kind === 'run') return run(order.command)
@@ -70,7 +70,7 @@ export function supervise(): void {
     return 0
   }
 
-  // Passes on nothing of the test's environment: PGPORT, PGDATA or a locale would change what the servers do.
+  // Does not pass on the environment of the test: PGPORT, PGDATA or a locale would change what the servers do.
   function launch(command: string, args: readonly string[], logFile: string): Child {
     const log = fs.openSync(logFile, 'a')
     try {
@@ -111,7 +111,7 @@ export function supervise(): void {
     })
   }
 
-  /** Stops the postmaster first, so that it makes no new child while the others are looked for. */
+  /** Stops the postmaster first, so that it makes no new child while this searches for the others. */
   async function freeze(pid: number): Promise<void> {
     signalAll([pid], 'SIGSTOP')
     for (;;) {

@@ -2,7 +2,7 @@
 export interface SupervisorSetup {
   /** Where it makes the cluster's directory. */
   temporaryRoot: string
-  /** The user whom the servers run as, if that is not the one who runs the tests. */
+  /** The user that the servers run as, if it is not the user that runs the tests. */
   user?: { uid: number; gid: number } | undefined
 }
 
@@ -10,7 +10,7 @@ export interface SupervisorSetup {
 export interface SupervisedCommand {
   command: string
   args: readonly string[]
-  /** What it reads from its standard input. */
+  /** The text that it reads from its standard input. */
   input: string
   logFile: string
 }

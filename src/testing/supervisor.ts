@@ -14,7 +14,9 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-/** The test process's end of a supervisor: gives orders, hears which servers ended, and closes the channel. */
+/**
+ * The supervisor, as the test process sees it: takes orders, reports which servers ended, and ends with its channel.
+ */
 export class Supervisor {
   readonly directory: string
   readonly #child: ChildProcess
@@ -111,7 +113,7 @@ export class Supervisor {
     if (this.#waiting.size === 0) this.#letTheProcessEnd()
   }
 
-  /** A cluster that nobody stopped must not keep a test run alive. The supervisor cleans up after it. */
+  /** A cluster that was not stopped must not keep a test run alive. The supervisor cleans up after it. */
   #letTheProcessEnd(): void {
     this.#child.unref()
     this.#child.channel?.unref()

@@ -4,25 +4,25 @@ import { endianness } from 'node:os'
 import { clusterError } from './cluster-error.ts'
 
 // PostgreSQL writes numbers in the byte order of its machine, and the size of its structures depends on the processor
-// too. So some places are looked for, not known.
+// too. So some offsets are searched for.
 const isLittleEndian = endianness() === 'LE'
 
 /**
- * How many bytes of a file's beginning are read. The control data are at most this long, so that a disk writes them
- * whole.
+ * How many bytes of a file's beginning are read. PostgreSQL keeps the control data within this length, so that a disk
+ * writes them whole.
  */
 export const HEAD_BYTES = 512
 
 /**
- * Makes an identifier as `initdb` does: the time in seconds in its upper half; below that, what tells apart the
- * identifiers of one second.
+ * Makes an identifier as `initdb` does: its upper half is the time in seconds. The lower half is random here, so that
+ * identifiers of one second differ.
  */
 export function newSystemIdentifier(nowMs = Date.now()): bigint {
   const seconds = BigInt.asUintN(31, BigInt(Math.floor(nowMs / 1_000)))
   return (seconds << 32n) | BigInt(randomBytes(4).readUInt32LE())
 }
 
-/** Reads the beginning of a file that holds the identifier, which is everything that changes with it. */
+/** Reads the beginning of a file that holds the identifier. Nothing after it depends on the identifier. */
 export function readHead(file: string): DataView {
   const head = new DataView(new ArrayBuffer(HEAD_BYTES))
   const descriptor = openSync(file, 'r')
@@ -35,8 +35,8 @@ export function readHead(file: string): DataView {
 }
 
 /**
- * Puts another identifier, which is the first field, into `global/pg_control`, with a checksum to match. Gives the
- * old one.
+ * Puts another identifier into `global/pg_control`, where it is the first field, and corrects the checksum. Gives the
+ * old identifier.
  */
 export function identifyControlFile(head: DataView, identifier: bigint): bigint {
   const checksumAt = findChecksum(head)
@@ -58,7 +58,10 @@ export function identifySegment(head: DataView, former: bigint, identifier: bigi
 // The second one is for 32-bit x86, where the fields before it need no padding.
 const IDENTIFIER_OFFSETS = [24, 20]
 
-/** The control data have another length in each major version, but always end with the checksum of what is before. */
+/**
+ * The length of the control data differs by major version, but they always end with the checksum of all bytes before
+ * it.
+ */
 function findChecksum(head: DataView): number {
   for (let offset = 8; offset < HEAD_BYTES; offset += 4) {
     if (head.getUint32(offset, isLittleEndian) === crc32c(head, offset)) return offset

@@ -4,8 +4,7 @@ import { clusterError } from './cluster-error.ts'
 import type { ServerUser } from './unprivileged-user.ts'
 
 /**
- * Where clusters may keep their directories: the temporary directory, or `/tmp` if the servers' user cannot get
- * there.
+ * Where clusters may keep their directories: the temporary directory, or `/tmp` if the servers' user cannot enter it.
  */
 export function temporaryRoot(preferred: string, user: ServerUser | undefined): string {
   const root = [preferred, '/tmp'].map(realPath).find((directory) => directory && canReach(directory, user))

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** The user whom the servers run as. */
+/** The user that the servers run as. */
 export interface ServerUser {
   uid: number
   gid: number
