@@ -1,7 +1,7 @@
 import { askingClient } from './asked-query.ts'
 import { type Lookup, socketsThatLookUp } from './host.ts'
-import { afterPatience } from './patience.ts'
 import type { ClientClass, PoolClientLike, PoolLike } from './pool.ts'
+import { afterRunningTime } from './running-time.ts'
 import { settingClient } from './session-settings.ts'
 
 /** What every client that a node's pool makes must do. */
@@ -52,7 +52,7 @@ export function makeClientsOf(pool: PoolLike, demands: ClientDemands): ClientCla
       // `pg`'s own timer would also fail a client that connected while this process was blocked.
       const stop = this.#hasOwnTimeout
         ? undefined
-        : afterPatience(demands.connectTimeoutMs, () =>
+        : afterRunningTime(demands.connectTimeoutMs, () =>
             this.connection?.stream?.destroy(new Error('timeout expired')),
           )
       return super.connect((error) => {

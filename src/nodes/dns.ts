@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import { addressesOf, alwaysAt, hostOf, type Lookup } from './host.ts'
 import type { Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
-import { waitAtMost } from './patience.ts'
 import type { PoolLike } from './pool.ts'
 import type { ReplicaSet } from './replica-set.ts'
+import { waitAtMost } from './running-time.ts'
 
 /** How often the host names of nodes are looked up, in ms. */
 const INTERVAL_MS = 5_000

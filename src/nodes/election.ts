@@ -1,7 +1,7 @@
 import type { Position } from '../freshness/position.ts'
 import { areOfOneDatabase } from './eligibility.ts'
 import type { Node } from './node.ts'
-import { waitAtMost } from './patience.ts'
+import { waitAtMost } from './running-time.ts'
 
 /** The pause after all nodes were looked at, in ms. Each look that finds nothing doubles it. */
 const FIRST_REST_MS = 1_000

@@ -1,7 +1,6 @@
 import { type History, haveSameHistory, type Position } from '../freshness/position.ts'
 import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
 import type { Node } from './node.ts'
-import { withPatience } from './patience.ts'
 import {
   COMMITTED_QUERY,
   type CommitKind,
@@ -10,6 +9,7 @@ import {
   type ReplayedRow,
 } from './position-questions.ts'
 import type { ReplayedAnswer } from './positions.ts'
+import { withinRunningTime } from './running-time.ts'
 import { SharedQuery } from './shared-query.ts'
 
 /** How long an answer may take, in ms. If none comes, the primary serves, or the pin is a time pin. */
@@ -147,7 +147,7 @@ export class ExactPositions {
     for (let isFirst = true; ; isFirst = false) {
       // A caller who comes during a look gets the next look. The timeout covers the rest of the current look and the
       // next one, so nobody waits twice for a server that does not answer.
-      const hasOne = await withPatience(this.#any(has), TIMEOUT_MS).catch(() => false)
+      const hasOne = await withinRunningTime(this.#any(has), TIMEOUT_MS).catch(() => false)
       if (hasOne || performance.now() + PAUSE_MS >= untilMs) return
       // A forged pin may name a position that was never written. No replica ever reaches it.
       if ((isFirst && !(await isWritten)) || this.#isStopped) return

@@ -1,7 +1,7 @@
 import type { Node } from './node.ts'
 import { connected, type NodePool, type OwnClient } from './node-pool.ts'
-import { Unanswered, withPatience } from './patience.ts'
 import type { Probe, Sighting } from './probe.ts'
+import { Unanswered, withinRunningTime } from './running-time.ts'
 import { SignsOfLife } from './silence.ts'
 
 /** Which question a node is asked, and how long to wait. */
@@ -121,7 +121,7 @@ export class ProbeConnection {
 
   async #ask(client: OwnClient): Promise<Sighting> {
     const asking = this.#settings.probe(client, this.#node.name)
-    const sighting = await withPatience(asking, this.#settings.probeTimeoutMs)
+    const sighting = await withinRunningTime(asking, this.#settings.probeTimeoutMs)
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
     // A firewall or a NAT has forgotten the open connections, and lets new ones through. So the idle connections of
     // the pool are dead.
@@ -193,10 +193,10 @@ class Connecting {
    */
   async client(): Promise<OwnClient> {
     const attempt = this.begin()
-    const leftMs = this.#patienceMs(attempt) - attempt.waitedMs
+    const leftMs = this.#mayTakeMs(attempt) - attempt.waitedMs
     const waitMs = Math.max(1, Math.min(this.#settings.probeTimeoutMs, leftMs))
     try {
-      const client = await withPatience(attempt.connected, waitMs)
+      const client = await withinRunningTime(attempt.connected, waitMs)
       this.#attempt = undefined
       return client
     } catch (error) {
@@ -205,7 +205,7 @@ class Connecting {
         throw error
       }
       attempt.waitedMs += waitMs
-      if (attempt.waitedMs >= this.#patienceMs(attempt)) {
+      if (attempt.waitedMs >= this.#mayTakeMs(attempt)) {
         this.#wastedMs = attempt.waitedMs
         this.cut()
       }
@@ -223,11 +223,11 @@ class Connecting {
    * How long an attempt may take: as long as in the node's pool. But if the server has not accepted the socket after
    * `connectTimeoutMs`, it never will.
    */
-  #patienceMs({ client }: Attempt): number {
+  #mayTakeMs({ client }: Attempt): number {
     const { connectTimeoutMs, probeTimeoutMs } = this.#settings
-    const mayTakeMs = this.#pool.connectTimeoutMs
+    const poolTakesMs = this.#pool.connectTimeoutMs
     const isAccepted = client?.connection?.stream?.connecting === false
-    return Math.max(probeTimeoutMs, isAccepted ? mayTakeMs : Math.min(mayTakeMs, connectTimeoutMs))
+    return Math.max(probeTimeoutMs, isAccepted ? poolTakesMs : Math.min(poolTakesMs, connectTimeoutMs))
   }
 
   #connect(): Attempt {

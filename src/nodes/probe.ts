@@ -1,9 +1,9 @@
 import { type Lsn, parseLsn } from '../lsn.ts'
 import { askOn } from '../own-statements.ts'
 import type { OwnClient } from './node-pool.ts'
-import { withPatience } from './patience.ts'
 import { SYSTEM_ID, timelineOf } from './position-questions.ts'
 import { type Moment, momentNow } from './positions.ts'
+import { withinRunningTime } from './running-time.ts'
 
 /**
  * Where a replica's lag is read.
@@ -166,7 +166,7 @@ async function probeWith(
   if (row?.isInRecovery !== true) return sightingOf(asked, row, client, 0)
   // A function that fails or takes too long says nothing of the server, which has just answered.
   const given = Promise.resolve().then(() => source({ name, query }))
-  const lagMs = await withPatience(given, timeoutMs / 2).catch(() => undefined)
+  const lagMs = await withinRunningTime(given, timeoutMs / 2).catch(() => undefined)
   return sightingOf(asked, row, client, lagMs)
 }
 

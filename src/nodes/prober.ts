@@ -1,8 +1,8 @@
 import { type Failure, failureOf } from './error-meaning.ts'
 import type { Node } from './node.ts'
-import { afterPatience, Unanswered } from './patience.ts'
 import type { Sighting } from './probe.ts'
 import { NotConnected, ProbeConnection, type ProbeSettings } from './probe-connection.ts'
+import { afterRunningTime, Unanswered } from './running-time.ts'
 
 /** Which question a node is asked, how often, and how long to wait. */
 export interface ProberSettings extends ProbeSettings {
@@ -127,7 +127,7 @@ export class Prober {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#wake?.()
-    const stopWaiting = afterPatience(GRACE_MS, () => this.#connection.cut())
+    const stopWaiting = afterRunningTime(GRACE_MS, () => this.#connection.cut())
     await this.#running
     await this.#connection.end()
     stopWaiting()

@@ -7,7 +7,7 @@ import type { Ineligibility, Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { Operator } from './operator.ts'
-import { waitAtMost } from './patience.ts'
+import { waitAtMost } from './running-time.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 

@@ -1,7 +1,7 @@
 import { askOn } from '../own-statements.ts'
 import type { Node } from './node.ts'
 import { connected, type OwnClient } from './node-pool.ts'
-import { withPatience } from './patience.ts'
+import { withinRunningTime } from './running-time.ts'
 
 /** The first row of an answer, and when its question was sent, by `performance.now()`. */
 export interface SharedAnswer<Row> {
@@ -63,25 +63,25 @@ export class SharedQuery<Row> {
 
   async #ask(): Promise<SharedAnswer<Row> | undefined> {
     if (this.#isStopped || !this.#node.pool.canBeWatched) return undefined
-    const patience = { isOver: false }
+    const wait = { isOver: false }
     try {
-      return await withPatience(this.#askServer(patience), this.#timeoutMs)
+      return await withinRunningTime(this.#askServer(wait), this.#timeoutMs)
     } catch {
-      patience.isOver = true
+      wait.isOver = true
       return undefined
     }
   }
 
-  async #askServer(patience: { readonly isOver: boolean }): Promise<SharedAnswer<Row> | undefined> {
+  async #askServer(wait: { readonly isOver: boolean }): Promise<SharedAnswer<Row> | undefined> {
     const client =
       this.#connecting !== undefined ? await this.#connecting : (this.#client ?? (await this.#connect()))
     // The caller has given up, and the next caller asks a question of its own.
-    if (patience.isOver) return undefined
+    if (wait.isOver) return undefined
     const askedAtMs = performance.now()
     try {
       // This has a timeout of its own, because a caller who also waited for the connection may have given up before
       // the answer comes.
-      const [row] = await withPatience(askOn<Row>(client, this.#sql), this.#timeoutMs)
+      const [row] = await withinRunningTime(askOn<Row>(client, this.#sql), this.#timeoutMs)
       return row && { row, askedAtMs }
     } catch (error) {
       // The next question would wait behind this one.
@@ -106,7 +106,7 @@ export class SharedQuery<Row> {
       if (this.#client === client) this.#client = undefined
     })
     try {
-      await withPatience(connected(client), pool.connectTimeoutMs)
+      await withinRunningTime(connected(client), pool.connectTimeoutMs)
     } catch (error) {
       this.#drop(client)
       throw error

@@ -3,7 +3,7 @@ import type { NodePool } from './node-pool.ts'
 import type { PoolClientLike } from './pool.ts'
 
 /** How long a primary that is down may be silent, in ms. Then what is under way on it is given up. */
-const PATIENCE_MS = 10_000
+const SILENT_MS = 10_000
 
 /**
  * Finds out for how long nothing was heard from the primary, by its prober or on the sessions of its pool. Those
@@ -37,7 +37,7 @@ export class PrimarySilence {
     if (isBroken) this.#sinceMs = nowMs
     this.#signs.listen()
     const lastsMs = nowMs - (this.#sinceMs ?? nowMs)
-    if (lastsMs > PATIENCE_MS && this.#primary.health === 'down') this.#giveUp(how)
+    if (lastsMs > SILENT_MS && this.#primary.health === 'down') this.#giveUp(how)
     return !isBroken
   }
 
@@ -51,7 +51,7 @@ export class PrimarySilence {
       // Only once: a connection that was made later has got through to it.
       if (!this.#wasCut) pool.cut()
     } else {
-      pool.cutOff(unavailable(`'${name}' is the primary, and has not answered for ${PATIENCE_MS} ms.`))
+      pool.cutOff(unavailable(`'${name}' is the primary, and has not answered for ${SILENT_MS} ms.`))
     }
     this.#wasCut = true
   }

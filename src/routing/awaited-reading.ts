@@ -1,4 +1,4 @@
-import { withPatience } from '../nodes/patience.ts'
+import { withinRunningTime } from '../nodes/running-time.ts'
 
 /** How long a statement waits for a reading, from the start of the reading on, in ms. */
 export const PATIENCE_MS = 1_000
@@ -26,7 +26,7 @@ export class AwaitedReading {
   /** Waits for the reading, but not past `untilMs`. */
   async wait(untilMs = Number.POSITIVE_INFINITY): Promise<void> {
     const leftMs = Math.min(this.leftMs, untilMs - performance.now())
-    if (leftMs > 0) await withPatience(this.#ended, leftMs).catch(ignore)
+    if (leftMs > 0) await withinRunningTime(this.#ended, leftMs).catch(ignore)
   }
 
   end(): void {

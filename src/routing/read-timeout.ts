@@ -1,6 +1,6 @@
 import { WritePinningError } from '../errors.ts'
 import type { Node } from '../nodes/node.ts'
-import { afterPatience } from '../nodes/patience.ts'
+import { afterRunningTime } from '../nodes/running-time.ts'
 import type { Session } from '../nodes/session.ts'
 
 /**
@@ -49,7 +49,7 @@ export class ReadBound {
         session.client.connection?.stream?.destroy()
       }
       const wait = (part: number, onOver: () => void) => {
-        stop = afterPatience(leftMs * part, onOver)
+        stop = afterRunningTime(leftMs * part, onOver)
       }
       const isSilent = () => node.health !== 'unwatched' && (node.sighting?.answeredAtMs ?? 0) < sentAtMs
       let stop: () => void

@@ -18,20 +18,20 @@ export class Unanswered extends Error {
  * Waits for `work`, but for no longer than `waitMs` of this process's running time. Then it rejects with {@link
  * Unanswered}.
  */
-export function withPatience<T>(work: Promise<T>, waitMs: number): Promise<T> {
+export function withinRunningTime<T>(work: Promise<T>, waitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const stop = afterPatience(waitMs, () => reject(new Unanswered(waitMs)))
+    const stop = afterRunningTime(waitMs, () => reject(new Unanswered(waitMs)))
     work.then(resolve, reject).finally(stop)
   })
 }
 
 /** Waits until `work` is fulfilled or rejected, or `waitMs` of this process's running time are over. */
 export function waitAtMost(work: Promise<unknown>, waitMs: number): Promise<void> {
-  return withPatience(work, waitMs).then(ignore, ignore)
+  return withinRunningTime(work, waitMs).then(ignore, ignore)
 }
 
 /** Calls `onOver` after `waitMs` of this process's running time. Gives a function that cancels this. */
-export function afterPatience(waitMs: number, onOver: () => void): () => void {
+export function afterRunningTime(waitMs: number, onOver: () => void): () => void {
   const stepMs = waitMs / STEPS
   let leftMs = waitMs
   let steppedAtMs = performance.now()
