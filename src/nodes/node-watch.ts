@@ -2,10 +2,10 @@ import { type Failure, isServerError } from './error-meaning.ts'
 import { type Node, unavailable } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
 import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
+import { PrimarySilence } from './primary-silence.ts'
 import { probeOf, type Sighting } from './probe.ts'
 import { type ProbeListener, Prober } from './prober.ts'
 import type { ReplicaSetSettings } from './set-options.ts'
-import { PrimarySilence } from './silence.ts'
 
 /** How many probes in a row go unanswered before a node is ejected. */
 const UNANSWERED = 2
@@ -250,7 +250,7 @@ export class NodeWatch implements ProbeListener {
    * grows.
    */
   #primaryIsSilent(how: 'refused' | 'unanswered'): void {
-    const isSilent = this.#silence.goesOn(how)
+    const isSilent = this.#silence.probeFailed(how)
     if (isSilent && this.#set.primary.health === 'down') this.#positions.wasDown(momentNow())
   }
 

@@ -1,8 +1,8 @@
 import type { Node } from './node.ts'
 import { connected, type NodePool, type OwnClient } from './node-pool.ts'
+import { SignsOfLife } from './primary-silence.ts'
 import type { Probe, Sighting } from './probe.ts'
 import { Unanswered, withinRunningTime } from './running-time.ts'
-import { SignsOfLife } from './silence.ts'
 
 /** Which question a node is asked, and how long to wait. */
 export interface ProbeSettings {
@@ -67,7 +67,7 @@ export class ProbeConnection {
   /** Asks over the standing connection. If that fails, the connection is dropped. */
   async askStanding(): Promise<Sighting> {
     const client = this.#standing as OwnClient
-    this.#signs.listen()
+    this.#signs.countBytes()
     try {
       return await this.#ask(client)
     } catch (error) {
@@ -125,9 +125,9 @@ export class ProbeConnection {
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
     // A firewall or a NAT has forgotten the open connections, and lets new ones through. So the idle connections of
     // the pool are dead.
-    if (this.#isFlowDead && this.#signs.isLost) this.#node.pool.recycle()
+    if (this.#isFlowDead && this.#signs.isSilent) this.#node.pool.recycle()
     this.#isFlowDead = false
-    this.#signs.wasWell()
+    this.#signs.rememberSessions()
     return sighting
   }
 

@@ -31,11 +31,11 @@ export class PrimarySilence {
    * A probe was refused or not answered. True if the sessions of the pool have heard nothing either since the last
    * call.
    */
-  goesOn(how: 'refused' | 'unanswered'): boolean {
+  probeFailed(how: 'refused' | 'unanswered'): boolean {
     const nowMs = performance.now()
-    const isBroken = this.#sinceMs === undefined || this.#signs.isAny
+    const isBroken = this.#sinceMs === undefined || this.#signs.hasReadAny
     if (isBroken) this.#sinceMs = nowMs
-    this.#signs.listen()
+    this.#signs.countBytes()
     const lastsMs = nowMs - (this.#sinceMs ?? nowMs)
     if (lastsMs > SILENT_MS && this.#primary.health === 'down') this.#giveUp(how)
     return !isBroken
@@ -73,7 +73,7 @@ export class SignsOfLife {
   }
 
   /** Records how many bytes each session has read by now. */
-  listen(): void {
+  countBytes(): void {
     this.#read = new Map()
     for (const client of this.#pool.clients) {
       if (typeof client.processID === 'number') this.#read.set(client, readBy(client))
@@ -84,12 +84,12 @@ export class SignsOfLife {
    * Whether one of them has read anything since. A session that has ended does not count: the last bytes that it got
    * are no sign of life.
    */
-  get isAny(): boolean {
+  get hasReadAny(): boolean {
     return this.#hasRead(this.#left())
   }
 
   /** The server answered: the current sessions lead to it. */
-  wasWell(): void {
+  rememberSessions(): void {
     this.#old = new Set(this.#pool.clients)
   }
 
@@ -97,7 +97,7 @@ export class SignsOfLife {
    * Whether the sessions that led to the server when it last answered have read nothing since. If none of them is
    * left, this is about all sessions. A later connection may take another way.
    */
-  get isLost(): boolean {
+  get isSilent(): boolean {
     const left = this.#left()
     const old = left.filter((client) => this.#old.has(client))
     return !this.#hasRead(old.length > 0 ? old : left)
