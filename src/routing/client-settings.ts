@@ -44,8 +44,8 @@ export class ClientSettings {
     this.#refused = undefined
   }
 
-  /** Whether {@link judge} may find more than the text alone says. */
-  mayJudge({ sets, opens }: Statement): boolean {
+  /** Whether {@link reclassify} may find more than the text alone says. */
+  mayReclassify({ sets, opens }: Statement): boolean {
     return sets !== undefined || opens === 'read-only' || this.#isUnknown
   }
 
@@ -60,7 +60,7 @@ export class ClientSettings {
    * @throws {WritePinningError} `ERR_WRITE_PINNING_UNKNOWN_OUTCOME` if nobody knows what is set, for example because
    * the connection was lost at a commit.
    */
-  judge(
+  reclassify(
     statement: Statement,
     { values }: Query<unknown>,
     { isInTransaction, follow }: { readonly isInTransaction: boolean; readonly follow: () => boolean },
@@ -73,8 +73,8 @@ export class ClientSettings {
       if (sets.some((each) => knownChange(each, values) === undefined)) {
         return { ...statement, sets: undefined, keepsSettings: true }
       }
-      const isOfPrimary = sets.some((each) => each.does === 'set' && OF_PRIMARY.has(each.name))
-      return isOfPrimary
+      const needsPrimary = sets.some((each) => each.does === 'set' && NEED_PRIMARY.has(each.name))
+      return needsPrimary
         ? statement
         : { ...SETTING, isAllOrNothing: statement.isAllOrNothing, sets, named: statement.named }
     }
@@ -106,13 +106,13 @@ export class ClientSettings {
   }
 
   /** The settings follow the client to this session. Gives whether something else is, or may be, set there. */
-  arrive({ client, wasPrimary }: Session): boolean {
+  followTo({ client, wasPrimary }: Session): boolean {
     const its = settingsOf(client)
     return its === undefined ? this.#kept !== Settings.NONE : its.hold(this.#kept, !wasPrimary)
   }
 
   /** Sends the client's settings as statements of their own, to a session on which nothing can be sent ahead. */
-  async state({ client }: Session): Promise<void> {
+  async sendTo({ client }: Session): Promise<void> {
     for (const text of this.#kept.statementsAfter(Settings.NONE, Settings.NONE, false))
       await client.query(text)
   }
@@ -193,7 +193,7 @@ export class ClientSettings {
  * A statement that sets one of these means something else on a replica, whose sessions are read-only and not
  * serializable.
  */
-const OF_PRIMARY: ReadonlySet<string> = new Set([
+const NEED_PRIMARY: ReadonlySet<string> = new Set([
   'default_transaction_read_only',
   'default_transaction_isolation',
 ])

@@ -28,7 +28,7 @@ import {
  * - `Cluster.routeOfRead`: of a read, by its requirement
  * - `ReadRouter.route`: if the requirement is `any` or `atLeast`. Chooses a replica
  * - `ReadRouter.routeUnknown`: if nobody knows the position that the read demands
- * - `aroundRefusals`: last. The chosen replica may have refused this text before
+ * - `routeAroundRefusals`: last. The chosen replica may have refused this text before
  */
 export function routeFrom(
   node: Node | undefined,

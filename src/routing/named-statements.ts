@@ -28,7 +28,7 @@ export class NamedStatements {
   }
 
   /** The statement that an `execute` or a `fetch` runs in this session. Any other statement is given back as it is. */
-  judge(statement: Statement, connection: PoolClientLike): Statement {
+  resolve(statement: Statement, connection: PoolClientLike): Statement {
     const { named } = statement
     if (named?.name === undefined) return statement
     const names = this.#sessions.get(connection)

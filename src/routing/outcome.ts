@@ -43,7 +43,7 @@ export class Outcome {
       return
     }
     const { exact, named } = this.#cluster
-    const judged = named.judge(statement, client)
+    const resolved = named.resolve(statement, client)
     named.ran(statement, client)
     const hasWritten = toldWhetherWritten(told)
     const wasInTransaction = this.#transaction.isOpen
@@ -52,8 +52,8 @@ export class Outcome {
     this.#transaction.follow(statement, status, ofCommit, hasWritten)
     // This was a COMMIT or the like: what it committed is counted by now, and it did nothing else.
     if (statement.kind === 'session' && ofCommit !== undefined) return
-    this.#record(statement, judged, context, {
-      isRowless: judged.isRowless && Number(affected) === 0,
+    this.#record(statement, resolved, context, {
+      isRowless: resolved.isRowless && Number(affected) === 0,
       // In a transaction, the answer may be about an earlier statement. The commit asks again.
       hasWritten: wasInTransaction ? undefined : hasWritten,
       position: this.#transaction.isKnown ? exact.positionOf(client) : undefined,
@@ -61,22 +61,22 @@ export class Outcome {
   }
 
   /**
-   * Records what the statement itself did, beside ending a transaction. `judged` is the statement that an `execute` or
-   * a `fetch` runs.
+   * Records what the statement itself did, beside ending a transaction. `resolved` is the statement that an `execute`
+   * or a `fetch` runs.
    */
   #record(
     statement: Statement,
-    judged: Statement,
+    resolved: Statement,
     context: RoutingContext | undefined,
     its: { isRowless: boolean; hasWritten: boolean | undefined; position: PositionOfCommit | undefined },
   ): void {
     const transaction = this.#transaction
-    const { countsAsWrite, mayWrite, isVouched } = judged
+    const { countsAsWrite, mayWrite, isVouched } = resolved
     const { isRowless, hasWritten, position } = its
     const { transaction: effect } = statement
-    const takesId = statement.takesId || judged.takesId
+    const takesId = statement.takesId || resolved.takesId
     if (takesId && !isRowless) transaction.blur()
-    if (judged.isInDoubt && (isRowless || !judged.isRowless)) {
+    if (resolved.isInDoubt && (isRowless || !resolved.isRowless)) {
       if (hasWritten === undefined) transaction.addDoubtful(context, effect, position)
       if (hasWritten !== true) return
     }
@@ -86,12 +86,12 @@ export class Outcome {
       transaction.add(context, effect, position)
       const { catalog } = this.#cluster
       if (!countsAsWrite && isVouched) catalog.sawUnexpectedWrite()
-      else if (judged.isInDoubt || !judged.isAllOrNothing) catalog.sawPossibleDefinition()
+      else if (resolved.isInDoubt || !resolved.isAllOrNothing) catalog.sawPossibleDefinition()
       return
     }
     if (mayWrite) transaction.addUncounted(context, effect, position)
     // A statement about the session alone, which runs nothing else, takes no part in the transaction.
-    if (judged.kind === 'session' && !mayWrite && statement.named === undefined) return
+    if (resolved.kind === 'session' && !mayWrite && statement.named === undefined) return
     if (this.#cluster.set.replicas.length > 0) transaction.addRead(context, isVouched && !countsAsWrite)
   }
 
@@ -122,13 +122,13 @@ export class Outcome {
     this.#transaction.followFailed(statement, wasRefused, transactionStatusOf(session.client))
     if (!isOfPrimary(session)) return error
     if (wasRefused) this.#cluster.exact.refused(statement, session.client)
-    const judged = this.#cluster.named.judge(statement, session.client)
-    if (!judged.mayWrite) return error
-    if (judged.countsAsWrite) this.#transaction.tried(context)
-    if (wasRefused && judged.isAllOrNothing) return error
-    this.#transaction.sawDefinition(judged.defines)
+    const resolved = this.#cluster.named.resolve(statement, session.client)
+    if (!resolved.mayWrite) return error
+    if (resolved.countsAsWrite) this.#transaction.tried(context)
+    if (wasRefused && resolved.isAllOrNothing) return error
+    this.#transaction.sawDefinition(resolved.defines)
     // A write whose outcome is unknown counts, and it is unknown when it is committed.
-    if (judged.countsAsWrite) this.#transaction.add(context, statement.transaction, undefined)
+    if (resolved.countsAsWrite) this.#transaction.add(context, statement.transaction, undefined)
     else this.#transaction.addUncounted(context, statement.transaction, undefined)
     return error
   }

@@ -17,7 +17,7 @@ import { proveFresh } from './session-freshness.ts'
 import type { Transaction } from './transaction.ts'
 
 /** A statement with its query and its context, so that it can be routed and sent, also once more. */
-export interface Sent {
+export interface RoutableStatement {
   readonly query: Query<unknown>
   readonly statement: Statement
   readonly context: RoutingContext | undefined
@@ -39,14 +39,14 @@ export class ReadOnlyBinding {
   readonly #outcome: Outcome
   readonly #settings: ClientSettings
   /** BEGIN and the statements that have prepared the transaction since; undefined once it is bound. */
-  #kept: Sent[] | undefined
+  #kept: RoutableStatement[] | undefined
   /** The session on which they were sent. */
   #begunOn: Session | undefined
   /**
    * The BEGIN of this transaction. `commit and chain` begins another one with the same modes. Undefined if they are
    * unknown.
    */
-  #begin: Sent | undefined
+  #begin: RoutableStatement | undefined
 
   constructor(parts: {
     readonly cluster: Cluster
@@ -78,13 +78,14 @@ export class ReadOnlyBinding {
    * @throws {WritePinningError} `ERR_WRITE_PINNING_ONLY_ON_PRIMARY` if it belongs on the primary, and the transaction
    * is on a replica.
    */
-  routeOf(sent: Sent, before: Attempt | undefined): Route {
+  routeOf(routable: RoutableStatement, before: Attempt | undefined): Route {
     const { current } = this.#held
-    if (this.isBoundBy(sent.statement) && !this.#held.isOfOldPrimary) return this.#routeOfFirst(sent, before)
+    if (this.isBoundBy(routable.statement) && !this.#held.isOfOldPrimary)
+      return this.#routeOfFirst(routable, before)
     const { lost } = this.#transaction
     if (current === undefined && lost !== undefined) throw lost.by
     const session = this.#held.currentOrThrow
-    if (needsPrimary(this.#cluster, sent) && !this.#mayFailOn(session, sent.context)) {
+    if (needsPrimary(this.#cluster, routable) && !this.#mayFailOn(session, routable.context)) {
       throw onlyOnPrimary(this.#cluster.name, session.node.name, 'it was not sent')
     }
     return { node: session.node, reason: 'transaction', claim: IS_BOUND }
@@ -118,7 +119,7 @@ export class ReadOnlyBinding {
   /**
    * Begins the transaction again on the session that the connection has taken; undefined if there is nothing to begin.
    */
-  arrive(session: Session, claim: Claim): Promise<void> | undefined {
+  beginAgainOn(session: Session, claim: Claim): Promise<void> | undefined {
     if (this.#kept === undefined || session === this.#begunOn || !this.#transaction.isOpen) return undefined
     return this.#beginOn(session, this.#kept, claim)
   }
@@ -127,18 +128,18 @@ export class ReadOnlyBinding {
    * Follows a statement that ran in a transaction, or began one. `isFree` says that its session was taken for it, so
    * nothing was left there before.
    */
-  ran(sent: Sent, session: Session, wasOpen: boolean, isFree: boolean): void {
+  ran(sent: RoutableStatement, session: Session, wasOpen: boolean, isFree: boolean): void {
     const { opens, isControl, transaction: effect, kind } = sent.statement
     if (!this.#transaction.isOpen) {
       this.#kept = undefined
     } else if (!wasOpen) {
       this.#begin = opens === 'read-only' ? sent : undefined
-      this.#await(session, isFree)
+      this.#awaitFirst(session, isFree)
     } else if (effect !== undefined && opens === undefined) {
       // `commit and chain`: something may be left in this session. After a text of several statements, it is unknown
       // what was begun.
       if (!isControl) this.#begin = undefined
-      this.#await(session, false)
+      this.#awaitFirst(session, false)
     } else {
       if (kind !== 'read' && !isControl) this.#begin = undefined
       if (this.#kept === undefined) return
@@ -149,7 +150,7 @@ export class ReadOnlyBinding {
   }
 
   /** Draws the conclusions from an error that surfaces in a transaction. Gives the error for the caller. */
-  surfaces(error: unknown, session: Session | undefined, context: RoutingContext | undefined): unknown {
+  failed(error: unknown, session: Session | undefined, context: RoutingContext | undefined): unknown {
     if (this.#kept !== undefined) {
       // Either the transaction was on its way to another node, and is on none now, or it failed on its node.
       if (this.#held.current !== this.#begunOn) this.#lose(error)
@@ -163,16 +164,16 @@ export class ReadOnlyBinding {
    * How the first statement counts when it chooses the transaction's node: a setting, and a cursor over a read, count
    * as a read.
    */
-  asFirst(statement: Statement, text: string): Statement {
+  asFirstStatement(statement: Statement, text: string): Statement {
     if (statement.kind !== 'session' || statement.isControl) return statement
     const { sets, cursorQuery } = readSessionWork(text)
     const isRead = cursorQuery !== undefined && this.#cluster.classifier.classify(cursorQuery).kind === 'read'
     return isRead || sets !== undefined ? READ_WITH_CALLS : statement
   }
 
-  #routeOfFirst({ query, statement, context }: Sent, before: Attempt | undefined): Route {
+  #routeOfFirst({ query, statement, context }: RoutableStatement, before: Attempt | undefined): Route {
     const { current } = this.#held
-    const as = this.asFirst(statement, query.text)
+    const as = this.asFirstStatement(statement, query.text)
     try {
       const stays = current !== undefined && before?.tried?.has(current.node) !== true
       const requirement = stays ? this.#requirementOf(as, query, context) : undefined
@@ -217,7 +218,7 @@ export class ReadOnlyBinding {
     )
   }
 
-  async #beginOn(session: Session, kept: readonly Sent[], claim: Claim): Promise<void> {
+  async #beginOn(session: Session, kept: readonly RoutableStatement[], claim: Claim): Promise<void> {
     if (claim.kind === 'fresh') await proveFresh(this.#cluster, session, claim.position)
     for (const [at, { query, statement, context }] of kept.entries()) {
       await query.send(session, undefined)
@@ -229,7 +230,7 @@ export class ReadOnlyBinding {
     this.#begunOn = session
   }
 
-  #await(session: Session, isFree: boolean): void {
+  #awaitFirst(session: Session, isFree: boolean): void {
     // What was left in a session of the primary is there, and nowhere else.
     const isAwaited = this.#begin !== undefined && (isFree || !isOfPrimary(session))
     this.#kept = isAwaited && this.#begin !== undefined ? [this.#begin] : undefined
@@ -245,7 +246,7 @@ export class ReadOnlyBinding {
   }
 
   /** Whether this session's answer to the first statement is final, so that no other node is asked. */
-  isAnswerOf(session: Session | undefined, context: RoutingContext | undefined): boolean {
+  isFinalAnswer(session: Session | undefined, context: RoutingContext | undefined): boolean {
     return session !== undefined && (session.wasPrimary || isNamed(session, context))
   }
 
@@ -262,14 +263,14 @@ function isNamed({ node }: Session, context: RoutingContext | undefined): boolea
 }
 
 /** Whether a statement leaves its transaction unbound: it reads nothing, and can be sent once more. */
-function onlyPrepares({ query, statement: { kind, isControl, opens } }: Sent): boolean {
+function onlyPrepares({ query, statement: { kind, isControl, opens } }: RoutableStatement): boolean {
   // A stream may have rows left to read.
   if (!query.canBeAskedAround || kind !== 'session') return false
   return isControl ? opens === undefined : readSessionWork(query.text).sets !== undefined
 }
 
 /** Whether a statement may leave a setting or a lock in its session that the next holder must not get. */
-export function mayKeep({ kind, isControl, opens }: Statement, text: string): boolean {
+export function mayLeaveSomething({ kind, isControl, opens }: Statement, text: string): boolean {
   // A replica runs such a statement only if it is a `do` or the like.
   if (kind === 'function' || kind === 'write') return true
   if (kind !== 'session' || isControl || opens !== undefined) return false
@@ -277,7 +278,7 @@ export function mayKeep({ kind, isControl, opens }: Statement, text: string): bo
 }
 
 /** Whether a replica would refuse the statement, answer it in another way, or take a lock that keeps nobody out. */
-function needsPrimary({ classifier }: Cluster, { query, statement }: Sent): boolean {
+function needsPrimary({ classifier }: Cluster, { query, statement }: RoutableStatement): boolean {
   if (statement.kind !== 'session') return classifier.mustRunOnPrimary(statement)
   if (statement.isControl) return false
   const { cursorQuery, needsPrimary } = readSessionWork(query.text)

@@ -143,7 +143,7 @@ function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatem
  * The route of a read on a node that has refused some texts. For as long as that node is not asked for this text, the
  * primary gets it.
  */
-export function aroundRefusals(cluster: Cluster, route: Route, sql: string): Route {
+export function routeAroundRefusals(cluster: Cluster, route: Route, sql: string): Route {
   const { node, claim, reason } = route
   const { refused } = node
   if (refused === undefined || node === cluster.primary) return route
@@ -188,7 +188,7 @@ export function statementOfRefused(
   return cluster.classifier.learnRefused(sql)
 }
 
-export function noneKeepsItsPromise(cluster: string, attempts: number): WritePinningError {
+export function tooManyAttempts(cluster: string, attempts: number): WritePinningError {
   return new WritePinningError(
     'ERR_WRITE_PINNING_NODE_UNAVAILABLE',
     `A statement of cluster '${cluster}' was given up after ${attempts} attempts: each time what was known of a node did not hold any more.`,

@@ -80,7 +80,7 @@ export interface Attempt {
   /** Whether connecting to the primary has failed, although it is not known to be down yet. */
   readonly isPrimaryLost?: boolean
   /** Whether the node was tried once more without the read-only start-up option, because a pooler refused that. */
-  readonly didWithout?: boolean
+  readonly retriedWithoutReadOnly?: boolean
 }
 
 /** The same attempt, with its route to be found again. */

@@ -14,9 +14,9 @@ import type { ConnectionParts } from './connection-parts.ts'
 import { routeFrom } from './connection-route.ts'
 import { firstLook } from './first-look.ts'
 import type { Query } from './query.ts'
-import { mayKeep, type Sent } from './read-only-binding.ts'
+import { mayLeaveSomething, type RoutableStatement } from './read-only-binding.ts'
 import { ReadBound } from './read-timeout.ts'
-import { aroundRefusals, nextAttempt, noneKeepsItsPromise, statementOfRefused } from './recovery.ts'
+import { nextAttempt, routeAroundRefusals, statementOfRefused, tooManyAttempts } from './recovery.ts'
 import { type Attempt, again, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import {
   type Hearer,
@@ -26,7 +26,13 @@ import {
   runAsked,
   StaleNode,
 } from './session-freshness.ts'
-import { afterUnset, hasSet, judged, laidOn, routeOfUnset } from './statement-settings.ts'
+import {
+  attemptAfterRefusedSettings,
+  noteSettings,
+  prepareSettings,
+  reclassify,
+  routeAfterRefusedSettings,
+} from './statement-settings.ts'
 
 /**
  * One statement on its way, from its text to its result. It is classified and routed, takes a session on its node, and
@@ -68,7 +74,7 @@ export class StatementRun<T> implements Hearer {
     let attempt = first
     try {
       if (this.#parts.isEnded()) throw new Error('Connection terminated')
-      if (settings.mayJudge(this.#statement)) this.#statement = judged(this.#parts, this.#query)
+      if (settings.mayReclassify(this.#statement)) this.#statement = reclassify(this.#parts, this.#query)
       binding.rethrowLost(this.#statement)
       for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts++) {
         const route: Route = attempt?.route ?? this.#routeAfter(attempt)
@@ -95,8 +101,8 @@ export class StatementRun<T> implements Hearer {
             try {
               lent = held.take(sessionOf(route.node, await lending))
             } catch (error) {
-              if (!lentNothing(route.node, error) || attempt?.didWithout === true) throw error
-              attempt = { route, tried: attempt?.tried, didWithout: true }
+              if (!lentNothing(route.node, error) || attempt?.retriedWithoutReadOnly === true) throw error
+              attempt = { route, tried: attempt?.tried, retriedWithoutReadOnly: true }
               continue
             }
             const preparing = cluster.prepare?.(lent, this.#query.signal)
@@ -104,7 +110,7 @@ export class StatementRun<T> implements Hearer {
             // The caller may have given up the query while it waited for a connection.
             this.#query.signal?.throwIfAborted()
             session = lent
-            const setting = settings.arrive(lent) ? laidOn(this.#parts, lent) : undefined
+            const setting = settings.followTo(lent) ? prepareSettings(this.#parts, lent) : undefined
             if (setting !== undefined && !(await setting)) {
               held.letGo(false)
               attempt = again(attempt)
@@ -116,7 +122,7 @@ export class StatementRun<T> implements Hearer {
             attempt = again(attempt)
             continue
           }
-          const beginning = binding.arrive(session, route.claim)
+          const beginning = binding.beginAgainOn(session, route.claim)
           if (beginning !== undefined) await beginning
           const result = await this.#send(session, route)
           route.accepted?.()
@@ -134,16 +140,22 @@ export class StatementRun<T> implements Hearer {
             }
             continue
           }
-          const unset =
-            session && afterUnset(this.#parts, this.#sent, { error, session, route, before: attempt })
-          if (unset !== undefined) {
-            attempt = unset
+          const afterSettings =
+            session &&
+            attemptAfterRefusedSettings(this.#parts, this.#routable, {
+              error,
+              session,
+              route,
+              before: attempt,
+            })
+          if (afterSettings !== undefined) {
+            attempt = afterSettings
             continue
           }
           attempt = await this.#failed(error, session, { route, wasBound, before: attempt })
         }
       }
-      throw noneKeepsItsPromise(cluster.name, MAX_ATTEMPTS)
+      throw tooManyAttempts(cluster.name, MAX_ATTEMPTS)
     } finally {
       this.#parts.leave()
     }
@@ -170,19 +182,20 @@ export class StatementRun<T> implements Hearer {
     const { held, cluster, transaction, binding } = this.#parts
     const { text, mark } = this.#query
     // The catalog may have been read since, for this statement or for another one.
-    if (this.#statement.isUnknown) this.#statement = judged(this.#parts, this.#query)
+    if (this.#statement.isUnknown) this.#statement = reclassify(this.#parts, this.#query)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
-    const look = mayWait ? firstLook(this.#parts, this.#sent, before) : undefined
+    const look = mayWait ? firstLook(this.#parts, this.#routable, before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (!transaction.isOpen && held.isOfOldPrimary) {
       return { node: held.currentOrThrow.node, reason: 'same-connection', claim: IS_BOUND }
     }
     const route = transaction.isOpen
-      ? binding.routeOf(this.#sent, before)
+      ? binding.routeOf(this.#routable, before)
       : routeFrom(held.current?.node, cluster, this.#statement, this.context, mark, before)
-    if (isMovable(route.claim) && this.#parts.settings.avoids(route.node)) return routeOfUnset(cluster)
-    return route.node.refused === undefined ? route : aroundRefusals(cluster, route, text)
+    if (isMovable(route.claim) && this.#parts.settings.avoids(route.node))
+      return routeAfterRefusedSettings(cluster)
+    return route.node.refused === undefined ? route : routeAroundRefusals(cluster, route, text)
   }
 
   #send(session: Session, route: Route): Promise<T> {
@@ -195,7 +208,7 @@ export class StatementRun<T> implements Hearer {
       kind !== 'read' &&
       sets === undefined &&
       !isOfPrimary(session) &&
-      mayKeep(this.#statement, this.#query.text)
+      mayLeaveSomething(this.#statement, this.#query.text)
     ) {
       outcome.willLeaveSomethingOn(session)
     }
@@ -227,8 +240,8 @@ export class StatementRun<T> implements Hearer {
       return await send()
     }
     const before = questionBefore(session, this.#statement, transaction)
-    const judged = cluster.named.judge(this.#statement, session.client)
-    const after = questionAfter(cluster, session, judged, this.context?.memory, transaction.isOpen)
+    const resolved = cluster.named.resolve(this.#statement, session.client)
+    const after = questionAfter(cluster, session, resolved, this.context?.memory, transaction.isOpen)
     if (position === undefined && before === undefined && after === undefined) return await send()
     return await runAsked(cluster, session, { position, before, after }, this, send)
   }
@@ -247,8 +260,8 @@ export class StatementRun<T> implements Hearer {
     if (this.#statement.kind !== 'read' || this.#told !== undefined || wasOpen) {
       outcome.ran(this.#statement, session, this.context, this.#query.affectedBy(result), this.#told)
     }
-    if (wasOpen || transaction.isOpen) binding.ran(this.#sent, session, wasOpen, !wasBound)
-    if (this.#statement.sets !== undefined) hasSet(this.#parts, this.#sent, session)
+    if (wasOpen || transaction.isOpen) binding.ran(this.#routable, session, wasOpen, !wasBound)
+    if (this.#statement.sets !== undefined) noteSettings(this.#parts, this.#routable, session)
     const memory = this.context?.memory
     return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
   }
@@ -270,7 +283,7 @@ export class StatementRun<T> implements Hearer {
     const wasOpen = transaction.isOpen
     const isFirst = binding.isBoundBy(statement)
     // If the session is the primary's, or a scope asks for its node, then its refusal of the first statement is final.
-    const isAnswer = isFirst && isRefusal(given) && binding.isAnswerOf(session, this.context)
+    const isFinal = isFirst && isRefusal(given) && binding.isFinalAnswer(session, this.context)
     let error = given
     if (session === undefined) held.leaveTurn()
     else {
@@ -286,21 +299,21 @@ export class StatementRun<T> implements Hearer {
     }
     const next = await nextAttempt(cluster, {
       ...{ error: given, route, before, mark, context: this.context, sql: text },
-      statement: isFirst ? binding.asFirst(statement, text) : statement,
+      statement: isFirst ? binding.asFirstStatement(statement, text) : statement,
       wasSent: session !== undefined,
       wasPrimary: session?.wasPrimary === true,
       wasBound: wasBound && !isFirst,
-      mayRunAnew: !isOver && (!wasOpen || isFirst) && !isAnswer,
+      mayRunAnew: !isOver && (!wasOpen || isFirst) && !isFinal,
     })
-    if (next === undefined) throw wasOpen ? binding.surfaces(error, session, this.context) : error
+    if (next === undefined) throw wasOpen ? binding.failed(error, session, this.context) : error
     // A lost session must not serve the next attempt.
     if (held.isMistrusted) held.letGo(false)
     this.#tried = next.tried
-    this.#statement = this.#refusedAs ?? judged(this.#parts, this.#query)
+    this.#statement = this.#refusedAs ?? reclassify(this.#parts, this.#query)
     return next
   }
 
-  get #sent(): Sent {
+  get #routable(): RoutableStatement {
     return { query: this.#query, statement: this.#statement, context: this.context }
   }
 

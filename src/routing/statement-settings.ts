@@ -5,23 +5,23 @@ import type { Statement } from '../sql/classifier.ts'
 import type { Cluster } from './cluster.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import type { Query } from './query.ts'
-import type { Sent } from './read-only-binding.ts'
+import type { RoutableStatement } from './read-only-binding.ts'
 import { type Attempt, again, IS_PRIMARY, isMovable, type Route } from './route.ts'
 
 // What the settings of a client mean for one statement on its way.
 
 /** Classifies a query once more, now for this client. */
-export function judged(
+export function reclassify(
   { cluster, settings, transaction }: ConnectionParts,
   query: Query<unknown>,
 ): Statement {
   const follow = () => cluster.followsSettings()
   const isInTransaction = transaction.isOpen
-  return settings.judge(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
+  return settings.reclassify(cluster.classifier.classify(query.text), query, { isInTransaction, follow })
 }
 
 /** The route of a statement if a replica cannot take over, or refuses, the settings of the client. */
-export function routeOfUnset({ primary }: Cluster): Route {
+export function routeAfterRefusedSettings({ primary }: Cluster): Route {
   return { node: primary, reason: 'refused', claim: IS_PRIMARY }
 }
 
@@ -29,7 +29,7 @@ export function routeOfUnset({ primary }: Cluster): Route {
  * Prepares a session that is set to something else than its client wants. Undefined if the settings are sent ahead of
  * the next statement. Otherwise resolves to false if the session will not do.
  */
-export function laidOn(
+export function prepareSettings(
   { cluster, held, settings }: ConnectionParts,
   lent: Session,
 ): Promise<boolean> | undefined {
@@ -41,11 +41,15 @@ export function laidOn(
   // The caller's own pool made this client before this package gave that pool its client class. On a new client,
   // settings can be sent ahead.
   if (lent.node.pool.carriesSettings) return Promise.resolve(false)
-  return settings.state(lent).then(() => true)
+  return settings.sendTo(lent).then(() => true)
 }
 
 /** A statement has set something, and its session has accepted it. */
-export function hasSet(parts: ConnectionParts, { statement, query }: Sent, session: Session): void {
+export function noteSettings(
+  parts: ConnectionParts,
+  { statement, query }: RoutableStatement,
+  session: Session,
+): void {
   const { settings, transaction, cluster } = parts
   settings.ran(statement, query, session, transaction.isOpen)
   if (!isOfPrimary(session)) return
@@ -66,9 +70,9 @@ interface FailedAttempt {
  * statement itself never ran. A replica may not have replayed what the setting needs, such as a role. Undefined if the
  * session refused something else. Throws the refusal if no other node may serve.
  */
-export function afterUnset(
+export function attemptAfterRefusedSettings(
   { held, settings, transaction, cluster }: ConnectionParts,
-  { statement, query }: Sent,
+  { statement, query }: RoutableStatement,
   { error, session, route, before }: FailedAttempt,
 ): Attempt | undefined {
   const refusal = settingsOf(session.client)?.failure
@@ -82,7 +86,7 @@ export function afterUnset(
   const isItself = statement.sets !== undefined && !transaction.isOpen && isRefusal(error)
   if (refusal === undefined && !isItself) return undefined
   const mayMove = isMovable(route.claim) && query.mayBeSentAgain && query.signal?.aborted !== true
-  if (mayMove) return { ...again(before), route: routeOfUnset(cluster) }
+  if (mayMove) return { ...again(before), route: routeAfterRefusedSettings(cluster) }
   if (refusal !== undefined) throw refusal.error
   return undefined
 }
