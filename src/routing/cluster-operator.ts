@@ -25,7 +25,7 @@ export class ClusterOperator {
   readonly name: string
   readonly #nodes: ClusterNodes
   /** The routers that were not destroyed, used or not. */
-  readonly #databases = new Set<Openable>()
+  readonly #routers = new Set<Openable>()
   readonly #open = new Set<ReplicaSet>()
 
   constructor({ name, nodes, operator }: RouterSettings) {
@@ -34,28 +34,28 @@ export class ClusterOperator {
     this.#nodes = nodes
   }
 
-  created(database: Openable): void {
-    this.#databases.add(database)
+  created(router: Openable): void {
+    this.#routers.add(router)
   }
 
   opened(set: ReplicaSet): void {
     this.#open.add(set)
   }
 
-  closed(database: Openable, set: ReplicaSet): void {
-    this.#databases.delete(database)
+  closed(router: Openable, set: ReplicaSet): void {
+    this.#routers.delete(router)
     this.#open.delete(set)
   }
 
   async ready(): Promise<ClusterStatus> {
-    if (this.#databases.size === 0) {
+    if (this.#routers.size === 0) {
       throw new WritePinningError(
         'ERR_WRITE_PINNING_NOT_OPEN',
         `There is no database of cluster '${this.name}' that could get ready: no Kysely instance was made with this dialect, or ` +
           'all of them were destroyed. Write `new Kysely({ dialect })` first, and `await dialect.ready()` behind it.',
       )
     }
-    await Promise.all([...this.#databases].map((database) => database.init()))
+    await Promise.all([...this.#routers].map((router) => router.init()))
     return this.status()
   }
 

@@ -15,7 +15,7 @@ import { NamedStatements } from './named-statements.ts'
 import type { Mark } from './query.ts'
 import { ReadRouter } from './read-router.ts'
 import { type Attempt, type Claim, IS_NAMED, IS_PRIMARY, type Look, type Route } from './route.ts'
-import { ExactReads, ExactWrites } from './statement-positions.ts'
+import { ReadPositions, WritePositions } from './statement-positions.ts'
 
 /** The nodes of one dialect or pool, and the routes of statements to them. */
 export class Cluster {
@@ -26,8 +26,8 @@ export class Cluster {
   /** What sessions have prepared or declared by name. */
   readonly named: NamedStatements
   /** Finds the positions that go into exact pins. */
-  readonly exact: ExactWrites
-  readonly seen: ExactReads
+  readonly writePositions: WritePositions
+  readonly readPositions: ReadPositions
   /** Notices if the plugin and this cluster do not fit together. */
   readonly watch: ContextWatch
   /** What an edge does to each session that was taken, before anything is sent; undefined for nothing. */
@@ -53,8 +53,8 @@ export class Cluster {
     this.classifier = parts.classifier
     this.catalog = parts.catalog
     this.named = new NamedStatements(parts.classifier)
-    this.exact = new ExactWrites(parts.set, () => parts.classifier.catalog.mayDefer)
-    this.seen = new ExactReads(parts.set)
+    this.writePositions = new WritePositions(parts.set, () => parts.classifier.catalog.mayDefer)
+    this.readPositions = new ReadPositions(parts.set)
     this.#reads = new ReadRouter(parts.set)
     this.#withoutContext = {
       kind: parts.withoutContext === 'replica' ? 'any' : 'primary',
@@ -97,7 +97,7 @@ export class Cluster {
    * The look for a newer timeline that must come before the statement is routed; undefined for none. A signed pin may
    * prove that the primary known here is an old one. Writes wait only if another node can become the primary.
    */
-  lookFirst(
+  timelineLook(
     context: RoutingContext | undefined,
     isWrite: boolean,
     before: Attempt | undefined,
@@ -127,7 +127,7 @@ export class Cluster {
   routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
     if (requirement.kind === 'primary') {
       return requirement.isSeen === true
-        ? this.#reads.routeUnknown(requirement.reason, context?.memory, before)
+        ? this.#reads.routeOfUnknownPosition(requirement.reason, context?.memory, before)
         : { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
     }
     if (requirement.kind === 'named') {

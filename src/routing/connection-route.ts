@@ -21,13 +21,13 @@ import {
  *
  * The functions that give a route, in the order in which `StatementRun` comes to them:
  *
- * - `firstLook`: not a route yet, but a wait that must come first
+ * - `lookBeforeRoute`: not a route yet, but a wait that must come first
  * - `ReadOnlyBinding.routeOf`: in an open transaction
  * - `routeFrom`: outside one. The connection may stay on its node
  * - `Cluster.routeOf`: if it is on no node, or must leave it. By the statement's kind and mark
  * - `Cluster.routeOfRead`: of a read, by its requirement
  * - `ReadRouter.route`: if the requirement is `any` or `atLeast`. Chooses a replica
- * - `ReadRouter.routeUnknown`: if nobody knows the position that the read demands
+ * - `ReadRouter.routeOfUnknownPosition`: if nobody knows the position that the read demands
  * - `routeAroundRefusals`: last. The chosen replica may have refused this text before
  */
 export function routeFrom(

@@ -42,13 +42,13 @@ export class Outcome {
       this.#transaction.follow(statement, status, undefined)
       return
     }
-    const { exact, named } = this.#cluster
+    const { writePositions, named } = this.#cluster
     const resolved = named.resolve(statement, client)
     named.ran(statement, client)
     const hasWritten = toldWhetherWritten(told)
     const wasInTransaction = this.#transaction.isOpen
     const ofCommit = this.#positionOfCommit(statement, client, told)
-    exact.ran(statement, client, ofCommit === undefined ? toldCommitKind(told) : undefined)
+    writePositions.ran(statement, client, ofCommit === undefined ? toldCommitKind(told) : undefined)
     this.#transaction.follow(statement, status, ofCommit, hasWritten)
     // This was a COMMIT or the like: what it committed is counted by now, and it did nothing else.
     if (statement.kind === 'session' && ofCommit !== undefined) return
@@ -56,7 +56,7 @@ export class Outcome {
       isRowless: resolved.isRowless && Number(affected) === 0,
       // In a transaction, the answer may be about an earlier statement. The commit asks again.
       hasWritten: wasInTransaction ? undefined : hasWritten,
-      position: this.#transaction.isKnown ? exact.positionOf(client) : undefined,
+      position: this.#transaction.knowsCommit ? writePositions.positionOf(client) : undefined,
     })
   }
 
@@ -75,7 +75,7 @@ export class Outcome {
     const { isRowless, hasWritten, position } = its
     const { transaction: effect } = statement
     const takesId = statement.takesId || resolved.takesId
-    if (takesId && !isRowless) transaction.blur()
+    if (takesId && !isRowless) transaction.ignoreId()
     if (resolved.isInDoubt && (isRowless || !resolved.isRowless)) {
       if (hasWritten === undefined) transaction.addDoubtful(context, effect, position)
       if (hasWritten !== true) return
@@ -121,7 +121,7 @@ export class Outcome {
     if (!wasRefused && this.#isCommit(statement)) return this.#lostCommit(error, session, told)
     this.#transaction.followFailed(statement, wasRefused, transactionStatusOf(session.client))
     if (!isOfPrimary(session)) return error
-    if (wasRefused) this.#cluster.exact.refused(statement, session.client)
+    if (wasRefused) this.#cluster.writePositions.refused(statement, session.client)
     const resolved = this.#cluster.named.resolve(statement, session.client)
     if (!resolved.mayWrite) return error
     if (resolved.countsAsWrite) this.#transaction.tried(context)
@@ -144,10 +144,10 @@ export class Outcome {
     told: Told | undefined,
   ): PositionOfCommit | undefined {
     if (statement.transaction === undefined) return undefined
-    const { exact } = this.#cluster
+    const { writePositions } = this.#cluster
     const kind = toldCommitKind(told)
-    if (statement.kind !== 'session' || kind !== undefined) exact.ran(statement, client, kind)
-    return exact.positionOf(client)
+    if (statement.kind !== 'session' || kind !== undefined) writePositions.ran(statement, client, kind)
+    return writePositions.positionOf(client)
   }
 
   /** Whether it is a lone COMMIT of the open transaction. */

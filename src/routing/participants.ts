@@ -7,7 +7,7 @@ import type { RequestMemory } from '../freshness/memory.ts'
  * - `'in-doubt'`: a write, unless the server says that the transaction has written nothing
  * - `'read'`: no write, unless the server says that the transaction has written
  */
-export type Part = 'wrote' | 'in-doubt' | 'read'
+export type Participation = 'wrote' | 'in-doubt' | 'read'
 
 /** What is known of the participants once the transaction is committed. */
 export interface Verdict {
@@ -16,20 +16,20 @@ export interface Verdict {
   /** Those whose statements may have written, but do not count. */
   readonly uncounted: ReadonlySet<RequestMemory>
   /** Whether the transaction has written although a current catalog vouches for every statement in it. */
-  readonly isSurprising: boolean
+  readonly isUnexpected: boolean
 }
 
 /**
- * The requests whose statements took part in a transaction. If the server says that the transaction has written (it has
- * a transaction id then), this says for which of them that counts as a write.
+ * The requests whose statements took participation in a transaction. If the server says that the transaction has
+ * written (it has a transaction id then), this says for which of them that counts as a write.
  */
 export class Participants {
-  readonly #parts = new Map<RequestMemory | undefined, Part>()
+  readonly #participations = new Map<RequestMemory | undefined, Participation>()
   readonly #uncounted = new Set<RequestMemory>()
   /** Whether something in it is a write for sure. Then the server need not be asked. */
   #isSure = false
   /** Whether the transaction may have a transaction id without a write that counts. Then the id proves nothing. */
-  #isBlurred = false
+  #ignoresId = false
   #isVouched = true
 
   /**
@@ -37,55 +37,58 @@ export class Participants {
    * it, and the answer would decide it.
    */
   get isInQuestion(): boolean {
-    if (this.#isSure || this.#parts.size === 0) return false
-    return !this.#isBlurred || this.#hasDoubt
+    if (this.#isSure || this.#participations.size === 0) return false
+    return !this.#ignoresId || this.#hasDoubt
   }
 
   /**
    * A statement ran in the transaction; `memory` is undefined outside any request. If it is vouched for, the catalog
    * says that it only reads.
    */
-  took(memory: RequestMemory | undefined, part: Part, isVouched: boolean): void {
+  add(memory: RequestMemory | undefined, participation: Participation, isVouched: boolean): void {
     if (!isVouched) this.#isVouched = false
-    if (part === 'wrote') this.#isSure = true
+    if (participation === 'wrote') this.#isSure = true
     // A read outside any request pins nobody.
-    if (memory === undefined && part !== 'in-doubt') return
-    const before = this.#parts.get(memory)
-    if (before === undefined || RANKS[part] > RANKS[before]) this.#parts.set(memory, part)
+    if (memory === undefined && participation !== 'in-doubt') return
+    const before = this.#participations.get(memory)
+    if (before === undefined || RANKS[participation] > RANKS[before])
+      this.#participations.set(memory, participation)
   }
 
   /** A statement that does not count may have given the transaction an id, so the id proves nothing. */
-  blur(): void {
-    this.#isBlurred = true
+  ignoreId(): void {
+    this.#ignoresId = true
   }
 
   /** A statement may have written, but does not count. */
-  cover(memory: RequestMemory): void {
+  addUncounted(memory: RequestMemory): void {
     this.#uncounted.add(memory)
   }
 
   /** The requests that wrote, or may have. If the transaction is not committed, these were attempts to write. */
   *attempts(): Generator<RequestMemory> {
-    for (const [memory, part] of this.#parts) if (memory !== undefined && part !== 'read') yield memory
+    for (const [memory, participation] of this.#participations)
+      if (memory !== undefined && participation !== 'read') yield memory
   }
 
   /**
    * Says who has written, now that the transaction is committed. `hasWritten` is the server's answer, if it was asked.
    */
-  judge(hasWritten: boolean | undefined): Verdict {
-    const tells = hasWritten === true && !this.#isBlurred && !this.#isSure
+  decide(hasWritten: boolean | undefined): Verdict {
+    const provesWrite = hasWritten === true && !this.#ignoresId && !this.#isSure
     const wrote = new Set<RequestMemory | undefined>()
-    for (const [memory, part] of this.#parts) {
-      if (part === 'wrote' || tells || (part === 'in-doubt' && hasWritten !== false)) wrote.add(memory)
+    for (const [memory, participation] of this.#participations) {
+      if (participation === 'wrote' || provesWrite || (participation === 'in-doubt' && hasWritten !== false))
+        wrote.add(memory)
     }
     const uncounted = new Set([...this.#uncounted].filter((memory) => !wrote.has(memory)))
-    return { wrote, uncounted, isSurprising: tells && this.#isVouched }
+    return { wrote, uncounted, isUnexpected: provesWrite && this.#isVouched }
   }
 
   get #hasDoubt(): boolean {
-    for (const part of this.#parts.values()) if (part === 'in-doubt') return true
+    for (const participation of this.#participations.values()) if (participation === 'in-doubt') return true
     return false
   }
 }
 
-const RANKS: Readonly<Record<Part, number>> = { read: 0, 'in-doubt': 1, wrote: 2 }
+const RANKS: Readonly<Record<Participation, number>> = { read: 0, 'in-doubt': 1, wrote: 2 }

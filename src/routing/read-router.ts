@@ -39,7 +39,7 @@ export class ReadRouter {
    * The route of a read that must show no older state than earlier reads, if the position of those is unknown: the
    * primary. If the primary is down, the replica of the earlier reads, or else the one that has replayed most.
    */
-  routeUnknown(
+  routeOfUnknownPosition(
     reason: RouteReason,
     memory: RequestMemory | undefined,
     { tried, isPrimaryLost }: Attempt = FIRST,
@@ -91,7 +91,7 @@ export class ReadRouter {
         const history = positions.historyOf(node)
         return history !== undefined && haveSameHistory(history, position)
       })
-      if (!isOfSome) return this.routeUnknown(reason, memory, before)
+      if (!isOfSome) return this.routeOfUnknownPosition(reason, memory, before)
     }
     const kept = this.#kept(memory)
     // This request has looked for a replica before, in vain. So a request waits once at most, whatever its cookie says.
@@ -99,8 +99,8 @@ export class ReadRouter {
     if (left.length === 0) {
       // With `whenNoReplica: 'error'`, a read after the user's own write is not refused: it goes to the primary, as
       // under a time pin.
-      const isRefused = settings.whenNoReplica === 'error' && !isOnlySeen
-      return isRefused ? onPrimary : this.#withoutReplica(requirement, before)
+      const staysOnPrimary = settings.whenNoReplica === 'error' && !isOnlySeen
+      return staysOnPrimary ? onPrimary : this.#withoutReplica(requirement, before)
     }
     const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
     const fresh = left.filter((node) => has(node) && !unproven?.has(node))

@@ -12,14 +12,14 @@ import {
 import type { Statement } from '../sql/classifier.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import { routeFrom } from './connection-route.ts'
-import { firstLook } from './first-look.ts'
+import { lookBeforeRoute } from './look-before-route.ts'
 import type { Query } from './query.ts'
 import { mayLeaveSomething, type RoutableStatement } from './read-only-binding.ts'
 import { ReadBound } from './read-timeout.ts'
 import { nextAttempt, routeAroundRefusals, statementOfRefused, tooManyAttempts } from './recovery.ts'
 import { type Attempt, again, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import {
-  type Hearer,
+  type AnswerListener,
   proveFresh,
   questionAfter,
   questionBefore,
@@ -39,7 +39,7 @@ import {
  * is sent. If that attempt fails, it is tried elsewhere, or its error surfaces. Each turn of the loop in {@link run} is
  * one attempt.
  */
-export class StatementRun<T> implements Hearer {
+export class StatementRun<T> implements AnswerListener {
   readonly #parts: ConnectionParts
   readonly #query: Query<T>
   readonly context: RoutingContext | undefined
@@ -185,7 +185,7 @@ export class StatementRun<T> implements Hearer {
     if (this.#statement.isUnknown) this.#statement = reclassify(this.#parts, this.#query)
     // Nearly every statement has nothing to wait for.
     const mayWait = this.#statement.isUnknown || this.context?.memory?.carried !== undefined
-    const look = mayWait ? firstLook(this.#parts, this.#routable, before) : undefined
+    const look = mayWait ? lookBeforeRoute(this.#parts, this.#routable, before) : undefined
     if (look !== undefined) return { node: cluster.primary, reason: 'function', claim: IS_PRIMARY, look }
     if (!transaction.isOpen && held.isOfOldPrimary) {
       return { node: held.currentOrThrow.node, reason: 'same-connection', claim: IS_BOUND }
@@ -246,7 +246,7 @@ export class StatementRun<T> implements Hearer {
     return await runAsked(cluster, session, { position, before, after }, this, send)
   }
 
-  hear(told: Told): void {
+  onAnswer(told: Told): void {
     this.#told = told
   }
 
@@ -263,7 +263,7 @@ export class StatementRun<T> implements Hearer {
     if (wasOpen || transaction.isOpen) binding.ran(this.#routable, session, wasOpen, !wasBound)
     if (this.#statement.sets !== undefined) noteSettings(this.#parts, this.#routable, session)
     const memory = this.context?.memory
-    return memory?.wantsSeen ? cluster.seen.saw(memory, session, this.#told) : undefined
+    return memory?.wantsSeen ? cluster.readPositions.saw(memory, session, this.#told) : undefined
   }
 
   /** Finds out what the error of an attempt means, and where to try next. Throws if the error surfaces. */

@@ -44,8 +44,8 @@ export interface Asked {
 }
 
 /** Gets the answers to the questions around a statement. Not called if the client cannot ask. */
-export interface Hearer {
-  hear(told: Told): void
+export interface AnswerListener {
+  onAnswer(told: Told): void
 }
 
 /**
@@ -58,7 +58,7 @@ export async function runAsked<T>(
   cluster: Cluster,
   session: Session,
   { position, before, after }: Asked,
-  hearer: Hearer,
+  listener: AnswerListener,
   run: () => Promise<T>,
 ): Promise<T> {
   const { node, client } = session
@@ -84,10 +84,10 @@ export async function runAsked<T>(
     }
   }
   if (hasTold && before !== undefined && answers.before !== undefined) {
-    hearer.hear({ client, askedAtMs, question: before, answer: answers.before })
+    listener.onAnswer({ client, askedAtMs, question: before, answer: answers.before })
   }
   if (after !== undefined && answers.after !== undefined) {
-    hearer.hear({ client, askedAtMs, question: after, answer: answers.after })
+    listener.onAnswer({ client, askedAtMs, question: after, answer: answers.after })
   }
   return outcome()
 }
@@ -128,7 +128,7 @@ export function questionAfter(
 ): string | undefined {
   if ((kind === 'session' && !isSessionCall) || !isAllOrNothing) return undefined
   const { node } = session
-  const ofPosition = memory?.wantsSeen === true ? cluster.seen.questionFor(node) : undefined
+  const ofPosition = memory?.wantsSeen === true ? cluster.readPositions.questionFor(node) : undefined
   if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
   const isRead = kind === 'read' || kind === 'primary-table' || isSessionCall || isRowless
   // Without replicas, no catalog is read that could vouch for anything, and no read can be stale.

@@ -16,7 +16,7 @@ import type { Statement } from '../sql/classifier.ts'
 import type { PositionOfCommit } from './transaction.ts'
 
 /** Finds the positions of writes, for exact pins. */
-export class ExactWrites {
+export class WritePositions {
   readonly #set: ReplicaSet
   readonly #kinds: CommitKinds
   readonly #mayDefer: () => boolean
@@ -92,7 +92,7 @@ export class CommitKinds {
  * Finds out how far reads have seen, for requests whose reads must not go back in time. The position of its node right
  * after a read covers everything that the read has seen.
  */
-export class ExactReads {
+export class ReadPositions {
   readonly #set: ReplicaSet
 
   constructor(set: ReplicaSet) {

@@ -34,7 +34,7 @@ export function prepareSettings(
   lent: Session,
 ): Promise<boolean> | undefined {
   if (settingsOf(lent.client) !== undefined) {
-    cluster.exact.forget(lent.client)
+    cluster.writePositions.forget(lent.client)
     return undefined
   }
   held.closeOnceLeft()
@@ -53,7 +53,7 @@ export function noteSettings(
   const { settings, transaction, cluster } = parts
   settings.ran(statement, query, session, transaction.isOpen)
   if (!isOfPrimary(session)) return
-  cluster.exact.forget(session.client)
+  cluster.writePositions.forget(session.client)
   cluster.named.ran(statement, session.client)
 }
 

@@ -6,7 +6,7 @@ import type { Definition, Statement } from '../sql/classifier.ts'
 import type { TransactionEffect } from '../sql/statement-text.ts'
 import type { CatalogReader } from './catalog-reader.ts'
 import type { ContextWatch } from './context-watch.ts'
-import { type Part, Participants } from './participants.ts'
+import { Participants, type Participation } from './participants.ts'
 
 /** Reads the position of what was just committed. Called only if somebody wants to know it. */
 export type PositionOfCommit = () => Promise<Position | undefined>
@@ -48,7 +48,7 @@ const NONE: State = { kind: 'none' }
  * - `addDoubtful`: a write, unless the server says at the commit that the transaction has written nothing
  * - `addRead`: no write, unless the server says at the commit that the transaction has written
  * - `addUncounted`: it may have written, but does not count. If another write sets a pin, the pin's position covers it
- * - `blur`: it may have given the transaction an id without a write that counts, so the id proves nothing
+ * - `ignoreId`: it may have given the transaction an id without a write that counts, so the id proves nothing
  */
 export class Transaction {
   readonly #cluster: string
@@ -108,7 +108,7 @@ export class Transaction {
   }
 
   /** Whether it is known when a write that is made now will be committed. */
-  get isKnown(): boolean {
+  get knowsCommit(): boolean {
     return this.#state.kind !== 'unknown'
   }
 
@@ -127,7 +127,7 @@ export class Transaction {
     const isAborted = before.kind === 'open' && before.hasFailed && kind === 'session'
     if (before.kind === 'open' && (effect === undefined || effect === 'begins')) {
       // A text of several statements may have ended the transaction, begun another, and written in that.
-      if (effect === undefined ? BREAKS.has(kind) : kind === 'write') before.isHarmless = false
+      if (effect === undefined ? MAY_END_READ_ONLY.has(kind) : kind === 'write') before.isHarmless = false
       // In a failed transaction, the server accepts only a rollback, of all of it or to a savepoint.
       before.hasFailed = false
     }
@@ -224,7 +224,7 @@ export class Transaction {
       return
     }
     const memory = context?.memory
-    this.#took(context, 'wrote', false)
+    this.#record(context, 'wrote', false)
     if (memory === undefined) this.#watch.sawWriteOutside()
     else {
       if (this.#state.kind !== 'open' || mayCommit(effect)) this.#remember(memory, position)
@@ -244,17 +244,17 @@ export class Transaction {
       this.tried(context)
       this.add(context, effect, position)
     } else if (context?.countsWrites === false) this.addUncounted(context, effect, position)
-    else this.#took(context, 'in-doubt', false)
+    else this.#record(context, 'in-doubt', false)
   }
 
   /** Records a statement that counts only if the server says, at the commit, that something has written. */
   addRead(context: RoutingContext | undefined, isVouched: boolean): void {
-    if (context?.countsWrites !== false) this.#took(context, 'read', isVouched)
+    if (context?.countsWrites !== false) this.#record(context, 'read', isVouched)
   }
 
   /** A statement may have given the transaction an id without a write that counts. */
-  blur(): void {
-    if (this.#state.kind === 'open') this.#state.participants.blur()
+  ignoreId(): void {
+    if (this.#state.kind === 'open') this.#state.participants.ignoreId()
   }
 
   /** Records a statement that may have written, but does not count. `position` is as for {@link add}. */
@@ -263,15 +263,15 @@ export class Transaction {
     effect: TransactionEffect,
     position: PositionOfCommit | undefined,
   ): void {
-    if (context?.countsWrites === false) this.blur()
+    if (context?.countsWrites === false) this.ignoreId()
     const memory = context?.memory
     if (memory === undefined || !memory.wantsPositions) return
-    if (this.#state.kind === 'open') this.#state.participants.cover(memory)
+    if (this.#state.kind === 'open') this.#state.participants.addUncounted(memory)
     if (this.#state.kind !== 'open' || mayCommit(effect)) coverUncounted(memory, this.#cluster, position)
   }
 
-  #took(context: RoutingContext | undefined, part: Part, isVouched: boolean): void {
-    if (this.#state.kind === 'open') this.#state.participants.took(context?.memory, part, isVouched)
+  #record(context: RoutingContext | undefined, participation: Participation, isVouched: boolean): void {
+    if (this.#state.kind === 'open') this.#state.participants.add(context?.memory, participation, isVouched)
   }
 
   /** The transaction is over. Counts what was written in it, if that may be committed. */
@@ -285,13 +285,13 @@ export class Transaction {
       for (const memory of participants.attempts()) rememberAttempt(memory, this.#cluster)
       return
     }
-    const { wrote, uncounted, isSurprising } = participants.judge(hasWritten)
+    const { wrote, uncounted, isUnexpected } = participants.decide(hasWritten)
     for (const memory of wrote) {
       if (memory === undefined) this.#watch.sawWriteOutside()
       else this.#remember(memory, position)
     }
     for (const memory of uncounted) coverUncounted(memory, this.#cluster, position)
-    if (isSurprising) this.#catalog.sawUnexpectedWrite()
+    if (isUnexpected) this.#catalog.sawUnexpectedWrite()
   }
 
   #remember(memory: RequestMemory, position: PositionOfCommit | undefined): void {
@@ -328,4 +328,8 @@ function isOpenAfter(
 }
 
 /** After a statement of these kinds, a transaction that began as read-only may be one that writes. */
-const BREAKS: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>(['session', 'function', 'write'])
+const MAY_END_READ_ONLY: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>([
+  'session',
+  'function',
+  'write',
+])

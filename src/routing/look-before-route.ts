@@ -7,7 +7,7 @@ import type { Attempt, Look } from './route.ts'
  * The look that must come before a statement can be routed: for an unknown function or relation, for the first catalog,
  * or for the timeline of its pin. Undefined if none is needed, or if it was made before.
  */
-export function firstLook(
+export function lookBeforeRoute(
   parts: ConnectionParts,
   routable: RoutableStatement,
   before: Attempt | undefined,
@@ -17,7 +17,7 @@ export function firstLook(
   const { unknownCall, unknownRelation, isEarly, kind, opens } = statement
   const unknown = unknownCall ?? unknownRelation
   const mayWrite = kind !== 'read' && opens !== 'read-only'
-  const atTimeline = transaction.isOpen ? undefined : cluster.lookFirst(context, mayWrite, before)
+  const atTimeline = transaction.isOpen ? undefined : cluster.timelineLook(context, mayWrite, before)
   const at = isEarly ? 'first-catalog' : 'catalog'
   if (atTimeline !== undefined || before?.looked?.has(at)) return atTimeline
   if (unknownCall === undefined && isBoundForPrimary(parts, routable)) return undefined
