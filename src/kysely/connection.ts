@@ -98,7 +98,7 @@ class CompiledStatement<R> implements Query<QueryResult<R>> {
     return this.#query.parameters
   }
 
-  get canBeAskedAround(): boolean {
+  get allowsQuestions(): boolean {
     return true
   }
 
@@ -150,7 +150,7 @@ class CompiledStream<R> implements Query<SessionStream<R>> {
     return this.#query.parameters
   }
 
-  get canBeAskedAround(): boolean {
+  get allowsQuestions(): boolean {
     return false
   }
 

@@ -2,7 +2,7 @@ import type { QueryResult } from 'kysely'
 import { whileConnected } from '../nodes/pool.ts'
 import type { Session } from '../nodes/session.ts'
 import type { OpenStream } from '../routing/connection.ts'
-import { ReadBound } from '../routing/read-timeout.ts'
+import { ReadDeadline } from '../routing/read-deadline.ts'
 
 /**
  * The stream of Kysely's own connection, with its first rows already read. It fails if the connection is lost: Kysely's
@@ -23,7 +23,7 @@ export class SessionStream<R> implements OpenStream<QueryResult<R>> {
     const inner = rows[Symbol.asyncIterator]()
     const read = () => {
       const reading = whileConnected(session.client, inner.next())
-      return timeoutMs === undefined ? reading : new ReadBound(timeoutMs).within(reading, session)
+      return timeoutMs === undefined ? reading : new ReadDeadline(timeoutMs).within(reading, session)
     }
     return new SessionStream(session, inner, read, await read())
   }

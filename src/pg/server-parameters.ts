@@ -14,7 +14,7 @@ export class ServerParameters implements Query<ReportedParameter[]> {
   readonly values = undefined
   readonly mark = undefined
   readonly signal = undefined
-  readonly canBeAskedAround = false
+  readonly allowsQuestions = false
   readonly mayBeSentAgain = true
   readonly isOwn = true
 

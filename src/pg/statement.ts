@@ -50,7 +50,7 @@ export class PgStatement implements Query<Results> {
     this.signal = AbortSignal.abort(because)
   }
 
-  get canBeAskedAround(): boolean {
+  get allowsQuestions(): boolean {
     return true
   }
 

@@ -4,7 +4,7 @@ import type { Submittable } from 'pg'
 import { isRefusal } from '../nodes/error-meaning.ts'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
-import { ReadBound } from '../routing/read-timeout.ts'
+import { ReadDeadline } from '../routing/read-deadline.ts'
 import { markOf } from './marks.ts'
 import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
 import type { QueryDefaults } from './statement.ts'
@@ -107,11 +107,11 @@ export class SubmittedQuery implements Query<void> {
     this.signal = AbortSignal.abort(because)
   }
 
-  get canBeAskedAround(): boolean {
+  get allowsQuestions(): boolean {
     return false
   }
 
-  get boundsItself(): boolean {
+  get appliesTimeout(): boolean {
     return true
   }
 
@@ -137,7 +137,7 @@ export class SubmittedQuery implements Query<void> {
         const first = new Promise<void>((heard) => {
           hear = heard
         })
-        new ReadBound(timeoutMs).within(first, session).catch(reject)
+        new ReadDeadline(timeoutMs).within(first, session).catch(reject)
       }
       session.client.query(answering)
     })

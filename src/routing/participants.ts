@@ -20,8 +20,8 @@ export interface Verdict {
 }
 
 /**
- * The requests whose statements took participation in a transaction. If the server says that the transaction has
- * written (it has a transaction id then), this says for which of them that counts as a write.
+ * The requests whose statements took part in a transaction. If the server says that the transaction has written (it has
+ * a transaction id then), this says for which of them that counts as a write.
  */
 export class Participants {
   readonly #participations = new Map<RequestMemory | undefined, Participation>()

@@ -19,9 +19,9 @@ export interface Query<T> {
    * Whether a question can be sent to its session in the same message, before or after it. Not if its rows come bit by
    * bit.
    */
-  readonly canBeAskedAround: boolean
+  readonly allowsQuestions: boolean
   /** Whether the query applies `timeoutMs` itself: only its first answer must come in time, and the query goes on. */
-  readonly boundsItself?: boolean
+  readonly appliesTimeout?: boolean
   /** Whether it is this package's own question. Then no route event tells of it. */
   readonly isOwn?: boolean
   /** Whether it may be sent once more. Not if a part of its answer was handed out. */

@@ -265,7 +265,7 @@ function isNamed({ node }: Session, context: RoutingContext | undefined): boolea
 /** Whether a statement leaves its transaction unbound: it reads nothing, and can be sent once more. */
 function onlyPrepares({ query, statement: { kind, isControl, opens } }: RoutableStatement): boolean {
   // A stream may have rows left to read.
-  if (!query.canBeAskedAround || kind !== 'session') return false
+  if (!query.allowsQuestions || kind !== 'session') return false
   return isControl ? opens === undefined : readSessionWork(query.text).sets !== undefined
 }
 

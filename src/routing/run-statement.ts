@@ -14,8 +14,8 @@ import type { ConnectionParts } from './connection-parts.ts'
 import { routeFrom } from './connection-route.ts'
 import { lookBeforeRoute } from './look-before-route.ts'
 import type { Query } from './query.ts'
+import { ReadDeadline } from './read-deadline.ts'
 import { mayLeaveSomething, type RoutableStatement } from './read-only-binding.ts'
-import { ReadBound } from './read-timeout.ts'
 import { nextAttempt, routeAroundRefusals, statementOfRefused, tooManyAttempts } from './recovery.ts'
 import { type Attempt, again, type Claim, IS_BOUND, IS_PRIMARY, isMovable, type Route } from './route.ts'
 import {
@@ -48,7 +48,7 @@ export class StatementRun<T> implements AnswerListener {
   #route: Route | undefined
   /** What the session answered to a question around it. */
   #told: Told | undefined
-  #bound: ReadBound | undefined
+  #deadline: ReadDeadline | undefined
   #tried: Attempt['tried']
   /**
    * What the statement turned out to be when a replica refused it. This holds for its later attempts, even if the text
@@ -214,18 +214,18 @@ export class StatementRun<T> implements AnswerListener {
     }
     // The rows of a stream may be used long before it is over, so the attempt to write counts now.
     const isToldLater = isInDoubt && transaction.isOpen
-    if (countsAsWrite && !isToldLater && !this.#query.canBeAskedAround && isOfPrimary(session))
+    if (countsAsWrite && !isToldLater && !this.#query.allowsQuestions && isOfPrimary(session))
       transaction.tried(this.context)
-    const isBounded = kind === 'read' && !transaction.isOpen
-    const timeoutMs = isBounded ? cluster.set.settings.readTimeoutMs : undefined
+    const hasDeadline = kind === 'read' && !transaction.isOpen
+    const timeoutMs = hasDeadline ? cluster.set.settings.readTimeoutMs : undefined
     // In a transaction, the session was asked before BEGIN.
     const claim = transaction.isOpen ? IS_BOUND : route.claim
     // Only on the primary it matters whether something wrote.
     const isInQuestion = !isVouched && isOfPrimary(session)
     const asks = claim.kind === 'fresh' || isInQuestion || this.context?.memory?.wantsSeen === true
     const sent = asks ? this.#sendAndAsk(session, claim, timeoutMs) : this.#query.send(session, timeoutMs)
-    if (timeoutMs === undefined || this.#query.boundsItself === true) return sent
-    return this.#withinBound(sent, session, timeoutMs)
+    if (timeoutMs === undefined || this.#query.appliesTimeout === true) return sent
+    return this.#withinDeadline(sent, session, timeoutMs)
   }
 
   async #sendAndAsk(session: Session, claim: Claim, timeoutMs: number | undefined): Promise<T> {
@@ -235,7 +235,7 @@ export class StatementRun<T> implements AnswerListener {
     this.#told = undefined
     const { opens, kind, isAllOrNothing } = this.#statement
     // No question can be sent around several reads in one text either: they are sent as they are.
-    if (!this.#query.canBeAskedAround || opens !== undefined || (kind === 'read' && !isAllOrNothing)) {
+    if (!this.#query.allowsQuestions || opens !== undefined || (kind === 'read' && !isAllOrNothing)) {
       if (position !== undefined) await proveFresh(cluster, session, position)
       return await send()
     }
@@ -333,13 +333,13 @@ export class StatementRun<T> implements AnswerListener {
   }
 
   /** Waits for the result, but no longer than all attempts together may take. */
-  #withinBound(running: Promise<T>, session: Session, timeoutMs: number): Promise<T> {
+  #withinDeadline(running: Promise<T>, session: Session, timeoutMs: number): Promise<T> {
     const { set } = this.#parts.cluster
-    this.#bound ??= new ReadBound(timeoutMs)
+    this.#deadline ??= new ReadDeadline(timeoutMs)
     if (this.#route === undefined || !isMovable(this.#route.claim)) {
-      return this.#bound.within(running, session, undefined)
+      return this.#deadline.within(running, session, undefined)
     }
-    return this.#bound.within(running, session, {
+    return this.#deadline.within(running, session, {
       ask: () => set.ask(session.node),
       areThere: () => set.hasOther(session.node, this.#tried),
     })

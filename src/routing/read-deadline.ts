@@ -22,7 +22,7 @@ export interface OtherNodes {
  * How long a read may take in all, over all nodes on which it is tried. A node that is alive gets all of that time. A
  * node from which neither this read nor the watcher has heard gets half of what is left.
  */
-export class ReadBound {
+export class ReadDeadline {
   readonly #timeoutMs: number
   readonly #untilMs: number
 
