@@ -27,7 +27,7 @@ export function formatLsn(lsn: Lsn): string {
  * `segmentSize` is in bytes (`wal_segment_size`, 16 MiB by default). The sizes are those of `XLogPageHeaderData` and
  * `XLogLongPageHeaderData` in PostgreSQL's `access/xlog_internal.h`.
  */
-export function withoutPageHeader(lsn: Lsn, segmentSize = 16 * 1024 * 1024): Lsn {
+export function beforePageHeader(lsn: Lsn, segmentSize = 16 * 1024 * 1024): Lsn {
   const inSegment = lsn % BigInt(segmentSize)
   if (inSegment < PAGE) return inSegment === LONG_HEADER ? lsn - LONG_HEADER : lsn
   return inSegment % PAGE === SHORT_HEADER ? lsn - SHORT_HEADER : lsn

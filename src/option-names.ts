@@ -25,8 +25,8 @@ export const KYSELY_OPTIONS = [
 ] as const
 
 /** For errors: who has which options. A user may give an option of one to the other by mistake. */
-export const OF_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
-export const OF_DIALECT = {
+export const OWNED_BY_PLUGIN = { owner: '`writePinning`', names: PINNING_OPTIONS }
+export const OWNED_BY_CLUSTER = {
   owner: '`PrimaryReplicaPool` (and of `PrimaryReplicaDialect`)',
   names: [...CLUSTER_OPTIONS, ...KYSELY_OPTIONS],
 }

@@ -85,7 +85,7 @@ interface Limited {
  * options stay, because a proxy may find its server by them. Time limits of zero are appended to them: of two options
  * with one name, PostgreSQL takes the last.
  */
-export function withoutLimits<T extends object>(given: T, queryTimeoutMs = 0): T {
+export function withoutApplicationSettings<T extends object>(given: T, queryTimeoutMs = 0): T {
   const client: Limited = given
   client.binary = false
   const parameters = client.connectionParameters as ConnectionParameters | undefined

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { formatLsn, parseLsn, withoutPageHeader } from '../src/lsn.ts'
+import { beforePageHeader, formatLsn, parseLsn } from '../src/lsn.ts'
 
 describe('a WAL position', () => {
   test.each([
@@ -48,13 +48,13 @@ describe('an insert position behind a page header', () => {
     ['at the end of a page', 5 * 8192 - 8, 5 * 8192 - 8],
     ['at the start of all', 0, 0],
   ])('%s', (_where, lsn, without) => {
-    expect(withoutPageHeader(BigInt(lsn))).toBe(BigInt(without))
+    expect(beforePageHeader(BigInt(lsn))).toBe(BigInt(without))
   })
 
   test('knows where the segments of another size begin', () => {
     const big = 64 * 1024 * 1024
-    expect(withoutPageHeader(BigInt(SEGMENT + 24), big)).toBe(BigInt(SEGMENT))
-    expect(withoutPageHeader(BigInt(SEGMENT + 40), big)).toBe(BigInt(SEGMENT + 40))
-    expect(withoutPageHeader(BigInt(big + 40), big)).toBe(BigInt(big))
+    expect(beforePageHeader(BigInt(SEGMENT + 24), big)).toBe(BigInt(SEGMENT))
+    expect(beforePageHeader(BigInt(SEGMENT + 40), big)).toBe(BigInt(SEGMENT + 40))
+    expect(beforePageHeader(BigInt(big + 40), big)).toBe(BigInt(big))
   })
 })

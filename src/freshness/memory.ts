@@ -190,7 +190,7 @@ function wantsUncounted(memory: RequestMemory, cluster: string): boolean {
  * Records an attempt to write in `cluster`, even if it matched no row, failed or was rolled back. The request's next
  * reads must not show an older state than its attempt has shown it. An attempt sets no pin.
  */
-export function rememberAttempt(memory: RequestMemory, cluster: string): void {
+export function rememberTriedWrite(memory: RequestMemory, cluster: string): void {
   memory.triedToWriteTo ??= new Set()
   memory.triedToWriteTo.add(cluster)
   stayFresh(memory)

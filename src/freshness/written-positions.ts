@@ -18,7 +18,7 @@ interface WrittenPosition {
   /**
    * Whether the moment of one write's commit is unknown. It may be later than all positions here, so none covers it.
    */
-  isUnknown: boolean
+  hasUnknownCommit: boolean
 }
 
 /** Records a write that was just committed, and the promise of its position. */
@@ -31,17 +31,17 @@ export function expectPosition(
     writes: 0,
     covered: 0,
     position: undefined,
-    isUnknown: false,
+    hasUnknownCommit: false,
   }
   written.clusters.set(cluster, before)
   const write = ++before.writes
   if (position === undefined) {
-    before.isUnknown = true
+    before.hasUnknownCommit = true
     return
   }
   whenRead(written, position, (read) => {
     if (!isPosition(read)) return
-    knowCommitted(cluster, read)
+    noteCommitted(cluster, read)
     // The position was read after this commit, and so after the earlier ones. An earlier write under asynchronous
     // commit may have a higher position. That one stays.
     before.covered = Math.max(before.covered, write)
@@ -55,7 +55,7 @@ export function writtenPosition(
   cluster: string,
 ): Position | undefined {
   const known = written?.clusters.get(cluster)
-  if (known === undefined || known.isUnknown) return undefined
+  if (known === undefined || known.hasUnknownCommit) return undefined
   return known.covered === known.writes ? known.position : undefined
 }
 
@@ -102,7 +102,7 @@ function isBehind(a: Position, b: Position): boolean {
 }
 
 /** Remembers a position whose writes are known to be committed, if it is higher than the one known before. */
-function knowCommitted(cluster: string, position: Position): void {
+function noteCommitted(cluster: string, position: Position): void {
   const key = keyOf(cluster, position)
   const before = known.get(key)
   if (before !== undefined && position.lsn <= before.lsn) return

@@ -1,5 +1,5 @@
 import { type History, haveSameHistory, type Position } from '../freshness/position.ts'
-import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
+import { beforePageHeader, type Lsn, parseLsn } from '../lsn.ts'
 import type { Node } from './node.ts'
 import {
   COMMITTED_QUERY,
@@ -58,7 +58,7 @@ export class ExactPositions {
     if (this.#configuredAt !== undefined && this.#configuredAt !== row.configuredAt) this.#configuration++
     this.#configuredAt = row.configuredAt
     const inserted = parseLsn(row.inserted)
-    const unflushed = inserted && withoutPageHeader(inserted, Number(row.segmentSize))
+    const unflushed = inserted && beforePageHeader(inserted, Number(row.segmentSize))
     const isFlushed = kind === 'flushed' && asked === this.#configuration
     const lsn = isFlushed ? parseLsn(row.flushed) : unflushed
     if (lsn === undefined) return undefined

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type OwnStatement, withoutLimits } from '../own-statements.ts'
+import { type OwnStatement, withoutApplicationSettings } from '../own-statements.ts'
 import { demanded, makeClientsOf } from './client-class.ts'
 import { refusesSerializable } from './error-meaning.ts'
 import type { Lookup } from './host.ts'
@@ -189,7 +189,7 @@ export class NodePool {
       connectionTimeoutMillis: timeoutMs ?? 0,
       application_name: 'write-pinning',
     }) as unknown as OwnClient
-    const client = withoutLimits(made, timeoutMs)
+    const client = withoutApplicationSettings(made, timeoutMs)
     client.on('error', ignore)
     client.on('end', () => this.#own.delete(client))
     this.#own.add(client)

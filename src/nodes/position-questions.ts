@@ -1,4 +1,4 @@
-import { type Lsn, parseLsn, withoutPageHeader } from '../lsn.ts'
+import { beforePageHeader, type Lsn, parseLsn } from '../lsn.ts'
 import type { AnswerRow, Told } from './asked-query.ts'
 
 /**
@@ -66,7 +66,7 @@ export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRo
   const lsn = segmentSize === undefined ? undefined : parseLsn(inserted)
   if (lsn === undefined || timeline === null || timeline === undefined) return undefined
   return {
-    lsn: withoutPageHeader(lsn, Number(segmentSize)),
+    lsn: beforePageHeader(lsn, Number(segmentSize)),
     timeline: Number.parseInt(timeline, 16),
     hasWritten: wrote === 't',
   }

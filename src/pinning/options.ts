@@ -1,4 +1,4 @@
-import { OF_DIALECT, PINNING_OPTIONS } from '../option-names.ts'
+import { OWNED_BY_CLUSTER, PINNING_OPTIONS } from '../option-names.ts'
 import { OptionReader } from '../options.ts'
 import { type CookieOptions, cookieSettings } from './cookie-options.ts'
 import { headerOption } from './header-option.ts'
@@ -105,7 +105,7 @@ export type PinningSettings<Request = unknown> = Readonly<ReturnType<typeof pinn
  */
 export function pinningSettings<Request>(where: string, given: unknown) {
   const read: PinningReader<Request> = new OptionReader(where, given, PINNING_OPTIONS, {
-    elsewhere: OF_DIALECT,
+    elsewhere: OWNED_BY_CLUSTER,
   })
   const pin = read.oneOf('pin', ['time', 'exact'], 'time')
   const { cookie } = read.given

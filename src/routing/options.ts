@@ -1,7 +1,7 @@
 import { clusterNodes, type NodeInput } from '../nodes/node-options.ts'
 import { type OperatorOptions, operatorSettings } from '../nodes/operator.ts'
 import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/set-options.ts'
-import { CLUSTER_OPTIONS, OF_PLUGIN } from '../option-names.ts'
+import { CLUSTER_OPTIONS, OWNED_BY_PLUGIN } from '../option-names.ts'
 import { OptionReader } from '../options.ts'
 
 /** The options that the pool and the dialect have in common. */
@@ -57,7 +57,7 @@ export type RouterSettings = Readonly<ReturnType<typeof clusterSettings>>
  */
 export function clusterSettings(where: string, given: unknown, alsoKnown: readonly string[] = []) {
   const known = [...CLUSTER_OPTIONS, ...alsoKnown] as (keyof ClusterOptions)[]
-  const read = new OptionReader<ClusterOptions>(where, given, known, { elsewhere: OF_PLUGIN })
+  const read = new OptionReader<ClusterOptions>(where, given, known, { elsewhere: OWNED_BY_PLUGIN })
   return {
     name: read.text('name', 'default', /./s, 'a name'),
     nodes: clusterNodes(where, read.given.primary, read.given.replicas),

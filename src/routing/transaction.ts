@@ -1,5 +1,5 @@
 import type { RoutingContext } from '../freshness/context.ts'
-import { coverUncounted, type RequestMemory, rememberAttempt, rememberWrite } from '../freshness/memory.ts'
+import { coverUncounted, type RequestMemory, rememberTriedWrite, rememberWrite } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
 import type { TransactionStatus } from '../nodes/session.ts'
 import type { Definition, Statement } from '../sql/classifier.ts'
@@ -207,7 +207,7 @@ export class Transaction {
   /** Records an attempt to write in `context`, whatever comes of it. */
   tried(context: RoutingContext | undefined): void {
     if (context?.memory === undefined || context.countsWrites === false) return
-    rememberAttempt(context.memory, this.#cluster)
+    rememberTriedWrite(context.memory, this.#cluster)
   }
 
   /**
@@ -282,7 +282,7 @@ export class Transaction {
     const { participants, defined } = this.#state
     if (defined !== 'nothing') this.#catalog.sawDefinition(defined)
     if (!isCommitted) {
-      for (const memory of participants.attempts()) rememberAttempt(memory, this.#cluster)
+      for (const memory of participants.attempts()) rememberTriedWrite(memory, this.#cluster)
       return
     }
     const { wrote, uncounted, isUnexpected } = participants.decide(hasWritten)

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Askable, askOn, withoutLimits } from '../own-statements.ts'
+import { type Askable, askOn, withoutApplicationSettings } from '../own-statements.ts'
 import { clusterError } from './cluster-error.ts'
 
 /** Where a session connects to, and the options that it sets. */
@@ -99,7 +99,7 @@ export class Session {
         application_name: 'write-pinning/testing',
         connectionTimeoutMillis: 5_000,
       })
-      if (this.#target.isOwn) withoutLimits(client)
+      if (this.#target.isOwn) withoutApplicationSettings(client)
       client.on('error', onEnd)
       client.on('end', onEnd)
       await client.connect()
