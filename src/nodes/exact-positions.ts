@@ -1,5 +1,6 @@
 import { type History, haveSameHistory, type Position } from '../freshness/position.ts'
 import { beforePageHeader, type Lsn, parseLsn } from '../lsn.ts'
+import type { ReplayedAnswer } from './lag.ts'
 import type { Node } from './node.ts'
 import {
   COMMITTED_QUERY,
@@ -8,7 +9,6 @@ import {
   REPLAYED_QUERY,
   type ReplayedRow,
 } from './position-questions.ts'
-import type { ReplayedAnswer } from './positions.ts'
 import { withinRunningTime } from './running-time.ts'
 import { SharedQuery } from './shared-query.ts'
 

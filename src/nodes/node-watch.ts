@@ -1,7 +1,7 @@
 import { type Failure, isServerError } from './error-meaning.ts'
+import { elapsedMs, type Moment, momentNow, PrimaryPositions, type SightingIntervals } from './lag.ts'
 import { type Node, unavailable } from './node.ts'
 import type { NodeReports } from './node-reports.ts'
-import { elapsedMs, type Moment, momentNow, type Pace, PrimaryPositions } from './positions.ts'
 import { PrimarySilence } from './primary-silence.ts'
 import { probeOf, type Sighting } from './probe.ts'
 import { type ProbeListener, Prober } from './prober.ts'
@@ -25,7 +25,7 @@ export class NodeWatch implements ProbeListener {
   readonly #set: Watched
   readonly #settings: ReplicaSetSettings
   readonly #probers = new Map<Node, Prober>()
-  readonly #pace: Pace
+  readonly #intervals: SightingIntervals
   readonly #positions: PrimaryPositions
   /** Nodes whose last probe went unanswered. */
   readonly #unanswered = new Set<Node>()
@@ -38,11 +38,11 @@ export class NodeWatch implements ProbeListener {
     this.#set = set
     this.#settings = settings
     const { probeIntervalMs, probeTimeoutMs } = settings
-    this.#pace = {
+    this.#intervals = {
       sightingMs: probeIntervalMs + probeTimeoutMs,
       verdictMs: 2 * probeIntervalMs + UNANSWERED_BY_MOST * probeTimeoutMs,
     }
-    this.#positions = new PrimaryPositions(this.#pace)
+    this.#positions = new PrimaryPositions(this.#intervals)
     this.#silence = new PrimarySilence(set.primary)
   }
 
@@ -50,7 +50,7 @@ export class NodeWatch implements ProbeListener {
   get isAwaitingPrimary(): boolean {
     const { health, isClosed } = this.#set.primary
     if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
-    return performance.now() - this.#startedAtMs < this.#pace.verdictMs
+    return performance.now() - this.#startedAtMs < this.#intervals.verdictMs
   }
 
   /** Whether a node is being asked at a short pace: what is unknown of it may be known soon. */
@@ -144,7 +144,7 @@ export class NodeWatch implements ProbeListener {
     this.#unanswered.delete(node)
     // Nothing was heard from any node for a while: this process was stopped. The first answers may already be out of
     // date.
-    if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#pace.verdictMs) this.hurry()
+    if (this.#seen !== undefined && elapsedMs(this.#seen, sighting) > this.#intervals.verdictMs) this.hurry()
     this.#seen = sighting
     if (node === this.#set.primary) this.#silence.end()
     this.#see(node, sighting)
@@ -228,7 +228,7 @@ export class NodeWatch implements ProbeListener {
     // Since then its lag in ms has grown by no more than the time that has passed. Its lag in bytes may have grown by
     // any number.
     const roomMs = maxLagBytes === undefined ? Math.max(0, node.maxLagMs - (lagMs ?? 0)) : 0
-    node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#pace.verdictMs })
+    node.wasMeasured({ lagMs, lagBytes, knownUntilMs: atClockMs + roomMs + this.#intervals.verdictMs })
   }
 
   /**

@@ -1,7 +1,7 @@
 import { WritePinningError } from '../errors.ts'
+import { Replayed, type ReplayedAnswer } from './lag.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
-import { Replayed, type ReplayedAnswer } from './positions.ts'
 import type { Sighting } from './probe.ts'
 import { OwnErrors, RefusedTexts } from './refused-texts.ts'
 

@@ -1,8 +1,8 @@
 import { type Lsn, parseLsn } from '../lsn.ts'
 import { askOn } from '../own-statements.ts'
+import { type Moment, momentNow } from './lag.ts'
 import type { OwnClient } from './node-pool.ts'
 import { SYSTEM_ID, timelineOf } from './position-questions.ts'
-import { type Moment, momentNow } from './positions.ts'
 import { withinRunningTime } from './running-time.ts'
 
 /**

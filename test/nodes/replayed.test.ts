@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Replayed } from '../../src/nodes/positions.ts'
+import { Replayed } from '../../src/nodes/lag.ts'
 
 const answer = (lsn: number, askedAtMs: number, startedAt?: string) => ({
   lsn: BigInt(lsn),

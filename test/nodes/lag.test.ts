@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatLsn, parseLsn } from '../../src/lsn.ts'
-import { type Moment, PrimaryPositions } from '../../src/nodes/positions.ts'
+import { type Moment, PrimaryPositions } from '../../src/nodes/lag.ts'
 
 const PACE = { sightingMs: 1_500, verdictMs: 3_500 }
 /** Of a host that is never suspended. */

@@ -21,7 +21,7 @@ export function momentNow(): Moment {
 }
 
 /** How long the primary's position may go unseen. */
-export interface Pace {
+export interface SightingIntervals {
   /** The longest time between two sightings while nothing is wrong, in ms. */
   readonly sightingMs: number
   /** The longest time after a sighting until the next one, or until the verdict that the primary is down, in ms. */
@@ -46,7 +46,7 @@ interface Sample {
  * out of sight). Then the primary may have written the later one right after the start of the gap.
  */
 export class PrimaryPositions {
-  readonly #pace: Pace
+  readonly #intervals: SightingIntervals
   #samples: Sample[] = []
   #newest: Lsn | undefined
   /** When the primary was last seen. */
@@ -54,8 +54,8 @@ export class PrimaryPositions {
   /** When it was last seen, or found to be down. */
   #heard: Moment | undefined
 
-  constructor(pace: Pace) {
-    this.#pace = pace
+  constructor(intervals: SightingIntervals) {
+    this.#intervals = intervals
   }
 
   /** Adds a sample. True if it is the first one, or comes after a gap. */
@@ -66,13 +66,13 @@ export class PrimaryPositions {
     const before = this.#seen
     const unseenMs = before && elapsedMs(before, at)
     // The times of older samples do not include the time of the suspension.
-    if (before !== undefined && isSuspended(before, at, this.#pace.sightingMs)) this.clear()
+    if (before !== undefined && isSuspended(before, at, this.#intervals.sightingMs)) this.clear()
     this.#seen = at
     this.#heard = at
     if (lsn === this.#newest) return false
     this.#newest = lsn
     const isFirst = this.#samples.length === 0
-    const isAfterGap = unseenMs !== undefined && unseenMs > this.#pace.sightingMs
+    const isAfterGap = unseenMs !== undefined && unseenMs > this.#intervals.sightingMs
     this.#samples.push({
       sinceMs: isFirst ? undefined : isAfterGap ? at.atMs - unseenMs : at.atMs,
       lsn,
@@ -92,7 +92,7 @@ export class PrimaryPositions {
     const unheardMs = elapsedMs(this.#heard, asked)
     // The lag is at least this, even if the replica has replayed all that was seen: the primary may have written more
     // since.
-    const leastMs = unheardMs > this.#pace.verdictMs ? unheardMs : 0
+    const leastMs = unheardMs > this.#intervals.verdictMs ? unheardMs : 0
     const lacked = this.#samples.find((sample) => sample.lsn > lsn)
     if (lacked === undefined) return leastMs
     return lacked.sinceMs === undefined ? undefined : Math.max(leastMs, asked.atMs - lacked.sinceMs)
