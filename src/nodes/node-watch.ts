@@ -5,7 +5,7 @@ import type { NodeReports } from './node-reports.ts'
 import { PrimarySilence } from './primary-silence.ts'
 import { probeOf, type Sighting } from './probe.ts'
 import { type ProbeListener, Prober } from './prober.ts'
-import type { ReplicaSetSettings } from './set-options.ts'
+import type { ReplicaSetSettings } from './replica-set-options.ts'
 
 /** How many probes in a row go unanswered before a node is ejected. */
 const UNANSWERED = 2

@@ -7,8 +7,8 @@ import type { Ineligibility, Node } from './node.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { Operator } from './operator.ts'
+import type { ReplicaSetSettings } from './replica-set-options.ts'
 import { waitAtMost } from './running-time.ts'
-import type { ReplicaSetSettings } from './set-options.ts'
 import { SpillGate } from './spill-gate.ts'
 
 /** How long the start waits for the lag of the replicas to become known, in ms. */

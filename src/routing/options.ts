@@ -1,6 +1,6 @@
 import { clusterNodes, type NodeInput } from '../nodes/node-options.ts'
 import { type OperatorOptions, operatorSettings } from '../nodes/operator.ts'
-import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/set-options.ts'
+import { type ReplicaSetOptions, replicaSetSettings } from '../nodes/replica-set-options.ts'
 import { CLUSTER_OPTIONS, OWNED_BY_PLUGIN } from '../option-names.ts'
 import { OptionReader } from '../options.ts'
 

@@ -1,5 +1,6 @@
 import { warn } from '../diagnostics.ts'
-import { AddressWatch, Discovery } from '../nodes/dns.ts'
+import { AddressWatch } from '../nodes/address-watch.ts'
+import { Discovery } from '../nodes/discovery.ts'
 import { Node } from '../nodes/node.ts'
 import type { NodeOptions } from '../nodes/node-options.ts'
 import { NodePool } from '../nodes/node-pool.ts'
