@@ -90,7 +90,7 @@ export function requirementOfMemory(memory: RequestMemory, cluster: string): Req
   if (carried === undefined && seen === undefined && doubtUntilMs === 0) return undefined
   const nowMs = Date.now()
   const ofCarried = requirementOfCarried(carried, seen, cluster, nowMs)
-  if (ofCarried?.kind === 'primary' && ofCarried.isSeen !== true) return ofCarried
+  if (ofCarried?.kind === 'primary' && ofCarried.comesFromReads !== true) return ofCarried
   return doubtUntilMs > nowMs && isStillFresh(memory) ? IN_DOUBT : ofCarried
 }
 
@@ -115,6 +115,6 @@ function requirementOfCarried(
   if (seenHere === undefined) return ofPin
   const part = carried?.kind === 'exact' ? carried.clusters.get(place) : undefined
   const both = part === undefined ? seenHere : mergeParts(part, seenHere)
-  const isSeen = carried === undefined || writtenUntilOf(carried) <= nowMs
-  return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic', isSeen)
+  const comesFromReads = carried === undefined || writtenUntilOf(carried) <= nowMs
+  return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic', comesFromReads)
 }

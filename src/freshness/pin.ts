@@ -65,18 +65,18 @@ export function writtenUntilOf(pin: Pin): number {
 }
 
 /**
- * What the part of one cluster demands of a read. With `isSeen`, no write put anything there: all of it comes from
- * reads.
+ * What the part of one cluster demands of a read. With `comesFromReads`, no write put anything there: all of it comes
+ * from reads.
  */
 export function requirementOfPart(
   { primaryUntilMs, exact }: ClusterPin,
   nowMs: number,
   reason: RouteReason,
-  isSeen: boolean,
+  comesFromReads: boolean,
 ): Requirement | undefined {
-  if (primaryUntilMs > nowMs) return isSeen ? PINNED_BY_READS : PINNED
+  if (primaryUntilMs > nowMs) return comesFromReads ? PINNED_BY_READS : PINNED
   if (exact === undefined || exact.untilMs <= nowMs) return undefined
-  return { kind: 'atLeast', position: exact.position, reason, isSeen }
+  return { kind: 'atLeast', position: exact.position, reason, comesFromReads }
 }
 
 /**

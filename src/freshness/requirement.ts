@@ -5,24 +5,24 @@ import type { Position } from './position.ts'
  * What a read demands of the node that serves it, and why. This is the seam between the request side and the database
  * side: pins become requirements, and a dialect knows nothing of cookies.
  *
- * `isSeen` says that it comes from reads alone, so no write can be missed. Then a replica may serve while the primary
- * is down.
+ * `comesFromReads` says that it comes from reads alone, so no write can be missed. Then a replica may serve while the
+ * primary is down.
  */
 export type Requirement =
   | { readonly kind: 'any'; readonly reason: RouteReason }
-  | { readonly kind: 'primary'; readonly reason: RouteReason; readonly isSeen?: boolean }
+  | { readonly kind: 'primary'; readonly reason: RouteReason; readonly comesFromReads?: boolean }
   /** The primary, or a node that has replayed up to this position. */
   | {
       readonly kind: 'atLeast'
       readonly position: Position
       readonly reason: RouteReason
-      readonly isSeen?: boolean
+      readonly comesFromReads?: boolean
     }
   | { readonly kind: 'named'; readonly node: string; readonly reason: RouteReason }
 
 export const ANY: Requirement = { kind: 'any', reason: 'read' }
 export const PINNED: Requirement = { kind: 'primary', reason: 'pin' }
-export const PINNED_BY_READS: Requirement = { kind: 'primary', reason: 'pin', isSeen: true }
+export const PINNED_BY_READS: Requirement = { kind: 'primary', reason: 'pin', comesFromReads: true }
 export const IN_DOUBT: Requirement = { kind: 'primary', reason: 'bad-signature' }
 export const WRITE_REQUEST: Requirement = { kind: 'primary', reason: 'write-request' }
 export const OWN_WRITE: Requirement = { kind: 'primary', reason: 'own-write' }

@@ -126,7 +126,7 @@ export class Cluster {
   /** The route of a read, to a node that meets the requirement. */
   routeOfRead(requirement: Requirement, context: RoutingContext | undefined, before?: Attempt): Route {
     if (requirement.kind === 'primary') {
-      return requirement.isSeen === true
+      return requirement.comesFromReads === true
         ? this.#reads.routeOfUnknownPosition(requirement.reason, context?.memory, before)
         : { node: this.primary, reason: requirement.reason, claim: IS_PRIMARY }
     }
@@ -146,10 +146,10 @@ export class Cluster {
     if (this.set.operator.mode !== 'split') return false
     this.set.doubtOld()
     if (requirement.kind === 'any') return node.isEligible
-    const isSeen = requirement.isSeen === true && !this.primary.isUp
+    const observedIsEnough = requirement.comesFromReads === true && !this.primary.isUp
     return requirement.kind === 'primary'
-      ? isSeen && mayServeLate(node)
-      : this.#reads.isFreshEnough(node, requirement.position, isSeen)
+      ? observedIsEnough && mayServeLate(node)
+      : this.#reads.isFreshEnough(node, requirement.position, observedIsEnough)
   }
 
   /** Whether what a route claims of its node is still true. */
@@ -165,7 +165,8 @@ export class Cluster {
         return node.isEligible && this.set.operator.mode === 'split'
       case 'fresh':
         return (
-          this.set.operator.mode === 'split' && this.#reads.isFreshEnough(node, claim.position, claim.isSeen)
+          this.set.operator.mode === 'split' &&
+          this.#reads.isFreshEnough(node, claim.position, claim.observedIsEnough)
         )
       case 'late':
         return this.set.operator.mode === 'split' && mayServeLate(node)

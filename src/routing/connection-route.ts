@@ -90,6 +90,6 @@ export function claimOf(node: Node, requirement: Requirement): Claim {
   if (requirement.kind === 'named') return IS_NAMED
   if (node.role === 'primary') return IS_PRIMARY
   if (requirement.kind !== 'atLeast') return node.isEligible ? IS_FIT : IS_LATE
-  const { position, isSeen = false } = requirement
-  return { kind: 'fresh', position, isSeen }
+  const { position, comesFromReads = false } = requirement
+  return { kind: 'fresh', position, observedIsEnough: comesFromReads }
 }

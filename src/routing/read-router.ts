@@ -59,13 +59,13 @@ export class ReadRouter {
   }
 
   /**
-   * Whether a node is known to have replayed what an exact pin demands. With `isSeen`, what was observed of it counts
-   * too, even if the primary is gone since.
+   * Whether a node is known to have replayed what an exact pin demands. With `observedIsEnough`, what was observed of
+   * it counts too, even if the primary is gone since.
    */
-  isFreshEnough(node: Node, position: Position, isSeen: boolean): boolean {
+  isFreshEnough(node: Node, position: Position, observedIsEnough: boolean): boolean {
     const { positions } = this.#set
     // It may lag: a user who has only read misses no write there.
-    if (isSeen && mayServeLate(node) && positions.hasObserved(node, position)) return true
+    if (observedIsEnough && mayServeLate(node) && positions.hasObserved(node, position)) return true
     return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
 
@@ -75,18 +75,18 @@ export class ReadRouter {
     memory: RequestMemory | undefined,
     before: Attempt,
   ): Route {
-    const { position, reason, isSeen: isOnlySeen = false } = requirement
+    const { position, reason, comesFromReads = false } = requirement
     const { tried, looked, unproven } = before
     const { positions, primary, settings, name } = this.#set
-    const seen = isOnlySeen ? 'position' : undefined
+    const seen = comesFromReads ? 'position' : undefined
     const onPrimary: Route = { node: primary, reason, claim: IS_PRIMARY, seen }
     // The position comes from reads only, so no write can be missed. While the primary is gone, what was observed of a
     // replica is enough.
-    const isSeen = isOnlySeen && this.#isPrimaryGone(tried)
-    const left = this.#left(tried, isSeen)
+    const observedIsEnough = comesFromReads && this.#isPrimaryGone(tried)
+    const left = this.#left(tried, observedIsEnough)
     // A position of another history says nothing, so the primary serves until the pin expires.
     if (!positions.isComparable(position)) {
-      if (!isSeen) return onPrimary
+      if (!observedIsEnough) return onPrimary
       const isOfSome = left.some((node) => {
         const history = positions.historyOf(node)
         return history !== undefined && haveSameHistory(history, position)
@@ -95,16 +95,16 @@ export class ReadRouter {
     }
     const kept = this.#kept(memory)
     // This request has looked for a replica before, in vain. So a request waits once at most, whatever its cookie says.
-    if (kept === primary && !isSeen) return onPrimary
+    if (kept === primary && !observedIsEnough) return onPrimary
     if (left.length === 0) {
       // With `whenNoReplica: 'error'`, a read after the user's own write is not refused: it goes to the primary, as
       // under a time pin.
-      const staysOnPrimary = settings.whenNoReplica === 'error' && !isOnlySeen
+      const staysOnPrimary = settings.whenNoReplica === 'error' && !comesFromReads
       return staysOnPrimary ? onPrimary : this.#withoutReplica(requirement, before)
     }
-    const has = (node: Node) => this.isFreshEnough(node, position, isSeen)
+    const has = (node: Node) => this.isFreshEnough(node, position, observedIsEnough)
     const fresh = left.filter((node) => has(node) && !unproven?.has(node))
-    const claim: Claim = { kind: 'fresh', position, isSeen }
+    const claim: Claim = { kind: 'fresh', position, observedIsEnough }
     if (kept !== undefined && fresh.includes(kept)) return { node: kept, reason, claim }
     const node = this.#set.chooseAmong(fresh, memory?.affinityKey?.())
     if (node !== undefined) {

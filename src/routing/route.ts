@@ -12,13 +12,13 @@ export type Claim =
   | { readonly kind: 'bound' } // the statement's transaction is there, or what an earlier statement left in the session
 
 /**
- * With `isSeen`, the position comes from reads only, so no write can be missed. Then what was observed of the replica
+ * `observedIsEnough`: the position comes from reads only, so no write can be missed. What was observed of the replica
  * is enough, even if the primary is gone.
  */
 interface Fresh {
   readonly kind: 'fresh'
   readonly position: Position
-  readonly isSeen: boolean
+  readonly observedIsEnough: boolean
 }
 
 export const IS_PRIMARY: Claim = { kind: 'primary' }

@@ -196,7 +196,12 @@ describe('a request whose positions are wanted', () => {
     const memory = createMemory(PINNING_MS, undefined, false, wanting)
     const demanded = () => requirementOfMemory(memory, 'default')
     sawPosition(memory, 'default', POSITION)
-    expect(demanded()).toEqual({ kind: 'atLeast', position: POSITION, reason: 'monotonic', isSeen: true })
+    expect(demanded()).toEqual({
+      kind: 'atLeast',
+      position: POSITION,
+      reason: 'monotonic',
+      comesFromReads: true,
+    })
     const further = { ...POSITION, lsn: 3_000n }
     sawPosition(memory, 'default', further)
     sawPosition(memory, 'default', { ...POSITION, lsn: 2_000n })
@@ -217,7 +222,7 @@ describe('a request whose positions are wanted', () => {
       kind: 'atLeast',
       position: POSITION,
       reason: 'pin',
-      isSeen: false,
+      comesFromReads: false,
     })
     sawPosition(memory, 'default', { ...POSITION, lsn: 1n })
     expect(requirementOfMemory(memory, 'default')).toMatchObject({ position: POSITION })

@@ -75,12 +75,12 @@ export class RandomPins {
 /** Whether a read that meets `one` meets `other` as well. */
 export function isAsStrong(one: Requirement | undefined, other: Requirement | undefined): boolean {
   if (other === undefined) return true
-  if (isOnlySeen(one) && !isOnlySeen(other)) return false
+  if (comesFromReads(one) && !comesFromReads(other)) return false
   if (one?.kind === 'primary') return true
   if (one?.kind !== 'atLeast' || other.kind !== 'atLeast') return false
   return haveSameHistory(one.position, other.position) && one.position.lsn >= other.position.lsn
 }
 
-function isOnlySeen(requirement: Requirement | undefined): boolean {
-  return requirement !== undefined && 'isSeen' in requirement && requirement.isSeen === true
+function comesFromReads(requirement: Requirement | undefined): boolean {
+  return requirement !== undefined && 'comesFromReads' in requirement && requirement.comesFromReads === true
 }
