@@ -3,8 +3,8 @@ import { isStillFresh, type RequestMemory } from './memory.ts'
 import { mergeParts } from './merge-pins.ts'
 import {
   type ClusterPin,
+  clusterKey,
   type Pin,
-  placeOf,
   requirementOfPart,
   requirementOfPin,
   writtenUntilOf,
@@ -110,10 +110,10 @@ function requirementOfCarried(
 ): Requirement | undefined {
   const ofPin = carried && requirementOfPin(carried, cluster, nowMs)
   if (seen === undefined || ofPin?.kind === 'primary') return ofPin
-  const place = placeOf(cluster)
-  const seenHere = seen.get(place)
+  const key = clusterKey(cluster)
+  const seenHere = seen.get(key)
   if (seenHere === undefined) return ofPin
-  const part = carried?.kind === 'exact' ? carried.clusters.get(place) : undefined
+  const part = carried?.kind === 'exact' ? carried.clusters.get(key) : undefined
   const both = part === undefined ? seenHere : mergeParts(part, seenHere)
   const comesFromReads = carried === undefined || writtenUntilOf(carried) <= nowMs
   return requirementOfPart(both, nowMs, ofPin?.reason ?? 'monotonic', comesFromReads)

@@ -1,6 +1,6 @@
 import type { IgnoredPinReason } from '../diagnostics.ts'
 import { addPart, mergePins } from './merge-pins.ts'
-import { type ClusterPin, type Pin, placeOf } from './pin.ts'
+import { type ClusterPin, clusterKey, type Pin } from './pin.ts'
 import { isPosition, type Position } from './position.ts'
 import type { Requirement } from './requirement.ts'
 import { expectPosition, type WrittenPositions } from './written-positions.ts'
@@ -83,7 +83,7 @@ export interface RequestMemory extends MemorySettings {
   answeredAtMs: number
   /** The positions of its writes; undefined before the first write, or if they are not wanted. */
   written: WrittenPositions | undefined
-  /** What its reads have seen, by the cluster's place; undefined before the first read, or if that is not wanted. */
+  /** What its reads have seen, by the cluster's key; undefined before the first read, or if that is not wanted. */
   seen: Map<string, ClusterPin> | undefined
   /** Called for each write, so that the response can carry the pin. */
   onWrite: ((kind: WriteKind) => void) | undefined
@@ -220,7 +220,7 @@ export function sawPosition(memory: RequestMemory, cluster: string, position: Po
   const part = isPosition(position)
     ? { primaryUntilMs: 0, exact: { position, untilMs } }
     : { primaryUntilMs: untilMs, exact: undefined }
-  addPart(memory.seen, placeOf(cluster), part)
+  addPart(memory.seen, clusterKey(cluster), part)
 }
 
 /** Makes the request's reads as fresh as another pin demands, and no less fresh than before. */

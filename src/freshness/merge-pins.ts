@@ -16,15 +16,15 @@ export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefin
 export function mergePins(a: Pin | undefined, b: Pin | undefined): Pin | undefined {
   if (a === undefined || b === undefined) return a ?? b
   const clusters = new Map(a.kind === 'exact' ? a.clusters : undefined)
-  if (b.kind === 'exact') for (const [place, part] of b.clusters) addPart(clusters, place, part)
+  if (b.kind === 'exact') for (const [key, part] of b.clusters) addPart(clusters, key, part)
   const writtenUntilMs = Math.max(writtenUntilOf(a), writtenUntilOf(b))
   return pinOfParts(Math.max(primaryUntilOf(a), primaryUntilOf(b)), clusters, 0, writtenUntilMs)
 }
 
 /** Merges the part of one cluster into the parts of others. */
-export function addPart(clusters: Map<string, ClusterPin>, place: string, part: ClusterPin): void {
-  const other = clusters.get(place)
-  clusters.set(place, other === undefined ? part : mergeParts(other, part))
+export function addPart(clusters: Map<string, ClusterPin>, key: string, part: ClusterPin): void {
+  const other = clusters.get(key)
+  clusters.set(key, other === undefined ? part : mergeParts(other, part))
 }
 
 /** Merges two parts of the same cluster. */
@@ -53,12 +53,12 @@ export function pinOfParts(
 ): Pin | undefined {
   const clusters = new Map<string, ClusterPin>()
   let untilMs = primaryUntilMs > nowMs ? primaryUntilMs : 0
-  for (const [place, part] of parts) {
+  for (const [key, part] of parts) {
     const onPrimary = part.primaryUntilMs > Math.max(primaryUntilMs, nowMs) ? part.primaryUntilMs : 0
     const isExact =
       part.exact !== undefined && part.exact.untilMs > Math.max(primaryUntilMs, onPrimary, nowMs)
     if (onPrimary === 0 && !isExact) continue
-    clusters.set(place, { primaryUntilMs: onPrimary, exact: isExact ? part.exact : undefined })
+    clusters.set(key, { primaryUntilMs: onPrimary, exact: isExact ? part.exact : undefined })
     untilMs = Math.max(untilMs, onPrimary, isExact ? (part.exact?.untilMs ?? 0) : 0)
   }
   if (untilMs === 0) return undefined
@@ -91,8 +91,8 @@ export function pinAtMostUntil(pin: Pin, untilMs: number): Pin {
 function withTimes(pin: Pin, timeOf: (ownMs: number) => number): Pin {
   if (pin.kind === 'time') return { kind: 'time', untilMs: timeOf(pin.untilMs) }
   const clusters = new Map<string, ClusterPin>()
-  for (const [place, { primaryUntilMs, exact }] of pin.clusters) {
-    clusters.set(place, {
+  for (const [key, { primaryUntilMs, exact }] of pin.clusters) {
+    clusters.set(key, {
       primaryUntilMs: primaryUntilMs === 0 ? 0 : timeOf(primaryUntilMs),
       exact: exact && { position: exact.position, untilMs: timeOf(exact.untilMs) },
     })

@@ -30,7 +30,7 @@ export interface ExactPin {
    * that, it only holds what reads have seen: if the primary is down, a replica that has replayed that far will do.
    */
   readonly writtenUntilMs?: number
-  /** The part of each cluster, by the cluster's place; see {@link placeOf}. */
+  /** The part of each cluster, by the cluster's key; see {@link clusterKey}. */
   readonly clusters: ReadonlyMap<string, ClusterPin>
 }
 
@@ -49,13 +49,13 @@ export interface ClusterPin {
 export function requirementOfPin(pin: Pin, cluster: string, nowMs: number): Requirement | undefined {
   if (pin.untilMs <= nowMs) return undefined
   if (pin.kind === 'time' || pin.primaryUntilMs > nowMs) return PINNED
-  const part = pin.clusters.get(placeOf(cluster))
+  const part = pin.clusters.get(clusterKey(cluster))
   return part === undefined ? undefined : requirementOfPart(part, nowMs, 'pin', writtenUntilOf(pin) <= nowMs)
 }
 
 /** The position that a pin names for `cluster`; undefined if it names none, or none any more. */
 export function positionOfPin(pin: Pin, cluster: string, nowMs: number): Position | undefined {
-  const exact = pin.kind === 'exact' ? pin.clusters.get(placeOf(cluster))?.exact : undefined
+  const exact = pin.kind === 'exact' ? pin.clusters.get(clusterKey(cluster))?.exact : undefined
   return exact !== undefined && exact.untilMs > nowMs ? exact.position : undefined
 }
 
@@ -80,35 +80,35 @@ export function requirementOfPart(
 }
 
 /**
- * The place of a cluster's part in a pin: its name, or a digest of a name that is long or cannot stand in a cookie.
+ * The key of a cluster's part in a pin: its name, or a digest of a name that is long or cannot stand in a cookie.
  */
-export function placeOf(cluster: string): string {
+export function clusterKey(cluster: string): string {
   return SHORT_NAME.test(cluster) ? cluster : digestOf(cluster)
 }
 
-/** Whether a value may be the place of a cluster. */
-export function isPlace(text: unknown): boolean {
-  return typeof text === 'string' && PLACE.test(text)
+/** Whether a value may be the key of a cluster. */
+export function isClusterKey(text: unknown): boolean {
+  return typeof text === 'string' && CLUSTER_KEY.test(text)
 }
 
-/** How long a place is at most, in characters. */
-export const MAX_PLACE_LENGTH = 16
+/** How long a key is at most, in characters. */
+export const MAX_CLUSTER_KEY_LENGTH = 16
 
-const PLACE = /^!?[\w-]{1,16}$/
+const CLUSTER_KEY = /^!?[\w-]{1,16}$/
 
 const SHORT_NAME = /^[\w-]{1,16}$/
 
 function digestOf(name: string): string {
-  let place = digests.get(name)
-  if (place === undefined) {
+  let key = digests.get(name)
+  if (key === undefined) {
     if (digests.size === MAX_DIGESTS) digests.clear()
-    place = `!${createHash('sha256')
+    key = `!${createHash('sha256')
       .update(name)
       .digest('base64url')
-      .slice(0, MAX_PLACE_LENGTH - 1)}`
-    digests.set(name, place)
+      .slice(0, MAX_CLUSTER_KEY_LENGTH - 1)}`
+    digests.set(name, key)
   }
-  return place
+  return key
 }
 
 const digests = new Map<string, string>()

@@ -1,6 +1,6 @@
 import { isStillFresh, type RequestMemory } from '../freshness/memory.ts'
 import { livePin, mergePins, pinOfParts, pinUntil } from '../freshness/merge-pins.ts'
-import { type ClusterPin, type Pin, placeOf } from '../freshness/pin.ts'
+import { type ClusterPin, clusterKey, type Pin } from '../freshness/pin.ts'
 import { haveSameHistory } from '../freshness/position.ts'
 import { highestCommitted, writtenPosition } from '../freshness/written-positions.ts'
 
@@ -18,7 +18,7 @@ export function pinOfWrites(memory: RequestMemory, untilMs: number, isWrite: boo
   for (const cluster of wroteTo) {
     const position = writtenPosition(memory.written, cluster)
     clusters.set(
-      placeOf(cluster),
+      clusterKey(cluster),
       position === undefined
         ? { primaryUntilMs: untilMs, exact: undefined }
         : { primaryUntilMs: 0, exact: { position: highestCommitted(cluster, position), untilMs } },
@@ -56,8 +56,8 @@ export function hasSeenMore(memory: RequestMemory): boolean {
   const { carried } = memory
   const parts = carried?.kind === 'exact' ? carried.clusters : undefined
   const soonMs = Date.now() + memory.pinningMs / 2
-  for (const [place, { exact, primaryUntilMs }] of memory.seen) {
-    const before = parts?.get(place)
+  for (const [key, { exact, primaryUntilMs }] of memory.seen) {
+    const before = parts?.get(key)
     // The position of at least one read is unknown, so the response must carry a time part.
     if (primaryUntilMs > Math.max(soonMs, before?.primaryUntilMs ?? 0)) return true
     if (exact === undefined) continue

@@ -1,4 +1,4 @@
-import { type ExactPin, isPlace, type Pin } from '../freshness/pin.ts'
+import { type ExactPin, isClusterKey, type Pin } from '../freshness/pin.ts'
 import { isPosition } from '../freshness/position.ts'
 import type { OptionReader } from '../options.ts'
 
@@ -40,8 +40,8 @@ function hasParts({ primaryUntilMs, clusters, writtenUntilMs = 0 }: Partial<Exac
   if (!Number.isSafeInteger(primaryUntilMs) || !(clusters instanceof Map)) return false
   if (!Number.isSafeInteger(writtenUntilMs)) return false
   return [...clusters].every(
-    ([place, part]) =>
-      isPlace(place) &&
+    ([key, part]) =>
+      isClusterKey(key) &&
       Number.isSafeInteger(part?.primaryUntilMs) &&
       (part.exact === undefined ||
         (Number.isSafeInteger(part.exact?.untilMs) && isPosition(part.exact.position))),

@@ -1,5 +1,5 @@
 import { addPart, MAX_CLUSTERS } from '../freshness/merge-pins.ts'
-import { type ClusterPin, type ExactPin, MAX_PLACE_LENGTH } from '../freshness/pin.ts'
+import { type ClusterPin, type ExactPin, MAX_CLUSTER_KEY_LENGTH } from '../freshness/pin.ts'
 import { isPosition, type Position } from '../freshness/position.ts'
 
 /** The parts of a pin, as the text of a token has them. */
@@ -13,8 +13,8 @@ export interface Claims {
  * Writes the parts of a pin as claims. Times are in ms, base 36. The numbers of a position are in hex.
  *
  * - `t<until>`: every cluster is read from its primary.
- * - `c<until>~<place>`: this cluster is read from its primary.
- * - `e<until>~<position>~<timeline>~<system identifier>~<place>`: this cluster is read from any node that has
+ * - `c<until>~<key>`: this cluster is read from its primary.
+ * - `e<until>~<position>~<timeline>~<system identifier>~<key>`: this cluster is read from any node that has
  *   replayed that position.
  * - `c<until>~!w<last until>`: until `<until>`, the pin still holds a part that a write put there. After that, all
  *   parts are of reads.
@@ -26,12 +26,12 @@ export interface Claims {
 export function writeClaims(pin: ExactPin): string {
   const claims: string[] = []
   if (pin.primaryUntilMs > 0) claims.push(`t${pin.primaryUntilMs.toString(36)}`)
-  for (const [place, { primaryUntilMs, exact }] of pin.clusters) {
-    if (primaryUntilMs > 0) claims.push(`c${primaryUntilMs.toString(36)}~${place}`)
+  for (const [key, { primaryUntilMs, exact }] of pin.clusters) {
+    if (primaryUntilMs > 0) claims.push(`c${primaryUntilMs.toString(36)}~${key}`)
     if (exact === undefined) continue
     const { systemId, timeline, lsn } = exact.position
     const numbers = [lsn, timeline, BigInt(systemId)].map((each) => each.toString(16))
-    claims.push([`e${exact.untilMs.toString(36)}`, ...numbers, place].join('~'))
+    claims.push([`e${exact.untilMs.toString(36)}`, ...numbers, key].join('~'))
   }
   if (pin.writtenUntilMs !== undefined) {
     claims.push(`c${Math.max(1, pin.writtenUntilMs).toString(36)}~${WRITTEN}${pin.untilMs.toString(36)}`)
@@ -49,20 +49,20 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
   for (const text of texts) {
     const match = CLAIM.exec(text)
     if (match === null) return undefined
-    const [, forAll, forOne, placeOfOne, exactly, lsn, timeline, systemId, placeOfExact] = match
+    const [, forAll, forOne, keyOfOne, exactly, lsn, timeline, systemId, keyOfExact] = match
     const untilMs = Number.parseInt(forAll ?? forOne ?? (exactly as string), 36)
-    if (placeOfOne?.startsWith(WRITTEN) === true && placeOfOne.length < MAX_PLACE_LENGTH) {
-      written = { untilMs, lastUntilMs: Number.parseInt(placeOfOne.slice(WRITTEN.length), 36) }
+    if (keyOfOne?.startsWith(WRITTEN) === true && keyOfOne.length < MAX_CLUSTER_KEY_LENGTH) {
+      written = { untilMs, lastUntilMs: Number.parseInt(keyOfOne.slice(WRITTEN.length), 36) }
       continue
     }
     lastUntilMs = Math.max(lastUntilMs, untilMs)
     if (forAll !== undefined) primaryUntilMs = Math.max(primaryUntilMs, untilMs)
-    else if (placeOfOne !== undefined) {
-      addPart(clusters, placeOfOne, { primaryUntilMs: untilMs, exact: undefined })
+    else if (keyOfOne !== undefined) {
+      addPart(clusters, keyOfOne, { primaryUntilMs: untilMs, exact: undefined })
     } else {
       const position = positionOf(lsn as string, timeline as string, systemId as string)
       if (position === undefined) return undefined
-      addPart(clusters, placeOfExact as string, { primaryUntilMs: 0, exact: { position, untilMs } })
+      addPart(clusters, keyOfExact as string, { primaryUntilMs: 0, exact: { position, untilMs } })
     }
   }
   if (texts.length - (written === undefined ? 0 : 1) > MAX_CLAIMS) return undefined
@@ -77,16 +77,16 @@ export function readClaims(texts: readonly string[]): Claims | undefined {
 const MAX_CLAIMS = 2 * MAX_CLUSTERS + 1
 
 /**
- * The place in the claim about writes. No cluster has a place like it: one that begins with `!` is a digest, which is
+ * The key in the claim about writes. No cluster has a key like it: one that begins with `!` is a digest, which is
  * longer.
  */
 const WRITTEN = '!w'
 
 const UNTIL = '([0-9a-z]{1,11})'
 const HEX_64 = '([0-9a-f]{1,16})'
-const PLACE = '(!?[\\w-]{1,16})'
+const CLUSTER_KEY = '(!?[\\w-]{1,16})'
 const CLAIM = new RegExp(
-  `^(?:t${UNTIL}|c${UNTIL}~${PLACE}|e${UNTIL}~${HEX_64}~([0-9a-f]{1,8})~${HEX_64}~${PLACE})$`,
+  `^(?:t${UNTIL}|c${UNTIL}~${CLUSTER_KEY}|e${UNTIL}~${HEX_64}~([0-9a-f]{1,8})~${HEX_64}~${CLUSTER_KEY})$`,
 )
 
 function positionOf(lsn: string, timeline: string, systemId: string): Position | undefined {

@@ -17,11 +17,11 @@ const PROMOTED = { ...BEFORE, timeline: 2, lsn: 500n }
 const ELSEWHERE = { ...BEFORE, systemId: '42' }
 
 const time = (untilMs: number): Pin => ({ kind: 'time', untilMs })
-const exact = (position: Position, untilMs: number, place = 'default'): ExactPin => ({
+const exact = (position: Position, untilMs: number, key = 'default'): ExactPin => ({
   kind: 'exact',
   untilMs,
   primaryUntilMs: 0,
-  clusters: new Map([[place, { primaryUntilMs: 0, exact: { position, untilMs } }]]),
+  clusters: new Map([[key, { primaryUntilMs: 0, exact: { position, untilMs } }]]),
 })
 /** What a read in a cluster demands at that time: `primary`, a position, or nothing. */
 const demand = (pin: Pin, nowMs: number, cluster = 'default') => {
@@ -35,7 +35,7 @@ describe('two pins in one', () => {
     expect(merged).toEqual(exact(AFTER, 20))
   })
 
-  test('keep each cluster in its place', () => {
+  test('keep each cluster by its key', () => {
     const merged = mergePins(exact(AFTER, 10), exact(BEFORE, 20, 'stock'))
     expect([demand(merged, 5), demand(merged, 5, 'stock'), demand(merged, 5, 'other')]).toEqual([
       AFTER,
@@ -65,7 +65,7 @@ describe('two pins in one', () => {
   test('of more clusters than there is room for are a time pin', () => {
     const places = Array.from({ length: MAX_CLUSTERS + 1 }, (_, index) => `cluster-${index}`)
     const merged = places
-      .map((place, index) => exact(AFTER, 10 + index, place))
+      .map((key, index) => exact(AFTER, 10 + index, key))
       .reduce<Pin | undefined>(mergePins, undefined)
     expect(merged).toEqual(time(10 + MAX_CLUSTERS))
   })

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { MAX_CLUSTERS, pinUntil } from '../../src/freshness/merge-pins.ts'
-import { type ExactPin, type Pin, placeOf } from '../../src/freshness/pin.ts'
+import { clusterKey, type ExactPin, type Pin } from '../../src/freshness/pin.ts'
 import { signingKeys } from '../../src/pinning/signer.ts'
 import {
   believedPin,
@@ -25,7 +25,7 @@ const unsigned = signed()
 const soon = () => Date.now() + 10_000
 
 function exactPin(untilMs = soon(), cluster = 'default', position = POSITION): ExactPin {
-  const clusters = new Map([[placeOf(cluster), { primaryUntilMs: 0, exact: { position, untilMs } }]])
+  const clusters = new Map([[clusterKey(cluster), { primaryUntilMs: 0, exact: { position, untilMs } }]])
   return { kind: 'exact', untilMs, primaryUntilMs: 0, clusters }
 }
 
@@ -80,8 +80,8 @@ describe('a token', () => {
   })
 
   test('of a cluster with a long name is that of no other long name', () => {
-    const places = ['a long name of a cluster', 'a long name of b cluster', '', ' ', '!'].map(placeOf)
-    expect(new Set(places).size).toBe(places.length)
+    const keys = ['a long name of a cluster', 'a long name of b cluster', '', ' ', '!'].map(clusterKey)
+    expect(new Set(keys).size).toBe(keys.length)
   })
 
   test('of a time pin is of version 1, which older processes read as well', () => {
