@@ -3,7 +3,7 @@ import { Replayed, type ReplayedAnswer } from './lag.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodePool } from './node-pool.ts'
 import type { Sighting } from './probe.ts'
-import { OwnErrors, RefusedTexts } from './refused-texts.ts'
+import { ConfirmedErrors, RefusedTexts } from './refused-texts.ts'
 
 /** What is known of a node's server. */
 export type Health =
@@ -87,7 +87,7 @@ export class Node {
   /** The texts that it refused as a replica and the primary accepted; undefined if there are none. */
   readonly refused: RefusedTexts | undefined = undefined
   /** The errors that it gave as a replica and the primary gave as well; undefined if there are none. */
-  readonly ownErrors: OwnErrors | undefined = undefined
+  readonly confirmedErrors: ConfirmedErrors | undefined = undefined
   /** Whether it has stopped lending sessions. */
   readonly isEnded: boolean = false
   /** How many of its sessions are lent or asked for. */
@@ -280,14 +280,14 @@ export class Node {
   /** As a replica it refused a text that the primary accepted. True if it refused the text again, after a pause. */
   refusedAlone(sql: string, error: unknown): boolean {
     this.#now.refused ??= new RefusedTexts()
-    this.ownErrors?.primaryAccepted(sql, error)
+    this.confirmedErrors?.primaryAccepted(sql, error)
     return this.#now.refused.refuse(sql)
   }
 
   /** As a replica it gave `error`, and the primary gave `given`. */
   refusedLikePrimary(given: unknown, sql: string, error: unknown): void {
-    this.#now.ownErrors ??= new OwnErrors()
-    this.#now.ownErrors.primaryGave(given, sql, error)
+    this.#now.confirmedErrors ??= new ConfirmedErrors()
+    this.#now.confirmedErrors.primaryGave(given, sql, error)
   }
 
   /** It accepted a text that it had refused. */

@@ -86,11 +86,11 @@ const REST_MS = 1_000
  * The text alone does not decide, but the error too: with other values, the same text may miss an object that the
  * primary has.
  */
-export class OwnErrors {
+export class ConfirmedErrors {
   readonly #rests = new RefusedTexts(REST_MS)
 
   /** Whether the primary need not be asked about this error of a replica, because it has just given the same one. */
-  isOwn(sql: string, error: unknown, nowMs?: number): boolean {
+  isConfirmed(sql: string, error: unknown, nowMs?: number): boolean {
     const key = keyOf(sql, error)
     return key !== undefined && this.#rests.ask(key, nowMs) === 'resting'
   }

@@ -132,7 +132,7 @@ function elsewhere(
 function onPrimary(cluster: Cluster, { route, before, sql, error }: FailedStatement): Attempt | undefined {
   if (route.reason === 'use-node') return undefined
   // The primary has just given the same error.
-  if (route.node.ownErrors?.isOwn(sql, error)) return undefined
+  if (route.node.confirmedErrors?.isConfirmed(sql, error)) return undefined
   return {
     route: routeOfRefused(cluster, route.node, sql, error),
     tried: new Set(before?.tried).add(route.node),

@@ -112,7 +112,7 @@ const NOT_ASKED_TWICE = ['replica: read']
 describe('an error that the primary gives as well', () => {
   const matching = (flag: string, letter = 'b') =>
     sql`select jsonb_path_query(${'{"a": "b"}'}::jsonb, ${`$.a ? (@ like_regex "${letter}" flag "${flag}")`}::text::jsonpath)`
-  const ownErrors: { what: string; code: string; query: () => Promise<unknown> }[] = [
+  const confirmedErrors: { what: string; code: string; query: () => Promise<unknown> }[] = [
     {
       what: 'a table that is nowhere',
       code: '42P01',
@@ -137,7 +137,7 @@ describe('an error that the primary gives as well', () => {
     await cluster.waitForCatchup()
   })
 
-  for (const { what, code, query } of ownErrors) {
+  for (const { what, code, query } of confirmedErrors) {
     test(`is the text's own fault, and the primary is not asked each time: ${what}`, async () => {
       expect(await failing(query)).toEqual([ASKED_TWICE, code])
       for (let count = 0; count < 5; count++) expect(await failing(query)).toEqual([NOT_ASKED_TWICE, code])
