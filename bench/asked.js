@@ -85,7 +85,7 @@ async function compareSingles() {
     name: String(index),
     run: async (/** @type {number} */ iterations) => {
       for (let i = 0; i < iterations; i++) {
-        client.askAroundNext(questions)
+        client.askWithNext(questions)
         await client.query(DOUBTFUL)
       }
     },

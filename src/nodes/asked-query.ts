@@ -22,7 +22,7 @@ interface Answers {
 export type AnswerRow = readonly (string | null)[]
 
 /** A question that was asked before or after a statement, and its answer. */
-export interface Told {
+export interface Answered {
   readonly client: object
   readonly askedAtMs: number
   readonly question: string
@@ -35,12 +35,12 @@ export interface AskingClient {
    * Asks these before and after the statement of the next `query()`. The answers are there when that call has
    * resolved.
    */
-  askAroundNext(questions: Questions): Answers
+  askWithNext(questions: Questions): Answers
 }
 
 /** Whether {@link askingClient} has made the class of this client. */
 export function canAsk(client: object): client is AskingClient {
-  return 'askAroundNext' in client
+  return 'askWithNext' in client
 }
 
 /**
@@ -53,7 +53,7 @@ export function askingClient(Given: ClientClass): ClientClass {
   return class extends Given implements AskingClient {
     #next: { readonly questions: Questions; readonly answers: Answers } | undefined
 
-    askAroundNext(questions: Questions): Answers {
+    askWithNext(questions: Questions): Answers {
       const answers: Answers = { before: undefined, after: undefined }
       this.#next = { questions, answers }
       return answers

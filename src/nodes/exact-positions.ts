@@ -36,7 +36,7 @@ export class ExactPositions {
    */
   #configuration = 0
   /** The position that each session last reported for its server. */
-  #told = new WeakMap<object, Lsn>()
+  #reported = new WeakMap<object, Lsn>()
   #isStopped = false
 
   constructor(set: Positioned) {
@@ -102,26 +102,31 @@ export class ExactPositions {
    * Whether this very session has reported that its server has replayed that far. A session does not outlive a crash.
    * Behind a pooler it may belong to another server by now.
    */
-  hasTold(client: object, node: Node, { lsn }: Position): boolean {
-    const told = isDirect(node) ? this.#told.get(client) : undefined
-    return told !== undefined && told >= lsn
+  hasReported(client: object, node: Node, { lsn }: Position): boolean {
+    const reported = isDirect(node) ? this.#reported.get(client) : undefined
+    return reported !== undefined && reported >= lsn
   }
 
   /**
    * Records how far a replica has replayed, as one of its sessions reported. Gives that position; undefined if the
    * server is no replica (any more).
    */
-  told(client: object, node: Node, position: string | null | undefined, askedAtMs: number): Lsn | undefined {
+  reported(
+    client: object,
+    node: Node,
+    position: string | null | undefined,
+    askedAtMs: number,
+  ): Lsn | undefined {
     const lsn = parseLsn(position)
     if (lsn === undefined) return undefined
-    this.#told.set(client, lsn)
+    this.#reported.set(client, lsn)
     this.#saw(node, { lsn, askedAtMs, startedAt: undefined })
     return lsn
   }
 
   /** Another node is the primary now, so the positions that sessions reported may belong to another history. */
-  forgetTold(): void {
-    this.#told = new WeakMap()
+  forgetReported(): void {
+    this.#reported = new WeakMap()
   }
 
   /**

@@ -18,7 +18,7 @@ interface Reported {
 }
 
 /** A fault of a node that has a warning already: of its connection, its state, or its role. */
-type Told = 'unreachable' | 'unreadable' | Ineligibility
+type Warned = 'unreachable' | 'unreadable' | Ineligibility
 
 /**
  * Tells the operator what happens to the nodes of one cluster. Every change goes to a channel. A fault that a human
@@ -27,7 +27,7 @@ type Told = 'unreachable' | 'unreadable' | Ineligibility
 export class NodeReports {
   readonly #set: Reported
   readonly #said = new Set<string>()
-  readonly #told = new WeakMap<Node, Told>()
+  readonly #warned = new WeakMap<Node, Warned>()
   #noReplicaAtMs = Number.NEGATIVE_INFINITY
   /** Since when no replica has been eligible; undefined if that was not reported. */
   #withoutSinceMs: number | undefined
@@ -37,7 +37,7 @@ export class NodeReports {
   }
 
   changed(node: Node, change: NodeChange, because?: string): void {
-    if (change === 'fit') this.#told.delete(node)
+    if (change === 'fit') this.#warned.delete(node)
     if (nodeChannel.hasSubscribers) {
       nodeChannel.publish({ cluster: this.#set.name, node: node.name, change, because })
     }
@@ -46,8 +46,8 @@ export class NodeReports {
   /** Warns at the start of nodes that could not be reached. */
   notReached(nodes: readonly Node[]): void {
     for (const node of nodes) {
-      if (this.#isTold(node)) continue
-      this.#told.set(node, 'unreachable')
+      if (this.#isWarned(node)) continue
+      this.#warned.set(node, 'unreachable')
       this.#warn(
         'WRITE_PINNING_NODE_DOWN',
         `'${node.name}' cannot be reached (${node.downBecause ?? 'no answer yet'}). ${this.#consequence(node)} It goes on being asked.`,
@@ -74,7 +74,7 @@ export class NodeReports {
     if (this.#withoutSinceMs !== undefined) return
     const nowMs = performance.now()
     const shared = this.#set.replicas.filter(({ weight }) => weight > 0)
-    if (shared.every((node) => this.#isTold(node))) {
+    if (shared.every((node) => this.#isWarned(node))) {
       // The warnings of their faults have already said what serves instead.
       this.#withoutSinceMs = nowMs
       return
@@ -83,7 +83,7 @@ export class NodeReports {
     this.#noReplicaAtMs = nowMs
     this.#withoutSinceMs = nowMs
     const why = shared.map((node) =>
-      this.#isTold(node)
+      this.#isWarned(node)
         ? `'${node.name}' (see the warning before)`
         : whyIneligible(node, this.#set.settings.maxLagBytes),
     )
@@ -112,7 +112,7 @@ export class NodeReports {
     const { code = '', message = String(error) } = error as { code?: unknown; message?: string }
     if (!this.#once(`${node.name} ${code}`)) return
     const isMisconfigured = failure === 'misconfigured'
-    this.#told.set(node, isMisconfigured || !isServerError(error) ? 'unreachable' : 'unreadable')
+    this.#warned.set(node, isMisconfigured || !isServerError(error) ? 'unreachable' : 'unreadable')
     this.#warn(
       isMisconfigured ? 'WRITE_PINNING_NODE_MISCONFIGURED' : 'WRITE_PINNING_NODE_UNREADABLE',
       isMisconfigured
@@ -179,7 +179,7 @@ export class NodeReports {
     if (text === undefined || (why === undefined && sighting.isInRecovery)) return
     // Until the primary was seen, it is unknown whether the two are one server.
     if (primary.sighting === undefined || !this.#once(`${why} ${node.name} ${sighting.startedAt}`)) return
-    if (why !== undefined) this.#told.set(node, why)
+    if (why !== undefined) this.#warned.set(node, why)
     this.#warn('WRITE_PINNING_NODE_ROLE', why === undefined ? text : `${text} ${this.#consequence(node)}`)
   }
 
@@ -193,11 +193,11 @@ export class NodeReports {
   }
 
   /** Whether the current fault of a node already has a warning of its own. */
-  #isTold(node: Node): boolean {
-    const told = this.#told.get(node)
-    if (told === 'unreachable') return !node.isUp
-    if (told === 'unreadable') return node.sighting === undefined
-    return told !== undefined && told === node.ineligibility
+  #isWarned(node: Node): boolean {
+    const warned = this.#warned.get(node)
+    if (warned === 'unreachable') return !node.isUp
+    if (warned === 'unreadable') return node.sighting === undefined
+    return warned !== undefined && warned === node.ineligibility
   }
 
   /** What a node's fault means for reads and writes. */

@@ -1,5 +1,5 @@
 import { beforePageHeader, type Lsn, parseLsn } from '../lsn.ts'
-import type { AnswerRow, Told } from './asked-query.ts'
+import type { Answered, AnswerRow } from './asked-query.ts'
 
 /**
  * Everything that servers are asked about positions. A `*_QUESTION` is asked together with a statement, on its
@@ -73,20 +73,20 @@ export function primaryAnswer([inserted, timeline, segmentSize, wrote]: AnswerRo
 }
 
 /** Whether the transaction has written; undefined if unknown. */
-export function toldWhetherWritten(told: Told | undefined): boolean | undefined {
-  if (told?.question === WROTE_QUESTION) return told.answer[0] === 't'
-  return told?.question === PRIMARY_QUESTION ? primaryAnswer(told.answer)?.hasWritten : undefined
+export function toldWhetherWritten(answered: Answered | undefined): boolean | undefined {
+  if (answered?.question === WROTE_QUESTION) return answered.answer[0] === 't'
+  return answered?.question === PRIMARY_QUESTION ? primaryAnswer(answered.answer)?.hasWritten : undefined
 }
 
 /** Whether an answer says how far the server has written or replayed. */
-export function tellsPosition({ question }: Told): boolean {
+export function tellsPosition({ question }: Answered): boolean {
   return question === REPLICA_QUESTION || question === PRIMARY_QUESTION
 }
 
 /** How the statement's transaction commits; undefined if unknown. */
-export function toldCommitKind(told: Told | undefined): CommitKind | undefined {
-  if (told === undefined || told.question === REPLICA_QUESTION) return undefined
-  const setting = told.answer[COMMITS_AT.get(told.question) ?? -1]
+export function toldCommitKind(answered: Answered | undefined): CommitKind | undefined {
+  if (answered === undefined || answered.question === REPLICA_QUESTION) return undefined
+  const setting = answered.answer[COMMITS_AT.get(answered.question) ?? -1]
   if (typeof setting !== 'string') return undefined
   return setting === 'off' ? 'unflushed' : 'flushed'
 }

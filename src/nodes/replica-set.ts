@@ -189,7 +189,7 @@ export class ReplicaSet {
   /** A node's name leads to another server now. Forgets what is known of the old server, and stops asking it. */
   moved(node: Node): void {
     this.#watch.moved(node)
-    if (node === this.#primary) this.positions.forgetTold()
+    if (node === this.#primary) this.positions.forgetReported()
     void this.positions.forget(node)
   }
 
@@ -295,7 +295,7 @@ export class ReplicaSet {
     elected.becomesPrimary()
     old.becomesReplica()
     this.#watch.forgetPositions()
-    this.positions.forgetTold()
+    this.positions.forgetReported()
     this.reports.switched(old, elected)
   }
 }

@@ -1,6 +1,6 @@
 import { WritePinningError } from '../errors.ts'
 import type { RoutingContext } from '../freshness/context.ts'
-import type { Told } from '../nodes/asked-query.ts'
+import type { Answered } from '../nodes/asked-query.ts'
 import { failureOf, isRefusal, mayHaveRun } from '../nodes/error-meaning.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import { toldCommitKind, toldWhetherWritten } from '../nodes/position-questions.ts'
@@ -34,7 +34,7 @@ export class Outcome {
     session: Session,
     context: RoutingContext | undefined,
     affected: number | bigint | undefined,
-    told: Told | undefined,
+    told: Answered | undefined,
   ): void {
     const { client } = session
     const status = transactionStatusOf(client)
@@ -109,7 +109,7 @@ export class Outcome {
     statement: Statement,
     session: Session,
     context: RoutingContext | undefined,
-    told: Told | undefined,
+    told: Answered | undefined,
   ): unknown {
     const wasRefused = isRefusal(error)
     // After a lost connection, or a timeout on this side, the session may still be busy, or gone.
@@ -141,7 +141,7 @@ export class Outcome {
   #positionOfCommit(
     statement: Statement,
     client: PoolClientLike,
-    told: Told | undefined,
+    told: Answered | undefined,
   ): PositionOfCommit | undefined {
     if (statement.transaction === undefined) return undefined
     const { writePositions } = this.#cluster
@@ -160,7 +160,7 @@ export class Outcome {
   }
 
   /** The connection was lost at a COMMIT, so the transaction may be committed. */
-  #lostCommit(error: unknown, session: Session, told: Told | undefined): unknown {
+  #lostCommit(error: unknown, session: Session, told: Answered | undefined): unknown {
     if (failureOf(error) === 'never-sent') {
       // The connection was dead before the COMMIT was sent, so the server has rolled back.
       this.#transaction.loseUnsent(error)

@@ -214,7 +214,7 @@ export class ReadOnlyBinding {
     // that it is fresh enough.
     return (
       requirement.kind !== 'atLeast' ||
-      this.#cluster.set.positions.hasTold(client, node, requirement.position)
+      this.#cluster.set.positions.hasReported(client, node, requirement.position)
     )
   }
 

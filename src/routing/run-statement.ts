@@ -1,5 +1,5 @@
 import { currentContext, type RoutingContext } from '../freshness/context.ts'
-import type { Told } from '../nodes/asked-query.ts'
+import type { Answered } from '../nodes/asked-query.ts'
 import { isRefusal } from '../nodes/error-meaning.ts'
 import {
   answerEnded,
@@ -47,7 +47,7 @@ export class StatementRun<T> implements AnswerListener {
   /** Where it was sent. */
   #route: Route | undefined
   /** What the session answered to a question around it. */
-  #told: Told | undefined
+  #told: Answered | undefined
   #deadline: ReadDeadline | undefined
   #tried: Attempt['tried']
   /**
@@ -246,7 +246,7 @@ export class StatementRun<T> implements AnswerListener {
     return await runAsked(cluster, session, { position, before, after }, this, send)
   }
 
-  onAnswer(told: Told): void {
+  onAnswer(told: Answered): void {
     this.#told = told
   }
 

@@ -1,6 +1,6 @@
 import type { RequestMemory } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
-import { type AnswerRow, canAsk, type Told } from '../nodes/asked-query.ts'
+import { type Answered, type AnswerRow, canAsk } from '../nodes/asked-query.ts'
 import { COMMIT_QUESTION, REPLICA_QUESTION, WROTE_QUESTION } from '../nodes/position-questions.ts'
 import { isOfPrimary, type Session, transactionStatusOf } from '../nodes/session.ts'
 import { askOn } from '../own-statements.ts'
@@ -21,7 +21,7 @@ export class StaleNode extends Error {}
 export async function proveFresh(cluster: Cluster, session: Session, position: Position): Promise<void> {
   const { client, node } = session
   if (node.sighting?.isDirect !== true) throw new StaleNode()
-  if (cluster.set.positions.hasTold(client, node, position)) return
+  if (cluster.set.positions.hasReported(client, node, position)) return
   const askedAtMs = performance.now()
   const [row] = await askOn<ReplicaAnswer>(client, REPLICA_QUESTION)
   const answer: AnswerRow = [row?.position ?? null, row?.isolation ?? null]
@@ -45,7 +45,7 @@ export interface Asked {
 
 /** Gets the answers to the questions around a statement. Not called if the client cannot ask. */
 export interface AnswerListener {
-  onAnswer(told: Told): void
+  onAnswer(told: Answered): void
 }
 
 /**
@@ -62,28 +62,28 @@ export async function runAsked<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   const { node, client } = session
-  const hasTold = position === undefined || cluster.set.positions.hasTold(client, node, position)
-  if (!canAsk(client) || (!hasTold && node.hasSnapshots)) {
-    if (!hasTold) await proveFresh(cluster, session, position)
+  const hasReported = position === undefined || cluster.set.positions.hasReported(client, node, position)
+  if (!canAsk(client) || (!hasReported && node.hasSnapshots)) {
+    if (!hasReported) await proveFresh(cluster, session, position)
     return await run()
   }
-  if (hasTold && before === undefined && after === undefined) return await run()
+  if (hasReported && before === undefined && after === undefined) return await run()
   const askedAtMs = performance.now()
-  const answers = client.askAroundNext({ before: hasTold ? before : REPLICA_QUESTION, after })
+  const answers = client.askWithNext({ before: hasReported ? before : REPLICA_QUESTION, after })
   const outcome = await run().then(
     (result) => () => result,
     (error: unknown) => () => {
       throw error
     },
   )
-  if (!hasTold) {
+  if (!hasReported) {
     // If nothing was answered, the connection was lost before: this throws its error.
     if (answers.before === undefined) outcome()
     if (!isFresh(cluster, session, position, answers.before, askedAtMs) || node.hasSnapshots) {
       throw new StaleNode()
     }
   }
-  if (hasTold && before !== undefined && answers.before !== undefined) {
+  if (hasReported && before !== undefined && answers.before !== undefined) {
     listener.onAnswer({ client, askedAtMs, question: before, answer: answers.before })
   }
   if (after !== undefined && answers.after !== undefined) {
@@ -149,6 +149,6 @@ function isFresh(
   if (answer === undefined) return false
   const [position, isolation] = answer
   node.sessionBegan(isolation)
-  const told = cluster.set.positions.told(client, node, position, askedAtMs)
+  const told = cluster.set.positions.reported(client, node, position, askedAtMs)
   return told !== undefined && told >= lsn
 }

@@ -1,6 +1,6 @@
 import { type RequestMemory, sawPosition } from '../freshness/memory.ts'
 import type { Position } from '../freshness/position.ts'
-import type { Told } from '../nodes/asked-query.ts'
+import type { Answered } from '../nodes/asked-query.ts'
 import type { Node } from '../nodes/node.ts'
 import type { PoolClientLike } from '../nodes/pool.ts'
 import {
@@ -110,7 +110,7 @@ export class ReadPositions {
    * after it, or by a question of its own. Wait for this before the read's result is handed out. Otherwise the next
    * read may not know how far this one has seen.
    */
-  saw(memory: RequestMemory, { node }: Session, told: Told | undefined): Promise<void> | undefined {
+  saw(memory: RequestMemory, { node }: Session, told: Answered | undefined): Promise<void> | undefined {
     const { name } = this.#set
     if (told !== undefined && tellsPosition(told)) {
       sawPosition(memory, name, this.#positionOf(node, told))
@@ -120,9 +120,9 @@ export class ReadPositions {
     return asked.then((position) => sawPosition(memory, name, position))
   }
 
-  #positionOf(node: Node, { client, askedAtMs, question, answer }: Told): Position | undefined {
+  #positionOf(node: Node, { client, askedAtMs, question, answer }: Answered): Position | undefined {
     if (question === REPLICA_QUESTION) {
-      return this.#onReplica(node, this.#set.positions.told(client, node, answer[0], askedAtMs))
+      return this.#onReplica(node, this.#set.positions.reported(client, node, answer[0], askedAtMs))
     }
     const systemId = node.sighting?.systemId
     const its = primaryAnswer(answer)
