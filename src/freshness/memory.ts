@@ -12,7 +12,7 @@ import { expectPosition, type WrittenPositions } from './written-positions.ts'
 export type WriteKind = 'write' | 'mark-write' | 'db-write'
 
 /** How the plugin or middleware reads, writes and stores pins. All of its requests share one object. */
-export interface PinHost {
+export interface PinCodec {
   /** Writes a pin as a token, and signs it if there is a secret. */
   encode(pin: Pin): string
   /** Reads a token. Gives the reason if the token is worth nothing. Never throws. */
@@ -20,7 +20,7 @@ export interface PinHost {
   /** Whether tokens are signed, so that a client cannot have made one up. */
   readonly isSigned: boolean
   /** The same for tokens of another cookie: the signature covers its name. */
-  withCookieName(name: string): PinHost
+  withCookieName(name: string): PinCodec
   /** Raises the pin of an account; undefined without a pin store. */
   readonly raiseAccount: ((account: string, pin: Pin) => Promise<void>) | undefined
 }
@@ -31,7 +31,7 @@ export interface MemorySettings {
   readonly wantsPositions: boolean
   /** Whether the positions that reads have seen are wanted. */
   readonly wantsSeen: boolean
-  readonly host: PinHost | undefined
+  readonly codec: PinCodec | undefined
 }
 
 /**
@@ -75,7 +75,7 @@ export interface RequestMemory extends MemorySettings {
    * The pins that the request brought and that last longer than this process believes. A response passes them on
    * unchanged; undefined for none.
    */
-  beyond: Pin | undefined
+  tooLongLived: Pin | undefined
   /**
    * When the whole of its response was sent, in ms since the epoch; Infinity before that, and if there is no
    * response.
@@ -115,7 +115,7 @@ interface KeptNode {
 }
 
 /** The settings of a memory without a plugin: nothing is wanted. */
-export const PLAIN: MemorySettings = { wantsPositions: false, wantsSeen: false, host: undefined }
+export const PLAIN: MemorySettings = { wantsPositions: false, wantsSeen: false, codec: undefined }
 
 export function createMemory(
   pinningMs: number,
@@ -133,7 +133,7 @@ export function createMemory(
     triedToWriteTo: undefined,
     markedWrite: false,
     freshUntilMs: Number.POSITIVE_INFINITY,
-    beyond: undefined,
+    tooLongLived: undefined,
     answeredAtMs: Number.POSITIVE_INFINITY,
     written: undefined,
     seen: undefined,
@@ -143,7 +143,7 @@ export function createMemory(
     kept: undefined,
     wantsPositions: settings.wantsPositions,
     wantsSeen: settings.wantsSeen,
-    host: settings.host,
+    codec: settings.codec,
   }
 }
 

@@ -3,7 +3,7 @@ import { settlePositions } from '../freshness/written-positions.ts'
 import { OptionReader } from '../options.ts'
 import { pinOfContext } from './outgoing-pin.ts'
 import { MAX_PINNING_SECONDS, SECONDS } from './pinning-seconds.ts'
-import { pinHost } from './token.ts'
+import { pinCodec } from './token.ts'
 
 /** The options of {@link capturePin}. */
 export interface CapturePinOptions {
@@ -36,7 +36,7 @@ export async function capturePin(options: CapturePinOptions = {}): Promise<strin
   if (memory === undefined) return undefined
   await settlePositions(memory)
   const pin = pinOfContext(memory, seconds)
-  return pin && (memory.host ?? UNSIGNED).encode(pin)
+  return pin && (memory.codec ?? UNSIGNED).encode(pin)
 }
 
-const UNSIGNED = pinHost({ cookieName: '', keys: [], pinningSeconds: MAX_PINNING_SECONDS }, undefined)
+const UNSIGNED = pinCodec({ cookieName: '', keys: [], pinningSeconds: MAX_PINNING_SECONDS }, undefined)

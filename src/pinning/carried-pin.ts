@@ -12,7 +12,7 @@ export interface CarriedPin {
    * Valid tokens that this process honours for less time than they claim, unchanged. Another process may honour them
    * for longer.
    */
-  readonly beyond: Pin | undefined
+  readonly tooLongLived: Pin | undefined
   /**
    * When the last token with a missing or wrong signature is over; 0 if there is none. It may be an honest token of a
    * process with another secret. It counts for `pinningSeconds` at most.
@@ -76,7 +76,7 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
   const latestDoubtMs = Date.now() + context.pinningSeconds * 1000
   const ignored = new Set<IgnoredPinReason>()
   let pin: Pin | undefined
-  let beyond: Pin | undefined
+  let tooLongLived: Pin | undefined
   let doubtUntilMs = 0
   let unverifiedUntilMs = 0
   let verified = 0
@@ -93,7 +93,7 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
       pin = mergePins(pin, believed)
       if (believed === claim.pin) continue
       ignored.add('too-far-ahead')
-      beyond = mergePins(beyond, claim.pin)
+      tooLongLived = mergePins(tooLongLived, claim.pin)
       continue
     }
     ignored.add('bad-signature')
@@ -101,13 +101,13 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
     if (isVerified) doubtUntilMs = Math.max(doubtUntilMs, untilMs)
     else unverifiedUntilMs = Math.max(unverifiedUntilMs, untilMs)
   }
-  return { pin, beyond, doubtUntilMs, unverifiedUntilMs, ignored }
+  return { pin, tooLongLived, doubtUntilMs, unverifiedUntilMs, ignored }
 }
 
 /** The result without any token. */
 export const NOTHING: CarriedPin = {
   pin: undefined,
-  beyond: undefined,
+  tooLongLived: undefined,
   doubtUntilMs: 0,
   unverifiedUntilMs: 0,
   ignored: new Set(),

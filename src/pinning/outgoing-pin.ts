@@ -43,8 +43,11 @@ export function pinOfResponse(memory: RequestMemory, isWrite: boolean): Pin | un
 }
 
 /** The pin that a request brought, as far as it is not over yet, with the time that it claims. */
-export function broughtPin({ carried, beyond }: RequestMemory, nowMs: number = Date.now()): Pin | undefined {
-  return mergePins(livePin(carried, nowMs), livePin(beyond, nowMs))
+export function broughtPin(
+  { carried, tooLongLived }: RequestMemory,
+  nowMs: number = Date.now(),
+): Pin | undefined {
+  return mergePins(livePin(carried, nowMs), livePin(tooLongLived, nowMs))
 }
 
 /**

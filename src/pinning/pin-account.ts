@@ -47,7 +47,7 @@ export async function pinAccount(account: string, options: PinAccountOptions = {
   if (typeof account !== 'string' || account === '')
     throw optionError(WHERE, 'account', account, "an account's id")
   const memory = currentContext()?.memory
-  const raise = raiseIn(pinStoreOption(read)) ?? memory?.host?.raiseAccount
+  const raise = raiseIn(pinStoreOption(read)) ?? memory?.codec?.raiseAccount
   if (raise === undefined) {
     throw wrongOption(
       `${WHERE}: there is no \`pinStore\`: give it in the options, or to the plugin or runWithPin() around it.`,

@@ -24,7 +24,7 @@ import { type Brought, type LeavingRequest, NOTHING_BROUGHT, type RequestOwner }
 import { ResponsePins } from './response-pins.ts'
 import { policyOf, readFromOf } from './route-marks.ts'
 import { signingKeys } from './signer.ts'
-import { pinHost, type TokenContext } from './token.ts'
+import { pinCodec, type TokenContext } from './token.ts'
 import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
 
 /** What a plugin or middleware has done since the start. The numbers only grow. */
@@ -49,7 +49,7 @@ export interface PinCounts {
 /**
  * The request side of one plugin or middleware. It reads the pin of each request, and sets the pin of each response.
  * Others see it through small interfaces: its requests as {@link RequestOwner}, another edge as {@link BegunBy}, and
- * the memory of a request (`PinHost`) as the part that reads and writes tokens.
+ * the memory of a request (`PinCodec`) as the part that reads and writes tokens.
  */
 export class Pinning<Request> {
   readonly counts: PinCounts = {
@@ -96,9 +96,9 @@ export class Pinning<Request> {
     this.#tokens = { cookieName: cookie.name, keys: signingKeys(secrets), pinningSeconds }
     this.#responses = new ResponsePins(settings, framework, this.#tokens)
     this.#store = accounts && new AccountStore(accounts.store, this.counts, framework.log)
-    const host = pinHost(this.#tokens, this.#store)
-    this.#memoryOfSkipped = { ...PLAIN, host }
-    this.#memory = { wantsPositions: settings.pin === 'exact', wantsSeen: settings.monotonicReads, host }
+    const codec = pinCodec(this.#tokens, this.#store)
+    this.#memoryOfSkipped = { ...PLAIN, codec }
+    this.#memory = { wantsPositions: settings.pin === 'exact', wantsSeen: settings.monotonicReads, codec }
   }
 
   /**
@@ -165,7 +165,7 @@ export class Pinning<Request> {
     return {
       pin,
       by: ofCookies.pin === undefined ? 'header' : 'cookie',
-      beyond: mergePins(ofCookies.beyond, ofHeader.beyond),
+      tooLongLived: mergePins(ofCookies.tooLongLived, ofHeader.tooLongLived),
       doubtUntilMs: Math.max(doubtUntil(ofCookies, badSignature), doubtUntil(ofHeader, badSignature)),
     }
   }

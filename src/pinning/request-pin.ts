@@ -58,7 +58,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     this.#memory = createMemory(start.pinningMs, brought.pin, start.policy.isWrite, memory)
     this.#memory.readFrom = start.readFrom
     this.#memory.doubtUntilMs = brought.doubtUntilMs
-    this.#memory.beyond = brought.beyond
+    this.#memory.tooLongLived = brought.tooLongLived
     this.#memory.onWrite = (kind) => this.#wrote(kind)
     this.#memory.end = this
     this.#memory.affinityKey = start.affinityKey

@@ -37,12 +37,17 @@ export interface Brought {
   readonly pin: Pin | undefined
   readonly by: 'cookie' | 'header'
   /** Pins that claim more time than this process honours, unchanged. The response hands them on. */
-  readonly beyond: Pin | undefined
+  readonly tooLongLived: Pin | undefined
   /** Until when a pin in doubt sends the request's reads to the primary; 0 for none. */
   readonly doubtUntilMs: number
 }
 
-export const NOTHING_BROUGHT: Brought = { pin: undefined, by: 'header', beyond: undefined, doubtUntilMs: 0 }
+export const NOTHING_BROUGHT: Brought = {
+  pin: undefined,
+  by: 'header',
+  tooLongLived: undefined,
+  doubtUntilMs: 0,
+}
 
 /** A request whose response is about to leave. */
 export interface LeavingRequest<Request = unknown> {

@@ -86,7 +86,7 @@ export class ResponsePins<Request> {
     const there = pinOfTokens(tokens, this.#tokens)
     const untilMs = doubtUntil(there, this.#settings.badSignature)
     const doubt: Pin | undefined = untilMs === 0 ? undefined : { kind: 'time', untilMs }
-    return mergePins(mergePins(there.pin, there.beyond), doubt)
+    return mergePins(mergePins(there.pin, there.tooLongLived), doubt)
   }
 
   #carry(

@@ -1,6 +1,6 @@
 import { type IgnoredPinReason, warn } from '../diagnostics.ts'
 import { currentContext, openRequestContext, runInContext } from '../freshness/context.ts'
-import { closeMemory, createMemory, type PinHost, type RequestMemory } from '../freshness/memory.ts'
+import { closeMemory, createMemory, type PinCodec, type RequestMemory } from '../freshness/memory.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { keepInScope } from '../freshness/scope-result.ts'
 import { isString, OptionReader, wrongOption } from '../options.ts'
@@ -9,7 +9,7 @@ import { DEFAULT_COOKIE_NAME } from './cookie-names.ts'
 import { type PinStore, pinStoreOption } from './pin-store.ts'
 import { MAX_PINNING_SECONDS, pinningSeconds } from './pinning-seconds.ts'
 import { secretsOption, signingKeys } from './signer.ts'
-import { pinHost } from './token.ts'
+import { pinCodec } from './token.ts'
 
 /** The options of {@link runWithPin}. */
 export interface RunWithPinOptions {
@@ -51,10 +51,10 @@ export function runWithPin<T>(token: string | undefined, fn: () => T, options: R
   if (typeof fn !== 'function') {
     throw wrongOption(`${WHERE} takes a token, and the function to run.`)
   }
-  const { host, pinningMs, pin } = settingsOf(options)
-  const carried = carriedBy(token, host, pinningMs)
+  const { codec, pinningMs, pin } = settingsOf(options)
+  const carried = carriedBy(token, codec, pinningMs)
   const wantsPositions = (pin ?? carried?.kind) === 'exact'
-  const memory = createMemory(pinningMs, carried, false, { wantsPositions, wantsSeen: false, host })
+  const memory = createMemory(pinningMs, carried, false, { wantsPositions, wantsSeen: false, codec })
   const context = openRequestContext(memory)
   let result: T
   try {
@@ -72,7 +72,7 @@ const KNOWN = ['secret', 'cookieName', 'pinningSeconds', 'pin', 'pinStore'] as c
 function settingsOf(options: RunWithPinOptions) {
   const read = new OptionReader<RunWithPinOptions>(WHERE, options, KNOWN)
   return {
-    host: hostOf(read),
+    codec: codecOf(read),
     pinningMs: pinningSeconds(read) * 1000,
     // An empty text counts as not given.
     pin: read.given.pin ? read.oneOf('pin', ['time', 'exact'], 'time') : undefined,
@@ -83,12 +83,12 @@ function settingsOf(options: RunWithPinOptions) {
  * How tokens are read and written, and where accounts are pinned: by the options, else as in the request in which
  * this is called.
  */
-function hostOf(read: OptionReader<RunWithPinOptions>): PinHost {
+function codecOf(read: OptionReader<RunWithPinOptions>): PinCodec {
   const cookieName = read.value('cookieName', undefined, isString, 'a name')
   const pinStore = pinStoreOption(read)
   const keys = signingKeys(secretsOption(read))
-  const outer = currentContext()?.memory?.host
-  const own = pinHost(
+  const outer = currentContext()?.memory?.codec
+  const own = pinCodec(
     { cookieName: cookieName ?? DEFAULT_COOKIE_NAME, keys, pinningSeconds: MAX_PINNING_SECONDS },
     pinStore && accountStoreOf(pinStore),
   )
@@ -97,9 +97,9 @@ function hostOf(read: OptionReader<RunWithPinOptions>): PinHost {
   return { ...ofTokens, raiseAccount: own.raiseAccount ?? outer?.raiseAccount }
 }
 
-function carriedBy(token: string | undefined, host: PinHost, pinningMs: number): Pin | undefined {
+function carriedBy(token: string | undefined, codec: PinCodec, pinningMs: number): Pin | undefined {
   if (token === undefined || token === null) return undefined
-  const read = typeof token === 'string' ? host.read(token) : 'malformed'
+  const read = typeof token === 'string' ? codec.read(token) : 'malformed'
   if (typeof read !== 'string') return read
   if (read === 'expired') return undefined
   warnOfToken((token as unknown) instanceof Promise ? 'promise' : read)

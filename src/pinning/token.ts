@@ -1,4 +1,4 @@
-import type { PinHost } from '../freshness/memory.ts'
+import type { PinCodec } from '../freshness/memory.ts'
 import { pinAtMostUntil, pinOfParts } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
 import type { AccountStore } from './account-store.ts'
@@ -112,7 +112,7 @@ function partsOf(token: string) {
  * Makes what the contexts of a plugin, or of `runWithPin()`, need to read and write tokens and to raise pins of
  * accounts. The secrets are not visible in it.
  */
-export function pinHost(tokens: TokenContext, store: AccountStore | undefined): PinHost {
+export function pinCodec(tokens: TokenContext, store: AccountStore | undefined): PinCodec {
   // A token that the application handed on may last longer than one from a user agent, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
@@ -123,7 +123,7 @@ export function pinHost(tokens: TokenContext, store: AccountStore | undefined): 
       return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
     },
     isSigned: tokens.keys.length > 0,
-    withCookieName: (cookieName) => pinHost({ ...tokens, cookieName }, store),
+    withCookieName: (cookieName) => pinCodec({ ...tokens, cookieName }, store),
     raiseAccount: store && ((account, pin) => store.raise(account, pin).answer),
   }
 }

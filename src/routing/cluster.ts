@@ -103,7 +103,7 @@ export class Cluster {
     before: Attempt | undefined,
   ): Look | undefined {
     const memory = context?.memory
-    if (memory?.carried === undefined || memory.host?.isSigned !== true) return undefined
+    if (memory?.carried === undefined || memory.codec?.isSigned !== true) return undefined
     if (before?.looked?.has('timeline') || (isWrite && !this.set.settings.failover)) return undefined
     const position = positionOfPin(memory.carried, this.name, Date.now())
     const run = position && this.set.newerTimeline.lookFor(position)

@@ -141,7 +141,7 @@ describe('a context that outlives its request', () => {
 
 describe('a request whose positions are wanted', () => {
   const POSITION = { systemId: '7300000000000000001', timeline: 1, lsn: 1_000n }
-  const wanting = { wantsPositions: true, wantsSeen: true, host: undefined }
+  const wanting = { wantsPositions: true, wantsSeen: true, codec: undefined }
   const read = async (memory: RequestMemory) => {
     await Promise.all(memory.written?.open ?? [])
     return writtenPosition(memory.written, 'default')

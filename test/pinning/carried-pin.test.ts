@@ -88,10 +88,10 @@ describe('what a client sends beside an honest pin', () => {
         return `write_pin${attacker.below(2) === 0 ? '' : `_${key.id}`}=${encodeToken(pin, context)}`
       })
       const header = attacker.shuffled([...forged, ...genuine]).join('; ')
-      const { pin, beyond, doubtUntilMs, unverifiedUntilMs } = pinOfCookies(header, OWN)
+      const { pin, tooLongLived, doubtUntilMs, unverifiedUntilMs } = pinOfCookies(header, OWN)
       const expected = pins.reduce<Pin | undefined>((all, each) => mergePins(all, each), undefined)
       if (textOf(pin) !== textOf(expected)) expect(pin, header).toEqual(expected)
-      expect(beyond).toBeUndefined()
+      expect(tooLongLived).toBeUndefined()
       expect(doubtUntilMs).toBeLessThanOrEqual(Date.now() + 15_000)
       expect(unverifiedUntilMs).toBe(0)
     }
@@ -101,13 +101,13 @@ describe('what a client sends beside an honest pin', () => {
     const attacker = new Attacker(13)
     for (let round = 0; round < 600; round++) {
       const header = Array.from({ length: attacker.below(40) }, () => attacker.cookie()).join('; ')
-      const { pin, beyond, doubtUntilMs } = pinOfCookies(header, UNSIGNED)
+      const { pin, tooLongLived, doubtUntilMs } = pinOfCookies(header, UNSIGNED)
       expect(pin?.untilMs ?? 0).toBeLessThanOrEqual(Date.now() + 45_000)
-      expect(beyond?.untilMs ?? 0).toBeLessThanOrEqual(Date.now() + 86_400_000)
+      expect(tooLongLived?.untilMs ?? 0).toBeLessThanOrEqual(Date.now() + 86_400_000)
       expect(doubtUntilMs).toBe(0)
-      if (beyond === undefined) continue
+      if (tooLongLived === undefined) continue
       // What is handed on goes into a token that can be read again.
-      const again = pinOfCookies(`write_pin=${encodeToken(mergePins(pin, beyond), UNSIGNED)}`, UNSIGNED)
+      const again = pinOfCookies(`write_pin=${encodeToken(mergePins(pin, tooLongLived), UNSIGNED)}`, UNSIGNED)
       expect(again.pin).toBeDefined()
       expect(again.ignored.has('malformed')).toBe(false)
     }
