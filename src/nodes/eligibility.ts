@@ -1,7 +1,7 @@
 import type { Ineligibility, Node } from './node.ts'
 
 /** What decides whether a replica is eligible, beside the replica itself. */
-export interface Standard {
+export interface EligibilityRules {
   readonly primary: Node
   readonly maxLagBytes: number | undefined
   /** By `Date.now()`. */
@@ -10,49 +10,52 @@ export interface Standard {
   readonly isNoneEligible: boolean
 }
 
-/** Adds to what is known whether any replica is eligible by it. */
-export function standardFor(replicas: readonly Node[], known: Omit<Standard, 'isNoneEligible'>): Standard {
-  const standard = { ...known, isNoneEligible: false }
-  const isEligible = (node: Node) => node.weight > 0 && ineligibilityOf(node, standard) === undefined
-  return { ...standard, isNoneEligible: !replicas.some(isEligible) }
+/** Completes the rules: adds whether any replica is eligible by what is known. */
+export function rulesFor(
+  replicas: readonly Node[],
+  known: Omit<EligibilityRules, 'isNoneEligible'>,
+): EligibilityRules {
+  const rules = { ...known, isNoneEligible: false }
+  const isEligible = (node: Node) => node.weight > 0 && ineligibilityOf(node, rules) === undefined
+  return { ...rules, isNoneEligible: !replicas.some(isEligible) }
 }
 
 /** Why a replica serves no reads; undefined if it may serve them. */
-export function ineligibilityOf(node: Node, standard: Standard): Ineligibility | undefined {
+export function ineligibilityOf(node: Node, rules: EligibilityRules): Ineligibility | undefined {
   if (node.isDrained) return 'drained'
   if (node.health === 'unwatched') return undefined
   if (node.health !== 'up') return node.health
   if (node.sighting === undefined) return 'lag-unknown'
-  return ineligibilityByHistory(node, standard.primary) ?? ineligibilityByLag(node, standard)
+  return ineligibilityByHistory(node, rules.primary) ?? ineligibilityByLag(node, rules)
 }
 
 /** Whether a replica may serve when all replicas lag: it answers and has the primary's data, however old. */
-export function mayServeLate({ isEligible, ineligibility, sighting }: Node): boolean {
+export function mayServeDespiteLag({ isEligible, ineligibility, sighting }: Node): boolean {
   if (isEligible || ineligibility === 'lagging') return true
   // Without positions (another `lagSource`), a replica of unknown lag serves nobody.
   return ineligibility === 'lag-unknown' && sighting?.position !== undefined
 }
 
 /** Whether only its lag, known or unknown, keeps a replica from reads. */
-export function isLate({ ineligibility }: Node): boolean {
+export function isUnfitByLag({ ineligibility }: Node): boolean {
   return ineligibility === 'lag-unknown' || ineligibility === 'lagging'
 }
 
 /** The replica that lags least of those that answer, however much it lags. */
-export function leastLate<N extends Node>(
+export function leastLagging<N extends Node>(
   replicas: readonly N[],
   tried: ReadonlySet<Node> | undefined,
 ): N | undefined {
   let best: N | undefined
   for (const node of replicas) {
-    if (!mayServeLate(node) || node.weight === 0 || tried?.has(node)) continue
-    if (best === undefined || isLessLate(node, best)) best = node
+    if (!mayServeDespiteLag(node) || node.weight === 0 || tried?.has(node)) continue
+    if (best === undefined || lagsLess(node, best)) best = node
   }
   return best
 }
 
 /** Whether `a` lags less than `b`. If neither lag is known, the one that has replayed more wins. */
-function isLessLate(a: Node, b: Node): boolean {
+function lagsLess(a: Node, b: Node): boolean {
   if (a.lagMs !== undefined || b.lagMs !== undefined) {
     return (a.lagMs ?? Number.POSITIVE_INFINITY) < (b.lagMs ?? Number.POSITIVE_INFINITY)
   }
@@ -60,7 +63,7 @@ function isLessLate(a: Node, b: Node): boolean {
 }
 
 /** Whether a replica has the primary's data, however old, as far as is known. */
-export function hasItsData({ ineligibility }: Node): boolean {
+export function hasDataOfPrimary({ ineligibility }: Node): boolean {
   return ineligibility === undefined || !HAS_OTHER_DATA.has(ineligibility)
 }
 
@@ -94,7 +97,7 @@ function ineligibilityByHistory(node: Node, primary: Node): Ineligibility | unde
 
 function ineligibilityByLag(
   { sighting, lagMs, lagBytes, maxLagMs, knownUntilMs }: Node,
-  { primary, maxLagBytes, nowMs, isNoneEligible }: Standard,
+  { primary, maxLagBytes, nowMs, isNoneEligible }: EligibilityRules,
 ): Ineligibility | undefined {
   if (nowMs > knownUntilMs) return 'lag-unknown'
   if (sighting?.isInRecovery === false) return undefined
@@ -112,8 +115,8 @@ function ineligibilityByLag(
  * Whether the primary is no help: it is gone, in recovery or not watched. Then it is unknown how far it has written,
  * or whether it can serve.
  */
-function isNoHelp({ health, sighting, isGone }: Node): boolean {
-  return isGone || health === 'unwatched' || sighting?.isInRecovery === true
+function isNoHelp({ health, sighting, canServeNobody }: Node): boolean {
+  return canServeNobody || health === 'unwatched' || sighting?.isInRecovery === true
 }
 
 /** Whether two nodes are one server, such as a "replica" that has the primary's address in local development. */
@@ -142,7 +145,7 @@ const WORDS: Record<Ineligibility, (node: Node, maxLagBytes: number | undefined)
   unknown: () => 'has not answered yet',
   down: ({ downBecause = 'it does not answer' }) => `is down (${downBecause})`,
   drained: ({ name }) => `is drained (until \`resume('${name}')\`)`,
-  lagging: howLate,
+  lagging: howFarBehind,
   'lag-unknown': whyUnknown,
   'not-in-recovery': () => 'takes writes: it was promoted, or is another server',
   'other-cluster': () => 'has the data of another cluster',
@@ -162,7 +165,7 @@ function whyUnknown({ sighting, knownUntilMs }: Node): string {
     : 'has not replayed yet what the primary had written when this process first saw it, so nobody knows how late it is'
 }
 
-function howLate({ lagMs = 0, maxLagMs, lagBytes }: Node, maxLagBytes: number | undefined): string {
+function howFarBehind({ lagMs = 0, maxLagMs, lagBytes }: Node, maxLagBytes: number | undefined): string {
   return lagMs > maxLagMs
     ? `is ${Math.round(lagMs)} ms late, and \`maxLagMs\` is ${maxLagMs}`
     : `is ${lagBytes} bytes behind, and \`maxLagBytes\` is ${maxLagBytes}`

@@ -73,7 +73,7 @@ export class ExactPositions {
   hasReplayed(node: Node, { lsn }: Position): boolean {
     const { lsn: replayed } = node.replayed
     if (node.loadBalanced || replayed === undefined || replayed < lsn) return false
-    return isDirect(node) || !node.hasSnapshots
+    return isDirect(node) || !node.beginsAboveReadCommitted
   }
 
   /**

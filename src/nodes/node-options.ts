@@ -133,7 +133,7 @@ function node(
 }
 
 function nodeReader(where: string, input: unknown, role: NodeOptions['role']): OptionReader<NodeObject> {
-  const known = role === 'primary' ? OF_ANY : OF_REPLICA
+  const known = role === 'primary' ? OPTIONS_OF_ANY_NODE : OPTIONS_OF_REPLICA
   if (!isNodeObject(input)) return new OptionReader(where, { pool: input })
   refuseSettingsOfPool(where, input, known)
   return new OptionReader(where, input, known)
@@ -141,7 +141,7 @@ function nodeReader(where: string, input: unknown, role: NodeOptions['role']): O
 
 function isNodeObject(input: unknown): input is object {
   if (typeof input !== 'object' || input === null || isPool(input)) return false
-  return OF_NODE.some((name) => name in input)
+  return OPTIONS_OF_NODE_ONLY.some((name) => name in input)
 }
 
 function poolOpener(where: string, input: unknown, seen: Seen): NodeOptions['openPool'] {
@@ -203,10 +203,16 @@ function hostOfConfig(pool: unknown): unknown {
   return hostOfString(connectionString) ?? host
 }
 
-const OF_ANY: readonly (keyof NodeObject)[] = ['name', 'pool', 'maxLifetimeSeconds']
-const OF_REPLICA: typeof OF_ANY = [...OF_ANY, 'weight', 'maxLagMs', 'loadBalanced', 'discover']
+const OPTIONS_OF_ANY_NODE: readonly (keyof NodeObject)[] = ['name', 'pool', 'maxLifetimeSeconds']
+const OPTIONS_OF_REPLICA: typeof OPTIONS_OF_ANY_NODE = [
+  ...OPTIONS_OF_ANY_NODE,
+  'weight',
+  'maxLagMs',
+  'loadBalanced',
+  'discover',
+]
 /** The options that tell a node object from a configuration of `pg`, which has `maxLifetimeSeconds` too. */
-const OF_NODE = OF_REPLICA.filter((name) => name !== 'maxLifetimeSeconds')
+const OPTIONS_OF_NODE_ONLY = OPTIONS_OF_REPLICA.filter((name) => name !== 'maxLifetimeSeconds')
 const WEIGHT = { min: 0, max: 1_000_000, expected: 'a number from 0 on' }
 const MS = { min: 0, max: Number.MAX_SAFE_INTEGER, expected: 'a number of milliseconds from 0 on' }
 const LIFETIME = { min: 1, max: 2_000_000, expected: 'a number of seconds from 1 on' }

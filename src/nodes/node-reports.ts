@@ -1,5 +1,5 @@
 import { type NodeChange, nodeChannel, warn } from '../diagnostics.ts'
-import { ineligibilityOf, mayServeLate, whyIneligible } from './eligibility.ts'
+import { ineligibilityOf, mayServeDespiteLag, whyIneligible } from './eligibility.ts'
 import { type Failure, isServerError, whatIsRefused } from './error-meaning.ts'
 import type { Ineligibility, Node } from './node.ts'
 import type { NodeOptions } from './node-options.ts'
@@ -87,7 +87,7 @@ export class NodeReports {
         ? `'${node.name}' (see the warning before)`
         : whyIneligible(node, this.#set.settings.maxLagBytes),
     )
-    const isAnyLate = shared.some(mayServeLate)
+    const isAnyLate = shared.some(mayServeDespiteLag)
     this.#warn(
       'WRITE_PINNING_NO_REPLICA_FIT',
       `No replica serves reads now: ${why.join(', ')}. ${this.#insteadOfReplicas(isAnyLate)} ` +

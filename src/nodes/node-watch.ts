@@ -48,8 +48,8 @@ export class NodeWatch implements ProbeListener {
 
   /** Whether the primary was not heard from yet, but its first answer, or a verdict, will come soon. */
   get isAwaitingPrimary(): boolean {
-    const { health, isClosed } = this.#set.primary
-    if (health !== 'unknown' || isClosed || this.#startedAtMs === undefined) return false
+    const { health, refusesNewSessions } = this.#set.primary
+    if (health !== 'unknown' || refusesNewSessions || this.#startedAtMs === undefined) return false
     return performance.now() - this.#startedAtMs < this.#intervals.verdictMs
   }
 
@@ -88,22 +88,22 @@ export class NodeWatch implements ProbeListener {
 
   /** Resolves at the next verdict on any node. */
   async nextVerdict(): Promise<void> {
-    await Promise.race([...this.#probers.values()].map((prober) => prober.verdict()))
+    await Promise.race([...this.#probers.values()].map((prober) => prober.nextVerdict()))
   }
 
   /** Probes a node at once, and over a new connection too. */
-  look(node: Node): void {
-    this.#probers.get(node)?.look()
+  probeAnew(node: Node): void {
+    this.#probers.get(node)?.probeAnew()
   }
 
   /** Probes a node at once, over its standing connection. */
-  ask(node: Node): void {
-    this.#probers.get(node)?.ask()
+  probeStanding(node: Node): void {
+    this.#probers.get(node)?.probeStanding()
   }
 
   /** Probes a node at once, and over a new connection too. Resolves at the verdict. */
-  async verdict(node: Node): Promise<void> {
-    await this.#probers.get(node)?.lookAnew()
+  async probeAndWait(node: Node): Promise<void> {
+    await this.#probers.get(node)?.probeAndWait()
   }
 
   /**
@@ -271,9 +271,9 @@ export class NodeWatch implements ProbeListener {
     if (node.wentUp()) this.#set.reports.changed(node, 'up')
   }
 
-  #fall(node: Node, error: unknown, isClosed: boolean): void {
+  #fall(node: Node, error: unknown, refusesNewSessions: boolean): void {
     const because = (error as { message?: string }).message || String((error as { code?: unknown }).code)
-    if (!node.wentDown(because, isClosed)) return
+    if (!node.wentDown(because, refusesNewSessions)) return
     this.#set.reports.changed(node, 'down', because)
     // What waits for the primary has nowhere else to go, and the primary may come back.
     if (node === this.#set.primary) return

@@ -67,7 +67,7 @@ export class Node {
    * Whether it refused to let the last probe connect: it had no connection left, or this database user may not
    * connect. Sessions that it let in before may go on.
    */
-  readonly isClosed: boolean = false
+  readonly refusesNewSessions: boolean = false
   /** How far it has surely replayed the primary's history. */
   readonly replayed = new Replayed()
   /**
@@ -83,7 +83,7 @@ export class Node {
   /** Whether it may be chosen for reads that name no node. */
   readonly isEligible: boolean = false
   /** Whether its sessions begin at an isolation level above `read committed`, by what the last one reported. */
-  readonly hasSnapshots: boolean = false
+  readonly beginsAboveReadCommitted: boolean = false
   /** The texts that it refused as a replica and the primary accepted; undefined if there are none. */
   readonly refused: RefusedTexts | undefined = undefined
   /** The errors that it gave as a replica and the primary gave as well; undefined if there are none. */
@@ -126,8 +126,8 @@ export class Node {
    * Whether it can serve no session, as far as is known. A node that refuses new connections may still serve the
    * sessions that it let in before. But if it was never seen, there are none.
    */
-  get isGone(): boolean {
-    return this.isClosed ? this.sighting === undefined : this.health === 'down'
+  get canServeNobody(): boolean {
+    return this.refusesNewSessions ? this.sighting === undefined : this.health === 'down'
   }
 
   /** Its pool cannot make connections for the watcher, so it is not watched. */
@@ -137,14 +137,14 @@ export class Node {
 
   /** Its server has answered a probe. */
   answered(seen: Sighting): void {
-    this.#now.isClosed = false
+    this.#now.refusesNewSessions = false
     if (this.role === 'replica' && this.divergedSince !== seen.startedAt) this.#now.divergedSince = undefined
     this.#now.sighting = { ...seen, timeline: timelineOf(seen, this.sighting) }
   }
 
   /** Its server is up, but the probe query failed: its lag is unknown, so as a replica it is not eligible. */
   answeredUnreadably(): void {
-    this.#now.isClosed = false
+    this.#now.refusesNewSessions = false
     this.#now.sighting = undefined
     this.#now.lagMs = undefined
   }
@@ -154,7 +154,7 @@ export class Node {
    * counts as the time since the node was last seen.
    */
   wasFull(because: string | undefined): void {
-    this.#now.isClosed = true
+    this.#now.refusesNewSessions = true
     if (this.health === 'unknown') this.#now.downBecause = because
     if (this.sighting === undefined || this.lagMs === undefined || this.role === 'primary') return
     this.#now.lagMs = performance.now() - this.sighting.atMs
@@ -170,11 +170,11 @@ export class Node {
   }
 
   /**
-   * It refuses connections, or does not answer. True if that is news. With `isClosed`, it may still serve the sessions
+   * It refuses connections, or does not answer. True if that is news. With `refusesNewSessions`, it may still serve the sessions
    * that it let in before.
    */
-  wentDown(because: string, isClosed: boolean): boolean {
-    this.#now.isClosed = isClosed
+  wentDown(because: string, refusesNewSessions: boolean): boolean {
+    this.#now.refusesNewSessions = refusesNewSessions
     if (this.health === 'down') return false
     this.#now.health = 'down'
     this.#now.downBecause = because
@@ -188,7 +188,7 @@ export class Node {
    * election needs its history.
    */
   changedServer(): void {
-    this.#now.isClosed = false
+    this.#now.refusesNewSessions = false
     this.forgetPosition()
     if (this.role === 'primary') return
     this.#now.sighting = undefined
@@ -261,7 +261,7 @@ export class Node {
 
   /** A session reported the isolation level at which it begins. */
   sessionBegan(isolation: string | null | undefined): void {
-    this.#now.hasSnapshots = isolation !== 'read committed'
+    this.#now.beginsAboveReadCommitted = isolation !== 'read committed'
   }
 
   /**

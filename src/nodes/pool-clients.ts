@@ -1,4 +1,4 @@
-import { lost, type PoolClientLike, type PoolLike } from './pool.ts'
+import { lostClients, type PoolClientLike, type PoolLike } from './pool.ts'
 
 /** How long the connections of an ended pool may take to close, in ms. A frozen server never closes its side. */
 const CLOSING_MS = 1_000
@@ -31,7 +31,7 @@ export class PoolClients {
       reason = error
     })
     client.on('end', () => {
-      lost.set(client, reason)
+      lostClients.set(client, reason)
       this.#clients.delete(client)
       if (this.#clients.size === 0) this.#onAllClosed()
     })

@@ -69,7 +69,7 @@ function refuseOther(where: string, given: object): void {
   }
   if (given instanceof URL) throw nodeError(`${where} is a URL object; give its \`href\`.`)
   // A configuration of a class of the application's has at least one of these. A Sequelize has `options`.
-  if (names.some((each) => WHERE_TO.includes(each))) return
+  if (names.some((each) => SETTINGS_OF_TARGET.includes(each))) return
   throw nodeError(`${where} must be ${A_POOL}, and got ${classOf(given)}.`)
 }
 
@@ -88,8 +88,8 @@ function refuseWithoutServer(where: string, given: object): void {
   if ('host' in given || 'stream' in given) return
   for (const name of Object.keys(given)) {
     if (SETTINGS.includes(name)) continue
-    const meant = OTHER_NAMES.get(lettersOf(name)) ?? nearestName(name, NAMES_OF_SERVER)
-    if (meant === undefined || !NAMES_OF_SERVER.includes(meant)) continue
+    const meant = OTHER_NAMES.get(lettersOf(name)) ?? nearestName(name, SETTINGS_OF_SERVER)
+    if (meant === undefined || !SETTINGS_OF_SERVER.includes(meant)) continue
     throw nodeError(`${where}: pg has no setting ${shownName(name)}; did you mean \`${meant}\`?`)
   }
 }
@@ -139,7 +139,8 @@ function misspelt(name: string, hasConnectionString: boolean): string | undefine
   const letters = lettersOf(name)
   const other = OTHER_NAMES.get(letters)
   // With a server named, these names may be meant for other code. Without one, they were refused before.
-  if (other !== undefined) return hasConnectionString || NAMES_OF_SERVER.includes(other) ? undefined : other
+  if (other !== undefined)
+    return hasConnectionString || SETTINGS_OF_SERVER.includes(other) ? undefined : other
   // Nearly every short word is close to another one.
   if (letters.length <= SHORT) return MISSPELT.find((each) => lettersOf(each) === letters)
   return nearestName(name, MISSPELT)
@@ -170,8 +171,8 @@ function kindOf(host: unknown): string {
 
 const words = (text: string): readonly string[] => text.trim().split(/\s+/)
 
-const WHERE_TO = words('host port user password database stream')
-const NAMES_OF_SERVER = words('connectionString host')
+const SETTINGS_OF_TARGET = words('host port user password database stream')
+const SETTINGS_OF_SERVER = words('connectionString host')
 const NODE_OPTIONS = words('pool name weight maxLagMs loadBalanced discover')
 /** What `pg` 8 reads of a configuration, in its pool, client and connection. */
 const SETTINGS = words(`

@@ -53,7 +53,7 @@ export type ClientClass = new (
 }
 
 /** The clients whose connection has ended, with the error that ended it. */
-export const lost = new WeakMap<PoolClientLike, Error>()
+export const lostClients = new WeakMap<PoolClientLike, Error>()
 
 /**
  * Waits for `work`, and rejects if the client's connection ends first. Without this, a cursor of `pg-cursor` would
@@ -61,8 +61,8 @@ export const lost = new WeakMap<PoolClientLike, Error>()
  */
 export function whileConnected<T>(client: PoolClientLike, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onEnd = () => reject(lost.get(client))
-    if (lost.has(client)) onEnd()
+    const onEnd = () => reject(lostClients.get(client))
+    if (lostClients.has(client)) onEnd()
     client.on?.('end', onEnd)
     work.then(resolve, reject).finally(() => client.off?.('end', onEnd))
   })

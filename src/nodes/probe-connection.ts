@@ -33,7 +33,7 @@ export class ProbeConnection {
    * Whether a probe went unanswered on the standing connection. The way to the server may be dead, and so the pool's
    * connections too.
    */
-  #isFlowDead = false
+  #wentUnanswered = false
 
   /** `onLost` is called if the standing connection is lost by itself. */
   constructor(node: Node, settings: ProbeSettings, onLost: () => void) {
@@ -72,7 +72,7 @@ export class ProbeConnection {
       return await this.#ask(client)
     } catch (error) {
       if (this.#standing === client) this.drop()
-      if (error instanceof Unanswered) this.#isFlowDead = true
+      if (error instanceof Unanswered) this.#wentUnanswered = true
       throw error
     }
   }
@@ -125,8 +125,8 @@ export class ProbeConnection {
     this.#node.pool.heardReadOnly(client, sighting.isReadOnly)
     // A firewall or a NAT has forgotten the open connections, and lets new ones through. So the idle connections of
     // the pool are dead.
-    if (this.#isFlowDead && this.#signs.isSilent) this.#node.pool.recycle()
-    this.#isFlowDead = false
+    if (this.#wentUnanswered && this.#signs.isSilent) this.#node.pool.recycle()
+    this.#wentUnanswered = false
     this.#signs.rememberSessions()
     return sighting
   }
@@ -146,7 +146,8 @@ export class ProbeConnection {
   }
 }
 
-interface Attempt {
+/** A connection that is being made. */
+interface PendingConnection {
   readonly connected: Promise<OwnClient>
   client: OwnClient | undefined
   /** How long this has been waited for so far, in this process's running time. */
@@ -160,7 +161,7 @@ interface Attempt {
 class Connecting {
   readonly #pool: NodePool
   readonly #settings: ProbeSettings
-  #attempt: Attempt | undefined
+  #pending: PendingConnection | undefined
   #wastedMs = 0
 
   constructor(pool: NodePool, settings: ProbeSettings) {
@@ -170,19 +171,19 @@ class Connecting {
 
   /** Whether a connection is being made. */
   get isUnderWay(): boolean {
-    return this.#attempt !== undefined
+    return this.#pending !== undefined
   }
 
-  /** How long the last attempt was waited for, in ms, if it was given up; else 0. */
+  /** How long the last connection was waited for, in ms, if it was given up; else 0. */
   get wastedMs(): number {
     return this.#wastedMs
   }
 
-  /** Begins an attempt, unless one is under way. */
-  begin(): Attempt {
+  /** Begins to connect, unless that is under way. */
+  begin(): PendingConnection {
     this.#wastedMs = 0
-    this.#attempt ??= this.#connect()
-    return this.#attempt
+    this.#pending ??= this.#connect()
+    return this.#pending
   }
 
   /**
@@ -192,49 +193,49 @@ class Connecting {
    * in all.
    */
   async client(): Promise<OwnClient> {
-    const attempt = this.begin()
-    const leftMs = this.#mayTakeMs(attempt) - attempt.waitedMs
+    const pending = this.begin()
+    const leftMs = this.#mayTakeMs(pending) - pending.waitedMs
     const waitMs = Math.max(1, Math.min(this.#settings.probeTimeoutMs, leftMs))
     try {
-      const client = await withinRunningTime(attempt.connected, waitMs)
-      this.#attempt = undefined
+      const client = await withinRunningTime(pending.connected, waitMs)
+      this.#pending = undefined
       return client
     } catch (error) {
       if (!(error instanceof Unanswered)) {
-        this.#attempt = undefined
+        this.#pending = undefined
         throw error
       }
-      attempt.waitedMs += waitMs
-      if (attempt.waitedMs >= this.#mayTakeMs(attempt)) {
-        this.#wastedMs = attempt.waitedMs
+      pending.waitedMs += waitMs
+      if (pending.waitedMs >= this.#mayTakeMs(pending)) {
+        this.#wastedMs = pending.waitedMs
         this.cut()
       }
-      throw new NotConnected(attempt.waitedMs)
+      throw new NotConnected(pending.waitedMs)
     }
   }
 
-  /** Gives up the attempt that is under way. */
+  /** Gives up the connection that is being made. */
   cut(): void {
-    destroy(this.#attempt?.client)
-    this.#attempt = undefined
+    destroy(this.#pending?.client)
+    this.#pending = undefined
   }
 
   /**
-   * How long an attempt may take: as long as in the node's pool. But if the server has not accepted the socket after
+   * How long connecting may take: as long as in the node's pool. But if the server has not accepted the socket after
    * `connectTimeoutMs`, it never will.
    */
-  #mayTakeMs({ client }: Attempt): number {
+  #mayTakeMs({ client }: PendingConnection): number {
     const { connectTimeoutMs, probeTimeoutMs } = this.#settings
     const poolTakesMs = this.#pool.connectTimeoutMs
     const isAccepted = client?.connection?.stream?.connecting === false
     return Math.max(probeTimeoutMs, isAccepted ? poolTakesMs : Math.min(poolTakesMs, connectTimeoutMs))
   }
 
-  #connect(): Attempt {
+  #connect(): PendingConnection {
     const connect = async () => {
       const client = await this.#pool.ownClient()
-      if (this.#attempt !== attempt) throw new Error('Connecting was given up.')
-      attempt.client = client
+      if (this.#pending !== pending) throw new Error('Connecting was given up.')
+      pending.client = client
       try {
         const connecting = connected(client)
         // Does not keep the process alive, however long it takes. Twice, because TLS puts a socket of its own in
@@ -248,9 +249,13 @@ class Connecting {
       }
       return client
     }
-    const attempt: Attempt = { connected: Promise.resolve().then(connect), client: undefined, waitedMs: 0 }
-    attempt.connected.catch(ignore)
-    return attempt
+    const pending: PendingConnection = {
+      connected: Promise.resolve().then(connect),
+      client: undefined,
+      waitedMs: 0,
+    }
+    pending.connected.catch(ignore)
+    return pending
   }
 }
 

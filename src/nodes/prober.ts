@@ -50,8 +50,8 @@ export class Prober {
   #isStopped = false
   #isAsking = false
   #wake: (() => void) | undefined
-  #wantsLook = false
-  #wantsAnswer = false
+  #wantsNew = false
+  #wantsStanding = false
   #isResting = false
   /** The next pause at a short pace, which grows to the usual one; undefined at the usual pace. */
   #hurryMs: number | undefined
@@ -63,13 +63,13 @@ export class Prober {
     this.#listener = listener
     this.#connection = new ProbeConnection(node, settings, () => {
       listener.onLost(node)
-      this.look()
+      this.probeAnew()
     })
   }
 
   /** Begins to probe. Resolves at the first verdict. */
   start(): Promise<void> {
-    const first = this.verdict()
+    const first = this.nextVerdict()
     this.#running ??= this.#run()
     return first
   }
@@ -78,14 +78,14 @@ export class Prober {
    * Probes at once, and over a new connection too, because a connection to the node was lost or refused. The standing
    * connection is kept until the new one has answered.
    */
-  look(): void {
-    this.#wantsLook = true
+  probeAnew(): void {
+    this.#wantsNew = true
     if (!this.#isResting) this.#wake?.()
   }
 
   /** Probes at once, over the standing connection. */
-  ask(): void {
-    this.#wantsAnswer = true
+  probeStanding(): void {
+    this.#wantsStanding = true
     if (!this.#isResting) this.#wake?.()
   }
 
@@ -109,15 +109,15 @@ export class Prober {
   }
 
   /** Probes at once, and over a new connection too. Resolves at the verdict of a probe that starts after this call. */
-  async lookAnew(): Promise<void> {
-    if (this.#isAsking) await this.verdict()
-    const verdict = this.verdict()
-    this.look()
+  async probeAndWait(): Promise<void> {
+    if (this.#isAsking) await this.nextVerdict()
+    const verdict = this.nextVerdict()
+    this.probeAnew()
     await verdict
   }
 
   /** Resolves at the next verdict. */
-  verdict(): Promise<void> {
+  nextVerdict(): Promise<void> {
     return new Promise((resolve) => {
       this.#heard.push(resolve)
     })
@@ -136,10 +136,10 @@ export class Prober {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       this.#isAsking = true
-      const isLook = this.#wantsLook
-      this.#wantsLook = false
-      this.#wantsAnswer = false
-      await this.#probe(isLook)
+      const wantsNew = this.#wantsNew
+      this.#wantsNew = false
+      this.#wantsStanding = false
+      await this.#probe(wantsNew)
       this.#isAsking = false
       const heard = this.#heard
       this.#heard = []
@@ -148,7 +148,7 @@ export class Prober {
       const restMs = Math.min(REST_MS, this.#hurryMs ?? REST_MS)
       await this.#sleep(restMs)
       this.#isResting = false
-      if (!this.#wantsLook && !this.#wantsAnswer) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
+      if (!this.#wantsNew && !this.#wantsStanding) await this.#sleep(Math.max(0, this.#pauseMs() - restMs))
     }
     for (const each of this.#heard) each()
   }
@@ -172,12 +172,12 @@ export class Prober {
   }
 
   /** Asks until there is an answer, or a verdict without one. Never throws. */
-  async #probe(isLook: boolean): Promise<void> {
+  async #probe(wantsNew: boolean): Promise<void> {
     const { probeTimeoutMs, connectTimeoutMs } = this.#settings
     let triedWithout = false
     let triedAnother = false
     // A new connection must answer as well, and may take a while. Meanwhile the standing one is asked.
-    const isAnew = isLook || this.#connection.isConnecting
+    const isAnew = wantsNew || this.#connection.isConnecting
     if (isAnew) this.#connection.connect()
     let hasHeard = false
     /** For how many probe timeouts this probe has waited for a connection, so far unreported. */
@@ -200,7 +200,7 @@ export class Prober {
           // The prober's connection was lost. That alone does not show that the node is down, so the node gets the
           // time that connecting may take.
           const isOver = !this.#connection.isConnecting || waits * probeTimeoutMs >= connectTimeoutMs
-          if (!isOver && unanswered === 0 && this.#isSteady) continue
+          if (!isOver && unanswered === 0 && this.#wasUp) continue
           unanswered += waits
           waits = 0
           if (this.#listener.onUnanswered(this.#node, unanswered)) return
@@ -232,7 +232,7 @@ export class Prober {
    * Whether the node was up at the last probe, so that only its connection is missing. A load-balanced address needs a
    * new connection for each probe.
    */
-  get #isSteady(): boolean {
+  get #wasUp(): boolean {
     return this.#node.health === 'up' && !this.#node.loadBalanced
   }
 

@@ -1,6 +1,6 @@
 import { type Candidate, type Choice, choiceOf, rendezvous } from './choice.ts'
 import { electPrimary, NewerTimeline } from './election.ts'
-import { ineligibilityOf, isLate, isSameServer, leastLate, standardFor } from './eligibility.ts'
+import { ineligibilityOf, isSameServer, isUnfitByLag, leastLagging, rulesFor } from './eligibility.ts'
 import { type Failure, failureOf, refusesSerializable } from './error-meaning.ts'
 import { ExactPositions } from './exact-positions.ts'
 import type { Ineligibility, Node } from './node.ts'
@@ -165,7 +165,7 @@ export class ReplicaSet {
 
   /** The replica that lags least of those that answer, however much it lags. */
   leastLagging(tried?: ReadonlySet<Node>): Node | undefined {
-    return leastLate(this.#replicas, tried)
+    return leastLagging(this.#replicas, tried)
   }
 
   /** A node gave this error to a query or to a connect. Has the node probed, if the error may mean that it is down. */
@@ -173,17 +173,17 @@ export class ReplicaSet {
     const failure = failureOf(error)
     if (failure === 'lost') node.forgetPosition()
     // A node that is down is probed all the time anyway.
-    if (failure === 'lost' && node.health !== 'down') this.#watch.look(node)
+    if (failure === 'lost' && node.health !== 'down') this.#watch.probeAnew(node)
     else if (failure === 'misconfigured') this.reports.failed(node, failure, error)
     // The node's sessions have become serializable. Its prober has sessions like them, and finds that out over a new
     // connection.
-    else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.look(node)
+    else if (node.role === 'replica' && refusesSerializable(error)) this.#watch.probeAnew(node)
     return failure
   }
 
   /** Probes a node at once, and over a new connection too. Resolves at the verdict. */
   look(node: Node): Promise<void> {
-    return this.#watch.verdict(node)
+    return this.#watch.probeAndWait(node)
   }
 
   /** A node's name leads to another server now. Forgets what is known of the old server, and stops asking it. */
@@ -195,7 +195,7 @@ export class ReplicaSet {
 
   /** Probes a node at once, over its standing connection. */
   ask(node: Node): void {
-    this.#watch.ask(node)
+    this.#watch.probeStanding(node)
   }
 
   /** Whether a node that was the primary is no primary any more. Asks its server, and waits for the answer. */
@@ -208,7 +208,7 @@ export class ReplicaSet {
    * Judges the nodes again if what is known of them is too old. After this process was stopped, or its host suspended,
    * a request may come before the nodes were probed again.
    */
-  doubtOld(): void {
+  refreshIfOld(): void {
     if (Date.now() > this.#knownUntilMs) this.refresh()
   }
 
@@ -232,10 +232,10 @@ export class ReplicaSet {
     this.#knownUntilMs = Number.POSITIVE_INFINITY
     for (const node of this.nodes) node.wasDrained(this.operator.drained.has(node.name))
     const { maxLagBytes } = this.settings
-    const standard = standardFor(this.#replicas, { primary: this.#primary, maxLagBytes, nowMs })
+    const rules = rulesFor(this.#replicas, { primary: this.#primary, maxLagBytes, nowMs })
     for (const node of this.nodes) {
       const before = node.ineligibility
-      node.wasJudged(ineligibilityOf(node, standard))
+      node.wasJudged(ineligibilityOf(node, rules))
       if (node === this.#primary) continue
       if (node.isEligible) this.#knownUntilMs = Math.min(this.#knownUntilMs, node.knownUntilMs)
       if (node.ineligibility !== before) this.#tellOfJudged(node, before)
@@ -259,7 +259,7 @@ export class ReplicaSet {
 
   /** Whether the lag of a replica may be known any moment. */
   get isSettling(): boolean {
-    return this.#replicas.some((node) => isLate(node) && this.#watch.isHurrying(node))
+    return this.#replicas.some((node) => isUnfitByLag(node) && this.#watch.isHurrying(node))
   }
 
   /**
@@ -267,7 +267,7 @@ export class ReplicaSet {
    * wait for the primary. If there is none, a replica must serve them.
    */
   get #isAwaitingPrimary(): boolean {
-    return this.#watch.isAwaitingPrimary && this.#replicas.some(isLate)
+    return this.#watch.isAwaitingPrimary && this.#replicas.some(isUnfitByLag)
   }
 
   #tellOfJudged(node: Node, before: Ineligibility | undefined): void {

@@ -13,9 +13,9 @@ export class SessionSettings {
   #has = Settings.NONE
   #wants = Settings.NONE
   /** What the application itself set in the session when it connected, such as in a hook of the pool. */
-  #own = Settings.NONE
+  #ofApplication = Settings.NONE
   /** Whether the application has set something there that cannot be read from its text. */
-  #isOpaque = false
+  #isUnreadable = false
   #isHeld = false
   #isOnReplica = false
   #failure: { readonly error: unknown } | undefined
@@ -42,7 +42,7 @@ export class SessionSettings {
   letGo(): boolean {
     this.#isHeld = false
     this.#wants = Settings.NONE
-    return this.#has === Settings.NONE || !this.#isOpaque
+    return this.#has === Settings.NONE || !this.#isUnreadable
   }
 
   /**
@@ -69,9 +69,9 @@ export class SessionSettings {
   }
 
   /** Sends, ahead of the next statement, what sets the session to what is wanted. */
-  layOn(sendQuery: (text: string, callback: (error: unknown) => void) => void): void {
+  sendAheadOfNext(sendQuery: (text: string, callback: (error: unknown) => void) => void): void {
     const wanted = this.#wants
-    const statements = wanted.statementsAfter(this.#has, this.#own, this.#isOnReplica)
+    const statements = wanted.statementsAfter(this.#has, this.#ofApplication, this.#isOnReplica)
     if (statements.length === 0) {
       this.#has = wanted
       return
@@ -97,7 +97,7 @@ export class SessionSettings {
    * The application uses the session directly. What it sets there is part of the session from now on: resetting goes
    * back to that.
    */
-  sawOther([query, values]: readonly unknown[]): void {
+  sawDirectUse([query, values]: readonly unknown[]): void {
     const { text, values: its } = (typeof query === 'object' && query !== null ? query : { text: query }) as {
       text?: unknown
       values?: unknown
@@ -106,10 +106,10 @@ export class SessionSettings {
     const changes = readSettingChanges(text)?.map((change) =>
       knownChange(change, (its ?? values) as unknown[]),
     )
-    if (changes === undefined && mayKeepSettings(text)) this.#isOpaque = true
+    if (changes === undefined && mayKeepSettings(text)) this.#isUnreadable = true
     for (const change of changes ?? []) {
-      if (change === undefined) this.#isOpaque = true
-      else this.#own = this.#own.with(change)
+      if (change === undefined) this.#isUnreadable = true
+      else this.#ofApplication = this.#ofApplication.with(change)
     }
   }
 
@@ -154,8 +154,8 @@ export function settingClient(Given: ClientClass): ClientClass {
     override query(...args: readonly unknown[]): unknown {
       const { sessionSettings: settings } = this
       if (settings === undefined) return super.query(...args)
-      if (!settings.isAsWanted) settings.layOn((text, callback) => super.query(text, callback))
-      if (!settings.isHeld) settings.sawOther(args)
+      if (!settings.isAsWanted) settings.sendAheadOfNext((text, callback) => super.query(text, callback))
+      if (!settings.isHeld) settings.sawDirectUse(args)
       return super.query(...args)
     }
   }

@@ -36,14 +36,14 @@ export function sessionOf(node: Node, client: PoolClientLike): Session {
   if (node.isEnded) {
     client.release()
     const error = new Error(DESTROYED)
-    isNotOfNode(error)
+    markNotOfNode(error)
     throw error
   }
   return { node, client, wasPrimary: node.role === 'primary' }
 }
 
 /** Records that the pool gave no client. True if another try may succeed. */
-export function lentNothing(node: Node, error: unknown): boolean {
+export function noteNothingLent(node: Node, error: unknown): boolean {
   node.giveBack()
   return node.pool.doWithoutReadOnly(error)
 }
@@ -140,7 +140,7 @@ export interface AskedServer {
 const notOfNode = new WeakSet<object>()
 
 /** Marks an error that says nothing about the node: another node would give it too. */
-export function isNotOfNode(error: unknown): void {
+export function markNotOfNode(error: unknown): void {
   if (typeof error === 'object' && error !== null) notOfNode.add(error)
 }
 

@@ -1,4 +1,4 @@
-import { hasItsData } from '../nodes/eligibility.ts'
+import { hasDataOfPrimary } from '../nodes/eligibility.ts'
 import { isServerError } from '../nodes/error-meaning.ts'
 import type { Node } from '../nodes/node.ts'
 import { type AskedServer, askServer } from '../nodes/session.ts'
@@ -44,7 +44,7 @@ export class CatalogSource {
     { onlyPrimary }: { readonly onlyPrimary: boolean },
   ): Promise<CatalogServer | undefined> {
     const [primary, ...replicas] = this.#nodes()
-    for (const node of [primary, ...(onlyPrimary ? [] : replicas.filter(hasItsData))]) {
+    for (const node of [primary, ...(onlyPrimary ? [] : replicas.filter(hasDataOfPrimary))]) {
       if (node === undefined) continue
       let server: CatalogServer | undefined
       try {

@@ -62,7 +62,7 @@ export class ClusterOperator {
   /** The status of the router that was opened last. Before that, a status made from the options. */
   status(): ClusterStatus {
     const set = [...this.#open].at(-1)
-    set?.doubtOld()
+    set?.refreshIfOld()
     if (set !== undefined) return statusOf(set)
     return statusBeforeOpen(this.name, this.#nodes, this.state)
   }

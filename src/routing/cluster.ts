@@ -3,7 +3,7 @@ import { WritePinningError } from '../errors.ts'
 import { type RoutingContext, requirementHere } from '../freshness/context.ts'
 import { positionOfPin } from '../freshness/pin.ts'
 import type { Requirement } from '../freshness/requirement.ts'
-import { hasItsData, mayServeLate } from '../nodes/eligibility.ts'
+import { hasDataOfPrimary, mayServeDespiteLag } from '../nodes/eligibility.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import type { Session } from '../nodes/session.ts'
@@ -144,11 +144,11 @@ export class Cluster {
     if (node === this.primary) return true
     // The mode that the operator set also holds for connections that are on a replica already.
     if (this.set.operator.mode !== 'split') return false
-    this.set.doubtOld()
+    this.set.refreshIfOld()
     if (requirement.kind === 'any') return node.isEligible
     const observedIsEnough = requirement.comesFromReads === true && !this.primary.isUp
     return requirement.kind === 'primary'
-      ? observedIsEnough && mayServeLate(node)
+      ? observedIsEnough && mayServeDespiteLag(node)
       : this.#reads.isFreshEnough(node, requirement.position, observedIsEnough)
   }
 
@@ -161,7 +161,7 @@ export class Cluster {
       case 'primary':
         return false
       case 'fit':
-        this.set.doubtOld()
+        this.set.refreshIfOld()
         return node.isEligible && this.set.operator.mode === 'split'
       case 'fresh':
         return (
@@ -169,7 +169,7 @@ export class Cluster {
           this.#reads.isFreshEnough(node, claim.position, claim.observedIsEnough)
         )
       case 'late':
-        return this.set.operator.mode === 'split' && mayServeLate(node)
+        return this.set.operator.mode === 'split' && mayServeDespiteLag(node)
       case 'named':
         return isAvailable(node)
       case 'bound':
@@ -264,7 +264,7 @@ function refuseUnavailable(node: Node, cluster: string): void {
 
 function isAvailable(node: Node): boolean {
   if (node.role === 'primary') return true
-  return node.ineligibility !== 'down' && node.ineligibility !== 'drained' && hasItsData(node)
+  return node.ineligibility !== 'down' && node.ineligibility !== 'drained' && hasDataOfPrimary(node)
 }
 
 const MARKED_TO_REPLICA: Requirement = { kind: 'any', reason: 'mark' }

@@ -1,4 +1,4 @@
-import { discard, isNotOfNode, release, type Session } from '../nodes/session.ts'
+import { discard, markNotOfNode, release, type Session } from '../nodes/session.ts'
 import { settingsOf } from '../nodes/session-settings.ts'
 import { type SpillGate, WAIT_MS } from '../nodes/spill-gate.ts'
 import type { Settings } from '../sql/settings.ts'
@@ -144,7 +144,7 @@ export class HeldSession {
     try {
       await preparing
     } catch (error) {
-      isNotOfNode(error)
+      markNotOfNode(error)
       this.mistrust(undefined)
       this.moveAway(false)
       throw error

@@ -2,7 +2,7 @@ import type { RouteReason } from '../diagnostics.ts'
 import { keepTo, keptNode, type RequestMemory } from '../freshness/memory.ts'
 import { haveSameHistory, type Position } from '../freshness/position.ts'
 import type { Requirement } from '../freshness/requirement.ts'
-import { mayServeLate } from '../nodes/eligibility.ts'
+import { mayServeDespiteLag } from '../nodes/eligibility.ts'
 import type { Node } from '../nodes/node.ts'
 import type { ReplicaSet } from '../nodes/replica-set.ts'
 import { noReplica } from '../nodes/spill-gate.ts'
@@ -49,7 +49,7 @@ export class ReadRouter {
     // One lost connection does not mean that it is down.
     const isDown = !primary.isUp || isPrimaryLost === true
     if (!isDown || operator.mode !== 'split') return onPrimary
-    this.#set.doubtOld()
+    this.#set.refreshIfOld()
     const kept = this.#kept(memory)
     const left = this.#left(tried, isDown)
     const node = kept !== undefined && left.includes(kept) ? kept : furthest(left)
@@ -65,7 +65,7 @@ export class ReadRouter {
   isFreshEnough(node: Node, position: Position, observedIsEnough: boolean): boolean {
     const { positions } = this.#set
     // It may lag: a user who has only read misses no write there.
-    if (observedIsEnough && mayServeLate(node) && positions.hasObserved(node, position)) return true
+    if (observedIsEnough && mayServeDespiteLag(node) && positions.hasObserved(node, position)) return true
     return node.isEligible && positions.isComparable(position) && positions.hasReplayed(node, position)
   }
 
@@ -124,7 +124,7 @@ export class ReadRouter {
     const { eligible, replicas, settings } = this.#set
     const fit = tried === undefined ? eligible : eligible.filter((node) => !tried.has(node))
     if (fit.length > 0 || !mayBeLate || settings.whenNoReplica === 'error') return fit
-    return replicas.filter((node) => node.weight > 0 && mayServeLate(node) && !tried?.has(node))
+    return replicas.filter((node) => node.weight > 0 && mayServeDespiteLag(node) && !tried?.has(node))
   }
 
   /** Whether the primary is no help: it is known to be down, or has just failed this read. */
@@ -181,7 +181,7 @@ export class ReadRouter {
     // A late replica serves if the primary is down. It also serves if the spill gate is full: more reads on the primary
     // could slow replication further. But if a replica's lag will be known in a moment (`isSettling`), the read waits
     // for that.
-    const isPrimaryGone = primary.isGone || isPrimaryLost === true
+    const isPrimaryGone = primary.canServeNobody || isPrimaryLost === true
     const isNoHelp = isPrimaryGone || (spill.isFull && !this.#set.isSettling)
     const late = isNoHelp && requirement.kind === 'any' ? this.#set.leastLagging(tried) : undefined
     if (late !== undefined) return { node: late, reason: 'overflow', claim: IS_LATE }

@@ -5,7 +5,7 @@ import {
   answerEnded,
   beginLending,
   isOfPrimary,
-  lentNothing,
+  noteNothingLent,
   type Session,
   sessionOf,
 } from '../nodes/session.ts'
@@ -101,7 +101,7 @@ export class StatementRun<T> implements AnswerListener {
             try {
               lent = held.take(sessionOf(route.node, await lending))
             } catch (error) {
-              if (!lentNothing(route.node, error) || attempt?.retriedWithoutReadOnly === true) throw error
+              if (!noteNothingLent(route.node, error) || attempt?.retriedWithoutReadOnly === true) throw error
               attempt = { route, tried: attempt?.tried, retriedWithoutReadOnly: true }
               continue
             }

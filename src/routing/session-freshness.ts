@@ -63,7 +63,7 @@ export async function runAsked<T>(
 ): Promise<T> {
   const { node, client } = session
   const hasReported = position === undefined || cluster.set.positions.hasReported(client, node, position)
-  if (!canAsk(client) || (!hasReported && node.hasSnapshots)) {
+  if (!canAsk(client) || (!hasReported && node.beginsAboveReadCommitted)) {
     if (!hasReported) await proveFresh(cluster, session, position)
     return await run()
   }
@@ -79,7 +79,7 @@ export async function runAsked<T>(
   if (!hasReported) {
     // If nothing was answered, the connection was lost before: this throws its error.
     if (answers.before === undefined) outcome()
-    if (!isFresh(cluster, session, position, answers.before, askedAtMs) || node.hasSnapshots) {
+    if (!isFresh(cluster, session, position, answers.before, askedAtMs) || node.beginsAboveReadCommitted) {
       throw new StaleNode()
     }
   }

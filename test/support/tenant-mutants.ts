@@ -71,7 +71,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
       ),
       instead(
         SessionSettings.prototype,
-        'layOn',
+        'sendAheadOfNext',
         () =>
           function (this: SessionSettings, sendQuery) {
             const { wants = Settings.NONE, isOnReplica = false } = wanted.get(this) ?? {}
