@@ -1,9 +1,6 @@
 import { type ClusterPin, type Pin, writtenUntilOf } from './pin.ts'
 import { haveSameHistory, type Position } from './position.ts'
 
-/** How many clusters a pin can hold. A pin of more clusters becomes a time pin. */
-export const MAX_CLUSTERS = 8
-
 /**
  * Gives the pin that demands everything that either pin demands: the later time, and the further position. Undefined
  * if both are. A `PinStore` of your own needs it to raise an account's pin.
@@ -71,6 +68,9 @@ export function pinOfParts(
     ...(writtenUntilMs < untilMs && { writtenUntilMs: writtenUntilMs > nowMs ? writtenUntilMs : 0 }),
   }
 }
+
+/** How many clusters a pin can hold. A pin of more clusters becomes a time pin. */
+export const MAX_CLUSTERS = 8
 
 /** The part of a pin that has not expired; undefined if all of it has. */
 export function livePin(pin: Pin | undefined, nowMs: number): Pin | undefined {
