@@ -60,8 +60,8 @@ export class AddressWatch {
 }
 
 /**
- * The host name that a pool's connections use; undefined if it has none, or if it makes its own sockets (for a tunnel,
- * for one).
+ * The host name that a pool's connections use; undefined if it has none, or if it makes its own sockets (to a tunnel,
+ * for example).
  */
 function nameOf(pool: PoolLike): string | undefined {
   const { stream } = (pool.options ?? {}) as { stream?: unknown }

@@ -170,8 +170,8 @@ export class Node {
   }
 
   /**
-   * It refuses connections, or does not answer. True if that is news. With `refusesNewSessions`, it may still serve the sessions
-   * that it let in before.
+   * It refuses connections, or does not answer. True if that is news. With `refusesNewSessions`, it may still serve
+   * those that it let in before.
    */
   wentDown(because: string, refusesNewSessions: boolean): boolean {
     this.#now.refusesNewSessions = refusesNewSessions

@@ -53,7 +53,7 @@ export class Outcome {
     // This was a COMMIT or the like: what it committed is counted by now, and it did nothing else.
     if (statement.kind === 'session' && ofCommit !== undefined) return
     this.#record(statement, resolved, context, {
-      isRowless: resolved.isRowless && Number(affected) === 0,
+      affectedNoRow: resolved.needsRows && Number(affected) === 0,
       // In a transaction, the answer may be about an earlier statement. The commit asks again.
       hasWritten: wasInTransaction ? undefined : hasWritten,
       position: this.#transaction.knowsCommit ? writePositions.positionOf(client) : undefined,
@@ -68,21 +68,21 @@ export class Outcome {
     statement: Statement,
     resolved: Statement,
     context: RoutingContext | undefined,
-    its: { isRowless: boolean; hasWritten: boolean | undefined; position: PositionOfCommit | undefined },
+    its: { affectedNoRow: boolean; hasWritten: boolean | undefined; position: PositionOfCommit | undefined },
   ): void {
     const transaction = this.#transaction
     const { countsAsWrite, mayWrite, isVouched } = resolved
-    const { isRowless, hasWritten, position } = its
+    const { affectedNoRow, hasWritten, position } = its
     const { transaction: effect } = statement
     const takesId = statement.takesId || resolved.takesId
-    if (takesId && !isRowless) transaction.ignoreId()
-    if (resolved.isInDoubt && (isRowless || !resolved.isRowless)) {
+    if (takesId && !affectedNoRow) transaction.ignoreId()
+    if (resolved.isInDoubt && (affectedNoRow || !resolved.needsRows)) {
       if (hasWritten === undefined) transaction.addDoubtful(context, effect, position)
       if (hasWritten !== true) return
     }
     if (countsAsWrite) transaction.tried(context)
-    const wrote = hasWritten === true && (isRowless || !takesId)
-    if ((countsAsWrite && !isRowless) || wrote) {
+    const wrote = hasWritten === true && (affectedNoRow || !takesId)
+    if ((countsAsWrite && !affectedNoRow) || wrote) {
       transaction.add(context, effect, position)
       const { catalog } = this.#cluster
       if (!countsAsWrite && isVouched) catalog.sawUnexpectedWrite()

@@ -122,7 +122,7 @@ function tellsWrites({ node }: Session): boolean {
 export function questionAfter(
   cluster: Cluster,
   session: Session,
-  { kind, isAllOrNothing, mayWrite, isInDoubt, isRowless, isVouched, isSessionCall }: Statement,
+  { kind, isAllOrNothing, mayWrite, isInDoubt, needsRows, isVouched, isSessionCall }: Statement,
   memory: RequestMemory | undefined,
   isInTransaction: boolean,
 ): string | undefined {
@@ -130,7 +130,7 @@ export function questionAfter(
   const { node } = session
   const ofPosition = memory?.wantsSeen === true ? cluster.readPositions.questionFor(node) : undefined
   if (ofPosition !== undefined || node.role !== 'primary') return ofPosition
-  const isRead = kind === 'read' || kind === 'primary-table' || isSessionCall || isRowless
+  const isRead = kind === 'read' || kind === 'primary-table' || isSessionCall || needsRows
   // Without replicas, no catalog is read that could vouch for anything, and no read can be stale.
   const isAskedOf = isRead && !isVouched && memory !== undefined && cluster.set.replicas.length > 0
   const isUnsure = isInDoubt || isAskedOf

@@ -115,7 +115,7 @@ export class StatementClassifier {
 
   /** Forgets what replicas refused. The catalog has changed, so it judges those texts again. */
   forgetRefused(): void {
-    this.#cache.unpin()
+    this.#cache.forgetKept()
   }
 
   /**
@@ -127,7 +127,7 @@ export class StatementClassifier {
     const known = this.classify(sql)
     if (known.kind === 'function') return known
     const statement = { ...WRITE, defines: definitionIn(sql), hasCalls: true }
-    this.#cache.pin(sql, statement)
+    this.#cache.keep(sql, statement)
     return statement
   }
 
@@ -287,25 +287,25 @@ export class StatementClassifier {
   // Functions that the statement calls, or relations that it reads, may write even if its table is unpinned or no row
   // matches.
   #decideWrite(text: StatementText, sql: string): Statement {
-    const { calls, relations, targets, isRowless, isChange, transaction } = text
+    const { calls, relations, targets, changesOneTable, isChange, transaction } = text
     const defines = isChange ? 'nothing' : definitionIn(sql)
     const hasCalls = calls.length > 0
     const written = { ...WRITE, isAllOrNothing: isChange, defines, hasCalls, transaction }
     const counts = this.#counts(targets)
-    const mayBeRowless =
-      isRowless && targets?.every((target) => this.#catalog.plainTables.has(target)) === true
-    if (counts && !mayBeRowless) return written
+    const mayNeedRows =
+      changesOneTable && targets?.every((target) => this.#catalog.plainTables.has(target)) === true
+    if (counts && !mayNeedRows) return written
     const isTarget = (each: TableName) => targets?.some((target) => isSurelyNamed(each, target)) === true
     const doesMore =
       calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
       this.#catalog.effectfulTypes.causeIn(text) !== undefined ||
       relations.some((each) => this.#doesMore(each) && !isTarget(each)) ||
       this.#unknownOf(relations.filter((each) => !isTarget(each))) !== undefined
-    const isInDoubt = mayBeRowless && doesMore && !this.#writesUnseen(text, sql)
+    const isInDoubt = mayNeedRows && doesMore && !this.#writesUnseen(text, sql)
     return {
       ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
-      isRowless: mayBeRowless && (isInDoubt || !doesMore),
-      isVouched: mayBeRowless && !doesMore && this.#catalog.isCurrent,
+      needsRows: mayNeedRows && (isInDoubt || !doesMore),
+      isVouched: mayNeedRows && !doesMore && this.#catalog.isCurrent,
     }
   }
 

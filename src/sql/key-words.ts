@@ -126,7 +126,7 @@ export const READS: ReadonlySet<string> = new Set(['select', 'values', 'table', 
 export const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge'])
 
 /** Those of {@link CHANGES} that have no effect if they affect no row. */
-export const ROWLESS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'])
+export const NEEDS_ROWS: ReadonlySet<string> = new Set(['update', 'delete', 'merge'])
 
 /** First words in a parenthesis after `explain` that show that the parenthesis holds the statement, not options. */
 export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
@@ -135,7 +135,7 @@ export const EXPLAINED: ReadonlySet<string> = new Set([...READS, ...CHANGES])
 export const SURELY_EXPLAINED: ReadonlySet<string> = new Set(['select', 'table', 'with'])
 
 /** First words of statements about the session that may write, or run something that writes. */
-export const ACTIVE: ReadonlySet<string> = new Set([
+export const MAY_WRITE_VERBS: ReadonlySet<string> = new Set([
   'commit',
   'declare',
   'end',

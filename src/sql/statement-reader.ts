@@ -1,4 +1,12 @@
-import { ACTIVE, CHANGES, EXPLAINED, READS, ROWLESS, SESSION_VERBS, SURELY_EXPLAINED } from './key-words.ts'
+import {
+  CHANGES,
+  EXPLAINED,
+  MAY_WRITE_VERBS,
+  NEEDS_ROWS,
+  READS,
+  SESSION_VERBS,
+  SURELY_EXPLAINED,
+} from './key-words.ts'
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
 import { SessionSyntax, TransactionWords } from './session-syntax.ts'
 import { CopySyntax, readExplainOptions, readExplainWords } from './statement-syntax.ts'
@@ -95,9 +103,9 @@ class Reader {
     if (READS.has(verb) && !effects.writes)
       return { ...told, kind: effects.locks ? 'locking' : 'read', operates }
     const { targets } = effects
-    const isRowless = ROWLESS.has(verb) && targets?.length === 1
+    const changesOneTable = NEEDS_ROWS.has(verb) && targets?.length === 1
     const isChange = CHANGES.has(verb) || (verb === 'with' && targets !== undefined)
-    return { ...told, targets, isChange, isRowless }
+    return { ...told, targets, isChange, changesOneTable }
   }
 
   /** Gives the first word, after any parentheses. The lexer stays on it. */
@@ -157,7 +165,7 @@ class Reader {
       transaction: transaction.effect,
       named: isExplained ? undefined : syntax.named,
       inner: isExplained || innerAt === undefined ? undefined : this.#sql.slice(innerAt),
-      isVoid: isExplained || !ACTIVE.has(verb),
+      isVoid: isExplained || !MAY_WRITE_VERBS.has(verb),
     }
   }
 

@@ -67,7 +67,7 @@ export interface StatementText {
    * Whether it is an update, delete or merge of one table. Without affected rows it has no effect, except through
    * functions that it calls.
    */
-  readonly isRowless: boolean
+  readonly changesOneTable: boolean
   /** Its effect on the session's transaction. */
   readonly transaction: TransactionEffect
   /** What it does with a prepared statement or a cursor; undefined for nothing. */
@@ -93,7 +93,7 @@ export const SOME_WRITE: StatementText = {
   operates: true,
   targets: undefined,
   isChange: false,
-  isRowless: false,
+  changesOneTable: false,
   transaction: undefined,
   named: undefined,
   inner: undefined,

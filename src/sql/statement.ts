@@ -25,7 +25,7 @@ export interface Statement {
   /**
    * Whether it has no effect if it affects no row: an update, delete or merge of a table that is known to be plain.
    */
-  readonly isRowless: boolean
+  readonly needsRows: boolean
   /** Whether it has no effect if the server refuses it. Other texts may have committed a part of their work. */
   readonly isAllOrNothing: boolean
   /** Whether it may change the schema, and what it may change there. */
@@ -47,11 +47,11 @@ export interface Statement {
   readonly mayWrite: boolean
   /**
    * Whether it counts as a write unless the server says that it wrote nothing: it calls or reads something that may
-   * write. A rowless statement is in doubt only if it affects no row.
+   * write. A statement that needs rows is in doubt only if it affects none.
    */
   readonly isInDoubt: boolean
   /**
-   * Whether a current catalog says that it writes nothing: a read, or a rowless statement that affects no row. If
+   * Whether a current catalog says that it writes nothing: a read, or a statement that needs rows and affects none. If
    * not, the server is asked on the primary.
    */
   readonly isVouched: boolean
@@ -116,7 +116,7 @@ export type Blocker =
 export const READ: Statement = {
   kind: 'read',
   countsAsWrite: false,
-  isRowless: false,
+  needsRows: false,
   isAllOrNothing: true,
   defines: 'nothing',
   hasCalls: false,

@@ -8,19 +8,19 @@ const MAX_TEXT_LENGTH = 8_192
  * old one before it is dropped. A text that is asked for moves to the young generation, so texts that are not asked
  * for are forgotten.
  *
- * Pinned texts are kept apart, and are forgotten last. These pins are no pins of users.
+ * A text that was added by {@link keep} is in a map of its own, and is forgotten last.
  */
 export class TextCache<Value> {
   #young = new Map<string, Value>()
   #old = new Map<string, Value>()
-  readonly #pinned = new Map<string, Value>()
+  readonly #kept = new Map<string, Value>()
 
   get(text: string): Value | undefined {
     const young = this.#young.get(text)
     if (young !== undefined) return young
-    const kept = this.#pinned.get(text) ?? this.#old.get(text)
-    if (kept !== undefined) this.set(text, kept)
-    return kept
+    const known = this.#kept.get(text) ?? this.#old.get(text)
+    if (known !== undefined) this.set(text, known)
+    return known
   }
 
   set(text: string, value: Value): void {
@@ -33,24 +33,24 @@ export class TextCache<Value> {
   }
 
   /** Keeps a value even if another one is set, or the cache is cleared. A text that is too long is not kept. */
-  pin(text: string, value: Value): void {
+  keep(text: string, value: Value): void {
     if (text.length > MAX_TEXT_LENGTH) return
-    if (this.#pinned.size >= GENERATION_SIZE) {
-      const oldest = this.#pinned.keys().next()
-      if (!oldest.done) this.#pinned.delete(oldest.value)
+    if (this.#kept.size >= GENERATION_SIZE) {
+      const oldest = this.#kept.keys().next()
+      if (!oldest.done) this.#kept.delete(oldest.value)
     }
-    this.#pinned.set(text, value)
+    this.#kept.set(text, value)
     this.#young.delete(text)
     this.#old.delete(text)
   }
 
-  /** Forgets everything, including pinned texts. */
-  unpin(): void {
-    this.#pinned.clear()
+  /** Forgets everything, including the texts that were added by {@link keep}. */
+  forgetKept(): void {
+    this.#kept.clear()
     this.clear()
   }
 
-  /** Forgets everything that is not pinned. */
+  /** Forgets all texts except those. */
   clear(): void {
     this.#young.clear()
     this.#old.clear()

@@ -262,33 +262,33 @@ test('a plan is only a plan', () => {
 
 test('a change of no row has no effect where its table is known to be plain, unless what it calls or reads has one', () => {
   const classifier = classifierWith()
-  const isRowless = (sql: string) => classifier.classify(sql).isRowless
+  const needsRows = (sql: string) => classifier.classify(sql).needsRows
   expect(classifier.classify('update t set a = lower(b)').isInDoubt).toBe(false)
-  expect(isRowless('update t set a = lower(b)')).toBe(true)
-  expect(isRowless('update t set a = random()')).toBe(true)
+  expect(needsRows('update t set a = lower(b)')).toBe(true)
+  expect(needsRows('update t set a = random()')).toBe(true)
   const calling = classifier.classify('update t set a = 1 where log_access(id)')
-  expect(calling).toMatchObject({ isRowless: true, isInDoubt: true })
+  expect(calling).toMatchObject({ needsRows: true, isInDoubt: true })
   for (const text of [
     'update t set a = 1 where id in (select id from over_view)',
     'delete from t where a @@@ 1',
   ])
-    expect(classifier.classify(text), text).toMatchObject({ isRowless: true, isInDoubt: true })
-  expect(isRowless("update t set a = 1 where nextval('s') < 0")).toBe(false)
-  expect(isRowless('with x as (delete from u) update t set a = 1')).toBe(false)
-  expect(isRowless('insert into t values (1)')).toBe(false)
+    expect(classifier.classify(text), text).toMatchObject({ needsRows: true, isInDoubt: true })
+  expect(needsRows("update t set a = 1 where nextval('s') < 0")).toBe(false)
+  expect(needsRows('with x as (delete from u) update t set a = 1')).toBe(false)
+  expect(needsRows('insert into t values (1)')).toBe(false)
 })
 
 test('a table of a name that is not known, or that is also that of another relation, is not known to be plain', () => {
   const classifier = classifierWith()
-  const isRowless = (sql: string) => classifier.classify(sql).isRowless
-  expect(isRowless('delete from both')).toBe(true)
-  expect(isRowless('delete from app.both')).toBe(true)
-  expect(isRowless('delete from other.both')).toBe(false)
-  expect(isRowless('delete from made_since')).toBe(false)
-  expect(isRowless('delete from view')).toBe(false)
-  expect(isRowless('delete from app.view')).toBe(true)
-  expect(isRowless('delete from pg_temp.t')).toBe(false)
-  expect(isRowless('delete from "T"')).toBe(false)
+  const needsRows = (sql: string) => classifier.classify(sql).needsRows
+  expect(needsRows('delete from both')).toBe(true)
+  expect(needsRows('delete from app.both')).toBe(true)
+  expect(needsRows('delete from other.both')).toBe(false)
+  expect(needsRows('delete from made_since')).toBe(false)
+  expect(needsRows('delete from view')).toBe(false)
+  expect(needsRows('delete from app.view')).toBe(true)
+  expect(needsRows('delete from pg_temp.t')).toBe(false)
+  expect(needsRows('delete from "T"')).toBe(false)
 })
 
 test('what changes the schema is told from other writes, and what may make a table do more from the rest', () => {
