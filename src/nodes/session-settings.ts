@@ -1,6 +1,6 @@
-import { mayKeepSettings } from '../sql/kept-settings.ts'
 import { readSettingChanges } from '../sql/setting-changes.ts'
 import { knownChange, Settings } from '../sql/settings.ts'
+import { maySetUnfollowed } from '../sql/unfollowed-settings.ts'
 import type { ClientClass, PoolClientLike } from './pool.ts'
 import { canSendAhead, sendAhead } from './sent-ahead.ts'
 
@@ -106,7 +106,7 @@ export class SessionSettings {
     const changes = readSettingChanges(text)?.map((change) =>
       knownChange(change, (its ?? values) as unknown[]),
     )
-    if (changes === undefined && mayKeepSettings(text)) this.#isUnreadable = true
+    if (changes === undefined && maySetUnfollowed(text)) this.#isUnreadable = true
     for (const change of changes ?? []) {
       if (change === undefined) this.#isUnreadable = true
       else this.#ofApplication = this.#ofApplication.with(change)

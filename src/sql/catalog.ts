@@ -29,7 +29,7 @@ export interface Catalog {
    */
   leavesNothing(call: FunctionCall): boolean
   /** Whether any function of the application may leave something in its session. */
-  readonly hasLeavers: boolean
+  readonly hasSessionEffects: boolean
   /** Whether a call may leave something in its session that this package cannot follow. */
   leftBy(call: FunctionCall): Leaves
   /**
@@ -67,7 +67,7 @@ export const BUILT_IN_CATALOG: Catalog = {
   areRelationsRead: false,
   effectOf: builtInEffect,
   leavesNothing: () => false,
-  hasLeavers: false,
+  hasSessionEffects: false,
   leftBy: builtInLeaves,
   isOpaque: () => false,
   becauseOf: () => undefined,
@@ -100,7 +100,7 @@ export function catalogOf(
       if (caller !== undefined) return 'volatile'
       return effect === 'none' && readers.has(key) ? 'primary-table' : effect
     },
-    hasLeavers: functions.hasLeavers,
+    hasSessionEffects: functions.hasSessionEffects,
     leftBy: (call) => functions.leftBy(call),
     leavesNothing: (call) =>
       functions.isColumn(call) || (!functions.isOwn(call) && isKnownToLeaveNothing(call)),

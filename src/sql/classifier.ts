@@ -7,25 +7,24 @@
  *   `token-list.ts` has all tokens at once, for small grammars such as `savepoint.ts`.
  * - **Judging a statement.** This file makes a `Statement` (`statement.ts`) of a `StatementText` and a `Catalog`. It uses
  *   the lists in `known-functions.ts`, the names in `table-names.ts`, `text-cache.ts`, `transaction-modes.ts` and
- *   `first-word.ts`.
+ *   `transaction-words.ts`.
  * - **The catalog.** `read-catalog.ts` asks a server, with the other files named `read-…` and `…-queries`, and with
  *   `dependents.ts`, `type-uses.ts`, `function-bodies.ts` and `learned-objects.ts`. The result is in
  *   `function-facts.ts`, `relation-facts.ts` (with `known-relations.ts`) and `type-facts.ts`. `catalog.ts` puts these
  *   together. `cause.ts` says why an object does more than read. `catalog-fingerprint.ts` shows if the catalog must be
  *   read again.
  * - **Settings.** `setting-changes.ts` and `set-config.ts` read what a text sets. `settings.ts` is all that one client
- *   has set. `kept-settings.ts` finds texts that set something in a way that is not followed. `setting-statement.ts`
+ *   has set. `unfollowed-settings.ts` finds texts that set something in a way that is not followed. `add-settings.ts`
  *   adds both to a `Statement`. `session-work.ts` says what a statement about its session does.
  *
  * The *effect* of a function, relation or type is what it does beyond reading: it writes, locks, or leaves something in
  * the session. An object with such an effect is *effectful*.
  */
 
+import { addSettings } from './add-settings.ts'
 import { BUILT_IN_CATALOG, type Catalog } from './catalog.ts'
-import { isControl, outlivesTransaction, takesId } from './first-word.ts'
 import { type CallEffect, FunctionRules } from './function-facts.ts'
 import { TEXT_FUNCTIONS } from './known-functions.ts'
-import { withSettings } from './setting-statement.ts'
 import {
   type Blocker,
   definitionIn,
@@ -46,6 +45,7 @@ import type { FunctionCall, StatementText } from './statement-text.ts'
 import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
 import { TextCache } from './text-cache.ts'
 import { opensOf } from './transaction-modes.ts'
+import { isControl, outlivesTransaction, takesId } from './transaction-words.ts'
 
 export type { Blocker, Definition, Statement } from './statement.ts'
 
@@ -99,7 +99,7 @@ export class StatementClassifier {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
     const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
-    const statement = this.#withLeft(withSettings(this.#decide(text, sql), sql), text, sql)
+    const statement = this.#withLeft(addSettings(this.#decide(text, sql), sql), text, sql)
     // A statement with an unknown relation is not kept. It is judged again after the server was asked for the
     // relation.
     if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
@@ -137,7 +137,7 @@ export class StatementClassifier {
     // The text of a write is not always read to its end. So each of its words counts as the name of a function, or of
     // a table whose trigger leaves something.
     const isWrite = statement.kind === 'write'
-    if (isWrite && !this.#catalog.hasLeavers) {
+    if (isWrite && !this.#catalog.hasSessionEffects) {
       // Until the catalog was read, a procedure may leave anything.
       return this.#catalog.isCurrent ? statement : { ...statement, binds: CALLS.test(sql) }
     }

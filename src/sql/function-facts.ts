@@ -62,7 +62,7 @@ export class FunctionFacts {
    * What the application's functions may leave in the session, by their names, and what the triggers of a table may
    * leave, by the table's name.
    */
-  readonly #leavers = new Map<string, Leaves>()
+  readonly #sessionEffects = new Map<string, Leaves>()
   /** The functions that may do more than read, by object identifier. */
   readonly effectful = new Map<string, EffectfulFunction>()
   /** Names of types: a cast may be written like a call. */
@@ -98,26 +98,33 @@ export class FunctionFacts {
    * Adds what a function of the application, or a trigger of a table, may leave in the session. Gives false if that
    * was known.
    */
-  addLeaver({ sets, binds, ...name }: Leaves & { readonly schema: string; readonly name: string }): boolean {
+  addSessionEffect({
+    sets,
+    binds,
+    ...name
+  }: Leaves & { readonly schema: string; readonly name: string }): boolean {
     let isNew = false
     for (const key of keysOf(name)) {
-      const known = this.#leavers.get(key)
+      const known = this.#sessionEffects.get(key)
       if ((known?.sets || !sets) && (known?.binds || !binds)) continue
-      this.#leavers.set(key, { sets: sets || known?.sets === true, binds: binds || known?.binds === true })
+      this.#sessionEffects.set(key, {
+        sets: sets || known?.sets === true,
+        binds: binds || known?.binds === true,
+      })
       isNew = true
     }
     return isNew
   }
 
-  get hasLeavers(): boolean {
-    return this.#leavers.size > 0
+  get hasSessionEffects(): boolean {
+    return this.#sessionEffects.size > 0
   }
 
   /** What a call may leave in its session. An unknown function may bind the session. */
   leftBy(call: FunctionCall): Leaves {
     const key = keyOf(call)
     if (this.isColumn(call) || this.#types.has(key)) return LEAVES_NOTHING
-    return this.#leavers.get(key) ?? (this.#all.has(key) || isSyntax(call) ? LEAVES_NOTHING : MAY_BIND)
+    return this.#sessionEffects.get(key) ?? (this.#all.has(key) || isSyntax(call) ? LEAVES_NOTHING : MAY_BIND)
   }
 
   /** Records that these functions of the application may advance a sequence. */

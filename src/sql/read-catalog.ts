@@ -26,10 +26,10 @@ import { displayed, findDependents, type Item, slicesOf, withParts } from './dep
 import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
 import { LearnedObjects } from './learned-objects.ts'
-import { readAdvancing, sequencesOf } from './read-advancing.ts'
-import { readLeavers } from './read-leavers.ts'
 import { readPlainTables } from './read-plain-tables.ts'
 import { readRelationNames } from './read-relation-names.ts'
+import { readSequenceAdvancers, sequencesOf } from './read-sequence-advancers.ts'
+import { readSessionEffects } from './read-session-effects.ts'
 import type { IndirectCaller, RelationFacts } from './relation-facts.ts'
 import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
 import { OPAQUE_QUERY } from './type-queries.ts'
@@ -86,8 +86,8 @@ export async function readFunctions(
   for await (const rows of pagesOf<TypeRow>(ask, TYPES_QUERY, TYPES_PAGE)) {
     for (const row of rows) facts.addTypes(row)
   }
-  facts.addAdvancing(await readAdvancing(ask, facts))
-  await readLeavers(ask, facts)
+  facts.addAdvancing(await readSequenceAdvancers(ask, facts))
+  await readSessionEffects(ask, facts)
   for (const { name } of await ask<{ readonly name: string }>(OPAQUE_QUERY, [])) facts.addOpaque(name)
   const seeds = [...facts.effectful.values()].map((each) => itemOf('function', each, causeOf(each)))
   for (const body of await readBodies(ask, memory)) {

@@ -8,11 +8,12 @@ import {
   SURELY_EXPLAINED,
 } from './key-words.ts'
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
-import { SessionSyntax, TransactionWords } from './session-syntax.ts'
+import { SessionSyntax } from './session-syntax.ts'
 import { CopySyntax, readExplainOptions, readExplainWords } from './statement-syntax.ts'
 import { PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText, unreadable } from './statement-text.ts'
 import type { Watch } from './table-names.ts'
 import { TokenReader } from './token-reader.ts'
+import { TransactionWords } from './transaction-words.ts'
 
 /**
  * Reads the text of a statement, and notes the names in it that are in `watch`. Doubt means write. If `wantsTargets`

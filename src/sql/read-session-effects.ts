@@ -3,7 +3,7 @@ import type { FunctionFacts } from './function-facts.ts'
 import { SIGNS } from './type-queries.ts'
 
 /** A function of the application, or a table with a trigger, that may leave something in the session. */
-export interface LeaverRow {
+export interface SessionEffectRow {
   readonly oid: string
   readonly schema: string
   readonly name: string
@@ -23,20 +23,21 @@ const MAX_DEPTH = 20
  * Reads which objects may leave something in the session: functions, by the words in their texts; functions that call
  * one of those; and tables with a trigger that calls one, because a write names only the table.
  */
-export async function readLeavers(ask: Ask, facts: FunctionFacts): Promise<void> {
-  let found = await ask<LeaverRow>(LEAVERS_QUERY, [])
-  const all: LeaverRow[] = []
+export async function readSessionEffects(ask: Ask, facts: FunctionFacts): Promise<void> {
+  let found = await ask<SessionEffectRow>(SESSION_EFFECTS_QUERY, [])
+  const all: SessionEffectRow[] = []
   for (let depth = 0; found.length > 0 && depth < MAX_DEPTH; depth++) {
-    const added = found.filter((each) => facts.addLeaver(each))
+    const added = found.filter((each) => facts.addSessionEffect(each))
     if (added.length === 0) break
     all.push(...added)
-    found = await ask<LeaverRow>(CALLERS_QUERY, columnsOf(added))
+    found = await ask<SessionEffectRow>(CALLERS_QUERY, columnsOf(added))
   }
   if (all.length === 0) return
-  for (const table of await ask<LeaverRow>(TRIGGERED_QUERY, columnsOf(all))) facts.addLeaver(table)
+  for (const table of await ask<SessionEffectRow>(TRIGGERED_QUERY, columnsOf(all)))
+    facts.addSessionEffect(table)
 }
 
-function columnsOf(rows: readonly LeaverRow[]): unknown[] {
+function columnsOf(rows: readonly SessionEffectRow[]): unknown[] {
   return (['oid', 'name', 'sets', 'binds'] as const).map((key) => rows.map((each) => each[key]))
 }
 
@@ -49,14 +50,16 @@ const OWN_FUNCTIONS = `pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.
 
 /** SQL: whether some calls of a function are stored as a tree: it has no text, or its parameters have defaults. */
 const HAS_TREE = `(p.prosrc = '' or p.proargdefaults is not null)`
-const treeOfIts = (oids: string) => `${HAS_TREE} and ${treeCalls(DEFAULTS_AND_TREE, oids)}`
+const treeCallsOne = (oids: string) => `${HAS_TREE} and ${treeCalls(DEFAULTS_AND_TREE, oids)}`
 
 const CALLED = (functions: readonly string[]) =>
-  treeOfIts(`array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`)
+  treeCallsOne(
+    `array[${functions.map((each) => `'pg_catalog.${each}'::pg_catalog.regprocedure::oid::text`)}]`,
+  )
 
 // What `set_config(…, true)` sets ends with the transaction. A statement begins after a semicolon, a quote, or a word
 // of PL/pgSQL.
-const LEAVERS_QUERY = `
+const SESSION_EFFECTS_QUERY = `
 select * from (
   select p.oid::text, n.nspname::text as schema, p.proname::text as name,
     pg_catalog.regexp_replace(p.prosrc, 'set_config\\s*\\([^;]*?,\\s*true\\s*\\)', '', 'gi') ~* '\\yset_config\\y'

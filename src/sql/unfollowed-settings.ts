@@ -5,7 +5,7 @@ import { Lexer, TOKEN } from './lexer.ts'
  * follow: in one of several statements, in the body of a `do`, or by a call of `set_config()` within a larger
  * statement. In doubt, true.
  */
-export function mayKeepSettings(sql: string): boolean {
+export function maySetUnfollowed(sql: string): boolean {
   const executes = EXECUTES.test(sql)
   if (!executes && !MAY_SET.test(sql)) return false
   if (CALL.test(sql) && CALL.test(sql.replaceAll(LOCAL_CALL, ' '))) return true

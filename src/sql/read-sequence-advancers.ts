@@ -10,7 +10,7 @@ interface AdvancingRow {
 }
 
 /** Reads which of the application's functions may advance a sequence, by themselves or by what they call. */
-export async function readAdvancing(ask: Ask, facts: FunctionFacts): Promise<string[]> {
+export async function readSequenceAdvancers(ask: Ask, facts: FunctionFacts): Promise<string[]> {
   const found = new Map<string, string>()
   let names: string[] = [...UNSEEN_FUNCTIONS, 'execute']
   let oids = sequencesOf(facts)

@@ -1,9 +1,9 @@
-import { mayKeepSettings } from './kept-settings.ts'
 import { readSettingChanges } from './setting-changes.ts'
 import { SESSION, type Statement } from './statement.ts'
+import { maySetUnfollowed } from './unfollowed-settings.ts'
 
 /** Adds to a classified statement the settings that its text makes in the session. */
-export function withSettings(statement: Statement, sql: string): Statement {
+export function addSettings(statement: Statement, sql: string): Statement {
   // Statements of the other kinds read or lock, and set nothing.
   if (!MAY_SET.has(statement.kind) || statement.isControl) return statement
   const sets = readSettingChanges(sql)
@@ -13,7 +13,7 @@ export function withSettings(statement: Statement, sql: string): Statement {
   if (sets !== undefined && isRead) {
     return statement.kind === 'session' ? { ...statement, sets } : { ...SESSION, isAllOrNothing: false, sets }
   }
-  return mayKeepSettings(sql) ? { ...statement, keepsSettings: true } : statement
+  return maySetUnfollowed(sql) ? { ...statement, keepsSettings: true } : statement
 }
 
 const MAY_SET: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>(['session', 'write', 'function'])
