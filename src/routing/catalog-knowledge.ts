@@ -8,7 +8,7 @@ import {
   readFunctions,
   readRelations,
 } from '../sql/read-catalog.ts'
-import { asOfLate, NO_RELATIONS, type RelationFacts } from '../sql/relation-facts.ts'
+import { fromReplica, NO_RELATIONS, type RelationFacts } from '../sql/relation-facts.ts'
 import type { CatalogServer } from './catalog-source.ts'
 
 /**
@@ -84,7 +84,7 @@ export class CatalogKnowledge {
         }
         return readRelations(askBetween, functions, this.#options, this.#memory)
       })
-      this.#relations = server.isReplica ? asOfLate(relations) : relations
+      this.#relations = server.isReplica ? fromReplica(relations) : relations
       // If the functions were read again meanwhile, these relations depend on the old ones.
       if (functions === this.#functions) this.#relationsPrint = print
     }

@@ -11,7 +11,7 @@ import {
 import { BUILT_IN_FUNCTIONS, BUILT_IN_TYPES, HARMLESS_FUNCTIONS, knownEffect } from './known-functions.ts'
 import { NO_RELATIONS, type PlainTables, type RelationFacts } from './relation-facts.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { RelationNames, TableName } from './table-names.ts'
+import type { NameMap, TableName } from './table-names.ts'
 import type { TypeFacts } from './type-facts.ts'
 
 /** The effects of the functions and relations of one database, by name. The worst overload of a function counts. */
@@ -43,11 +43,11 @@ export interface Catalog {
    */
   becauseOf(call: FunctionCall): string | undefined
   /** Relations of which a read calls a function that may do more than read, or goes to another server. */
-  readonly effectfulRelations: RelationNames<Cause>
+  readonly effectfulRelations: NameMap<Cause>
   /** Types of which a use calls such a function. */
   readonly effectfulTypes: TypeFacts
   /** Relations that must be read on the primary. */
-  readonly primaryRelations: RelationNames<true>
+  readonly primaryRelations: NameMap<true>
   /** Types of which a use reads such a relation. */
   readonly primaryTypes: TypeFacts
   /** The tables known to be plain: an update, delete or merge that affects no row does nothing there. */

@@ -42,7 +42,7 @@ import {
 } from './statement.ts'
 import { readStatementText } from './statement-reader.ts'
 import type { FunctionCall, StatementText } from './statement-text.ts'
-import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, Watch } from './table-names.ts'
+import { isSurelyNamed, mayBeSameTable, parseTableName, type TableName, WatchedNames } from './table-names.ts'
 import { TextCache } from './text-cache.ts'
 import { opensOf } from './transaction-modes.ts'
 import { isControl, outlivesTransaction, takesId } from './transaction-words.ts'
@@ -65,7 +65,7 @@ export class StatementClassifier {
   readonly #onUnknown: (unknown: FunctionCall | TableName) => boolean
   readonly #cache = new TextCache<Statement>()
   #catalog: Catalog = BUILT_IN_CATALOG
-  #watch: Watch
+  #watch: WatchedNames
 
   /**
    * `onUnknown` is called for each function and each relation that the catalog does not know. It gives whether the
@@ -99,7 +99,7 @@ export class StatementClassifier {
     const known = this.#cache.get(sql)
     if (known !== undefined) return known
     const text = readStatementText(sql, this.#watch, this.#unpinnedTables.length > 0)
-    const statement = this.#withLeft(addSettings(this.#decide(text, sql), sql), text, sql)
+    const statement = this.#withSessionEffects(addSettings(this.#decide(text, sql), sql), text, sql)
     // A statement with an unknown relation is not kept. It is judged again after the server was asked for the
     // relation.
     if (statement.unknownRelation === undefined) this.#cache.set(sql, statement)
@@ -132,7 +132,7 @@ export class StatementClassifier {
   }
 
   /** Adds what the functions that a statement calls may leave in its session. */
-  #withLeft(statement: Statement, text: StatementText, sql: string): Statement {
+  #withSessionEffects(statement: Statement, text: StatementText, sql: string): Statement {
     if (statement.kind === 'read' || statement.isControl) return statement
     // The text of a write is not always read to its end. So each of its words counts as the name of a function, or of
     // a table whose trigger leaves something.
@@ -167,10 +167,12 @@ export class StatementClassifier {
     // A relation that the catalog does not have may be a temporary view that does anything. And `explain` calls
     // functions that are declared stable, whatever they do.
     let isVouched =
-      isCurrent && !text.isPlanned && text.relations.every((each) => this.#catalog.mayHaveRelation(each))
+      isCurrent &&
+      !text.isOnlyExplained &&
+      text.relations.every((each) => this.#catalog.mayHaveRelation(each))
     for (const call of text.calls) {
       // `explain` does not call functions that are declared volatile.
-      if (text.isPlanned && this.#catalog.becauseOf(call) === undefined) continue
+      if (text.isOnlyExplained && this.#catalog.becauseOf(call) === undefined) continue
       const effect = this.#effectOf(call)
       if (effect === 'session') isSession = true
       else if (effect === 'primary-table') continue
@@ -186,7 +188,7 @@ export class StatementClassifier {
     }
     const byType = this.#catalog.effectfulTypes.causeIn(text)
     if (byType !== undefined) return this.#inDoubt(text, sql, { kind: 'relation', ...byType })
-    const unknownRelation = this.#unknownOf(text.relations)
+    const unknownRelation = this.#firstUnknown(text.relations)
     if (unknownRelation !== undefined)
       return { ...FUNCTION, isInDoubt: true, isUnknown: true, unknownRelation }
     if (isSession) return { ...SESSION_CALL, isVouched }
@@ -202,7 +204,7 @@ export class StatementClassifier {
     return {
       ...FUNCTION,
       blocker,
-      isInDoubt: !this.#writesUnseen(text, sql),
+      isInDoubt: !this.#mayWriteWithoutId(text, sql),
       takesId: text.kind === 'locking',
       readsPrimary: this.#readsPrimary(text),
     }
@@ -220,9 +222,9 @@ export class StatementClassifier {
    * Whether it may write without a transaction id that shows it: it advances a sequence, or reads a table that is on
    * another server.
    */
-  #writesUnseen(text: StatementText, sql: string): boolean {
+  #mayWriteWithoutId(text: StatementText, sql: string): boolean {
     const advances = (call: FunctionCall) => this.#knownEffectOf(call) === 'sequence'
-    if (text.calls.some((call) => advances(call) && !this.#runsOnly(call, sql))) return true
+    if (text.calls.some((call) => advances(call) && !this.#onlyRunsWrittenText(call, sql))) return true
     const { effectfulRelations, effectfulTypes } = this.#catalog
     const causes = text.relations.map((relation) => effectfulRelations.find(relation))
     return [...causes, effectfulTypes.causeIn(text)?.cause].some((cause) => cause?.advances === true)
@@ -232,7 +234,7 @@ export class StatementClassifier {
    * Whether a call only runs a text that is written in the statement, and no word of the statement may advance a
    * sequence.
    */
-  #runsOnly({ name }: FunctionCall, sql: string): boolean {
+  #onlyRunsWrittenText({ name }: FunctionCall, sql: string): boolean {
     if (!TEXT_FUNCTIONS.has(name) || name.startsWith('dblink') || PARAMETER.test(sql)) return false
     const quoted = [...sql.matchAll(QUOTED)].map(([, its = '']) => its)
     if (quoted.some((its) => its.match(WORDS)?.[0] !== its)) return false
@@ -250,7 +252,7 @@ export class StatementClassifier {
    * `NamedStatements` may know more.
    */
   #decideSession(text: StatementText, sql: string): Statement {
-    const { inner, transaction, isVoid } = text
+    const { inner, transaction, isHarmlessSession } = text
     const named = text.named && { ...text.named, inner: text.named.does === 'prepare' ? inner : undefined }
     const isByName = named?.does === 'execute' || named?.does === 'fetch'
     const effects = text.calls.map((call) => this.#effectOf(call))
@@ -261,7 +263,7 @@ export class StatementClassifier {
     }
     if (isByName) return { ...SESSION_WRITE, named }
     if (inner === undefined || named?.does === 'prepare') {
-      return { ...SESSION, transaction, named, mayWrite: !isVoid, takesId: takesId(sql) }
+      return { ...SESSION, transaction, named, mayWrite: !isHarmlessSession, takesId: takesId(sql) }
     }
     const its = this.#decideInner(inner)
     const { countsAsWrite, mayWrite, isUnknown, unknownCall, unknownRelation } = its
@@ -300,8 +302,8 @@ export class StatementClassifier {
       calls.some((call) => WRITING.has(this.#knownEffectOf(call))) ||
       this.#catalog.effectfulTypes.causeIn(text) !== undefined ||
       relations.some((each) => this.#doesMore(each) && !isTarget(each)) ||
-      this.#unknownOf(relations.filter((each) => !isTarget(each))) !== undefined
-    const isInDoubt = mayNeedRows && doesMore && !this.#writesUnseen(text, sql)
+      this.#firstUnknown(relations.filter((each) => !isTarget(each))) !== undefined
+    const isInDoubt = mayNeedRows && doesMore && !this.#mayWriteWithoutId(text, sql)
     return {
       ...{ ...written, countsAsWrite: counts || doesMore, isInDoubt, takesId: !counts },
       needsRows: mayNeedRows && (isInDoubt || !doesMore),
@@ -317,7 +319,7 @@ export class StatementClassifier {
    * The first of these relations that the catalog does not know and that the server will be asked for. It may be a
    * new view, which may do anything.
    */
-  #unknownOf(relations: readonly TableName[]): TableName | undefined {
+  #firstUnknown(relations: readonly TableName[]): TableName | undefined {
     const unknown = relations.filter((each) => !this.#catalog.mayHaveRelation(each))
     return unknown.filter((each) => this.#onUnknown(each))[0]
   }
@@ -347,8 +349,8 @@ export class StatementClassifier {
     return !targets.every((target) => this.#unpinnedTables.some((each) => isSurelyNamed(target, each)))
   }
 
-  #watchFor({ effectfulTypes, primaryTypes }: Catalog): Watch {
-    return new Watch([...effectfulTypes.names(), ...primaryTypes.names()])
+  #watchFor({ effectfulTypes, primaryTypes }: Catalog): WatchedNames {
+    return new WatchedNames([...effectfulTypes.names(), ...primaryTypes.names()])
   }
 }
 

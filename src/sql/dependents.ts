@@ -15,7 +15,7 @@ import { CHECKING_DOMAINS_QUERY, USES_QUERY, type UseRow } from './type-queries.
 import { TypeUses } from './type-uses.ts'
 
 /** An object of a database that depends on another one, or that others depend on. */
-export interface Item {
+export interface CatalogObject {
   readonly kind: 'function' | 'relation' | 'operator' | 'type'
   readonly oid: string
   readonly schema: string
@@ -30,7 +30,7 @@ export interface Item {
 /** The objects that depend on some first ones, the seeds. */
 export interface Dependents {
   /** The seeds and what depends on them: functions and relations, and the operators and types in between. */
-  readonly items: readonly Item[]
+  readonly items: readonly CatalogObject[]
   /**
    * Types whose operators, casts or checks call one of these functions. A text may use such a type without any call.
    */
@@ -54,7 +54,7 @@ const PAGE = 1_000
  */
 export async function findDependents(
   ask: Ask,
-  seeds: readonly Item[],
+  seeds: readonly CatalogObject[],
   bodies: FunctionBodies,
   isTrusted: (row: DependentRow) => boolean,
   wants: 'functions' | 'all' = 'all',
@@ -78,8 +78,8 @@ export async function findDependents(
 
 /** One search: all that was found so far (`found`), and the objects of the next level (`open`). */
 class Search {
-  readonly found = new Map<string, Item>()
-  open: Item[] = []
+  readonly found = new Map<string, CatalogObject>()
+  open: CatalogObject[] = []
   readonly writePolicies: DependentRow[] = []
   readonly types: TypeUses
   readonly #ask: Ask
@@ -94,7 +94,7 @@ class Search {
   }
 
   /** Finds the objects that use an object of this level in a stored tree, by `pg_depend`. */
-  async readCallers(level: readonly Item[], wants: 'functions' | 'all'): Promise<void> {
+  async readCallers(level: readonly CatalogObject[], wants: 'functions' | 'all'): Promise<void> {
     for (const [kind, catalog] of CATALOGS) {
       const sources = sourcesOf(level.filter((item) => item.kind === kind))
       // `pg_depend` does not list the users of PostgreSQL's own objects, except for its views. An option may name
@@ -112,7 +112,7 @@ class Search {
   }
 
   /** Finds the parents of the relations of this level. */
-  async readWholes(level: readonly Item[]): Promise<void> {
+  async readWholes(level: readonly CatalogObject[]): Promise<void> {
     const parts = sourcesOf(level.filter(({ isPart }) => isPart))
     for (const oids of pagesOf([...parts.keys()])) {
       this.#take('relation', await this.#ask(PARENTS_QUERY, [oids]), parts, true)
@@ -120,7 +120,7 @@ class Search {
   }
 
   /** Finds the objects that use a function of this level without a call, and the types that show such a use. */
-  async readTypes(level: readonly Item[]): Promise<void> {
+  async readTypes(level: readonly CatalogObject[]): Promise<void> {
     const sources = sourcesOf(level.filter(({ kind }) => kind === 'function'))
     for (const oids of pagesOf([...sources.keys()])) {
       const rows = await this.#ask<UseRow>(USES_QUERY, [oids])
@@ -145,7 +145,7 @@ class Search {
   }
 
   /** Finds the functions whose texts name an object of this level. */
-  readBodies(level: readonly Item[]): void {
+  readBodies(level: readonly CatalogObject[]): void {
     for (const item of level) {
       const callers = this.#bodies.callersOf(item).map((body) => ({ ...body, on: item.oid }))
       this.#take('function', callers, new Map([[item.oid, item]]))
@@ -158,7 +158,7 @@ class Search {
     else this.#take('relation', [row], sources)
   }
 
-  #take(kind: Item['kind'], rows: readonly DependentRow[], sources: Sources, isPart = false): void {
+  #take(kind: CatalogObject['kind'], rows: readonly DependentRow[], sources: Sources, isPart = false): void {
     for (const row of rows) {
       if (kind === 'function' && this.#isTrusted(row)) continue
       const source = sources.get(row.on)
@@ -170,7 +170,7 @@ class Search {
       const cause = causeOf(kind, row, source?.cause)
       const because = source === undefined ? '' : displayed(source)
       const { oid, schema, name } = row
-      const item: Item =
+      const item: CatalogObject =
         known === undefined
           ? { kind, oid, schema, name, cause, because, isPart }
           : { ...known, cause: { ...known.cause, advances } }
@@ -207,7 +207,7 @@ async function closure(ask: Ask, query: string, rows: readonly DependentRow[]): 
   return [...found.values()]
 }
 
-type Sources = ReadonlyMap<string, Pick<Item, 'cause' | 'schema' | 'name'>>
+type Sources = ReadonlyMap<string, Pick<CatalogObject, 'cause' | 'schema' | 'name'>>
 
 const CATALOGS = [
   ['function', 'pg_proc'],
@@ -216,7 +216,7 @@ const CATALOGS = [
   ['type', 'pg_type'],
 ] as const
 
-function sourcesOf(items: readonly Item[]): Map<string, Item> {
+function sourcesOf(items: readonly CatalogObject[]): Map<string, CatalogObject> {
   return new Map(items.map((item) => [item.oid, item]))
 }
 
@@ -224,7 +224,7 @@ function sourcesOf(items: readonly Item[]): Map<string, Item> {
  * Adds to a cause what helps a human to find it: the policy and its table, or the application's function that calls
  * one of PostgreSQL's.
  */
-function causeOf(kind: Item['kind'], row: DependentRow, cause: Cause = NO_FUNCTION): Cause {
+function causeOf(kind: CatalogObject['kind'], row: DependentRow, cause: Cause = NO_FUNCTION): Cause {
   if (row.policy !== undefined) return { ...cause, policy: row.policy, table: displayed(row) }
   if (kind === 'function' && cause.function === undefined) return { ...cause, function: displayed(row) }
   return cause

@@ -3,7 +3,7 @@ import { KEY_WORDS, NEVER_CALLED, RESERVED } from './key-words.ts'
 import { Lexer, TOKEN } from './lexer.ts'
 import { operatorsIn } from './scan.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { RelationNames, TableName } from './table-names.ts'
+import type { NameMap, TableName } from './table-names.ts'
 
 /**
  * How long a text may be to be read, in characters. A function that only reads is hardly ever longer, so a longer one
@@ -68,7 +68,7 @@ export class FunctionBodies {
   }
 
   /** Whether the text of this function has one of these names in it. */
-  names({ oid }: BodyOwner, names: RelationNames<true>): boolean {
+  names({ oid }: BodyOwner, names: NameMap<true>): boolean {
     for (const name of names.names) {
       const namings = this.#readers.get(name)
       const isNamed = ({ schema, owner }: Naming) =>

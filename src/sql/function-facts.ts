@@ -49,15 +49,15 @@ export const MAY_BIND: Leaves = { sets: false, binds: true }
 /** The effects of the functions of a database, by name and by object identifier. */
 export class FunctionFacts {
   readonly #all = new Set<string>()
-  readonly #own = new Set<string>()
+  readonly #ofApplication = new Set<string>()
   readonly #volatile = new Set<string>()
-  readonly #ownVolatile = new Set<string>()
+  readonly #volatileOfApplication = new Set<string>()
   /** The application's functions that may advance a sequence. */
-  readonly #ownSequence = new Set<string>()
+  readonly #sequenceOfApplication = new Set<string>()
   /** The names of functions that are declared stable or immutable, but run something that cannot be read beforehand. */
   readonly #opaque = new Set<string>()
   /** The names of functions that can be called with one argument: `(x).f` calls them. */
-  readonly #ofOne = new Set<string>()
+  readonly #withOneArgument = new Set<string>()
   /**
    * What the application's functions may leave in the session, by their names, and what the triggers of a table may
    * leave, by the table's name.
@@ -77,7 +77,7 @@ export class FunctionFacts {
   add({ schema, is_volatile, is_own, takes_one, oids, names }: FunctionRow): void {
     for (const [at, name] of names.entries()) {
       this.#name({ schema, name }, is_volatile, is_own)
-      if (takes_one) this.#ofOne.add(name)
+      if (takes_one) this.#withOneArgument.add(name)
       const oid = oids[at]
       if (oid !== undefined && this.#isEffectful({ schema, name }, is_volatile, is_own)) {
         const advances = !is_own && UNSEEN_FUNCTIONS.has(name)
@@ -133,7 +133,7 @@ export class FunctionFacts {
       const known = this.effectful.get(oid)
       if (known === undefined) continue
       this.effectful.set(oid, { ...known, advances: true })
-      for (const key of keysOf(known)) this.#ownSequence.add(key)
+      for (const key of keysOf(known)) this.#sequenceOfApplication.add(key)
     }
   }
 
@@ -145,7 +145,7 @@ export class FunctionFacts {
   addCaller(caller: EffectfulFunction, because: string): void {
     this.#name(caller, true, true)
     for (const key of keysOf(caller)) if (!this.#because.has(key)) this.#because.set(key, because)
-    if (caller.advances) for (const key of keysOf(caller)) this.#ownSequence.add(key)
+    if (caller.advances) for (const key of keysOf(caller)) this.#sequenceOfApplication.add(key)
     this.effectful.set(caller.oid, caller)
   }
 
@@ -161,9 +161,9 @@ export class FunctionFacts {
   effectOf(call: FunctionCall): CallEffect {
     if (this.isColumn(call)) return 'none'
     const key = keyOf(call)
-    if (this.#ownSequence.has(key)) return 'sequence'
+    if (this.#sequenceOfApplication.has(key)) return 'sequence'
     // A function of the application may have the name of a known one, and do anything.
-    if (this.#ownVolatile.has(key)) return 'volatile'
+    if (this.#volatileOfApplication.has(key)) return 'volatile'
     if (this.#all.has(key)) return knownEffect(call.name) ?? (this.#volatile.has(key) ? 'volatile' : 'none')
     // The effect of a cast to a type, such as a domain, is among the facts on relations.
     return isSyntax(call) || this.#types.has(key) ? 'none' : 'unknown'
@@ -171,7 +171,7 @@ export class FunctionFacts {
 
   /** Whether it is a column, and no call: `(x).f` is a call only if a function of one argument has that name. */
   isColumn({ name, isAttribute }: FunctionCall): boolean {
-    return isAttribute === true && !this.#ofOne.has(name)
+    return isAttribute === true && !this.#withOneArgument.has(name)
   }
 
   /**
@@ -184,7 +184,7 @@ export class FunctionFacts {
 
   /** Whether a function of the application has this name: one that is neither PostgreSQL's nor an extension's. */
   isOwn(call: FunctionName): boolean {
-    return this.#own.has(keyOf(call))
+    return this.#ofApplication.has(keyOf(call))
   }
 
   #isEffectful(name: FunctionName, isVolatile: boolean, isOwn: boolean): boolean {
@@ -197,9 +197,9 @@ export class FunctionFacts {
   #name(name: { readonly schema: string; readonly name: string }, isVolatile: boolean, isOwn: boolean): void {
     for (const key of keysOf(name)) {
       this.#all.add(key)
-      if (isOwn) this.#own.add(key)
+      if (isOwn) this.#ofApplication.add(key)
       if (isVolatile) this.#volatile.add(key)
-      if (isVolatile && isOwn) this.#ownVolatile.add(key)
+      if (isVolatile && isOwn) this.#volatileOfApplication.add(key)
     }
   }
 }

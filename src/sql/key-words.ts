@@ -159,7 +159,7 @@ export const SESSION_VERBS: ReadonlySet<string> = new Set(
 const ENDS_FROM = `do except fetch for group having intersect limit offset order returning select union where window`
 
 /** Words that may run an operator or a cast although the text shows no sign of one. A cast to `boolean` counts, too. */
-const OPERATING = `
+const MAY_OPERATE = `
   all and any at between case distinct except group having ilike in intersect is like natural not on or order overlaps
   partition similar some symmetric union using values when where
 `
@@ -168,36 +168,36 @@ const OPERATING = `
 const PLAIN_BEFORE = `array as exists from lateral only select table`
 
 /** Words at which the reader has something to do. */
-const TELLING = `
+const HANDLED = `
   delete distinct from insert into join lateral merge on only recursive select share table update using values with
 `
 
 /** What the reader needs to know of a word, as bits: one look-up per word gives all of it. */
-export const MARK = {
+export const FLAG = {
   keyWord: 1,
   neverCalled: 2,
   reserved: 4,
   plainBefore: 8,
   /** The words with this bit or a higher one are handled by the reader when it meets them. */
-  telling: 16,
+  handled: 16,
   endsFrom: 32,
-  operating: 64,
+  mayOperate: 64,
 } as const
 
-const marks = new Map<string, number>()
-mark(KEY_WORDS, MARK.keyWord)
-mark(NEVER_CALLED, MARK.neverCalled)
-mark(RESERVED, MARK.reserved)
-mark(TELLING.trim().split(/\s+/), MARK.telling)
-mark(ENDS_FROM.split(' '), MARK.endsFrom)
-mark(OPERATING.trim().split(/\s+/), MARK.operating)
-mark(PLAIN_BEFORE.split(' '), MARK.plainBefore)
+const flags = new Map<string, number>()
+setFlag(KEY_WORDS, FLAG.keyWord)
+setFlag(NEVER_CALLED, FLAG.neverCalled)
+setFlag(RESERVED, FLAG.reserved)
+setFlag(HANDLED.trim().split(/\s+/), FLAG.handled)
+setFlag(ENDS_FROM.split(' '), FLAG.endsFrom)
+setFlag(MAY_OPERATE.trim().split(/\s+/), FLAG.mayOperate)
+setFlag(PLAIN_BEFORE.split(' '), FLAG.plainBefore)
 
-function mark(words: Iterable<string>, bit: number): void {
-  for (const word of words) marks.set(word, (marks.get(word) ?? 0) | bit)
+function setFlag(words: Iterable<string>, bit: number): void {
+  for (const word of words) flags.set(word, (flags.get(word) ?? 0) | bit)
 }
 
-/** The bits of {@link MARK} for a word without quotes; 0 if it is no key word. */
-export function marksOf(word: string): number {
-  return marks.get(word) ?? 0
+/** The bits of {@link FLAG} for a word without quotes; 0 if it is no key word. */
+export function flagsOf(word: string): number {
+  return flags.get(word) ?? 0
 }

@@ -30,8 +30,8 @@ const IN = {
 export class Parentheses {
   depth = 0
   #isBroken = false
-  readonly #marks: number[] = [0]
-  #nextMarks = 0
+  readonly #flags: number[] = [0]
+  #nextFlags = 0
 
   /** Whether every parenthesis that opens is closed, and every one that closes was open. */
   get areBalanced(): boolean {
@@ -90,25 +90,25 @@ export class Parentheses {
 
   /** The next parenthesis is that of `distinct on (…)` or `operator(…)`: an expression begins after it. */
   expectPrefix(): void {
-    this.#nextMarks |= IN.prefix
+    this.#nextFlags |= IN.prefix
   }
 
   /** The next parenthesis follows this key word. */
   expectBehind(word: string): void {
-    if (EXPRESSION_FROM.has(word)) this.#nextMarks |= IN.expressionFrom
-    else if (TYPE_BEHIND_WORD.has(word)) this.#nextMarks |= IN.typeBehindWord
-    if (COLUMNS.has(word)) this.#nextMarks |= IN.columns
+    if (EXPRESSION_FROM.has(word)) this.#nextFlags |= IN.expressionFrom
+    else if (TYPE_BEHIND_WORD.has(word)) this.#nextFlags |= IN.typeBehindWord
+    if (COLUMNS.has(word)) this.#nextFlags |= IN.columns
   }
 
   /** The next parenthesis holds the columns of an alias. */
   expectColumns(): void {
-    this.#nextMarks |= IN.columns
+    this.#nextFlags |= IN.columns
   }
 
   open(): void {
     this.depth++
-    this.#marks[this.depth] = this.#nextMarks
-    this.#nextMarks = 0
+    this.#flags[this.depth] = this.#nextFlags
+    this.#nextFlags = 0
   }
 
   /** Closes a parenthesis. Gives whether an expression may follow it. */
@@ -123,12 +123,12 @@ export class Parentheses {
   }
 
   #has(bits: number): boolean {
-    return ((this.#marks[this.depth] as number) & bits) !== 0
+    return ((this.#flags[this.depth] as number) & bits) !== 0
   }
 
   #set(bits: number, isSet: boolean): void {
-    const marks = this.#marks[this.depth] as number
-    this.#marks[this.depth] = isSet ? marks | bits : marks & ~bits
+    const flags = this.#flags[this.depth] as number
+    this.#flags[this.depth] = isSet ? flags | bits : flags & ~bits
   }
 }
 

@@ -22,7 +22,7 @@ import {
   VIEW_TREES_QUERY,
 } from './catalog-queries.ts'
 import { type Cause, NO_FUNCTION } from './cause.ts'
-import { displayed, findDependents, type Item, slicesOf, withParts } from './dependents.ts'
+import { type CatalogObject, displayed, findDependents, slicesOf, withParts } from './dependents.ts'
 import { FunctionBodies, type ReadBody, readBody } from './function-bodies.ts'
 import { type EffectfulFunction, FunctionFacts, FunctionRules, keysOf } from './function-facts.ts'
 import { LearnedObjects } from './learned-objects.ts'
@@ -31,7 +31,7 @@ import { readRelationNames } from './read-relation-names.ts'
 import { readSequenceAdvancers, sequencesOf } from './read-sequence-advancers.ts'
 import { readSessionEffects } from './read-session-effects.ts'
 import type { IndirectCaller, RelationFacts } from './relation-facts.ts'
-import { mayBeSameTable, parseTableName, RelationNames } from './table-names.ts'
+import { mayBeSameTable, NameMap, parseTableName } from './table-names.ts'
 import { OPAQUE_QUERY } from './type-queries.ts'
 import { BODY_VERSIONS_QUERY, VIEW_VERSIONS_QUERY } from './version-queries.ts'
 
@@ -123,7 +123,7 @@ export interface FunctionsReading {
   readonly facts: FunctionFacts
   readonly bodies: FunctionBodies
   /** The functions that may do more than read. */
-  readonly items: readonly Item[]
+  readonly items: readonly CatalogObject[]
   isTrusted(name: { readonly schema: string; readonly name: string }): boolean
 }
 
@@ -177,13 +177,13 @@ export async function readRelations(
 }
 
 /** The sequences that a view, a policy or a function reads: the search begins at them, to find those readers. */
-function readSequencesOf(rows: readonly SequenceRow[]): Item[] {
+function readSequencesOf(rows: readonly SequenceRow[]): CatalogObject[] {
   return rows.flatMap(({ schema, read_oids, read_names }) =>
     read_oids.map((oid, at) => itemOf('relation', { oid, schema, name: read_names[at] ?? '' }, NO_FUNCTION)),
   )
 }
 
-function withSequences(names: RelationNames<true>, rows: readonly SequenceRow[]): RelationNames<true> {
+function withSequences(names: NameMap<true>, rows: readonly SequenceRow[]): NameMap<true> {
   for (const row of rows) for (const table of row.names) names.add({ schema: row.schema, table }, true)
   return names
 }
@@ -201,14 +201,14 @@ async function readViewTrees(
   builtIns: readonly string[],
   sequences: readonly string[],
   memory: CatalogMemory,
-): Promise<Item[]> {
+): Promise<CatalogObject[]> {
   const judges = [LOCKS, ...builtIns]
   const views = memory.viewsJudgedBy(judges)
   const learned = await views.read(ask, VIEW_VERSIONS_QUERY, VIEWS_PAGE, async (rules) => {
     const rows = await ask<ViewTreeRow>(VIEW_TREES_QUERY, [rules, judges, sequences])
     return rows.map((row) => [row.rule, row] as const)
   })
-  const found: Item[] = []
+  const found: CatalogObject[] = []
   const advancing = new Set([...learned.values()].filter(({ advances }) => advances).map(({ view }) => view))
   for (const rows of slicesOf([...learned.values()], VIEWS_PAGE)) {
     for (const view of await ask<DependentRow>(NAMES_OF_VIEWS_QUERY, [rows.map(({ view }) => view)])) {
@@ -237,8 +237,11 @@ function builtInsOf({ effectful }: FunctionFacts): string[] {
   return [...effectful.keys()].filter((oid) => Number(oid) < FIRST_OWN_OID)
 }
 
-function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value): RelationNames<Value> {
-  const names = new RelationNames<Value>()
+function namesOf<Value>(
+  items: readonly CatalogObject[],
+  toValue: (item: CatalogObject) => Value,
+): NameMap<Value> {
+  const names = new NameMap<Value>()
   for (const item of items) {
     const { kind, schema, name } = item
     if (kind === 'relation') names.add({ schema, table: name }, toValue(item))
@@ -246,7 +249,7 @@ function namesOf<Value>(items: readonly Item[], toValue: (item: Item) => Value):
   return names
 }
 
-type Named = Pick<Item, 'schema' | 'name'>
+type Named = Pick<CatalogObject, 'schema' | 'name'>
 
 interface ViewTreeRow extends Advancing {
   readonly rule: string
@@ -258,7 +261,12 @@ interface Advancing {
   readonly advances: boolean
 }
 
-function itemOf(kind: Item['kind'], row: Named & { readonly oid: string }, cause: Cause, because = ''): Item {
+function itemOf(
+  kind: CatalogObject['kind'],
+  row: Named & { readonly oid: string },
+  cause: Cause,
+  because = '',
+): CatalogObject {
   return { kind, oid: row.oid, schema: row.schema, name: row.name, cause, because, isPart: false }
 }
 
@@ -267,7 +275,7 @@ function elsewhere(table: DependentRow): DependentRow & Advancing {
   return { ...table, advances: true }
 }
 
-function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPart = false): Item[] {
+function relationsOf(rows: readonly (DependentRow & Partial<Advancing>)[], isPart = false): CatalogObject[] {
   return rows.map((row) => {
     const { advances = false } = row
     const policy = row.policy === undefined ? {} : { policy: row.policy, table: displayed(row) }
@@ -281,6 +289,6 @@ function causeOf(each: EffectfulFunction): Cause {
   return { function: each.schema === 'pg_catalog' ? undefined : displayed(each), advances }
 }
 
-function isTable({ kind }: Item): boolean {
+function isTable({ kind }: CatalogObject): boolean {
   return kind === 'relation'
 }

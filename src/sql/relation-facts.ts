@@ -1,6 +1,6 @@
 import type { Cause } from './cause.ts'
 import type { KnownRelations } from './known-relations.ts'
-import { RelationNames, type TableName } from './table-names.ts'
+import { NameMap, type TableName } from './table-names.ts'
 import { TypeFacts } from './type-facts.ts'
 
 /** The effects of the relations of a database, and the functions that do more than read because of them. */
@@ -8,14 +8,14 @@ export interface RelationFacts {
   /** Whether this was read from a server. */
   readonly areRead: boolean
   /** Relations of which a read calls a function that may do more than read, or goes to another server. */
-  readonly effectful: RelationNames<Cause>
+  readonly effectful: NameMap<Cause>
   /** Types of which a use calls such a function. */
   readonly types: TypeFacts
   /**
    * Relations that can be read on the primary only, those that `primaryTables` names, and relations that read or
    * contain one of these.
    */
-  readonly onPrimary: RelationNames<true>
+  readonly onPrimary: NameMap<true>
   /** Types of which a use reads such a relation. */
   readonly typesOnPrimary: TypeFacts
   readonly plain: PlainTables
@@ -86,9 +86,9 @@ export const NO_PLAIN_TABLES: PlainTables = new PlainTables()
 /** What is known of relations before a server was asked: nothing. */
 export const NO_RELATIONS: RelationFacts = {
   areRead: false,
-  effectful: new RelationNames(),
+  effectful: new NameMap(),
   types: new TypeFacts(),
-  onPrimary: new RelationNames(),
+  onPrimary: new NameMap(),
   typesOnPrimary: new TypeFacts(),
   plain: NO_PLAIN_TABLES,
   mayDefer: true,
@@ -102,6 +102,6 @@ export function withoutPlainTables(relations: RelationFacts): RelationFacts {
 }
 
 /** The same facts if they were read from a replica. It may lag, so the primary may have other relations by now. */
-export function asOfLate(relations: RelationFacts): RelationFacts {
+export function fromReplica(relations: RelationFacts): RelationFacts {
   return { ...withoutPlainTables(relations), known: undefined }
 }

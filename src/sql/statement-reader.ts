@@ -10,8 +10,8 @@ import {
 import { hasOtherReading, Lexer, TOKEN } from './lexer.ts'
 import { SessionSyntax } from './session-syntax.ts'
 import { CopySyntax, readExplainOptions, readExplainWords } from './statement-syntax.ts'
-import { PLAIN_INSERT, PLANNED, SOME_WRITE, type StatementText, unreadable } from './statement-text.ts'
-import type { Watch } from './table-names.ts'
+import { ONLY_EXPLAINED, PLAIN_INSERT, SOME_WRITE, type StatementText, unreadable } from './statement-text.ts'
+import type { WatchedNames } from './table-names.ts'
 import { TokenReader } from './token-reader.ts'
 import { TransactionWords } from './transaction-words.ts'
 
@@ -19,7 +19,7 @@ import { TransactionWords } from './transaction-words.ts'
  * Reads the text of a statement, and notes the names in it that are in `watch`. Doubt means write. If `wantsTargets`
  * is false, a plain insert is not read to its end, because its values may be long.
  */
-export function readStatementText(sql: string, watch: Watch, wantsTargets = true): StatementText {
+export function readStatementText(sql: string, watch: WatchedNames, wantsTargets = true): StatementText {
   // The server reads a text only up to a NUL.
   if (sql.includes('\0') || hasOtherReading(sql)) return unreadable(sql)
   return new Reader(sql, watch).read(wantsTargets)
@@ -31,7 +31,7 @@ class Reader {
   readonly #lexer: Lexer
   readonly #tokens: TokenReader
 
-  constructor(sql: string, watch: Watch) {
+  constructor(sql: string, watch: WatchedNames) {
     this.#sql = sql
     this.#lexer = new Lexer(sql)
     this.#tokens = new TokenReader(watch)
@@ -69,7 +69,7 @@ class Reader {
     // In a text of several statements, a statement that is only explained counts as run.
     if (!isExplained || isSeveral) return { ...this.#result(verb), isSeveral }
     const { calls, watched, operates } = tokens
-    return { ...PLANNED, calls, watched, operates }
+    return { ...ONLY_EXPLAINED, calls, watched, operates }
   }
 
   /** Reads the first words of a statement, with `explain` and its options. The lexer stays on the verb. */
@@ -166,7 +166,7 @@ class Reader {
       transaction: transaction.effect,
       named: isExplained ? undefined : syntax.named,
       inner: isExplained || innerAt === undefined ? undefined : this.#sql.slice(innerAt),
-      isVoid: isExplained || !MAY_WRITE_VERBS.has(verb),
+      isHarmlessSession: isExplained || !MAY_WRITE_VERBS.has(verb),
     }
   }
 

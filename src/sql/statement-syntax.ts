@@ -1,4 +1,4 @@
-import { INFIX_WORDS, MARK, marksOf, PREFIX_WORDS } from './key-words.ts'
+import { FLAG, flagsOf, INFIX_WORDS, PREFIX_WORDS } from './key-words.ts'
 import { type Lexer, TOKEN } from './lexer.ts'
 import type { Parentheses } from './parentheses.ts'
 import type { TableName } from './table-names.ts'
@@ -16,8 +16,8 @@ export class NameChain {
   name = ''
   /** Whether it is a key word, without quotes and without other parts. */
   isKeyWord = false
-  /** The facts on it as a key word, as bits of {@link MARK}; 0 if it is none. */
-  marks = 0
+  /** The facts on it as a key word, as bits of {@link FLAG}; 0 if it is none. */
+  flags = 0
   isQuoted = false
   /** Whether it follows the dot of an expression: `(x).name`. */
   isAttribute = false
@@ -30,8 +30,8 @@ export class NameChain {
     this.schema = undefined
     this.name = text
     this.isQuoted = kind === TOKEN.quoted
-    this.marks = kind === TOKEN.word ? marksOf(text) : 0
-    this.isKeyWord = this.marks !== 0
+    this.flags = kind === TOKEN.word ? flagsOf(text) : 0
+    this.isKeyWord = this.flags !== 0
     this.isAttribute = beforeKind === TOKEN.punctuation && beforeText === '.'
     this.isRelation = false
     this.#beforeKind = beforeKind
@@ -44,7 +44,7 @@ export class NameChain {
     this.name = text
     this.isQuoted = kind === TOKEN.quoted
     this.isKeyWord = false
-    this.marks = 0
+    this.flags = 0
   }
 
   end(): void {
@@ -59,12 +59,12 @@ export class NameChain {
   /** Whether a parenthesis after the name may be that of a call. */
   get canBeCalled(): boolean {
     if (this.schema !== undefined) return true
-    return (this.marks & MARK.neverCalled) === 0 && !this.#isAliasOrType()
+    return (this.flags & FLAG.neverCalled) === 0 && !this.#isAliasOrType()
   }
 
   /** Whether it cannot name a relation, because it is a reserved key word. */
   get isReserved(): boolean {
-    return (this.marks & MARK.reserved) !== 0
+    return (this.flags & FLAG.reserved) !== 0
   }
 
   /** Whether the name may be that of a type, by the token before it. */
@@ -100,7 +100,7 @@ export class NameChain {
     if (this.#beforeKind === TOKEN.quoted) return true
     if (this.#beforeKind === TOKEN.punctuation) return this.#beforeText === ')' || this.#beforeText === '::'
     if (this.#beforeKind !== TOKEN.word) return false
-    return this.#beforeText === 'as' || this.#beforeText === 'ordinality' || marksOf(this.#beforeText) === 0
+    return this.#beforeText === 'as' || this.#beforeText === 'ordinality' || flagsOf(this.#beforeText) === 0
   }
 }
 

@@ -44,7 +44,7 @@ export interface StatementText {
   /** Whether a read is a `copy` that gives its rows to the client only. */
   readonly isCopy: boolean
   /** Whether it is an `explain` that only plans its statement, and does not run it. */
-  readonly isPlanned: boolean
+  readonly isOnlyExplained: boolean
   /** Everything that could be a call of a function. */
   readonly calls: readonly FunctionCall[]
   /** The names and operators in it that are in the caller's `watch`. */
@@ -78,7 +78,7 @@ export interface StatementText {
    */
   readonly inner: string | undefined
   /** Whether it is about the session alone: it writes nothing, and runs nothing that writes. */
-  readonly isVoid: boolean
+  readonly isHarmlessSession: boolean
 }
 
 /** A text that may do anything, or that is not one readable statement. */
@@ -86,7 +86,7 @@ export const SOME_WRITE: StatementText = {
   kind: 'write',
   isSeveral: false,
   isCopy: false,
-  isPlanned: false,
+  isOnlyExplained: false,
   calls: [],
   watched: [],
   relations: [],
@@ -97,14 +97,19 @@ export const SOME_WRITE: StatementText = {
   transaction: undefined,
   named: undefined,
   inner: undefined,
-  isVoid: false,
+  isHarmlessSession: false,
 }
 
 /**
  * A statement that is only explained. It is planned, so it writes nothing, locks no row and reads no table. But it
  * calls its functions that are not declared volatile, if their arguments are known.
  */
-export const PLANNED: StatementText = { ...SOME_WRITE, kind: 'read', operates: false, isPlanned: true }
+export const ONLY_EXPLAINED: StatementText = {
+  ...SOME_WRITE,
+  kind: 'read',
+  operates: false,
+  isOnlyExplained: true,
+}
 
 /** An insert that is alone in its text, and was not read any further. */
 export const PLAIN_INSERT: StatementText = { ...SOME_WRITE, isChange: true }

@@ -50,7 +50,7 @@ const ANYWHERE = ''
  * a text writes without quotes are in lower case. If a name is looked up without a schema, it may be in any schema;
  * with a schema, only in that one.
  */
-export class RelationNames<Value> {
+export class NameMap<Value> {
   readonly #byName = new Map<string, Map<string, Value>>()
 
   /**
@@ -84,7 +84,7 @@ export class RelationNames<Value> {
 /**
  * A set of names to look for in texts. Nearly no name of a text is in it, so it has a fast negative check by length.
  */
-export class Watch {
+export class WatchedNames {
   readonly #names = new Set<string>()
   #lengths = 0
 

@@ -1,11 +1,11 @@
 import { CommonTables } from './common-tables.ts'
-import { MARK, marksOf, WRITE_WORDS } from './key-words.ts'
+import { FLAG, flagsOf, WRITE_WORDS } from './key-words.ts'
 import { type Lexer, TOKEN } from './lexer.ts'
 import { Parentheses } from './parentheses.ts'
 import { operatorsIn } from './scan.ts'
 import { NameChain, SyntaxEffects } from './statement-syntax.ts'
 import type { FunctionCall } from './statement-text.ts'
-import type { TableName, Watch } from './table-names.ts'
+import type { TableName, WatchedNames } from './table-names.ts'
 
 /**
  * Reads the tokens of one statement, one by one. Collects the calls of the statement, and the relations and types
@@ -17,7 +17,7 @@ export class TokenReader {
   readonly relations: TableName[] = []
   readonly parentheses = new Parentheses()
   readonly effects = new SyntaxEffects()
-  readonly #watch: Watch
+  readonly #watch: WatchedNames
   readonly #chain = new NameChain()
   /** Undefined before the first `with`. Most texts have none. */
   #commonTables: CommonTables | undefined
@@ -30,7 +30,7 @@ export class TokenReader {
   #operates = false
   #isDistinctFrom = false
 
-  constructor(watch: Watch) {
+  constructor(watch: WatchedNames) {
     this.#watch = watch
   }
 
@@ -109,7 +109,7 @@ export class TokenReader {
    */
   #checkUpdate(kind: number, text: string): void {
     if (this.#lastKind !== TOKEN.word || this.#lastText !== 'update' || text === '(') return
-    const isName = kind === TOKEN.quoted || (kind === TOKEN.word && (marksOf(text) & MARK.reserved) === 0)
+    const isName = kind === TOKEN.quoted || (kind === TOKEN.word && (flagsOf(text) & FLAG.reserved) === 0)
     if (isName || (kind === TOKEN.word && text === 'only')) return
     this.endName()
     this.effects.takeBack()
@@ -124,9 +124,9 @@ export class TokenReader {
     }
     this.endName()
     chain.begin(kind, text, this.#lastKind, this.#lastText)
-    const { marks } = chain
-    chain.isRelation = isRelation && (marks & MARK.reserved) === 0
-    if (marks >= MARK.telling) this.#readKeyWord(marks, text, isRelation)
+    const { flags } = chain
+    chain.isRelation = isRelation && (flags & FLAG.reserved) === 0
+    if (flags >= FLAG.handled) this.#readKeyWord(flags, text, isRelation)
     if (this.parentheses.isInWithHead && chain.isOfWith) {
       this.#commonTables?.name(this.parentheses.depth, text)
       if (chain.follows('recursive')) this.#commonTables?.recurses(this.parentheses.depth)
@@ -134,15 +134,15 @@ export class TokenReader {
   }
 
   /** Takes in what a key word means, by itself or by its place. */
-  #readKeyWord(marks: number, word: string, isRelation: boolean): void {
+  #readKeyWord(flags: number, word: string, isRelation: boolean): void {
     const { parentheses, effects } = this
     const chain = this.#chain
     if (chain.isAttribute) return
     const last = this.#lastKind === TOKEN.word ? this.#lastText : ''
-    if ((marks & MARK.operating) !== 0) this.#operates = true
-    if ((marks & MARK.endsFrom) !== 0 && parentheses.isInFromList && !WITHIN_EXPRESSION.has(last))
+    if ((flags & FLAG.mayOperate) !== 0) this.#operates = true
+    if ((flags & FLAG.endsFrom) !== 0 && parentheses.isInFromList && !WITHIN_EXPRESSION.has(last))
       parentheses.isInFromList = false
-    if ((marks & MARK.telling) === 0) return
+    if ((flags & FLAG.handled) === 0) return
     const isOfWith = parentheses.isInWithHead && chain.isOfWith
     const isName = parentheses.isBehindSelect || parentheses.hasExpressionFrom || isRelation || isOfWith
     effects.readKeyWord(word, last, !isName)
@@ -236,7 +236,7 @@ export class TokenReader {
         isKeyWord: chain.isSyntax || (effects.writes && chain.isKeyWord && WRITE_WORDS.has(chain.name)),
       })
     } else if (!chain.isKeyWord) parentheses.expectColumns()
-    else if ((chain.marks & MARK.plainBefore) === 0) this.#operates = true
+    else if ((chain.flags & FLAG.plainBefore) === 0) this.#operates = true
     if (chain.isKeyWord) {
       if (chain.name === 'operator') parentheses.expectPrefix()
       parentheses.expectBehind(chain.name)
@@ -277,8 +277,8 @@ export class TokenReader {
   }
 
   #readLiteral(kind: number): void {
-    const { name, marks } = this.#chain
-    const isBehindName = kind === TOKEN.string && name !== '' && (marks & MARK.plainBefore) === 0
+    const { name, flags } = this.#chain
+    const isBehindName = kind === TOKEN.string && name !== '' && (flags & FLAG.plainBefore) === 0
     if (isBehindName) this.#operates = true
     this.endName(isBehindName)
   }

@@ -1,7 +1,7 @@
 import type { Cause } from './cause.ts'
 import { INPUT_FUNCTIONS, POPULATING_FUNCTIONS } from './known-functions.ts'
 import type { StatementText } from './statement-text.ts'
-import { RelationNames, type TableName } from './table-names.ts'
+import { NameMap, type TableName } from './table-names.ts'
 
 /**
  * Which types run a function that may do more than read, although the text has no call of it, and which names in a
@@ -15,13 +15,13 @@ import { RelationNames, type TableName } from './table-names.ts'
  */
 export class TypeFacts {
   /** The names of the types, relations and functions that give a value of an operated type. */
-  readonly #operated = new RelationNames<Cause>()
+  readonly #operated = new NameMap<Cause>()
   /** The names of the types to which a cast checks: the domains, and types that contain one. */
-  readonly #checked = new RelationNames<Cause>()
+  readonly #checked = new NameMap<Cause>()
   /** The relations that have a column of a checked type. A function may make a row of one from JSON. */
-  readonly #checkedRows = new RelationNames<Cause>()
+  readonly #checkedRows = new NameMap<Cause>()
   /** The operators whose sign alone shows that they are used. */
-  readonly #signs = new RelationNames<Cause>()
+  readonly #signs = new NameMap<Cause>()
   readonly #rowFunctions = new Map<string, RowFunction[]>()
   /**
    * The cause, if an operator or cast between PostgreSQL's own types calls a function. Then any operator and any cast
@@ -58,7 +58,7 @@ export class TypeFacts {
   }
 
   /** Adds a row function. `holders` are the names that give such a row; undefined for a function of any row. */
-  addRowFunction(name: string, cause: Cause, holders: RelationNames<true> | undefined): void {
+  addRowFunction(name: string, cause: Cause, holders: NameMap<true> | undefined): void {
     const known = this.#rowFunctions.get(name)
     if (known === undefined) this.#rowFunctions.set(name, [{ cause, holders }])
     else known.push({ cause, holders })
@@ -118,7 +118,7 @@ export class TypeFacts {
 }
 
 /** Whether a text has one of these names in a place where it gives a value. */
-function namesOne({ relations, watched, calls }: StatementText, names: RelationNames<true>): boolean {
+function namesOne({ relations, watched, calls }: StatementText, names: NameMap<true>): boolean {
   return (
     relations.some((each) => names.find(each) === true) ||
     watched.some((each) => each.isAsType === true && names.find(each) === true) ||
@@ -129,7 +129,7 @@ function namesOne({ relations, watched, calls }: StatementText, names: RelationN
 interface RowFunction {
   readonly cause: Cause
   /** The names of the relations, types and functions that give such a row; undefined for any row. */
-  readonly holders: RelationNames<true> | undefined
+  readonly holders: NameMap<true> | undefined
 }
 
 interface NamedCause {

@@ -1,7 +1,7 @@
 import type { Ask, DependentRow } from './catalog-queries.ts'
 import type { Cause } from './cause.ts'
 import type { FunctionBodies } from './function-bodies.ts'
-import { RelationNames } from './table-names.ts'
+import { NameMap } from './table-names.ts'
 import { isUsedWithoutSign, TypeFacts } from './type-facts.ts'
 import {
   COMPARING_QUERIES,
@@ -29,7 +29,7 @@ export class TypeUses {
   readonly #operated = new Map<string, Cause>()
   readonly #checked = new Map<string, Cause>()
   /** The names that give a row of a type, by that type. */
-  readonly #rows = new Map<string, RelationNames<true>>()
+  readonly #rows = new Map<string, NameMap<true>>()
   /** The functions that are read like a column of such a row. */
   readonly #columns: Column[] = []
   /** The types that the server is asked for next. */
@@ -165,7 +165,7 @@ export class TypeUses {
       this.#addUsers(this.#bodies.qualifying(name), column)
       return
     }
-    const holders = this.#rows.get(of) ?? new RelationNames<true>()
+    const holders = this.#rows.get(of) ?? new NameMap<true>()
     this.#rows.set(of, holders)
     this.#columns.push(column)
     this.#open.add(of)

@@ -6,7 +6,7 @@ import { type ClassifierOptions, StatementClassifier } from '../../src/sql/class
 import { FunctionFacts, FunctionRules } from '../../src/sql/function-facts.ts'
 import { PlainTables } from '../../src/sql/relation-facts.ts'
 import { readStatementText } from '../../src/sql/statement-reader.ts'
-import { RelationNames, type TableName, Watch } from '../../src/sql/table-names.ts'
+import { NameMap, type TableName, WatchedNames } from '../../src/sql/table-names.ts'
 import { TypeFacts } from '../../src/sql/type-facts.ts'
 
 const NO_NAMES: ClassifierOptions = {
@@ -65,10 +65,10 @@ function functionsOf(rows: readonly Omit<FunctionRow, 'oids'>[]): FunctionFacts 
   return facts
 }
 
-function namesOf<Value>(names: readonly TableName[], value?: Value): RelationNames<never> {
-  const found = new RelationNames<unknown>()
+function namesOf<Value>(names: readonly TableName[], value?: Value): NameMap<never> {
+  const found = new NameMap<unknown>()
   for (const name of names) found.add(name, value ?? true)
-  return found as RelationNames<never>
+  return found as NameMap<never>
 }
 
 /** `@@@` is an operator of PostgreSQL's types, `money_type` an operated type of the column of `price`, `checked` a checked type. */
@@ -487,13 +487,15 @@ test('a copy to the client reads on the primary, and one to anywhere else, or fr
 
 test('a function that is named like a key word is called, and no target', () => {
   const classifier = classifierWith()
-  const called = (sql: string) => readStatementText(sql, new Watch()).calls.map(({ name }) => name)
+  const called = (sql: string) => readStatementText(sql, new WatchedNames()).calls.map(({ name }) => name)
   expect(called('delete from t where update(1) = -1')).toEqual(['update'])
   expect(called('update t set a = update(1)')).toEqual(['update'])
   expect(called('select update (1), "update"(2)')).toEqual(['update', 'update'])
   expect(classifier.classify('select update(1)').kind).toBe('function')
-  expect(readStatementText('delete from update using u', new Watch()).targets).toEqual([{ table: 'update' }])
-  expect(readStatementText('insert into update (a) values (1)', new Watch())).toMatchObject({
+  expect(readStatementText('delete from update using u', new WatchedNames()).targets).toEqual([
+    { table: 'update' },
+  ])
+  expect(readStatementText('insert into update (a) values (1)', new WatchedNames())).toMatchObject({
     targets: [{ table: 'update' }],
     calls: [],
   })

@@ -2,7 +2,7 @@ import { loadModule } from 'libpg-query'
 import { beforeAll, expect, test } from 'vitest'
 import { readStatementText } from '../../src/sql/statement-reader.ts'
 import type { StatementText } from '../../src/sql/statement-text.ts'
-import { Watch } from '../../src/sql/table-names.ts'
+import { WatchedNames } from '../../src/sql/table-names.ts'
 import { FUNCTIONS } from './battery/functions.ts'
 import { READS } from './battery/reads.ts'
 import { WRITES } from './battery/writes.ts'
@@ -16,8 +16,8 @@ import { Statements } from './statements.ts'
 const SEED = Number(process.env.WRITE_PINNING_SEED ?? 20_260_101)
 const COUNT = Number(process.env.WRITE_PINNING_STATEMENTS ?? 50_000) / 5
 const LONG = 600_000
-const NO_NAMES = new Watch()
-const TYPES = new Watch(['kind', 'date', 'x'])
+const NO_NAMES = new WatchedNames()
+const TYPES = new WatchedNames(['kind', 'date', 'x'])
 
 beforeAll(async () => {
   await loadModule()
@@ -125,7 +125,7 @@ test('an attribute of an expression may be a call', () => {
 })
 
 test('a type is told where one is named', () => {
-  const watch = new Watch(['kind'])
+  const watch = new WatchedNames(['kind'])
   const isAsType = (sql: string) => read(sql, watch).watched.map((each) => each.isAsType)
   for (const sql of [
     'select a::kind',
