@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { PgConnection } from './client.ts'
 
 /** One query in the queue of a client: it waits, or is under way. */
-export interface Work {
+export interface QueuedQuery {
   readonly text: string
   /** Sends it, in the context of its caller. */
   readonly send: (connection: PgConnection) => Promise<unknown>
@@ -14,16 +14,16 @@ export interface Work {
 
 /** The queries of one client. One at a time is under way. */
 export class ClientQueue {
-  readonly #perform: (work: Work) => void
-  readonly #waiting: Work[] = []
-  #active: Work | undefined
+  readonly #perform: (queued: QueuedQuery) => void
+  readonly #waiting: QueuedQuery[] = []
+  #active: QueuedQuery | undefined
 
   /** `perform` begins a query. */
-  constructor(perform: (work: Work) => void) {
+  constructor(perform: (queued: QueuedQuery) => void) {
     this.#perform = perform
   }
 
-  get active(): Work | undefined {
+  get active(): QueuedQuery | undefined {
     return this.#active
   }
 
@@ -32,17 +32,17 @@ export class ClientQueue {
   }
 
   /** Begins a query at once, if `mayBegin` and the queue is empty. Otherwise it waits for its turn. */
-  add(work: Work, mayBegin: boolean): void {
-    if (mayBegin && this.isEmpty) this.#begin(work)
-    else this.#waiting.push(inItsContext(work))
+  add(queued: QueuedQuery, mayBegin: boolean): void {
+    if (mayBegin && this.isEmpty) this.#begin(queued)
+    else this.#waiting.push(inItsContext(queued))
   }
 
   /**
    * Takes a query that is over out of the queue. Gives false if it is not under way any more: the queue has failed it
    * meanwhile.
    */
-  isOver(work: Work): boolean {
-    if (this.#active !== work) return false
+  end(queued: QueuedQuery): boolean {
+    if (this.#active !== queued) return false
     this.#active = undefined
     return true
   }
@@ -59,27 +59,27 @@ export class ClientQueue {
     const all = this.#active === undefined ? [] : [this.#active]
     all.push(...this.#waiting.splice(0))
     this.#active = undefined
-    for (const work of all) {
-      work.cancel(error)
-      work.fail(error)
+    for (const queued of all) {
+      queued.cancel(error)
+      queued.fail(error)
     }
   }
 
-  #begin(work: Work): void {
-    this.#active = work
-    this.#perform(work)
+  #begin(queued: QueuedQuery): void {
+    this.#active = queued
+    this.#perform(queued)
   }
 }
 
 /**
  * Binds a waiting query to the context of its caller. Otherwise it would begin in the context of the query before it.
  */
-function inItsContext(work: Work): Work {
+function inItsContext(queued: QueuedQuery): QueuedQuery {
   const resource = new AsyncResource('write-pinning.Query')
   return {
-    ...work,
-    send: (connection) => resource.runInAsyncScope(work.send, undefined, connection),
-    succeed: (result) => resource.runInAsyncScope(work.succeed, undefined, result),
-    fail: (error) => resource.runInAsyncScope(work.fail, undefined, error),
+    ...queued,
+    send: (connection) => resource.runInAsyncScope(queued.send, undefined, connection),
+    succeed: (result) => resource.runInAsyncScope(queued.succeed, undefined, result),
+    fail: (error) => resource.runInAsyncScope(queued.fail, undefined, error),
   }
 }

@@ -78,11 +78,11 @@ export class RoutedClient extends EventEmitter {
     const then = callbackOf(config, values, callback)
     const its = typeof values === 'function' ? undefined : values
     // In a transaction, the client may act as a database user that is not known here.
-    const signal = this.#connection.isInTransaction
+    const cancelled = this.#connection.isInTransaction
       ? undefined
-      : this.#lender.processes.signal(config, its, this.#connection)
+      : this.#lender.processes.cancelElsewhere(config, its, this.#connection)
     const sent =
-      signal ??
+      cancelled ??
       this.#track(this.#connection.run(new PgStatement(config, its, this.#types && { types: this.#types })))
     if (then === undefined) return sent
     inTurn(sent, then, null)

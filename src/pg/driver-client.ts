@@ -2,16 +2,16 @@ import { AsyncResource } from 'node:async_hooks'
 import type { EventEmitter } from 'node:events'
 import pg from 'pg'
 import type { Session } from '../nodes/session.ts'
+import { BorrowedConnection, type SessionListener } from './borrowed-connection.ts'
 import { type Callback, callbackOf } from './callbacks.ts'
 import { readClientConfig, shownConfig } from './client-config.ts'
-import { ClientQueue, type Work } from './client-queue.ts'
-import { workOf, workOfSubmitted } from './client-work.ts'
+import { ClientQueue, type QueuedQuery } from './client-queue.ts'
 import { endsConnection } from './connection-loss.ts'
-import type { Guest, Home } from './driver-home.ts'
-import { type Hearer, IdleConnection } from './idle-connection.ts'
+import type { DriverPool, PoolMember } from './driver-pool.ts'
 import { initialSettings } from './initial-settings.ts'
+import { queuedQuery, queuedSubmitted } from './queued-query.ts'
 import { ServerParameters } from './server-parameters.ts'
-import type { Holder } from './server-processes.ts'
+import type { CancellableClient } from './server-processes.ts'
 import type { QueryDefaults, Results } from './statement.ts'
 import { StatementNames } from './statement-names.ts'
 import { isSubmittable } from './submitted.ts'
@@ -46,30 +46,34 @@ const Base = pg.Client as unknown as new (config: pg.ClientConfig) => PgClient
  * no connection, unless a transaction is open or something is left in the session that no other session has. Its
  * `connect()` needs no server.
  */
-export class DriverClient extends Base implements Holder, Guest {
-  readonly #home: Home
+export class DriverClient extends Base implements CancellableClient, PoolMember {
+  readonly #pool: DriverPool
   #defaults: QueryDefaults | undefined
   #types: TypeParsers | undefined
-  readonly #queue = new ClientQueue((work) => this.#perform(work))
-  readonly #on: IdleConnection
+  readonly #queue = new ClientQueue((queued) => this.#perform(queued))
+  readonly #borrowed: BorrowedConnection
   readonly #names = new StatementNames()
   readonly #resource = new AsyncResource('write-pinning.Client')
 
-  constructor(config: unknown, home: Home) {
-    super(shownConfig(config, home.config))
-    this.#home = home
+  constructor(config: unknown, pool: DriverPool) {
+    super(shownConfig(config, pool.config))
+    this.#pool = pool
     const { defaults, settings } = readClientConfig(config)
-    const hearer: Hearer = {
-      hear: (event, args) => this.#tell(event, args),
+    const listener: SessionListener = {
+      hear: (event, args) => this.#emitIfHeard(event, args),
       lost: (error: Error) => {
         // If a query is under way, its own outcome decides: another node may serve it.
-        if (this.#queue.active === undefined) this.#die(error, true)
+        if (this.#queue.active === undefined) this.#failForGood(error, true)
       },
     }
-    this.#on = new IdleConnection(home.lend, hearer, initialSettings(settings))
+    this.#borrowed = new BorrowedConnection(pool.lend, listener, initialSettings(settings))
     this.#defaults = defaults
     for (const name of ['processID', 'host', 'port'] as const) {
-      Object.defineProperty(this, name, { configurable: true, enumerable: true, get: () => this.#here(name) })
+      Object.defineProperty(this, name, {
+        configurable: true,
+        enumerable: true,
+        get: () => this.#sessionProperty(name),
+      })
     }
   }
 
@@ -100,13 +104,13 @@ export class DriverClient extends Base implements Holder, Guest {
     }
     if (isSubmittable(config)) {
       this.#names.fillIn(config)
-      this.#enqueue(workOfSubmitted(config, values, callback, this.#defaults))
+      this.#enqueue(queuedSubmitted(config, values, callback, this.#defaults))
       return config
     }
     const then = callbackOf(config, values, callback)
     const its = typeof values === 'function' ? undefined : values
     if (then === undefined) {
-      return new Promise<unknown>((resolve, reject) => this.#state(config, its, resolve, reject)).catch(
+      return new Promise<unknown>((resolve, reject) => this.#send(config, its, resolve, reject)).catch(
         (error: Error) => {
           // As in `pg`: the stack then leads to the caller of the query.
           if (error instanceof Error) Error.captureStackTrace(error)
@@ -114,7 +118,7 @@ export class DriverClient extends Base implements Holder, Guest {
         },
       )
     }
-    this.#state(
+    this.#send(
       config,
       its,
       (result) => process.nextTick(then, null, result),
@@ -141,7 +145,7 @@ export class DriverClient extends Base implements Holder, Guest {
 
   /** The session that it is on. */
   get session(): Session | undefined {
-    return this.#on.session
+    return this.#borrowed.session
   }
 
   /** `'I'`, `'T'` or `'E'` of its session. Without a session `'I'`, and `null` before it is connected. */
@@ -150,13 +154,13 @@ export class DriverClient extends Base implements Holder, Guest {
   }
 
   setTypeParser(oid: number, formatOrParser: unknown, parser?: unknown): void {
-    this.#types ??= new TypeParsers(this.#defaults?.types ?? this.#home.types)
+    this.#types ??= new TypeParsers(this.#defaults?.types ?? this.#pool.types)
     this.#types.setTypeParser(oid, formatOrParser, parser)
     this.#defaults = { ...this.#defaults, types: this.#types }
   }
 
   getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
-    return (this.#types ?? new TypeParsers(this.#defaults?.types ?? this.#home.types)).getTypeParser(
+    return (this.#types ?? new TypeParsers(this.#defaults?.types ?? this.#pool.types)).getTypeParser(
       oid,
       format,
     )
@@ -173,33 +177,33 @@ export class DriverClient extends Base implements Holder, Guest {
 
   /** Cancels the query that waits for a session. It is never sent. */
   cancelWaiting(): void {
-    const work = this.#queue.active
-    if (work === undefined || this.session !== undefined) return
+    const queued = this.#queue.active
+    if (queued === undefined || this.session !== undefined) return
     const error = Object.assign(new Error('canceling statement due to user request'), { code: '57014' })
-    work.cancel(error)
-    work.fail(error)
-    this.#queue.isOver(work)
-    this.#on.giveBack()
-    this.#ran(work.text)
+    queued.cancel(error)
+    queued.fail(error)
+    this.#queue.end(queued)
+    this.#borrowed.giveBack()
+    this.#afterStatement(queued.text)
   }
 
   /** The pool ends. Gives up an idle session at once. A busy one is given up when its queries are over. */
-  leaveHome(): void {
-    if (this.session === undefined || !this.#queue.isEmpty || this.#on.isInTransaction) return
-    this.#die(new Error('Connection terminated'), false)
+  poolEnds(): void {
+    if (this.session === undefined || !this.#queue.isEmpty || this.#borrowed.isInTransaction) return
+    this.#failForGood(new Error('Connection terminated'), false)
   }
 
   async #open(): Promise<void> {
-    await this.#home.open()
+    await this.#pool.open()
     if (this.connection.listenerCount('parameterStatus') === 0) return
     // A library listens for the server's parameters, and must get an error if there is no server.
-    const connection = this.#on.take()
+    const connection = this.#borrowed.take()
     try {
       for (const [parameterName, parameterValue] of await connection.run(new ServerParameters())) {
         this.connection.emit('parameterStatus', { parameterName, parameterValue })
       }
     } finally {
-      this.#on.giveBack()
+      this.#borrowed.giveBack()
     }
   }
 
@@ -211,8 +215,8 @@ export class DriverClient extends Base implements Holder, Guest {
     }
     this._connected = true
     this.readyForQuery = true
-    this.#home.clients.add(this)
-    this.#home.processes.holders.add(this)
+    this.#pool.clients.add(this)
+    this.#pool.processes.connected.add(this)
     callback(null, this)
     this.emit('connect')
     this.#queue.next()
@@ -225,22 +229,22 @@ export class DriverClient extends Base implements Holder, Guest {
     this._connecting = false
   }
 
-  #state(config: unknown, values: unknown, succeed: Work['succeed'], fail: Work['fail']): void {
+  #send(config: unknown, values: unknown, succeed: QueuedQuery['succeed'], fail: QueuedQuery['fail']): void {
     // In a transaction, the client may act as a database user that is not known here.
-    const signal = this.#on.isInTransaction
+    const cancelled = this.#borrowed.isInTransaction
       ? undefined
-      : this.#home.processes.signal(config, values, this.#on)
-    if (signal !== undefined) {
-      signal.then(succeed, fail)
+      : this.#pool.processes.cancelElsewhere(config, values, this.#borrowed)
+    if (cancelled !== undefined) {
+      cancelled.then(succeed, fail)
       return
     }
-    this.#enqueue(workOf(this.#names.withText(config), values, this.#defaults, { succeed, fail }))
+    this.#enqueue(queuedQuery(this.#names.withText(config), values, this.#defaults, { succeed, fail }))
   }
 
-  #enqueue(work: Work): void {
+  #enqueue(queued: QueuedQuery): void {
     const refusal = this.#refusal()
-    if (refusal !== undefined) work.fail(refusal)
-    else this.#queue.add(work, this._connected)
+    if (refusal !== undefined) queued.fail(refusal)
+    else this.#queue.add(queued, this._connected)
   }
 
   /** The error of `pg` for a query that will never be sent. */
@@ -249,57 +253,57 @@ export class DriverClient extends Base implements Holder, Guest {
     return this._ending ? new Error('Client was closed and is not queryable') : undefined
   }
 
-  async #perform(work: Work): Promise<void> {
+  async #perform(queued: QueuedQuery): Promise<void> {
     let loss: { readonly error: unknown } | undefined
     try {
-      const result = await work.send(this.#on.take(work.text))
+      const result = await queued.send(this.#borrowed.take(queued.text))
       // If the client was ended meanwhile, the query has already failed.
-      if (this.#queue.active === work) work.succeed(result)
+      if (this.#queue.active === queued) queued.succeed(result)
     } catch (error) {
-      if (this.#queue.active === work) work.fail(error)
+      if (this.#queue.active === queued) queued.fail(error)
       if (endsConnection(error)) loss = { error }
     }
-    if (!this.#queue.isOver(work)) return
-    if (loss !== undefined) this.#die(loss.error as Error, true)
-    else this.#ran(work.text)
+    if (!this.#queue.end(queued)) return
+    if (loss !== undefined) this.#failForGood(loss.error as Error, true)
+    else this.#afterStatement(queued.text)
   }
 
   /** A statement is over: begins the next one, or gives the connection back. */
-  #ran(text: string): void {
-    const isEnding = this.#home.isEnding()
+  #afterStatement(text: string): void {
+    const isEnding = this.#pool.isEnding()
     // Queries that wait when the pool ends still use the connection.
-    if (!isEnding || this.#queue.isEmpty) this.#on.ran(text)
+    if (!isEnding || this.#queue.isEmpty) this.#borrowed.ran(text)
     if (this.#queue.isEmpty) process.nextTick(() => this.#queue.isEmpty && this.emit('drain'))
     else this.#queue.next()
-    if (isEnding) this.leaveHome()
+    if (isEnding) this.poolEnds()
   }
 
   /**
    * The session is lost, and so is all that was left in it. Like a client of `pg`, this one cannot be used any more.
    */
-  #die(error: Error, isToBeTold: boolean): void {
+  #failForGood(error: Error, isToBeTold: boolean): void {
     if (this._ended) return
     this._queryable = false
     this.#close(error)
-    if (isToBeTold) this.#tell('error', [error])
+    if (isToBeTold) this.#emitIfHeard('error', [error])
   }
 
   #close(error: Error): void {
     const wasOpen = this._connected || this._connecting
     this.#queue.fail(error)
-    this.#on.giveBack(true)
-    this.#home.clients.delete(this)
-    this.#home.processes.forget(this)
+    this.#borrowed.giveBack(true)
+    this.#pool.clients.delete(this)
+    this.#pool.processes.forget(this)
     if (!wasOpen || this._ended) return
     this._ended = true
     process.nextTick(() => this.emit('end'))
   }
 
   /** A property of the session. Without a session, host and port are those of the configuration. */
-  #here(name: 'processID' | 'host' | 'port'): unknown {
+  #sessionProperty(name: 'processID' | 'host' | 'port'): unknown {
     const { session } = this
     if (name !== 'processID') return this.#bound?.[name] ?? this.connectionParameters[name]
-    const { processes } = this.#home
+    const { processes } = this.#pool
     // A query that waits for a session can be cancelled, too.
     if (session === undefined) return this.#queue.active === undefined ? null : processes.idOf(this)
     const processId = session.client.processID ?? null
@@ -313,7 +317,7 @@ export class DriverClient extends Base implements Holder, Guest {
 
   // Emits in the context in which the client was made, not in that of a socket. Emits only if there is a listener:
   // otherwise an `error` would end the process.
-  #tell(event: string, args: readonly unknown[]): void {
+  #emitIfHeard(event: string, args: readonly unknown[]): void {
     if (this.listenerCount(event) > 0) this.#resource.runInAsyncScope(() => this.emit(event, ...args))
   }
 }

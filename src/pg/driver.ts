@@ -6,19 +6,19 @@
  *   the node of each statement.
  * - `pool.driver` (this file) is the module `pg` with another `Client`: `DriverClient` (`driver-client.ts`).
  *   Sequelize and the like make such clients by themselves. Each queues its statements (`client-queue.ts`,
- *   `client-work.ts`), and borrows a `PgConnection` for each of them (`idle-connection.ts`).
+ *   `queued-query.ts`), and borrows a `PgConnection` for each of them (`borrowed-connection.ts`).
  *
  * Both send a text or a configuration as a `PgStatement` (`statement.ts`), and a cursor, a stream or a COPY as a
- * `SubmittedQuery` (`submitted.ts`, with `replayed-connection.ts`). The small interfaces between these files:
+ * `SubmittedQuery` (`submitted.ts`, with `repeatable-connection.ts`). The small interfaces between these files:
  *
  * | interface | what it is | who implements it |
  * |---|---|---|
  * | `Lender` (`client.ts`) | takes a `RoutedClient` back | the pool |
- * | `Home` (`driver-home.ts`) | the pool, as a `DriverClient` sees it | the pool |
- * | `Guest` (`driver-home.ts`) | a client that must know when the pool ends | `DriverClient` |
- * | `Hearer` (`idle-connection.ts`) | gets the events of the borrowed session | `DriverClient` |
- * | `Holder` (`server-processes.ts`) | a client with a session, whose query can be cancelled | `DriverClient` |
- * | `Asker` (`server-processes.ts`) | what the client that cancels has set | `IdleConnection`, `PgConnection` |
+ * | `DriverPool` (`driver-pool.ts`) | the pool, as a `DriverClient` sees it | the pool |
+ * | `PoolMember` (`driver-pool.ts`) | a client that must know when the pool ends | `DriverClient` |
+ * | `SessionListener` (`borrowed-connection.ts`) | gets the events of the borrowed session | `DriverClient` |
+ * | `CancellableClient` (`server-processes.ts`) | a client with a session, whose query can be cancelled | `DriverClient` |
+ * | `CancellingClient` (`server-processes.ts`) | what the client that cancels has set | `BorrowedConnection`, `PgConnection` |
  */
 
 import { AsyncResource } from 'node:async_hooks'
@@ -27,7 +27,7 @@ import pg from 'pg'
 import { warn } from '../diagnostics.ts'
 import { ignoredConnection } from './client-config.ts'
 import { DriverClient } from './driver-client.ts'
-import type { Home } from './driver-home.ts'
+import type { DriverPool } from './driver-pool.ts'
 
 type Connected = (...args: unknown[]) => void
 
@@ -40,17 +40,17 @@ const BasePool = pg.Pool as unknown as new (config: object) => PgPool
 
 /**
  * The module `pg` for libraries that make clients or pools by themselves. Its `Client` and `Pool` send their queries
- * over the pool of `home`. Everything else is `pg`'s own.
+ * over this pool. Everything else is `pg`'s own.
  */
-export function driverOf(home: Home): typeof pg {
+export function driverOf(pool: DriverPool): typeof pg {
   let hasTold = false
   class Client extends DriverClient {
     constructor(config?: unknown) {
-      super(config, home)
+      super(config, pool)
       if (hasTold) return
       const ignored = ignoredConnection(config)
       hasTold = ignored.length > 0
-      if (hasTold) tellOfIgnored(home.cluster, ignored)
+      if (hasTold) tellOfIgnored(pool.cluster, ignored)
     }
   }
   class Pool extends BasePool {

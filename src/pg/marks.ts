@@ -1,6 +1,6 @@
 import type { QueryConfig, Submittable } from 'pg'
 import type { Mark } from '../routing/query.ts'
-import { snapshotOf } from './snapshot.ts'
+import { copyOfConfig } from './config-copy.ts'
 
 // Versioned, and shared by two copies of this package in one process: one marks what the other sends.
 const MARK = Symbol.for('write-pinning.mark.v1')
@@ -52,5 +52,5 @@ function marked<Query extends string | QueryConfig | Submittable>(query: Query, 
   // A `Submittable` gets the mark itself, because no copy of it is sent.
   if ('submit' in (query as object))
     return Object.assign(query as Submittable, { [MARK]: mark }) as unknown as Marked<Query>
-  return Object.assign(snapshotOf(query as object), { [MARK]: mark }) as unknown as Marked<Query>
+  return Object.assign(copyOfConfig(query as object), { [MARK]: mark }) as unknown as Marked<Query>
 }

@@ -6,14 +6,14 @@ import { clusterSettings } from '../routing/options.ts'
 import { Router } from '../routing/router.ts'
 import { type Callback, inTurn } from './callbacks.ts'
 import { PgConnection, RoutedClient } from './client.ts'
+import { copyOfConfig } from './config-copy.ts'
 import { driverOf } from './driver.ts'
-import type { Guest, Home } from './driver-home.ts'
+import type { DriverPool, PoolMember } from './driver-pool.ts'
 import { configOf, type PrimaryReplicaPoolOptions } from './options.ts'
+import { refuseAsModule } from './pool-is-no-module.ts'
 import { ServerProcesses } from './server-processes.ts'
-import { snapshotOf } from './snapshot.ts'
 import { PgStatement, type Results } from './statement.ts'
 import { isSubmittable } from './submitted.ts'
-import { refuseAsModule } from './taken-for-module.ts'
 
 /** The events of a node's pool that are about one connection. This pool emits them as its own. */
 const EVENTS = ['connect', 'remove', 'error'] as const
@@ -57,7 +57,7 @@ export class PrimaryReplicaPool extends Base {
   readonly #pools = new Set<PoolLike>()
   readonly #left = new Set<PgConnection>()
   readonly #processes = new ServerProcesses()
-  readonly #clients = new Set<Guest>()
+  readonly #clients = new Set<PoolMember>()
   #driver: typeof pg | undefined
   #isOpen = false
   #opening: Promise<void> | undefined
@@ -127,7 +127,7 @@ export class PrimaryReplicaPool extends Base {
    * const sequelize = new Sequelize({ dialect: 'postgres', dialectModule: pool.driver, pool: { max: 50 } })
    */
   get driver(): typeof pg {
-    this.#driver ??= driverOf(this.#home())
+    this.#driver ??= driverOf(this.#driverPool())
     return this.#driver
   }
 
@@ -242,8 +242,8 @@ export class PrimaryReplicaPool extends Base {
     if (config === null || config === undefined) {
       return Promise.reject(new TypeError('Client was passed a null or undefined query'))
     }
-    const signal = this.#processes.signal(config, values)
-    if (signal !== undefined) return signal
+    const cancelled = this.#processes.cancelElsewhere(config, values)
+    if (cancelled !== undefined) return cancelled
     // There is a listener for lent clients, so this query must use one.
     if (this.listenerCount('acquire') > 0 || this.listenerCount('release') > 0) {
       return this.#queryByClient(config as string, values)
@@ -271,7 +271,7 @@ export class PrimaryReplicaPool extends Base {
   async #queryByClient(config: string | object, values: unknown): Promise<unknown> {
     const client = await this.#lend()
     try {
-      const sent = typeof config === 'object' ? snapshotOf(config) : config
+      const sent = typeof config === 'object' ? copyOfConfig(config) : config
       return await client.query(sent as string, values as unknown[])
     } finally {
       client.release()
@@ -325,7 +325,7 @@ export class PrimaryReplicaPool extends Base {
     if (this.ending) throw new Error('Called end on pool more than once')
     const state = this as { -readonly [Name in 'ending' | 'ended']: boolean }
     state.ending = true
-    for (const client of this.#clients) client.leaveHome()
+    for (const client of this.#clients) client.poolEnds()
     // Queries that came before the pool was open get their connection one turn of the event loop after it opens.
     await this.#opening?.catch(ignore)
     if (this.#opening !== undefined) await new Promise(setImmediate)
@@ -343,7 +343,7 @@ export class PrimaryReplicaPool extends Base {
   }
 
   /** The pool, as the clients of the driver see it. */
-  #home(): Home {
+  #driverPool(): DriverPool {
     return {
       cluster: this.#operator.name,
       open: () => (this.#isOpen && !this.ending ? Promise.resolve() : this.#open()),

@@ -5,14 +5,14 @@ import { withinMs } from '../waiting.ts'
 import type { Results } from './statement.ts'
 
 /** A client that may have a session, and whose query can be cancelled. */
-export interface Holder {
+export interface CancellableClient {
   readonly session: Session | undefined
   /** If its query waits for a session, keeps it from being sent. */
   cancelWaiting(): void
 }
 
 /** What the client that sends a cancel has set. */
-export interface Asker {
+export interface CancellingClient {
   readonly settings: Settings
 }
 
@@ -28,10 +28,10 @@ const CONNECT_MS = 5_000
  */
 export class ServerProcesses {
   /** The clients that are connected. */
-  readonly holders = new Set<Holder>()
+  readonly connected = new Set<CancellableClient>()
   readonly #nodes = new Map<number, Node>()
   /** The clients without a session, by a made-up id that no server has. */
-  readonly #waiting = new Map<number, Holder>()
+  readonly #waiting = new Map<number, CancellableClient>()
   #lastId = 0
 
   /** Records that the application has read the process id of a session. */
@@ -46,23 +46,23 @@ export class ServerProcesses {
   }
 
   /** The made-up id of a client whose query waits for a session. */
-  idOf(holder: Holder): number {
-    for (const [id, each] of this.#waiting) if (each === holder) return id
-    this.#waiting.set(--this.#lastId, holder)
+  idOf(waiting: CancellableClient): number {
+    for (const [id, each] of this.#waiting) if (each === waiting) return id
+    this.#waiting.set(--this.#lastId, waiting)
     return this.#lastId
   }
 
   /** The client is gone. */
-  forget(holder: Holder): void {
-    this.holders.delete(holder)
-    for (const [id, each] of this.#waiting) if (each === holder) this.#waiting.delete(id)
+  forget(waiting: CancellableClient): void {
+    this.connected.delete(waiting)
+    for (const [id, each] of this.#waiting) if (each === waiting) this.#waiting.delete(id)
   }
 
   /** The node that has this process; undefined if it is unknown. */
   nodeOf(processId: number): Node | undefined {
     const known = this.#nodes.get(processId)
     if (known !== undefined && !known.isEnded) return known
-    for (const { session } of this.holders) {
+    for (const { session } of this.connected) {
       if (session !== undefined && session.client.processID === processId) return session.node
     }
     return undefined
@@ -74,24 +74,24 @@ export class ServerProcesses {
    * another database user, that user's rights count. Undefined for any other query, and for a process that no client
    * here has.
    */
-  signal(config: unknown, values: unknown, by?: Asker): Promise<Results> | undefined {
-    if (this.#nodes.size === 0 && this.holders.size === 0) return undefined
+  cancelElsewhere(config: unknown, values: unknown, by?: CancellingClient): Promise<Results> | undefined {
+    if (this.#nodes.size === 0 && this.connected.size === 0) return undefined
     const processId = signalled(config, values)
     if (processId === undefined) return undefined
     const identity = by?.settings.identity ?? []
-    const holder = this.#waiting.get(processId)
-    if (holder === undefined) {
+    const waiting = this.#waiting.get(processId)
+    if (waiting === undefined) {
       const node = this.nodeOf(processId)
       return node && sendTo(node, identity, config, values)
     }
-    const { session } = holder
+    const { session } = waiting
     // Without a session, no server can say whether that user may cancel it.
     if (session === undefined && identity.length > 0) return undefined
     const text = typeof config === 'string' ? config : String((config as { text: string }).text)
     const name = /pg_cancel_backend/i.test(text) ? 'pg_cancel_backend' : 'pg_terminate_backend'
     if (session !== undefined)
       return sendTo(session.node, identity, `select ${name}($1)`, [session.client.processID])
-    holder.cancelWaiting()
+    waiting.cancelWaiting()
     return Promise.resolve({ command: 'SELECT', rowCount: 1, oid: 0, fields: [], rows: [{ [name]: true }] })
   }
 }

@@ -1,8 +1,8 @@
 import type { QueryConfig, QueryResult } from 'pg'
 import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
+import { copyOfConfig } from './config-copy.ts'
 import { markOf } from './marks.ts'
-import { snapshotOf } from './snapshot.ts'
 import { withoutTakenName } from './statement-names.ts'
 
 /** The result that `pg` gives. Several statements in one text give several results. */
@@ -29,7 +29,7 @@ export class PgStatement implements Query<Results> {
   signal: AbortSignal | undefined
 
   constructor(config: unknown, values: unknown, defaults?: QueryDefaults) {
-    this.#config = typeof config === 'object' ? snapshotOf(config as object) : config
+    this.#config = typeof config === 'object' ? copyOfConfig(config as object) : config
     this.#values = values
     this.#defaults = defaults
     this.text = textOf(config)

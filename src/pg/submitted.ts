@@ -6,7 +6,7 @@ import type { Session } from '../nodes/session.ts'
 import type { Mark, Query } from '../routing/query.ts'
 import { ReadDeadline } from '../routing/read-deadline.ts'
 import { markOf } from './marks.ts'
-import { type ProtocolConnection, ReplayedConnection } from './replayed-connection.ts'
+import { type ProtocolConnection, RepeatableConnection } from './repeatable-connection.ts'
 import type { QueryDefaults } from './statement.ts'
 import { withoutTakenName } from './statement-names.ts'
 
@@ -71,7 +71,7 @@ export class SubmittedQuery implements Query<void> {
   readonly #given: Handlers
   readonly #kind: Kind
   readonly #resource = new AsyncResource('write-pinning.Submitted')
-  readonly #connection: ReplayedConnection | undefined
+  readonly #connection: RepeatableConnection | undefined
   #hasSubmitted = false
   /** Whether it has a part of the answer. */
   #hasDelivered = false
@@ -87,7 +87,7 @@ export class SubmittedQuery implements Query<void> {
     this.#name = this.#given.name
     this.#sharesSessions = sharesSessions === true
     this.#kind = kindOf(given)
-    this.#connection = this.#kind === 'cursor' ? new ReplayedConnection() : undefined
+    this.#connection = this.#kind === 'cursor' ? new RepeatableConnection() : undefined
     this.text = textOf(this.#given)
     const mark = markOf(given)
     this.mark = mark === 'or-primary' ? undefined : mark
@@ -132,10 +132,10 @@ export class SubmittedQuery implements Query<void> {
   send(session: Session, timeoutMs: number | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       let hear = () => {}
-      const answering = this.#facing(session, resolve, reject, () => hear())
+      const answering = this.#handlersFor(session, resolve, reject, () => hear())
       if (timeoutMs !== undefined) {
-        const first = new Promise<void>((heard) => {
-          hear = heard
+        const first = new Promise<void>((onFirstPart) => {
+          hear = onFirstPart
         })
         new ReadDeadline(timeoutMs).within(first, session).catch(reject)
       }
@@ -185,29 +185,29 @@ export class SubmittedQuery implements Query<void> {
    * The object that `pg` gets instead of the `Submittable`. It passes everything on, but keeps back an error while
    * another node may still run the query.
    */
-  #facing(
+  #handlersFor(
     { client }: Session,
     resolve: () => void,
     reject: (error: unknown) => void,
-    heard: () => void,
+    onFirstPart: () => void,
   ): Submittable {
     const given = this.#given
-    const standing = this.#connection
+    const standIn = this.#connection
     let failure: { readonly error: unknown } | undefined
     const isOver = () => {
-      heard()
-      if (this.#hasFailed) standing?.end()
-      else standing?.detach()
+      onFirstPart()
+      if (this.#hasFailed) standIn?.end()
+      else standIn?.detach()
       if (this.#kind === 'query') given.name = this.#name
       if (failure === undefined) resolve()
       else reject(failure.error)
     }
-    const facing: Record<string, unknown> = {
+    const handlers: Record<string, unknown> = {
       submit: (real: ProtocolConnection) => {
         this.#hasSubmitted = true
-        standing?.attach(real)
+        standIn?.attach(real)
         if (this.#kind === 'query') given.name = this.#nameOn(client)
-        return standing === undefined ? given.submit(real as never) : undefined
+        return standIn === undefined ? given.submit(real as never) : undefined
       },
       handleError: (error: unknown, real: ProtocolConnection) => {
         failure ??= { error }
@@ -216,13 +216,13 @@ export class SubmittedQuery implements Query<void> {
         if (isAnswered) onceEither(real, 'readyForQuery', 'end', isOver)
         if (!this.mayBeSentAgain) {
           this.#hasFailed = true
-          standing?.fail()
+          standIn?.fail()
           // A COPY that has given its last row has no listener any more, so its `error` would be thrown.
-          if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standing ?? real))
+          if (given.readableEnded !== true) this.#tell(() => given.handleError(error, standIn ?? real))
         } else if (isAnswered) {
-          standing?.endAnswer()
+          standIn?.endAnswer()
           // What the cursor sends until another node runs it is remembered, and goes to that node.
-          standing?.detach()
+          standIn?.detach()
         }
         if (!isAnswered) isOver()
       },
@@ -230,25 +230,25 @@ export class SubmittedQuery implements Query<void> {
     }
     for (const name of HANDLERS) {
       if (given[name] === undefined) continue
-      facing[name] = (first: unknown, second: unknown) => {
+      handlers[name] = (first: unknown, second: unknown) => {
         if (DELIVERIES.has(name)) {
           this.#hasDelivered = true
-          standing?.stopRecording()
-          heard()
+          standIn?.stopRecording()
+          onFirstPart()
         }
-        const args = standing === undefined ? [first, second] : standingIn(standing, first, second)
+        const args = standIn === undefined ? [first, second] : withStandIn(standIn, first, second)
         this.#tell(() => given[name]?.(...args))
       }
     }
     for (const name of PROPERTIES) {
-      Object.defineProperty(facing, name, {
+      Object.defineProperty(handlers, name, {
         get: () => given[name],
         set: (value: unknown) => {
           Object.assign(given, { [name]: value })
         },
       })
     }
-    return facing as unknown as Submittable
+    return handlers as unknown as Submittable
   }
 }
 
@@ -264,9 +264,9 @@ function onceEither(of: EventEmitter, one: string, other: string, listener: () =
 const PROPERTIES = ['text', 'name', 'callback', 'binary', 'query_timeout', '_result'] as const
 
 /** The arguments of a handler. If the last one is the connection, the stand-in takes its place. */
-function standingIn(standing: ReplayedConnection, first: unknown, second: unknown): unknown[] {
-  if (second !== undefined) return [first, standing]
-  return isConnection(first) ? [standing] : [first]
+function withStandIn(standIn: RepeatableConnection, first: unknown, second: unknown): unknown[] {
+  if (second !== undefined) return [first, standIn]
+  return isConnection(first) ? [standIn] : [first]
 }
 
 function isConnection(value: unknown): boolean {

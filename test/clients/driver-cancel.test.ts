@@ -129,8 +129,8 @@ describe('of two servers with the same process id', () => {
 
   it('the one is meant that a client is on, where nobody has read it', () => {
     const processes = new ServerProcesses()
-    processes.holders.add({ session: undefined, cancelWaiting() {} })
-    processes.holders.add({ session: session(other), cancelWaiting() {} })
+    processes.connected.add({ session: undefined, cancelWaiting() {} })
+    processes.connected.add({ session: session(other), cancelWaiting() {} })
     expect(processes.nodeOf(7)).toBe(other)
   })
 })

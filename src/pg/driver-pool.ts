@@ -3,7 +3,7 @@ import type { PgConnection } from './client.ts'
 import type { ServerProcesses } from './server-processes.ts'
 
 /** The {@link PrimaryReplicaPool}, as the clients of its driver see it. */
-export interface Home {
+export interface DriverPool {
   readonly cluster: string
   /** Opens the pool. Rejects if it was ended. */
   open(): Promise<void>
@@ -16,11 +16,11 @@ export interface Home {
   readonly config: pg.PoolConfig
   readonly processes: ServerProcesses
   /** The clients that are connected. */
-  readonly clients: Set<Guest>
+  readonly clients: Set<PoolMember>
 }
 
 /** A connected client of the driver, as its pool sees it. */
-export interface Guest {
+export interface PoolMember {
   /** The pool ends. The client gives up an idle session at once, or a busy one when its queries are over. */
-  leaveHome(): void
+  poolEnds(): void
 }

@@ -4,7 +4,7 @@ import { Settings } from '../sql/settings.ts'
 import type { PgConnection } from './client.ts'
 
 /** Gets the events of the session that a client has borrowed. */
-export interface Hearer {
+export interface SessionListener {
   hear(event: 'notice' | 'notification', args: readonly unknown[]): void
   /** The session was lost. */
   lost(error: Error): void
@@ -24,9 +24,9 @@ interface Kept {
  * back after the statement, unless a transaction is open or the session has something that no other session has. Such
  * a session is closed in the end.
  */
-export class IdleConnection {
+export class BorrowedConnection {
   readonly #lend: () => PgConnection
-  readonly #hearer: Hearer
+  readonly #listener: SessionListener
   #connection: PgConnection | undefined
   #session: Session | undefined
   /** What the client has set. It follows the client to each connection. */
@@ -35,10 +35,10 @@ export class IdleConnection {
   #kept: Kept | undefined
 
   /** `settings` are what the client wants from the beginning. */
-  constructor(lend: () => PgConnection, hearer: Hearer, settings = Settings.NONE) {
+  constructor(lend: () => PgConnection, listener: SessionListener, settings = Settings.NONE) {
     this.#lend = lend
     this.#settings = settings
-    this.#hearer = hearer
+    this.#listener = listener
   }
 
   /** The session that it is on. */
@@ -127,9 +127,9 @@ export class IdleConnection {
   }
 
   readonly #forward: Readonly<Record<(typeof EVENTS)[number], (...args: unknown[]) => void>> = {
-    notice: (...args) => this.#hearer.hear('notice', args),
-    notification: (...args) => this.#hearer.hear('notification', args),
-    error: (error) => this.#hearer.lost(error as Error),
+    notice: (...args) => this.#listener.hear('notice', args),
+    notification: (...args) => this.#listener.hear('notification', args),
+    error: (error) => this.#listener.lost(error as Error),
   }
 }
 

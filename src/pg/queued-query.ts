@@ -1,16 +1,16 @@
 import type { Submittable } from 'pg'
 import type { Callback } from './callbacks.ts'
-import type { Work } from './client-queue.ts'
+import type { QueuedQuery } from './client-queue.ts'
 import { PgStatement, type QueryDefaults, type Results } from './statement.ts'
 import { SubmittedQuery } from './submitted.ts'
 
 /** Makes an entry of a client's queue from a text or a configuration. */
-export function workOf(
+export function queuedQuery(
   config: unknown,
   values: unknown,
   defaults: QueryDefaults | undefined,
-  outcome: Pick<Work, 'succeed' | 'fail'>,
-): Work {
+  outcome: Pick<QueuedQuery, 'succeed' | 'fail'>,
+): QueuedQuery {
   const statement = new PgStatement(config, values, { ...defaults, sharesSessions: true })
   return {
     text: statement.text,
@@ -24,12 +24,12 @@ export function workOf(
  * Makes an entry of a client's queue from a cursor, a stream or a `Query` of `pg`. Its end is reported to it in the
  * next tick, as `pg` does.
  */
-export function workOfSubmitted(
+export function queuedSubmitted(
   given: Submittable,
   values: unknown,
   callback: Callback<Results> | undefined,
   defaults: QueryDefaults | undefined,
-): Work {
+): QueuedQuery {
   const its = given as { callback?: unknown; query_timeout?: unknown; binary?: unknown }
   const then = typeof values === 'function' ? values : callback
   if (!its.callback && then !== undefined) its.callback = then

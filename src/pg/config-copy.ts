@@ -12,7 +12,7 @@ const FIELDS = [
  * A copy of a configuration as it is now. It is sent later, and the application may change its object by then. Its
  * fields may be getters, as in the objects of some SQL template libraries.
  */
-export function snapshotOf(config: object): QueryConfig {
+export function copyOfConfig(config: object): QueryConfig {
   const snapshot: Record<string, unknown> = {}
   for (const name of FIELDS) {
     const value = (config as Record<string, unknown>)[name]

@@ -17,7 +17,7 @@ export type ProtocolConnection = EventEmitter & {
  * first row has arrived. A cursor can be submitted only once. So if its node fails before that, the messages are sent
  * again on another connection.
  */
-export class ReplayedConnection extends EventEmitter {
+export class RepeatableConnection extends EventEmitter {
   readonly #sent: { readonly name: (typeof MESSAGES)[number]; readonly args: readonly unknown[] }[] = []
   #real: ProtocolConnection | undefined
   #isRecording = true
@@ -99,8 +99,8 @@ export class ReplayedConnection extends EventEmitter {
 }
 
 for (const name of MESSAGES) {
-  Object.defineProperty(ReplayedConnection.prototype, name, {
-    value(this: ReplayedConnection, ...args: unknown[]) {
+  Object.defineProperty(RepeatableConnection.prototype, name, {
+    value(this: RepeatableConnection, ...args: unknown[]) {
       return this.send(name, args)
     },
   })
