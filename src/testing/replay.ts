@@ -1,5 +1,5 @@
+import { LazyConnection, NOT_SERIALIZABLE } from './lazy-connection.ts'
 import type { Server } from './server.ts'
-import { NOT_SERIALIZABLE, Session } from './session.ts'
 import { until } from './until.ts'
 
 const CATCHUP_MS = 30_000
@@ -31,7 +31,7 @@ export async function isReplayPaused(server: Server): Promise<boolean> {
  * after all others were told.
  */
 export async function hasApplyDelay({ setup }: Server, applyDelayMs: number): Promise<boolean> {
-  const session = new Session({
+  const session = new LazyConnection({
     host: setup.host,
     port: setup.port,
     database: 'postgres',

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { clusterError } from './cluster-error.ts'
 import { logTail } from './data-directory.ts'
+import { LazyConnection, NOT_SERIALIZABLE } from './lazy-connection.ts'
 import { configurationFile, type Settings } from './server-settings.ts'
-import { NOT_SERIALIZABLE, Session } from './session.ts'
 import type { Supervisor } from './supervisor.ts'
 import { until } from './until.ts'
 
@@ -40,8 +40,8 @@ export interface ServerSetup {
 export class Server {
   readonly setup: ServerSetup
   /** The caller's connection, and the node's own. Neither disturbs the other. */
-  readonly #session: Session
-  readonly #control: Session
+  readonly #ofCaller: LazyConnection
+  readonly #ofNode: LazyConnection
   #settings: Settings
   #state: 'stopped' | 'running' | 'frozen' = 'stopped'
 
@@ -49,11 +49,11 @@ export class Server {
     this.setup = setup
     this.#settings = setup.settings
     const { host, port, database } = setup
-    this.#session = new Session({ host, port, database })
+    this.#ofCaller = new LazyConnection({ host, port, database })
     // The node's own statements must not wait for a replica that is paused or gone. And no default of the cluster may
     // make a server refuse them: a hot standby refuses serializable ones, for example.
     const options = `-c synchronous_commit=local -c default_transaction_read_only=off ${NOT_SERIALIZABLE} ${WITHOUT_TIMEOUTS}`
-    this.#control = new Session({ host, port, database: 'postgres', isOwn: true, options })
+    this.#ofNode = new LazyConnection({ host, port, database: 'postgres', isOwn: true, options })
   }
 
   get isRunning(): boolean {
@@ -63,13 +63,13 @@ export class Server {
   /** Runs a statement of the caller's. */
   async query<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     this.mustRun('query')
-    return this.#session.query<Row>(sql, params)
+    return this.#ofCaller.query<Row>(sql, params)
   }
 
   /** Runs a statement of the node's own. */
   async ask<Row>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
     this.mustRun('query')
-    return this.#control.ask<Row>(sql, params)
+    return this.#ofNode.ask<Row>(sql, params)
   }
 
   /** Changes settings. A running server is told to load them, but may not have applied them yet when this resolves. */
@@ -102,7 +102,7 @@ export class Server {
     if (this.#state === 'frozen') await this.thaw()
     if (this.#state === 'stopped') return
     // A smart stop would wait for our own sessions.
-    await Promise.all([this.#session.close(), this.#control.close()])
+    await Promise.all([this.#ofCaller.close(), this.#ofNode.close()])
     await this.setup.supervisor.signal(this.setup.name, STOP_SIGNALS[mode])
     await until(
       () => this.#state === 'stopped',
@@ -120,7 +120,7 @@ export class Server {
     this.mustRun('freeze')
     this.#state = 'frozen'
     // A statement that waits for an answer on this connection should fail now, not after the thaw.
-    this.#control.drop()
+    this.#ofNode.drop()
     await this.setup.supervisor.each('freeze', this.setup.name)
   }
 
@@ -131,8 +131,8 @@ export class Server {
 
   hasEnded(): void {
     this.#state = 'stopped'
-    this.#session.drop()
-    this.#control.drop()
+    this.#ofCaller.drop()
+    this.#ofNode.drop()
   }
 
   mustRun(method: string): void {
@@ -146,7 +146,7 @@ export class Server {
       throw clusterError(`${this.setup.name} did not start:\n${logTail(this.setup.logFile)}`)
     }
     try {
-      await this.#control.ask('select 1')
+      await this.#ofNode.ask('select 1')
       return true
     } catch (error) {
       if (isItsOwn(error)) throw error

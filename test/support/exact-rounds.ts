@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import type { WritePinningOptions } from 'write-pinning/fastify'
 import type { PostgresCluster, PostgresNode } from 'write-pinning/testing'
 import { parseLsn } from '../../src/lsn.ts'
-import { Session } from '../../src/testing/session.ts'
+import { LazyConnection } from '../../src/testing/lazy-connection.ts'
 import type { Database } from './cluster.ts'
 import { heldBy, pinOfAgent, seesOn, serveShop } from './exact.ts'
 
@@ -103,7 +103,7 @@ export async function makeNoise(primary: PostgresNode, sessions = 2): Promise<()
   await primary.query('create table if not exists noise (text text)')
   let isOver = false
   const noisy = async () => {
-    const session = new Session({ host: primary.host, port: primary.port, database: 'test' })
+    const session = new LazyConnection({ host: primary.host, port: primary.port, database: 'test' })
     while (!isOver) {
       await session.query('begin')
       await session.query("insert into noise select repeat('x', 100) from generate_series(1, 50)")

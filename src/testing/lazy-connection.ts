@@ -3,7 +3,7 @@ import { type Askable, askOn, withoutApplicationSettings } from '../own-statemen
 import { clusterError } from './cluster-error.ts'
 
 /** Where a session connects to, and the options that it sets. */
-export interface SessionTarget {
+export interface ConnectionTarget {
   host: string
   port: number
   database: string
@@ -19,12 +19,12 @@ export const NOT_SERIALIZABLE = '-c default_transaction_isolation=repeatable\\ r
 /**
  * One connection, which is made when it is first needed. It neither keeps the process alive nor ends it by an error.
  */
-export class Session {
-  readonly #target: SessionTarget
+export class LazyConnection {
+  readonly #target: ConnectionTarget
   #client: Promise<Client> | undefined
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(target: SessionTarget) {
+  constructor(target: ConnectionTarget) {
     this.#target = target
   }
 
