@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { WritePinningError } from '../errors.ts'
 import { optionsObject, refuseUnknownOptions } from '../options.ts'
 import { checkMarks, enterContext, type RouteMarks } from '../pinning/index.ts'
-import { isMiddlewareCall, refuseUncalled } from './only-used.ts'
 import { findPassage } from './passage.ts'
+import { isMiddlewareCall, refuseUncalled } from './refuse-misuse.ts'
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
@@ -28,7 +28,7 @@ export function markRoute(marks: RouteMarks, ...rest: readonly unknown[]): Marki
     const passage = findPassage(request as MiddlewareRequest, response as ServerResponse)
     if (passage === undefined) next()
     else {
-      passage.meet(marking)
+      passage.passMarks(marking)
       enterContext(passage.pin, () => next())
     }
   }

@@ -13,8 +13,8 @@ import {
   processLog,
   type WritePin,
 } from '../pinning/index.ts'
-import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './only-used.ts'
 import { findPassage, hasRoute, type Passage, passageOf, startPassage } from './passage.ts'
+import { isMiddlewareCall, refuseInFastify, refuseUncalled } from './refuse-misuse.ts'
 import { type MiddlewareRequest, type NodeRequest, type NodeResponse, setMarks } from './request.ts'
 
 /**
@@ -70,7 +70,7 @@ export function writePinning(
     const passage = findPassage(request, response, pinning)
     if (passage === undefined) begin(request, response, next)
     else {
-      pinning.meet(passage.pin, request)
+      pinning.takeOver(passage.pin, request)
       goOn(passage.pin, next)
     }
   }

@@ -39,7 +39,7 @@ export class Passage {
   #layers: readonly Layer[] = []
   #baseUrl = ''
   /** The marks in `use()` that the request has passed. */
-  readonly #met: RouteMarks[] = []
+  readonly #passed: RouteMarks[] = []
 
   constructor(request: Request, pin: BegunPin) {
     this.#request = request
@@ -65,10 +65,10 @@ export class Passage {
    * Takes the marks of a handler of `markRoute()` that runs now. If it is one of the route's own handlers, its marks
    * are already known.
    */
-  meet(marking: object): void {
+  passMarks(marking: object): void {
     const marks = marksOf(marking)
     if (marks === undefined || this.#layers.some(({ handle }) => handle === marking)) return
-    this.#met.push(marks)
+    this.#passed.push(marks)
     this.#decide()
   }
 
@@ -109,7 +109,7 @@ export class Passage {
   }
 
   #decide(): void {
-    const marks = mergeMarks([this.#before, ...this.#met, marksOfLayers(this.#layers)])
+    const marks = mergeMarks([this.#before, ...this.#passed, marksOfLayers(this.#layers)])
     this.pin.remark(this.#request.method, marks)
   }
 }

@@ -9,7 +9,7 @@ import type {
 /**
  * The work of a hook: gives a promise that settles within a moment and never rejects; undefined if no wait is needed.
  */
-export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
+export type HookWork = (request: FastifyRequest) => Promise<void> | undefined
 
 /**
  * Adds the hooks that wait:
@@ -24,7 +24,7 @@ export type Waiting = (request: FastifyRequest) => Promise<void> | undefined
 export function addLastHooks(
   app: FastifyInstance,
   reenter: preHandlerHookHandler,
-  waiting: { readonly beforeHandler: Waiting | undefined; readonly beforeHeaders: Waiting } | undefined,
+  waiting: { readonly beforeHandler: HookWork | undefined; readonly beforeHeaders: HookWork } | undefined,
 ): void {
   const preHandler = waiting?.beforeHandler && waitBeforeHandler(waiting.beforeHandler)
   const onSend = waiting && waitBeforeHeaders(waiting.beforeHeaders)
@@ -52,7 +52,7 @@ export function addLastHooks(
 // `done(error)` passes it to the error handler. If a hook returned its promise instead, Fastify 5.0 would drop that
 // error, and the process would end.
 
-function waitBeforeHandler(beforeHandler: Waiting): preHandlerHookHandler {
+function waitBeforeHandler(beforeHandler: HookWork): preHandlerHookHandler {
   return (request, _reply, done) => {
     const wait = beforeHandler(request)
     if (wait === undefined) done()
@@ -60,7 +60,7 @@ function waitBeforeHandler(beforeHandler: Waiting): preHandlerHookHandler {
   }
 }
 
-function waitBeforeHeaders(beforeHeaders: Waiting): onSendHookHandler<unknown> {
+function waitBeforeHeaders(beforeHeaders: HookWork): onSendHookHandler<unknown> {
   return (request, _reply, payload, done) => {
     const wait = beforeHeaders(request)
     if (wait === undefined) done(null, payload)

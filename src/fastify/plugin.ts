@@ -16,7 +16,7 @@ import {
 } from '../pinning/index.ts'
 import { frameworkOf, routeNameOf } from './framework.ts'
 import { addLastHooks } from './last-hooks.ts'
-import { onlyRegistered } from './only-registered.ts'
+import { onlyRegistered } from './refuse-misuse.ts'
 import { checkRouteMarks, marksOfRoute } from './route-config.ts'
 
 /** The options of the Fastify plugin. */
@@ -90,7 +90,7 @@ export const writePinning = fastifyPlugin(
         return enterContext(pin, done)
       }
       ;(request as WithPin)[PIN] = begun
-      pinning.meet(begun, request)
+      pinning.takeOver(begun, request)
       joinPin(begun, reply.raw, {
         hasRoute,
         routeName: () => routeNameOf(request),

@@ -3,7 +3,7 @@ import type { Pin } from '../freshness/pin.ts'
 import { withinMs } from '../waiting.ts'
 import { isPin, type PinStore } from './pin-store.ts'
 import { pinAtMostADay } from './pinning-seconds.ts'
-import { type Loss, PATIENCE, type Patience, UnraisedPins } from './unraised-pins.ts'
+import { type Loss, RETRY_SETTINGS, type RetrySettings, UnraisedPins } from './unraised-pins.ts'
 import { type Log, processLog, tell } from './warnings.ts'
 
 /** How long a request waits for the pin store, in ms. If no answer comes, its reads go to the primary. */
@@ -49,7 +49,7 @@ export class AccountStore {
     store: PinStore,
     counts: StoreCounts,
     log: Log,
-    { quietMs = QUIET_MS, ...patience }: Partial<Patience> & { quietMs?: number } = {},
+    { quietMs = QUIET_MS, ...retries }: Partial<RetrySettings> & { quietMs?: number } = {},
   ) {
     this.#store = store
     this.#counts = counts
@@ -61,7 +61,7 @@ export class AccountStore {
         tried: (wasTaken) => (wasTaken ? this.#answered() : this.#failed()),
         lost: (pins, why) => this.#lost(pins, why),
       },
-      { ...PATIENCE, ...patience },
+      { ...RETRY_SETTINGS, ...retries },
     )
   }
 
@@ -172,7 +172,7 @@ export class AccountStore {
     } else if (why === 'too-many' && !this.#hasToldTooMany) {
       this.#hasToldTooMany = true
       this.#warn(
-        `More than ${PATIENCE.maxAccounts} accounts wait for the pin store to answer: for each more, the pin that waits longest is given up.`,
+        `More than ${RETRY_SETTINGS.maxAccounts} accounts wait for the pin store to answer: for each more, the pin that waits longest is given up.`,
       )
     }
   }

@@ -2,7 +2,7 @@ import type { IgnoredPinReason } from '../diagnostics.ts'
 import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { keyIdOfCookie } from './cookie-names.ts'
-import { believedPin, isSignedByOne, keysOf, readToken, type TokenContext } from './token.ts'
+import { believedPin, isSignedByOne, keysOf, readToken, type TokenSettings } from './token.ts'
 
 /** The result of reading all tokens of one request. */
 export interface CarriedPin {
@@ -53,15 +53,15 @@ export const MAX_VERIFIED = 256
  * The pin of all valid copies of the cookie in a `Cookie` header. If several domains or paths set the cookie, the
  * user agent sends it several times, in an order that says nothing (RFC 6265, 5.4).
  */
-export function pinOfCookies(header: string | undefined, context: TokenContext): CarriedPin {
-  if (header === undefined || !header.includes(context.cookieName)) return NOTHING
-  return pinOfTokens(tokensOfCookies(header, context.cookieName), context)
+export function pinOfCookies(header: string | undefined, settings: TokenSettings): CarriedPin {
+  if (header === undefined || !header.includes(settings.cookieName)) return NOTHING
+  return pinOfTokens(tokensOfCookies(header, settings.cookieName), settings)
 }
 
 /** The pin of all valid tokens in the header that carries them. Node.js joins a header that came more than once. */
-export function pinOfHeader(header: string | string[] | undefined, context: TokenContext): CarriedPin {
+export function pinOfHeader(header: string | string[] | undefined, settings: TokenSettings): CarriedPin {
   if (header === undefined || header.length === 0) return NOTHING
-  return pinOfTokens(tokensOfHeader(String(header)), context)
+  return pinOfTokens(tokensOfHeader(String(header)), settings)
 }
 
 /** The tokens in the value of the header, without duplicates. */
@@ -72,8 +72,8 @@ export function tokensOfHeader(header: string): SentToken[] {
 }
 
 /** The pin of several tokens together. */
-export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext): CarriedPin {
-  const latestDoubtMs = Date.now() + context.pinningSeconds * 1000
+export function pinOfTokens(tokens: readonly SentToken[], settings: TokenSettings): CarriedPin {
+  const latestDoubtMs = Date.now() + settings.pinningSeconds * 1000
   const ignored = new Set<IgnoredPinReason>()
   let pin: Pin | undefined
   let tooLongLived: Pin | undefined
@@ -81,23 +81,23 @@ export function pinOfTokens(tokens: readonly SentToken[], context: TokenContext)
   let unverifiedUntilMs = 0
   let verified = 0
   for (const { text, keyId } of tokens) {
-    const claim = readToken(text)
-    if (typeof claim === 'string') {
-      ignored.add(claim)
+    const token = readToken(text)
+    if (typeof token === 'string') {
+      ignored.add(token)
       continue
     }
-    const keys = keysOf(claim, context, keyId)
+    const keys = keysOf(token, settings, keyId)
     const isVerified = keys.length === 0 || verified++ < MAX_VERIFIED
-    if (context.keys.length === 0 || (isVerified && isSignedByOne(claim, keys, context))) {
-      const believed = believedPin(claim, context)
+    if (settings.keys.length === 0 || (isVerified && isSignedByOne(token, keys, settings))) {
+      const believed = believedPin(token, settings)
       pin = mergePins(pin, believed)
-      if (believed === claim.pin) continue
+      if (believed === token.pin) continue
       ignored.add('too-far-ahead')
-      tooLongLived = mergePins(tooLongLived, claim.pin)
+      tooLongLived = mergePins(tooLongLived, token.pin)
       continue
     }
     ignored.add('bad-signature')
-    const untilMs = Math.min(claim.pin.untilMs, latestDoubtMs)
+    const untilMs = Math.min(token.pin.untilMs, latestDoubtMs)
     if (isVerified) doubtUntilMs = Math.max(doubtUntilMs, untilMs)
     else unverifiedUntilMs = Math.max(unverifiedUntilMs, untilMs)
   }

@@ -13,7 +13,7 @@ export function keepPrivate(response: ServerResponse): readonly string[] {
   }
   const directives = directivesOf(headerText(response, 'cache-control'))
   const rest = directives.filter(({ name }) => !PUBLIC.has(name))
-  const isPrivate = isClosed(directives)
+  const isPrivate = keepsSharedCachesOut(directives)
   if (isPrivate && rest.length === directives.length) return publicHeaders
   const wasPublic =
     directives.length > 0 && !isPrivate && (rest.length < directives.length || !hasBare(rest, 'no-cache'))
@@ -34,7 +34,7 @@ function takeBack(response: ServerResponse, name: string): boolean {
   }
   if (!name.endsWith('-cache-control') && !SURROGATES.has(name)) return false
   const directives = directivesOf(headerText(response, name))
-  if (isClosed(directives)) return false
+  if (keepsSharedCachesOut(directives)) return false
   const others = SURROGATES.has(name) ? directives.filter((each) => PROCESSING.has(each.name)) : []
   // Without this header, those caches obey `Cache-Control`.
   if (others.length === 0) response.removeHeader(name)
@@ -66,7 +66,7 @@ function isNotPrivate({ name }: Directive): boolean {
  * Whether shared caches store nothing. Beside `must-understand`, a cache that understands the status ignores
  * `no-store`.
  */
-function isClosed(directives: readonly Directive[]): boolean {
+function keepsSharedCachesOut(directives: readonly Directive[]): boolean {
   // Of several `private` directives, the first one counts.
   if (directives.find(({ name }) => name === 'private')?.text.length === PRIVATE.text.length) return true
   return hasBare(directives, 'no-store') && !hasBare(directives, 'must-understand')

@@ -11,12 +11,12 @@ import { type MemorySettings, PLAIN, type WriteKind } from '../freshness/memory.
 import { mergePins } from '../freshness/merge-pins.ts'
 import type { Pin } from '../freshness/pin.ts'
 import { AccountStore } from './account-store.ts'
-import { answerOf, isYes } from './answer.ts'
 import type { BegunBy, BegunPin } from './begun-pin.ts'
 import { type CarriedPin, doubtUntil, NOTHING, pinOfCookies, pinOfHeader } from './carried-pin.ts'
 import { refuseUnwritableCookie } from './cookie-options.ts'
 import type { Framework, Incoming } from './framework.ts'
 import { keepContext } from './keep-context.ts'
+import { isTrueFor, textFrom } from './option-function.ts'
 import type { PinningSettings } from './options.ts'
 import { type AskAccount, RequestAccount } from './request-account.ts'
 import { RequestPin } from './request-pin.ts'
@@ -24,8 +24,16 @@ import { type Brought, type LeavingRequest, NOTHING_BROUGHT, type RequestOwner }
 import { ResponsePins } from './response-pins.ts'
 import { policyOf, readFromOf } from './route-marks.ts'
 import { signingKeys } from './signer.ts'
-import { pinCodec, type TokenContext } from './token.ts'
-import { DOUBT, failure, type Log, MADE_TWICE, tell, WITHOUT, warnOnce } from './warnings.ts'
+import { pinCodec, type TokenSettings } from './token.ts'
+import {
+  failureText,
+  type Log,
+  MADE_TWICE_TEXT,
+  NO_ANSWER_TEXTS,
+  PIN_IN_DOUBT_TEXT,
+  tell,
+  warnOnce,
+} from './warnings.ts'
 
 /** What a plugin or middleware has done since the start. The numbers only grow. */
 export interface PinCounts {
@@ -62,7 +70,7 @@ export class Pinning<Request> {
   }
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
-  readonly #tokens: TokenContext
+  readonly #tokens: TokenSettings
   readonly #responses: ResponsePins<Request>
   readonly #memory: MemorySettings
   readonly #memoryOfSkipped: MemorySettings
@@ -71,7 +79,7 @@ export class Pinning<Request> {
     setPin: (leaving, reason, pin) => this.#setPin(leaving as LeavingRequest<Request>, reason, pin),
     joinPins: (leaving, brought) => this.#responses.join(leaving as LeavingRequest<Request>, brought),
     lateWrites: (leaving) => this.#lateWrites(leaving as LeavingRequest<Request>),
-    failed: ({ request }, error) => this.#say(this.#framework.logOf(request as Request), failure(error)),
+    failed: ({ request }, error) => this.#say(this.#framework.logOf(request as Request), failureText(error)),
     routeOf: (request) => this.#framework.routeOf(request as Request),
     policyOf: (method, marks) => policyOf(this.#settings, method, marks),
     readFromOf,
@@ -107,7 +115,7 @@ export class Pinning<Request> {
    */
   begin(request: Request, { method, message, response, marks, hasRoute }: Incoming): BegunPin {
     const { skip, affinity, readMethods, pinningSeconds } = this.#settings
-    const isSkipped = skip !== undefined && isYes(skip, request, this.#reportOf('skip', request))
+    const isSkipped = skip !== undefined && isTrueFor(skip, request, this.#reportOf('skip', request))
     const pin = new RequestPin(
       {
         marks,
@@ -145,11 +153,11 @@ export class Pinning<Request> {
    * Continues a request that another edge began. The options of the other edge count. Warns once if the own options
    * differ.
    */
-  meet({ begunBy }: BegunPin, request: Request): void {
+  takeOver({ begunBy }: BegunPin, request: Request): void {
     if (begunBy === this.#owner || this.#met.has(begunBy)) return
     this.#met.add(begunBy)
     if (!begunBy.hasSettings(this.#settings)) {
-      this.#say(this.#framework.logOf(request), MADE_TWICE, 'WRITE_PINNING_MADE_TWICE')
+      this.#say(this.#framework.logOf(request), MADE_TWICE_TEXT, 'WRITE_PINNING_MADE_TWICE')
     }
   }
 
@@ -180,7 +188,7 @@ export class Pinning<Request> {
     tell(() => this.#framework.logOf(request).debug(`Ignored a pinning ${by}: ${reason}`))
     if (ignoredPinChannel.hasSubscribers) ignoredPinChannel.publish({ reason })
     if (reason === 'bad-signature' && this.#settings.badSignature === 'primary') {
-      this.#say(this.#framework.logOf(request), DOUBT)
+      this.#say(this.#framework.logOf(request), PIN_IN_DOUBT_TEXT)
     }
   }
 
@@ -195,8 +203,8 @@ export class Pinning<Request> {
     request: Request,
     isKnown = false,
   ): string | undefined {
-    const report = isKnown ? () => {} : this.#reportOf(option, request, WITHOUT[option])
-    return answerOf(ask, request, report)
+    const report = isKnown ? () => {} : this.#reportOf(option, request, NO_ANSWER_TEXTS[option])
+    return textFrom(ask, request, report)
   }
 
   #reportOf(option: string, request: Request, consequence = ''): (what: string) => void {

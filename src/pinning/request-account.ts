@@ -25,7 +25,7 @@ export class RequestAccount {
   }
 
   /** Adds another edge of the request. It is asked if the earlier ones do not know the account. */
-  alsoAsk(ask: AskAccount): void {
+  addSource(ask: AskAccount): void {
     const before = this.#ask
     this.#ask = (isKnown) => before(isKnown) ?? ask(isKnown)
   }
@@ -34,7 +34,7 @@ export class RequestAccount {
    * Makes the request's reads as fresh as its account demands, and gives the account's pin. Does this once: when the
    * account is known.
    */
-  async bring(memory: RequestMemory): Promise<Pin | undefined> {
+  async bringPin(memory: RequestMemory): Promise<Pin | undefined> {
     if (!this.#isBrought) this.#account ??= this.#ask(false)
     const account = this.#account
     if (account === undefined || this.#isBrought) return undefined
@@ -57,21 +57,21 @@ export class RequestAccount {
   }
 
   /** Whether the request has written since the account's pin was raised. */
-  get isBehind(): boolean {
+  get hasUnraisedWrite(): boolean {
     return this.#writes === 'unraised'
   }
 
   /**
    * Drops the request, which is over, but remembers its account for late writes. Gives the listener for those writes.
    */
-  outlive(
+  detachFromRequest(
     memory: RequestMemory,
     onLateWrite: ((kind: WriteKind) => void) | undefined,
   ): (kind: WriteKind) => void {
     const account = this.#askAgain()
     this.#ask = () => account
     // The request wrote before its client went away, and may never answer.
-    if (this.isBehind) void this.raise(memory)
+    if (this.hasUnraisedWrite) void this.raise(memory)
     return (kind) => {
       onLateWrite?.(kind)
       this.wrote()
@@ -93,7 +93,7 @@ export class RequestAccount {
    */
   async raise(memory: RequestMemory): Promise<void> {
     await settlePositions(memory)
-    if (!this.isBehind) return
+    if (!this.hasUnraisedWrite) return
     this.#writes = 'raised'
     const account = this.#askAgain()
     const pin = account && pinOfWrites(memory, Date.now() + memory.pinningMs, true)

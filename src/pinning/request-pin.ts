@@ -22,13 +22,13 @@ import type { RequestPolicy, RouteMarks } from './route-marks.ts'
 /** The stages of a request. */
 type Stage =
   /** Nothing binds its reads, and its response will not pin. So nothing listens for its headers or its end. */
-  | { readonly kind: 'unwatched' }
-  | { readonly kind: 'watched' }
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'listening' }
   /** Its headers have left, with or without a pin. */
   | { readonly kind: 'answered'; readonly set: { readonly reason: PinReason; readonly pin: Pin } | undefined }
 
-const UNWATCHED: Stage = { kind: 'unwatched' }
-const WATCHED: Stage = { kind: 'watched' }
+const IDLE: Stage = { kind: 'idle' }
+const LISTENING: Stage = { kind: 'listening' }
 
 /** One request between its first hook and its headers: its context, and whether its response pins. */
 export class RequestPin implements BegunPin, LeavingRequest {
@@ -36,7 +36,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
   readonly #memory: RequestMemory
   readonly #start: RequestStart
   readonly #owner: RequestOwner
-  #stage = UNWATCHED
+  #stage = IDLE
   #marks: RouteMarks | undefined
   #policy: RequestPolicy
   /** The edges that the request reached after the first, in their order. */
@@ -103,7 +103,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
   join(edge: JoiningEdge): void {
     this.#joined ??= []
     this.#joined.push(edge)
-    if (edge.account !== undefined) this.#start.account?.alsoAsk(edge.account)
+    if (edge.account !== undefined) this.#start.account?.addSource(edge.account)
   }
 
   /**
@@ -123,7 +123,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
    * not pinned. Never rejects.
    */
   bringAccountPin(): Promise<void> | undefined {
-    return this.#start.account?.bring(this.#memory).then((pin) => {
+    return this.#start.account?.bringPin(this.#memory).then((pin) => {
       if (pin !== undefined) this.#carriedBy = 'account'
     })
   }
@@ -137,7 +137,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     if (haveHeadersLeft(this.response)) return undefined
     this.#tellAccount()
     const { account } = this.#start
-    if (account?.isBehind === true) return account.raise(this.#memory)
+    if (account?.hasUnraisedWrite === true) return account.raise(this.#memory)
     return hasOpenPositions(this.#memory) ? settlePositions(this.#memory) : undefined
   }
 
@@ -149,8 +149,8 @@ export class RequestPin implements BegunPin, LeavingRequest {
    * request's own reads are fresh for as long as a pin lasts, even if the request goes on longer (a stream, a timer).
    */
   watch(): void {
-    if (this.#stage.kind !== 'unwatched') return
-    this.#stage = WATCHED
+    if (this.#stage.kind !== 'idle') return
+    this.#stage = LISTENING
     const { response } = this
     if (haveHeadersLeft(response) || isOver(response)) this.#end()
     else whenHeadersLeave(response, () => this.#headersLeave())
@@ -162,8 +162,8 @@ export class RequestPin implements BegunPin, LeavingRequest {
    * for so long that collecting the request later costs more than all the rest of a GET.
    */
   closed(): void {
-    if (this.#stage.kind !== 'unwatched') return
-    this.#stage = WATCHED
+    if (this.#stage.kind !== 'idle') return
+    this.#stage = LISTENING
     this.#end()
   }
 
@@ -215,7 +215,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     this.#stage = { kind: 'answered', set: this.#setPin() }
     closeMemory(this.#memory)
     // No hook has waited for the account's pin: the framework has no such hook, or the response bypassed it.
-    if (account?.isBehind === true) void account.raise(this.#memory)
+    if (account?.hasUnraisedWrite === true) void account.raise(this.#memory)
   }
 
   /**
@@ -252,7 +252,7 @@ export class RequestPin implements BegunPin, LeavingRequest {
     // If the client did not wait for the headers, no response could have carried a pin anyway. So late writes are not
     // reported.
     const onLateWrite = haveHeadersLeft(response) ? this.#lateWrites : undefined
-    memory.onWrite = account === undefined ? onLateWrite : account.outlive(memory, onLateWrite)
+    memory.onWrite = account === undefined ? onLateWrite : account.detachFromRequest(memory, onLateWrite)
     memory.affinityKey = undefined
     memory.end = undefined
   }

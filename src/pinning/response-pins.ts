@@ -8,7 +8,7 @@ import type { Framework } from './framework.ts'
 import { keepPrivate } from './keep-private.ts'
 import type { PinningSettings } from './options.ts'
 import type { LeavingRequest } from './request-start.ts'
-import { encodeToken, type TokenContext } from './token.ts'
+import { encodeToken, type TokenSettings } from './token.ts'
 import { warnOnce } from './warnings.ts'
 
 /** The cookie and the header that carry a pin in a response. */
@@ -21,7 +21,7 @@ interface Carrier {
 export class ResponsePins<Request> {
   readonly #settings: PinningSettings<Request>
   readonly #framework: Framework<Request>
-  readonly #tokens: TokenContext
+  readonly #tokens: TokenSettings
   /** Carries the pin of what was written. */
   readonly #written: Carrier
   /** Carries the pin of what was only read. */
@@ -32,7 +32,7 @@ export class ResponsePins<Request> {
    */
   readonly #publicRoutes = new Set<unknown>()
 
-  constructor(settings: PinningSettings<Request>, framework: Framework<Request>, tokens: TokenContext) {
+  constructor(settings: PinningSettings<Request>, framework: Framework<Request>, tokens: TokenSettings) {
     this.#settings = settings
     this.#framework = framework
     this.#tokens = tokens
@@ -54,9 +54,9 @@ export class ResponsePins<Request> {
     // An upstream, or another plugin, may have set the cookie of a write in this response. It would replace the one
     // that the user agent has. So the pin that was brought, which is in `own`, is merged into it.
     if (isSeen) this.#join(leaving, { cookie: this.#written.cookie }, own)
-    const there = pinsOfResponse(leaving.response, carrier)
-    const pin = mergePins(this.#pinOf(there), own)
-    this.#carry(leaving, carrier, pin, there)
+    const present = pinsOfResponse(leaving.response, carrier)
+    const pin = mergePins(this.#pinOf(present), own)
+    this.#carry(leaving, carrier, pin, present)
     return pin
   }
 
@@ -74,19 +74,19 @@ export class ResponsePins<Request> {
    * user agent would keep only the last of several pins, and that one would replace the pin that it has.
    */
   #join(leaving: LeavingRequest<Request>, carrier: Carrier, brought: Pin | undefined): void {
-    const there = pinsOfResponse(leaving.response, carrier)
-    const isMore = there.copies > 1 || (there.copies === 1 && brought !== undefined)
-    const pin = isMore ? mergePins(this.#pinOf(there), brought) : undefined
-    if (pin !== undefined) this.#carry(leaving, carrier, pin, there)
+    const present = pinsOfResponse(leaving.response, carrier)
+    const isMore = present.copies > 1 || (present.copies === 1 && brought !== undefined)
+    const pin = isMore ? mergePins(this.#pinOf(present), brought) : undefined
+    if (pin !== undefined) this.#carry(leaving, carrier, pin, present)
   }
 
   /** Merges the pins that others have set. A pin in doubt demands the primary. */
   #pinOf({ tokens }: PinsOfResponse): Pin | undefined {
     if (tokens.length === 0) return undefined
-    const there = pinOfTokens(tokens, this.#tokens)
-    const untilMs = doubtUntil(there, this.#settings.badSignature)
+    const present = pinOfTokens(tokens, this.#tokens)
+    const untilMs = doubtUntil(present, this.#settings.badSignature)
     const doubt: Pin | undefined = untilMs === 0 ? undefined : { kind: 'time', untilMs }
-    return mergePins(mergePins(there.pin, there.tooLongLived), doubt)
+    return mergePins(mergePins(present.pin, present.tooLongLived), doubt)
   }
 
   #carry(

@@ -7,7 +7,7 @@ import { isSignedBy, KEY_ID_LENGTH, type SigningKey, sign } from './signer.ts'
 import { readClaims, writeClaims } from './token-claims.ts'
 
 /** How tokens are signed, and how long unsigned ones last. */
-export interface TokenContext {
+export interface TokenSettings {
   /** The name that the signature covers: that of the cookie, without the key id. */
   readonly cookieName: string
   /** The first signs, all verify. Empty if tokens are not signed. */
@@ -24,17 +24,17 @@ const CLOCK_DIFFERENCE_MS = 30_000
  * dot and the signature. An exact pin has version 2: `2`, the id of the key, a dot, its claims, and with a secret a
  * dot and the signature.
  */
-export function encodeToken(pin: Pin, context: TokenContext): string {
-  const key = context.keys[0]
+export function encodeToken(pin: Pin, settings: TokenSettings): string {
+  const key = settings.keys[0]
   const text =
     pin.kind === 'time'
       ? `1t${pin.untilMs.toString(36)}`
       : `2${key === undefined ? '' : key.id}.${writeClaims(pin)}`
-  return key === undefined ? text : `${text}.${sign(text, context.cookieName, key)}`
+  return key === undefined ? text : `${text}.${sign(text, settings.cookieName, key)}`
 }
 
 /** A token that was read. Its signature is not checked yet. */
-export interface Claim {
+export interface ReadToken {
   readonly pin: Pin
   readonly text: string
   /** The id of the key that signed it, as it claims; undefined in version 1, which does not say. */
@@ -42,8 +42,8 @@ export interface Claim {
   readonly signature: string | undefined
 }
 
-/** Reads a token that a client sent. Gives its claim, or why it has no effect. Never throws. */
-export function readToken(token: string): Claim | 'malformed' | 'expired' {
+/** Reads a token that a client sent. If it has no effect, gives the reason. Never throws. */
+export function readToken(token: string): ReadToken | 'malformed' | 'expired' {
   const parts = partsOf(token)
   if (parts === undefined) return 'malformed'
   const { primaryUntilMs, clusters, writtenUntilMs } = parts.claims
@@ -51,26 +51,26 @@ export function readToken(token: string): Claim | 'malformed' | 'expired' {
   return pin === undefined ? 'expired' : { ...parts, pin: pinAtMostADay(pin) }
 }
 
-/** Whether a claim was signed with one of the secrets. If there are no secrets, no claim needs a signature. */
-export function hasRightSignature(claim: Claim, context: TokenContext): boolean {
-  return context.keys.length === 0 || isSignedByOne(claim, keysOf(claim, context), context)
+/** Whether a token was signed with one of the secrets. If there are no secrets, no token needs a signature. */
+export function hasRightSignature(token: ReadToken, settings: TokenSettings): boolean {
+  return settings.keys.length === 0 || isSignedByOne(token, keysOf(token, settings), settings)
 }
 
 /**
- * The keys that can have signed a claim, by the key id in the claim and the one in the name of its cookie (empty for
+ * The keys that can have signed a token, by the key id in the token and the one in the name of its cookie (empty for
  * none). If there is no such key, the signature is wrong, and need not be computed.
  */
-export function keysOf(claim: Claim, { keys }: TokenContext, ofCookie = ''): readonly SigningKey[] {
-  if (claim.signature === undefined) return NO_KEYS
-  if (claim.keyId === undefined && ofCookie === '') return keys
-  return keys.filter(({ id }) => (claim.keyId ?? id) === id && (ofCookie === '' || ofCookie === id))
+export function keysOf(token: ReadToken, { keys }: TokenSettings, ofCookie = ''): readonly SigningKey[] {
+  if (token.signature === undefined) return NO_KEYS
+  if (token.keyId === undefined && ofCookie === '') return keys
+  return keys.filter(({ id }) => (token.keyId ?? id) === id && (ofCookie === '' || ofCookie === id))
 }
 
-/** Whether a claim was signed with one of these keys. */
+/** Whether a token was signed with one of these keys. */
 export function isSignedByOne(
-  { text, signature = '' }: Claim,
+  { text, signature = '' }: ReadToken,
   keys: readonly SigningKey[],
-  { cookieName }: TokenContext,
+  { cookieName }: TokenSettings,
 ): boolean {
   return keys.some((key) => isSignedBy(key, text, cookieName, signature))
 }
@@ -78,12 +78,12 @@ export function isSignedByOne(
 const NO_KEYS: readonly SigningKey[] = []
 
 /**
- * The pin of a claim, for as long as it is honoured. A signed pin lasts as long as it claims: it may come from a
+ * The pin of a token, for as long as it is honoured. A signed pin lasts as long as it claims: it may come from a
  * process whose pins last longer, or from `capturePin({ seconds })`. But a client can write an unsigned pin by
  * itself. So without a secret, a pin that lasts longer than pins here do, and longer than clocks can explain, is cut
  * to `pinningSeconds` from now on.
  */
-export function believedPin({ pin }: Claim, { keys, pinningSeconds }: TokenContext): Pin {
+export function believedPin({ pin }: ReadToken, { keys, pinningSeconds }: TokenSettings): Pin {
   if (keys.length > 0) return pin
   const untilMs = Date.now() + pinningSeconds * 1000
   return pin.untilMs > untilMs + CLOCK_DIFFERENCE_MS ? pinAtMostUntil(pin, untilMs) : pin
@@ -112,15 +112,15 @@ function partsOf(token: string) {
  * Makes what the contexts of a plugin, or of `runWithPin()`, need to read and write tokens and to raise pins of
  * accounts. The secrets are not visible in it.
  */
-export function pinCodec(tokens: TokenContext, store: AccountStore | undefined): PinCodec {
+export function pinCodec(tokens: TokenSettings, store: AccountStore | undefined): PinCodec {
   // A token that the application handed on may last longer than one from a user agent, signed or not.
   const handedOn = { ...tokens, pinningSeconds: MAX_PINNING_SECONDS }
   return {
     encode: (pin) => encodeToken(pin, tokens),
     read: (token) => {
-      const claim = readToken(token)
-      if (typeof claim === 'string') return claim
-      return hasRightSignature(claim, tokens) ? believedPin(claim, handedOn) : 'bad-signature'
+      const read = readToken(token)
+      if (typeof read === 'string') return read
+      return hasRightSignature(read, tokens) ? believedPin(read, handedOn) : 'bad-signature'
     },
     isSigned: tokens.keys.length > 0,
     withCookieName: (cookieName) => pinCodec({ ...tokens, cookieName }, store),

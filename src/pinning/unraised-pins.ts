@@ -15,7 +15,7 @@ export interface UnraisedPinsOwner {
 }
 
 /** How often pins are tried again, and how many accounts may wait. Times are in ms. */
-export interface Patience {
+export interface RetrySettings {
   /** The pause before the first try. Each round that fails doubles it. */
   readonly firstPauseMs: number
   readonly longestPauseMs: number
@@ -25,7 +25,7 @@ export interface Patience {
   readonly maxAccounts: number
 }
 
-export const PATIENCE: Patience = {
+export const RETRY_SETTINGS: RetrySettings = {
   firstPauseMs: 250,
   longestPauseMs: 5_000,
   tryMs: 1_000,
@@ -53,7 +53,7 @@ const CLOSE_MS = 250
  */
 export class UnraisedPins {
   readonly #owner: UnraisedPinsOwner
-  readonly #patience: Patience
+  readonly #retries: RetrySettings
   /** The waiting pins, by account. The account whose pin was added last comes last. */
   readonly #waiting = new Map<string, Pin>()
   #pauseMs: number
@@ -64,10 +64,10 @@ export class UnraisedPins {
   #mayFail = MAY_FAIL
   #isClosed = false
 
-  constructor(owner: UnraisedPinsOwner, patience = PATIENCE) {
+  constructor(owner: UnraisedPinsOwner, retries = RETRY_SETTINGS) {
     this.#owner = owner
-    this.#patience = patience
-    this.#pauseMs = patience.firstPauseMs
+    this.#retries = retries
+    this.#pauseMs = retries.firstPauseMs
   }
 
   /** How many accounts wait. */
@@ -88,7 +88,7 @@ export class UnraisedPins {
     const merged = mergePins(this.#waiting.get(account), pin)
     this.#waiting.delete(account)
     this.#waiting.set(account, merged)
-    if (this.#waiting.size > this.#patience.maxAccounts) {
+    if (this.#waiting.size > this.#retries.maxAccounts) {
       const [longest] = this.#waiting.keys()
       this.#waiting.delete(longest as string)
       this.#owner.lost(1, 'too-many')
@@ -103,7 +103,7 @@ export class UnraisedPins {
 
   /** The store has just taken another pin, so a long pause is cut short. */
   trySoon(): void {
-    const { firstPauseMs } = this.#patience
+    const { firstPauseMs } = this.#retries
     if (this.#timer === undefined || this.#pauseMs <= firstPauseMs) return
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -158,7 +158,7 @@ export class UnraisedPins {
     }
     await Promise.all(Array.from({ length: AT_A_TIME }, tryOn))
     const isBetter = failures === 0 || taken > 0
-    const { firstPauseMs, longestPauseMs } = this.#patience
+    const { firstPauseMs, longestPauseMs } = this.#retries
     this.#pauseMs = isBetter ? firstPauseMs : Math.min(this.#pauseMs * 2, longestPauseMs)
     this.#mayFail = isBetter ? MAY_FAIL : Math.min(this.#mayFail * 2, MOST_MAY_FAIL)
   }
@@ -167,7 +167,7 @@ export class UnraisedPins {
     const pin = this.#waiting.get(account)
     if (pin === undefined) return true
     const raising = this.#owner.raise(account, pin)
-    const wasTaken = await withinMs(this.#patience.tryMs, raising, 'unref').catch(() => false)
+    const wasTaken = await withinMs(this.#retries.tryMs, raising, 'unref').catch(() => false)
     if (wasTaken) this.took(account, pin)
     else raising.then(() => this.took(account, pin)).catch(ignore)
     this.#owner.tried(wasTaken)

@@ -36,12 +36,12 @@ export function tell(say: () => void): void {
 const MAX_WARNED = 1_000
 
 /** The warning for two edges with different options. */
-export const MADE_TWICE =
+export const MADE_TWICE_TEXT =
   'One request comes through two of writePinning(), and they have different options: those of the first count. ' +
   'Give both the same, or make one, and use that one again where it must stand twice.'
 
 /** The warning for a pin in doubt. It may be an honest one, but that cannot be checked. */
-export const DOUBT =
+export const PIN_IN_DOUBT_TEXT =
   'A pin came whose signature is missing or wrong, so the reads of that request go to the primary. That is expected while a ' +
   'deployment adds or changes `secret`: keep the old secret in it, as in `secret: [new, old]`, until `pinningSeconds` after ' +
   'the last process has ended that signs with the old one; docs/pins.md has the steps. Where it goes on, another application on ' +
@@ -49,7 +49,7 @@ export const DOUBT =
   "with `badSignature: 'ignore'` such pins have no effect."
 
 /** What follows if the function of an option gives no answer, and what to do. */
-export const WITHOUT = {
+export const NO_ANSWER_TEXTS = {
   account:
     ", so this request has no account, and only its cookie is pinned. Give undefined where it is nobody's; on Express, use the middleware " +
     'once more behind authentication: `app.use(pinning, authentication, pinning)`',
@@ -57,7 +57,7 @@ export const WITHOUT = {
 }
 
 /** The warning for a response that could not carry its pin. */
-export function failure(error: unknown): string {
+export function failureText(error: unknown): string {
   return (
     `A response that had to carry a pin carries none, because that failed: ${error instanceof Error ? error.message : String(error)}. ` +
     'Its user may miss what was written.'

@@ -40,9 +40,9 @@ class MemoryPinStore implements PinStore {
   /** The first of those seconds, if it is known. Otherwise all of them are searched for it. */
   #soonest: number | undefined
   /** The second up to which the pins that are over were dropped. */
-  #droppedAt = 0
+  #cleanedAt = 0
   /** Accounts may have been dropped to make room. Until this time, each account counts as pinned. */
-  #leftOutUntilMs = 0
+  #droppedUntilMs = 0
 
   constructor(maxAccounts: number) {
     this.#maxAccounts = maxAccounts
@@ -59,13 +59,13 @@ class MemoryPinStore implements PinStore {
     this.#remove(account)
     this.#add(account, raised)
     this.#dropWhatIsOver(nowMs)
-    if (this.#pins.size > this.#maxAccounts) this.#leaveOneOut()
+    if (this.#pins.size > this.#maxAccounts) this.#dropOne()
   }
 
   #pinOf(account: string, nowMs: number): Pin | undefined {
     const pin = livePin(this.#pins.get(account), nowMs)
-    if (this.#leftOutUntilMs <= nowMs) return pin
-    return mergePins(pin, { kind: 'time', untilMs: this.#leftOutUntilMs })
+    if (this.#droppedUntilMs <= nowMs) return pin
+    return mergePins(pin, { kind: 'time', untilMs: this.#droppedUntilMs })
   }
 
   #add(account: string, pin: Pin): void {
@@ -98,8 +98,8 @@ class MemoryPinStore implements PinStore {
    */
   #dropWhatIsOver(nowMs: number): void {
     const now = Math.floor(nowMs / 1000)
-    if (now === this.#droppedAt) return
-    this.#droppedAt = now
+    if (now === this.#cleanedAt) return
+    this.#cleanedAt = now
     for (const [second, accounts] of this.#bySecond) {
       if (second > now) continue
       for (const account of accounts) this.#pins.delete(account)
@@ -108,11 +108,11 @@ class MemoryPinStore implements PinStore {
   }
 
   /** Drops the account whose pin is over first, because every account then counts as pinned for as long. */
-  #leaveOneOut(): void {
+  #dropOne(): void {
     this.#soonest ??= least(this.#bySecond.keys())
     for (const account of this.#bySecond.get(this.#soonest) ?? []) {
       const untilMs = this.#pins.get(account)?.untilMs ?? 0
-      this.#leftOutUntilMs = Math.max(this.#leftOutUntilMs, untilMs)
+      this.#droppedUntilMs = Math.max(this.#droppedUntilMs, untilMs)
       this.#remove(account)
       return
     }

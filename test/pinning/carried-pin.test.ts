@@ -3,10 +3,10 @@ import { mergePins } from '../../src/freshness/merge-pins.ts'
 import type { Pin } from '../../src/freshness/pin.ts'
 import { MAX_VERIFIED, pinOfCookies, pinOfHeader } from '../../src/pinning/carried-pin.ts'
 import { signingKeys } from '../../src/pinning/signer.ts'
-import { encodeToken, type TokenContext } from '../../src/pinning/token.ts'
+import { encodeToken, type TokenSettings } from '../../src/pinning/token.ts'
 import { RandomPins } from './pins.ts'
 
-const contextOf = (...secrets: string[]): TokenContext => ({
+const contextOf = (...secrets: string[]): TokenSettings => ({
   cookieName: 'write_pin',
   keys: signingKeys(secrets),
   pinningSeconds: 15,

@@ -8,7 +8,7 @@ import {
   encodeToken,
   hasRightSignature,
   readToken,
-  type TokenContext,
+  type TokenSettings,
 } from '../../src/pinning/token.ts'
 import { RandomPins } from './pins.ts'
 
@@ -16,7 +16,7 @@ const OLD = 'the secret of yesterday, of 32 characters'
 const NEW = 'the secret of today, also 32 characters'
 const POSITION = { systemId: '7300000000000000001', timeline: 1, lsn: 0x3000148n }
 
-const signed = (...secrets: string[]): TokenContext => ({
+const signed = (...secrets: string[]): TokenSettings => ({
   cookieName: 'write_pin',
   keys: signingKeys(secrets),
   pinningSeconds: 15,
@@ -30,7 +30,7 @@ function exactPin(untilMs = soon(), cluster = 'default', position = POSITION): E
 }
 
 /** What a token is worth: its pin, or why it is worth nothing. */
-function worth(token: string, context: TokenContext): Pin | string {
+function worth(token: string, context: TokenSettings): Pin | string {
   const claim = readToken(token)
   if (typeof claim === 'string') return claim
   return hasRightSignature(claim, context) ? believedPin(claim, context) : 'bad-signature'

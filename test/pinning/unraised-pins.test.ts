@@ -1,7 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Pin } from 'write-pinning'
 import { AccountStore } from '../../src/pinning/account-store.ts'
-import { type Loss, PATIENCE, type Patience, UnraisedPins } from '../../src/pinning/unraised-pins.ts'
+import {
+  type Loss,
+  RETRY_SETTINGS,
+  type RetrySettings,
+  UnraisedPins,
+} from '../../src/pinning/unraised-pins.ts'
 import { FailingStore } from '../support/failing-store.ts'
 import { withResolvers } from '../support/with-resolvers.ts'
 
@@ -14,7 +19,7 @@ afterEach(() => void vi.useRealTimers())
 describe('pins that wait for their store', () => {
   const QUICK = { firstPauseMs: 1, longestPauseMs: 4, tryMs: 1_000 }
 
-  function waiting(answers: (account: string) => Promise<void>, patience: Partial<Patience> = QUICK) {
+  function waiting(answers: (account: string) => Promise<void>, retries: Partial<RetrySettings> = QUICK) {
     const tried: string[] = []
     const lost: Partial<Record<Loss, number>> = {}
     const pins = new UnraisedPins(
@@ -28,7 +33,7 @@ describe('pins that wait for their store', () => {
           lost[why] = (lost[why] ?? 0) + count
         },
       },
-      { ...PATIENCE, ...patience },
+      { ...RETRY_SETTINGS, ...retries },
     )
     return { pins, tried, lost }
   }

@@ -3,7 +3,7 @@
  * and that must not fail because of it. So an error, or an answer of another type, counts as undefined and is
  * reported.
  */
-export function answerOf<Request>(
+export function textFrom<Request>(
   ask: (request: Request) => string | undefined,
   request: Request,
   report: (what: string) => void,
@@ -25,7 +25,7 @@ export function answerOf<Request>(
  * Asks a function of the application for true or false. An answer of another type counts as false and is reported. An
  * error fails the request, as an error of a hook does.
  */
-export function isYes<Request>(
+export function isTrueFor<Request>(
   ask: (request: Request) => boolean,
   request: Request,
   report: (what: string) => void,
