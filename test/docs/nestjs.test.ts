@@ -1,6 +1,8 @@
 import 'reflect-metadata'
 import {
+  type ArgumentsHost,
   type CallHandler,
+  Catch,
   Controller,
   type ExecutionContext,
   Get,
@@ -9,12 +11,13 @@ import {
   Module,
   Post,
   RequestMethod,
+  ServiceUnavailableException,
 } from '@nestjs/common'
-import { NestFactory } from '@nestjs/core'
+import { BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import { from, switchMap } from 'rxjs'
 import { describe, expect, it } from 'vitest'
-import { usePrimary } from 'write-pinning'
+import { usePrimary, WritePinningError } from 'write-pinning'
 import { writePinning as makeMiddleware, markRoute } from 'write-pinning/express'
 import { writePinning } from 'write-pinning/fastify'
 import { whereAndWhy } from '../support/routes.ts'
@@ -35,6 +38,18 @@ class ItemsController {
   search() {
     return read()
   }
+
+  visit() {
+    return read()
+  }
+
+  report() {
+    return read()
+  }
+
+  fail() {
+    throw new WritePinningError('ERR_WRITE_PINNING_NO_REPLICA', 'No replica is fit.', { statusCode: 503 })
+  }
 }
 const { prototype } = ItemsController
 const wrapped = Object.defineProperty(prototype, 'watch', { value: usePrimary.wrap(prototype.watch) })
@@ -43,6 +58,9 @@ const route = (decorator: MethodDecorator, name: keyof ItemsController) =>
 route(Get(), 'list')
 route(Get('watch'), 'watch')
 route(Post('search'), 'search')
+route(Get('visit'), 'visit')
+route(Get('report'), 'report')
+route(Get('fail'), 'fail')
 Controller('items')(ItemsController)
 
 class AppModule {
@@ -53,6 +71,10 @@ class AppModule {
     consumer
       .apply(markRoute({ dbWrite: false }))
       .forRoutes({ path: 'items/search', method: RequestMethod.POST })
+    consumer.apply(markRoute({ dbWrite: true })).forRoutes({ path: 'items/visit', method: RequestMethod.GET })
+    consumer
+      .apply(markRoute({ readFrom: 'primary' }))
+      .forRoutes({ path: 'items/report', method: RequestMethod.GET })
   }
 }
 Module({ controllers: [ItemsController] })(AppModule)
@@ -97,6 +119,21 @@ async function routesOf(app: INestApplication, method: string, path: string): Pr
   })
 }
 
+class UnavailableFilter extends BaseExceptionFilter {
+  override catch(_error: unknown, host: ArgumentsHost): void {
+    super.catch(new ServiceUnavailableException('Try again soon.'), host)
+  }
+}
+Catch()(UnavailableFilter)
+
+async function statusOf(app: INestApplication): Promise<number> {
+  atEnd(() => app.close())
+  await app.listen(0, '127.0.0.1')
+  const answer = await fetch(`${await app.getUrl()}/items/fail`, { headers: { connection: 'close' } })
+  await answer.text()
+  return answer.status
+}
+
 const [MIDDLEWARE, GUARD, INTERCEPTOR, HANDLER] = Array(4).fill('replica: read')
 
 describe.each([
@@ -110,6 +147,17 @@ describe.each([
 
   it('knows the marks of a route that a consumer applies', async () => {
     expect(await routesOf(await make(), 'POST', '/items/search')).toEqual([GUARD, INTERCEPTOR, HANDLER])
+    expect(await routesOf(await make(), 'GET', '/items/visit')).toEqual(
+      Array(3).fill('primary: write-request'),
+    )
+    expect(await routesOf(await make(), 'GET', '/items/report')).toEqual(Array(3).fill('primary: read-from'))
+  })
+
+  it('answers 500 for an error with status 503, and 503 with a filter', async () => {
+    expect(await statusOf(await make())).toBe(500)
+    const app = await make()
+    app.useGlobalFilters(new UnavailableFilter(app.get(HttpAdapterHost).httpAdapter))
+    expect(await statusOf(app)).toBe(503)
   })
 
   it('reads what a method gives as an Observable outside of its scope', async () => {
